@@ -1,0 +1,35 @@
+# Every target does its own set-up; `make install` is the set-up alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install test demo check lint types wheel clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+test: install
+	$(BIN)/python -m pytest
+
+demo: install
+	$(BIN)/engramctl demo
+
+check: lint types wheel
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+# The wheel is built from a clean export, installed into an empty environment and started there.
+wheel: install
+	.ci/wheel $(BIN)/python
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

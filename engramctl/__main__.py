@@ -1,0 +1,5 @@
+"""`python -m engramctl` is `engramctl`."""
+
+from engramctl.cli import main
+
+main()

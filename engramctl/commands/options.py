@@ -1,0 +1,70 @@
+"""Options that several commands share, and the config file that feeds them all."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engramctl.config import DEFAULT_FILE, command_defaults
+from engramctl.errors import ConfigError
+
+
+def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
+    path = value or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    if path is not None and not ctx.resilient_parsing:
+        group = ctx.parent.command if ctx.parent else None
+        commands = getattr(group, "commands", {})
+        names = [param.name for param in ctx.command.params if param.name not in ("config", "help")]
+        ctx.default_map = command_defaults(
+            path, ctx.info_name or "", commands, [name for name in names if name]
+        )
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=_load_config,
+        help="Read options not given here from FILE.  [default: ./engramctl.toml if it exists]",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes and no progress.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
+
+_UNITS = {"": 1, "b": 1}
+_UNITS |= {f"{p}b": 1000**k for k, p in enumerate("kmgt", 1)}
+_UNITS |= {f"{p}ib": 1024**k for k, p in enumerate("kmgt", 1)}
+_UNITS |= {p: 1024**k for k, p in enumerate("kmgt", 1)}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size: `4096`, `64MiB`, `2GB`, `4G` (binary).
+
+    Raises:
+        ConfigError: not a size, or not above zero.
+
+    Example:
+        >>> parse_bytes("1.5KiB"), parse_bytes("2GB"), parse_bytes("4G")
+        (1536, 2000000000, 4294967296)
+    """
+    number = text.strip().lower()
+    unit = number.lstrip("0123456789.")
+    try:
+        size = int(float(number[: len(number) - len(unit)]) * _UNITS[unit.strip()])
+    except (ValueError, KeyError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise ConfigError(
+            f"'{text}' is not a size", hint="write a number and a unit: 4096, 64MiB, 2GB"
+        )
+    return size
+
+
+def output_format(json: bool) -> str:
+    """Return the sink's format for commands that offer only `--json`."""
+    return "json" if json else "table"

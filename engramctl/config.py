@@ -1,0 +1,68 @@
+"""engramctl.toml: options not given on the command line.
+
+One section a command, keys spelled as the options: `[build]` `slots = 1000`. A given option beats
+the file, the file beats the default, an unknown section or key is an error. The values reach the
+command through typer's own `default_map`, so each option is parsed and checked once, in one place.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engramctl.errors import ConfigError
+
+DEFAULT_FILE = Path("engramctl.toml")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        ConfigError: the file is missing, unreadable or not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read config {path}: {error.strerror}",
+            hint="name another file with --config, or leave the option out",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path} is not valid TOML: {error}") from error
+
+
+def command_defaults(
+    path: Path, command: str, commands: Iterable[str], options: Iterable[str]
+) -> dict[str, Any]:
+    """Return the section of `command` with keys as parameter names (`min_count`).
+
+    Args:
+        path: the TOML file.
+        command: the running command's name.
+        commands: every command's name, to tell an unknown section.
+        options: parameter names of `command`, to tell an unknown key.
+
+    Raises:
+        ConfigError: an unknown section or key, or a section that is not a table.
+    """
+    document = read_config(path)
+    known = set(commands)
+    for section, content in document.items():
+        if section not in known or not isinstance(content, dict):
+            raise ConfigError(
+                f"unknown section [{section}] in {path}",
+                facts={"known": ", ".join(sorted(known))},
+                hint="one section a command, one key an option",
+            )
+    allowed = set(options)
+    chosen = {key.replace("-", "_"): value for key, value in document.get(command, {}).items()}
+    for key in chosen:
+        if key not in allowed:
+            raise ConfigError(
+                f"unknown key '{key}' in [{command}] of {path}",
+                facts={"known": ", ".join(sorted(allowed))},
+                hint=f"run: engramctl {command} --help",
+            )
+    return chosen

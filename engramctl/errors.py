@@ -1,0 +1,69 @@
+"""The exception tree. The floor of the house: imports nothing.
+
+    EngramError              1   the work failed
+      ConfigError            2   an option, a config file or a scheme is wrong
+      CorpusError            1   the input data is wrong
+      FormatError            1   one of our files, or a checkpoint, is wrong
+      StorageError           1   reading, writing or space
+      CheckFailed            3   a check said no (verify, compare)
+      TierUnavailable        4   every tier asked for by name is missing here
+
+The library raises; only `engramctl.cli` turns an error into text and an exit code. A message names
+the thing; `facts` hold expected against found; `hint` ends with the command to run next.
+"""
+
+from collections.abc import Mapping
+
+
+class EngramError(Exception):
+    """A failure with facts and a hint; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, facts: Mapping[str, object] | None = None, hint: str | None = None
+    ) -> None:
+        """Keep the parts apart, so that a caller can show them in its own way."""
+        super().__init__(message)
+        self.message = message
+        self.facts = dict(facts or {})
+        self.hint = hint
+
+    def render(self) -> str:
+        """Return the text the command line prints: message, aligned facts, hint."""
+        width = max((len(name) for name in self.facts), default=0)
+        lines = [f"Error: {self.message}"]
+        lines += [f"  {name:<{width}}  {value}" for name, value in self.facts.items()]
+        if self.hint:
+            lines.append(f"Hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigError(EngramError):
+    """An option, a config file or a scheme is wrong."""
+
+    exit_code = 2
+
+
+class CorpusError(EngramError):
+    """The input data cannot be used: missing column, wrong type, ids out of range."""
+
+
+class FormatError(EngramError):
+    """One of our files, or a checkpoint, does not say what it must."""
+
+
+class StorageError(EngramError):
+    """A read, a write or the space for it failed."""
+
+
+class CheckFailed(EngramError):
+    """A check that was asked for said no."""
+
+    exit_code = 3
+
+
+class TierUnavailable(EngramError):
+    """Every tier asked for by name is missing on this machine."""
+
+    exit_code = 4

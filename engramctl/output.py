@@ -1,0 +1,134 @@
+"""The one sink: results to stdout, everything for people to stderr.
+
+Commands hand over one document and the tables that show it. `--json` prints the document and
+nothing else; otherwise the tables are printed. Notes and progress never touch stdout.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+Format = str
+FORMATS = ("table", "json", "csv", "md")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to show under a title; the keys of the first row are the columns."""
+
+    title: str
+    rows: Sequence[Mapping[str, object]]
+
+
+def cell(value: object) -> str:
+    """Show one value: thousands separators, at most four significant decimals, '-' for unknown."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+class Output:
+    """Where a command's words go. One per command run."""
+
+    def __init__(self, *, format: Format = "table", quiet: bool = False) -> None:
+        """`format` is one of FORMATS; `quiet` drops notes and progress, never the result."""
+        self.format = format
+        self.quiet = quiet
+
+    def result(self, document: Mapping[str, object], tables: Sequence[Table] = ()) -> None:
+        """Print the result once, in the format asked for."""
+        if self.format == "json":
+            print(json.dumps(document, indent=1, default=str))
+        elif self.format == "csv":
+            self._csv(tables)
+        elif self.format == "md":
+            self._markdown(tables)
+        else:
+            self._rich(tables)
+
+    def note(self, text: str) -> None:
+        """Tell a person something, on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def progress(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        """Show progress on a terminal's stderr; yields a function that adds to the count."""
+        from tqdm import tqdm
+
+        off = self.quiet or not sys.stderr.isatty()
+        with tqdm(
+            total=total, desc=title, unit=unit, unit_scale=True, disable=off, file=sys.stderr
+        ) as bar:
+
+            def advance(amount: int) -> None:
+                bar.update(amount)
+
+            yield advance
+
+    def announce_compilation(self) -> None:
+        """Say once, when numba really compiles, that the first run takes longer."""
+        from numba.core import event
+
+        out = self
+
+        class Announcer(event.Listener):
+            told = False
+
+            def on_start(self, event: object) -> None:
+                if not Announcer.told:
+                    Announcer.told = True
+                    out.note("compiling kernels: first run only, kept for the next one")
+
+            def on_end(self, event: object) -> None:
+                pass
+
+        event.register("numba:compile", Announcer())  # type: ignore[no-untyped-call]
+
+    def _rich(self, tables: Sequence[Table]) -> None:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+        for table in tables:
+            if not table.rows:
+                continue
+            view = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False)
+            for name in table.rows[0]:
+                number = all(
+                    row.get(name) is None or isinstance(row.get(name), int | float)
+                    for row in table.rows
+                )
+                view.add_column(name, justify="right" if number else "left", no_wrap=number)
+            for row in table.rows:
+                view.add_row(*(cell(row.get(name)) for name in table.rows[0]))
+            console.print(view, markup=False)
+            console.print()
+
+    def _csv(self, tables: Sequence[Table]) -> None:
+        import csv
+
+        for table in tables:
+            if table.rows:
+                writer = csv.DictWriter(sys.stdout, list(table.rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows([dict(row) for row in table.rows])
+
+    def _markdown(self, tables: Sequence[Table]) -> None:
+        for table in tables:
+            if table.rows:
+                names = list(table.rows[0])
+                print(f"**{table.title}**\n")
+                print("| " + " | ".join(names) + " |")
+                print("|" + "---|" * len(names))
+                for row in table.rows:
+                    print("| " + " | ".join(cell(row.get(name)) for name in names) + " |")
+                print()

@@ -1,0 +1,159 @@
+"""The surface: help texts, exit codes, stdout and stderr, the config file."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import engramctl
+from engramctl import cli
+from engramctl.errors import CheckFailed, ConfigError, EngramError, TierUnavailable
+from tests.conftest import ROOT, RunCli
+from tests.help_texts import FOLDER, command_names, help_text
+
+
+@pytest.mark.parametrize("name", ["", *command_names()])
+def test_help_is_the_golden_text(name: str) -> None:
+    """A new flag is a decision: rewrite the files with `python -m tests.help_texts`."""
+    words = (name,) if name else ()
+    assert help_text(*words) == (FOLDER / f"{name or 'engramctl'}.txt").read_text()
+
+
+def test_no_help_text_outlives_its_command() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {"engramctl", *command_names()}
+
+
+@pytest.mark.parametrize("name", command_names())
+def test_every_command_shows_an_example_and_json_and_is_in_the_readme(name: str) -> None:
+    text = help_text(name)
+    assert f"Example:  engramctl {name}" in text
+    assert "--json" in text
+    assert f"engramctl {name}" in (ROOT / "README.md").read_text()
+
+
+def test_an_unknown_command_or_option_is_exit_2(run_cli: RunCli) -> None:
+    assert run_cli("nonsense").exit_code == 2
+    result = run_cli("env", "--nonsense")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "--nonsense" in result.stderr
+
+
+def test_the_version_is_printed(run_cli: RunCli) -> None:
+    assert run_cli("--version").stdout == f"engramctl {engramctl.__version__}\n"
+
+
+def test_json_is_one_document_on_stdout(run_cli: RunCli) -> None:
+    result = run_cli("env", "--json")
+    assert result.exit_code == 0
+    assert result.json["page_bytes"] > 0
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EngramError("x"), 1),
+        (ConfigError("x"), 2),
+        (CheckFailed("x"), 3),
+        (TierUnavailable("x"), 4),
+    ],
+)
+def test_an_error_becomes_text_and_its_exit_code(
+    error: EngramError, code: int, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("engramctl.environment.capture", fail)
+    result = run_cli("env")
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", "Error: x\n")
+    monkeypatch.setenv("ENGRAMCTL_DEBUG", "1")
+    with pytest.raises(type(error)):
+        cli.run(["env"])
+
+
+def test_a_bug_shows_its_traceback_and_exits_70(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engramctl.environment.capture", lambda *_: 1 / 0)
+    result = run_cli("env")
+    assert result.exit_code == 70
+    assert "ZeroDivisionError" in result.stderr
+
+
+def test_an_error_shows_facts_aligned_and_ends_with_the_hint() -> None:
+    error = ConfigError("it broke", facts={"a": 1, "expected": "two"}, hint="run: engramctl env")
+    assert error.render() == (
+        "Error: it broke\n  a         1\n  expected  two\nHint: run: engramctl env"
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_with_its_code(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    script = (
+        "import engramctl.environment as e, os, time\n"
+        f"e.capture = lambda *_: (os.kill(os.getpid(), {int(number)}), time.sleep(60))\n"
+        "from engramctl.cli import main\nimport sys\nsys.argv = ['engramctl', 'env']\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, timeout=50, check=False
+    )
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_config_file_feeds_options_and_the_command_line_beats_it(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("engramctl.toml").write_text("[env]\njson = true\n")
+    assert run_cli("env").json["python"]
+    Path("other.toml").write_text("[env]\njson = false\n")
+    assert run_cli("env", "--config", "other.toml").stdout.startswith("this machine")
+    assert run_cli("env", "--config", "other.toml", "--json").json["python"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[env]\ncolour = 1\n", "unknown key 'colour' in [env]"),
+        ("[environment]\n", "unknown section [environment]"),
+        ("json = true\n", "unknown section [json]"),
+        ("[env\n", "not valid TOML"),
+    ],
+)
+def test_a_wrong_config_is_exit_2(
+    text: str, message: str, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("engramctl.toml").write_text(text)
+    result = run_cli("env")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_missing_config_is_exit_2(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("env", "--config", tmp_path / "none.toml")
+    assert result.exit_code == 2
+    assert "cannot read config" in result.stderr
+
+
+def test_the_kernel_cache_moves_only_when_nothing_else_can_be_written(tmp_path: Path) -> None:
+    script = (
+        "import os\nos.access = lambda *_: {writable}\n"
+        "import engramctl\nprint(os.environ.get('NUMBA_CACHE_DIR'))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script.format(writable=writable)],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for writable in (True, False)
+    ]  # fmt: skip
+    assert found[0] == "None"
+    assert "engramctl-numba" in found[1]
