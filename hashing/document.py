@@ -1,0 +1,123 @@
+"""scheme.json: a scheme's recipe with every derived constant, written and checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engramctl.errors import ConfigError
+from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.window import Boundary
+
+SCHEMA = "engramctl.scheme/1"
+_KEYS = {
+    "": {"schema", "name", "orders", "canonical", "boundary", "mix", "heads", "store", "fuse",
+         "layers"},
+    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64"},
+    "boundary": {"fill", "stop", "block", "negative"},
+    "mix": {"kind", "width", "seed"},
+    "heads": {"generator", "heads_per_order", "slots"},
+    "store": {"row_dim", "dtype"},
+    "fuse": {"kind"},
+}  # fmt: skip
+
+
+def scheme_to_dict(scheme: Scheme) -> dict[str, Any]:
+    """Return scheme.json: the recipe and every derived constant."""
+    return {
+        "schema": SCHEMA,
+        "name": scheme.name,
+        "orders": list(scheme.orders),
+        "canonical": scheme.canonical.to_dict(),
+        "boundary": {
+            "fill": scheme.boundary.fill,
+            "stop": list(scheme.boundary.stop),
+            "block": list(scheme.boundary.block),
+            "negative": scheme.boundary.negative,
+        },
+        "mix": {"kind": "xor_mul", "width": "int64", "seed": scheme.seed},
+        "heads": {
+            "generator": "primes",
+            "heads_per_order": scheme.heads_per_order,
+            "slots": list(scheme.slots),
+        },
+        "store": {"row_dim": scheme.row_dim, "dtype": scheme.dtype},
+        "fuse": {"kind": scheme.fuse},
+        "layers": [
+            {
+                "layer": derived.layer,
+                "multipliers": list(derived.multipliers),
+                "moduli": [head.modulus for head in derived.heads],
+                "offsets": [head.offset for head in derived.heads],
+                "num_rows": derived.num_rows,
+            }
+            for derived in scheme.hashes
+        ],
+    }
+
+
+def scheme_from_dict(document: dict[str, Any]) -> Scheme:
+    """Read scheme.json, derive every constant again and compare.
+
+    Raises:
+        ConfigError: unknown schema or key, a missing key, a value of the wrong type, or a derived
+            constant that differs (the first one is named).
+    """
+    try:
+        _check_keys(document)
+        scheme = Scheme(
+            name=str(document["name"]),
+            canonical=Canonical.from_dict(document["canonical"]),
+            boundary=Boundary(
+                int(document["boundary"]["fill"]),
+                tuple(document["boundary"]["stop"]),
+                tuple(document["boundary"]["block"]),
+                document["boundary"]["negative"],
+            ),
+            orders=_integers(document["orders"]),
+            heads_per_order=int(document["heads"]["heads_per_order"]),
+            slots=_integers(document["heads"]["slots"]),
+            layer_ids=_integers([layer["layer"] for layer in document["layers"]]),
+            seed=int(document["mix"]["seed"]),
+            row_dim=int(document["store"]["row_dim"]),
+            dtype=str(document["store"]["dtype"]),
+            fuse=str(document["fuse"]["kind"]),
+        )
+    except KeyError as error:
+        raise ConfigError(f"the scheme lacks the key {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"the scheme has a value of the wrong type: {error}") from error
+    _compare("scheme", document, scheme_to_dict(scheme))
+    return scheme
+
+
+def _integers(values: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)
+
+
+def _check_keys(document: dict[str, Any]) -> None:
+    if document.get("schema") != SCHEMA:
+        raise ConfigError(
+            "this is not a scheme engramctl can read",
+            facts={"expected": SCHEMA, "found": document.get("schema")},
+        )
+    for section, allowed in _KEYS.items():
+        unknown = set(document[section] if section else document) - allowed
+        if unknown:
+            place = section or "the scheme"
+            raise ConfigError(f"unknown key '{sorted(unknown)[0]}' in {place}")
+
+
+def _compare(path: str, found: Any, derived: Any) -> None:
+    """Raise at the first place where a stored scheme differs from its own derivation."""
+    if isinstance(derived, dict) and isinstance(found, dict):
+        for key in derived:
+            _compare(f"{path}.{key}", found.get(key), derived[key])
+    elif isinstance(derived, list) and isinstance(found, list) and len(found) == len(derived):
+        for index, value in enumerate(derived):
+            _compare(f"{path}[{index}]", found[index], value)
+    elif found != derived:
+        raise ConfigError(
+            f"{path} does not follow from the scheme's recipe",
+            facts={"stored": found, "derived": derived},
+            hint="the file was edited or made by another program; build the scheme again",
+        )

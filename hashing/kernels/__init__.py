@@ -1,0 +1,1 @@
+"""The walk, three times with the same answer: plain numpy, numba for CPUs, torch for devices."""

@@ -1,0 +1,64 @@
+"""What a kernel needs of one layer, as flat arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.hashing.heads import LayerHash
+from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.window import NEGATIVE_RULES, Boundary
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One layer's constants. `row = floor_mod(mix(order), modulus) + offset`.
+
+    Attributes:
+        canonical: token map.
+        boundary: fill, stops, blocks.
+        max_order: N.
+        orders_H: order of each head, ascending, int64 (H,).
+        moduli_H: int64 (H,).
+        offsets_H: int64 (H,).
+        multipliers_N: int64 (N,).
+        dtype: int32 when every row id fits, else int64.
+    """
+
+    canonical: Canonical
+    boundary: Boundary
+    max_order: int
+    orders_H: NDArray[np.int64]
+    moduli_H: NDArray[np.int64]
+    offsets_H: NDArray[np.int64]
+    multipliers_N: NDArray[np.int64]
+    dtype: np.dtype[np.signedinteger]
+
+    @classmethod
+    def of(cls, canonical: Canonical, boundary: Boundary, layer: LayerHash) -> "Plan":
+        """Flatten one layer of a scheme."""
+
+        def flat(values: list[int]) -> NDArray[np.int64]:
+            return np.array(values, dtype=np.int64)
+
+        return cls(
+            canonical,
+            boundary,
+            max(head.order for head in layer.heads),
+            flat([head.order for head in layer.heads]),
+            flat([head.modulus for head in layer.heads]),
+            flat([head.offset for head in layer.heads]),
+            flat(list(layer.multipliers)),
+            np.dtype(np.int32 if layer.num_rows < 2**31 else np.int64),
+        )
+
+    @property
+    def map_or_empty(self) -> NDArray[np.int32]:
+        """The token map; an empty array stands for the identity."""
+        token_map = self.canonical.token_map
+        return np.empty(0, np.int32) if token_map is None else token_map
+
+    @property
+    def negative_code(self) -> int:
+        """The boundary's rule for negative ids, as a number for kernels."""
+        return NEGATIVE_RULES.index(self.boundary.negative)

@@ -1,0 +1,291 @@
+"""Scheme: the named recipe n-gram -> row id, as data.
+
+A scheme holds its recipe (seed, sizes, generators) and everything derived from it (multipliers,
+moduli, offsets, totals). Its JSON form carries both, and loading derives again and refuses a
+mismatch, because one wrong constant reads fluent, wrong rows (spec/schemes.md section 9).
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+from engramctl.hashing.heads import LayerHash, engram_layers
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.keys import pack_windows
+from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.window import START, Boundary, window
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """An n-gram hashing scheme of the XOR family (spec/schemes.md section 0.1).
+
+    Attributes:
+        name: the family, e.g. `deepseek-v41`.
+        canonical: token id -> canonical id.
+        boundary: fill, stop set, block set.
+        orders: ascending n-gram orders, e.g. (2, 3, 4).
+        heads_per_order: K.
+        slots: smallest number of slots of each order's heads; primes are searched from here.
+        layer_ids: layers in the scheme's own order, which decides the primes.
+        seed: of the multipliers.
+        row_dim: E, values a row.
+        dtype: the row type of the released model.
+        fuse: how rows enter the model, e.g. `deepseek-v41`.
+    """
+
+    name: str
+    canonical: Canonical
+    boundary: Boundary
+    orders: tuple[int, ...]
+    heads_per_order: int
+    slots: tuple[int, ...]
+    layer_ids: tuple[int, ...]
+    seed: int
+    row_dim: int
+    dtype: str
+    fuse: str
+    hashes: tuple[LayerHash, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check the recipe and derive every constant."""
+        if list(self.orders) != list(range(2, 2 + len(self.orders))) or not self.orders:
+            raise ConfigError(
+                f"orders {list(self.orders)} are not 2, 3, .. N",
+                hint="a scheme of this family hashes every order from 2 on",
+            )
+        if len(self.slots) != len(self.orders):
+            raise ConfigError(
+                f"{len(self.slots)} slot counts for {len(self.orders)} orders",
+                hint="give one number for all orders, or one an order",
+            )
+        if not self.layer_ids or len(set(self.layer_ids)) != len(self.layer_ids):
+            raise ConfigError(f"layers {list(self.layer_ids)} must be distinct, at least one")
+        if self.row_dim < 1:
+            raise ConfigError(f"row_dim {self.row_dim} must be at least 1")
+        if not 0 <= self.boundary.fill < self.canonical.num_canonical:
+            raise ConfigError(
+                f"fill id {self.boundary.fill} is outside the canonical vocabulary",
+                facts={"ids": f"0..{self.canonical.num_canonical - 1:,}"},
+                hint="set pad_id to a token of this vocabulary",
+            )
+        derived = engram_layers(
+            self.layer_ids,
+            self.orders,
+            self.slots,
+            heads_per_order=self.heads_per_order,
+            num_canonical=self.canonical.num_canonical,
+            seed=self.seed,
+        )
+        object.__setattr__(self, "hashes", derived)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layer ids, in the scheme's order."""
+        return self.layer_ids
+
+    @property
+    def max_order(self) -> int:
+        """N, the largest order."""
+        return self.orders[-1]
+
+    @property
+    def num_heads(self) -> int:
+        """H: heads of one layer, all orders."""
+        return self.heads_per_order * len(self.orders)
+
+    @property
+    def vocab_size(self) -> int:
+        """Token ids lie in [0, vocab_size)."""
+        return self.canonical.num_ids
+
+    def layer_hash(self, layer: int) -> LayerHash:
+        """Return multipliers and heads of one layer.
+
+        Raises:
+            ConfigError: the scheme has no such layer.
+        """
+        for derived in self.hashes:
+            if derived.layer == layer:
+                return derived
+        raise ConfigError(
+            f"scheme {self.name} has no layer {layer}", facts={"layers": list(self.layer_ids)}
+        )
+
+    def num_rows(self, layer: int) -> int:
+        """Return the rows of one layer's table."""
+        return self.layer_hash(layer).num_rows
+
+    @cached_property
+    def _plans(self) -> dict[int, Plan]:
+        return {h.layer: Plan.of(self.canonical, self.boundary, h) for h in self.hashes}
+
+    @cached_property
+    def _walks(self) -> dict[Any, Any]:
+        return {}
+
+    def row_ids(self, token_ids: Any, layer: int, history: Any = None, out: Any = None) -> Any:
+        """Map every position to one row id a head.
+
+        Causal: position t reads tokens [t - N + 1, t] only. Chunked equals whole when `history`
+        holds the tokens before the chunk.
+
+        Args:
+            token_ids: integers (..., T), a numpy array, a torch tensor or a list. START pads on
+                the left; -1 is a masked token in schemes that know masks.
+            layer: a layer of the scheme.
+            history: token ids before the first, (..., C), oldest first. At most N-1 count; fewer
+                mean that the sequence starts there.
+            out: where to write, (..., T, H), of any integer dtype that holds the row ids.
+
+        Returns:
+            (..., T, H) of the input's kind: int32 when the table has fewer than 2^31 rows, else
+            int64, or `out`.
+
+        Raises:
+            ConfigError: no such layer.
+            ValueError: ids outside the vocabulary, not integers, or shapes that do not fit.
+
+        Example:
+            >>> from engramctl.hashing import make_scheme
+            >>> scheme = make_scheme("engram", vocab_size=64, slots=97, heads_per_order=2)
+            >>> scheme.row_ids([[0, 63]], layer=1).shape
+            (1, 2, 4)
+        """
+        if type(token_ids).__module__.startswith("torch"):
+            return self._row_ids_torch(token_ids, layer, history, out)
+        tokens = np.asarray(token_ids)
+        plan = self._plans[self.layer_hash(layer).layer]
+        tokens_BT, history_BC = self._checked(tokens, history)
+        shape = (*tokens.shape, self.num_heads)
+        if out is None:
+            out = np.empty(shape, plan.dtype)
+        elif out.shape != shape or not out.flags.c_contiguous:
+            raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+        walk = self._walks.get(layer)
+        if walk is None:
+            from engramctl.hashing.kernels.cpu import CpuWalk
+
+            walk = self._walks[layer] = CpuWalk(plan)
+        bad = walk(tokens_BT, history_BC, out.reshape(*tokens_BT.shape, self.num_heads))
+        if bad >= 0:
+            self._refuse(np.concatenate([history_BC, tokens_BT], axis=1), bad)
+        return out
+
+    def _row_ids_torch(
+        self, token_ids: "torch.Tensor", layer: int, history: Any, out: "torch.Tensor | None"
+    ) -> "torch.Tensor":
+        import torch
+
+        if token_ids.device.type == "cpu":
+            past = history.numpy() if isinstance(history, torch.Tensor) else history
+            result = self.row_ids(
+                token_ids.numpy(), layer, past, out if out is None else out.numpy()
+            )
+            return torch.from_numpy(result) if out is None else out
+        from engramctl.hashing.kernels.device import DeviceWalk
+
+        plan = self._plans[self.layer_hash(layer).layer]
+        device = token_ids.device
+        walk = self._walks.get((layer, device))
+        if walk is None:
+            walk = self._walks[layer, device] = DeviceWalk(plan, device)
+        tokens_BT = token_ids.reshape(-1, token_ids.shape[-1])
+        past_BC = self._padded_history(
+            history.cpu().numpy() if isinstance(history, torch.Tensor) else history, len(tokens_BT)
+        )
+        ids_BS = torch.cat([torch.from_numpy(past_BC).to(device), tokens_BT.long()], dim=1)
+        bad = walk.bad_mask(ids_BS)
+        if bool(bad.any()):
+            self._refuse(ids_BS.cpu().numpy(), int(bad.flatten().int().argmax()))
+        rows = walk(ids_BS).reshape(*token_ids.shape, self.num_heads)
+        if out is not None:
+            return out.copy_(rows)
+        return rows.to(torch.int32 if plan.dtype == np.int32 else torch.int64)
+
+    def ngram_keys(self, token_ids: Any, history: Any = None) -> NDArray[np.uint64]:
+        """Return the windows themselves, packed: the exact key of every n-gram.
+
+        The key of order n is sum over d < n of c_d * 2^(b*d), b = bit length of the largest
+        canonical id, as two 64-bit words (low, high).
+
+        Args:
+            token_ids: as in `row_ids`; masked tokens read as the fill.
+            history: as in `row_ids`.
+
+        Returns:
+            uint64 (..., T, num_orders, 2).
+
+        Raises:
+            ValueError: as `row_ids`; also for windows of more than 128 bits.
+        """
+        tokens = np.asarray(token_ids)
+        plan = self._plans[self.layer_ids[0]]
+        tokens_BT, history_BC = self._checked(tokens, history)
+        ids_BS = np.concatenate([history_BC, tokens_BT.astype(np.int64)], axis=1)
+        bad = reference.first_bad_id(ids_BS, plan)
+        if bad >= 0:
+            self._refuse(ids_BS, bad)
+        walk = window(reference.canonicalise(ids_BS, plan), self.boundary, self.max_order)
+        keys = pack_windows(walk, self.canonical.num_canonical)
+        return keys.reshape(*tokens.shape, len(self.orders), 2)
+
+    def _checked(
+        self, tokens: NDArray[Any], history: Any
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
+            raise ValueError(
+                f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
+            )
+        if tokens.dtype not in (np.int32, np.int64):
+            tokens = tokens.astype(np.int64)
+        tokens_BT = np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
+        return tokens_BT, self._padded_history(history, len(tokens_BT))
+
+    def _padded_history(self, history: Any, batch: int) -> NDArray[np.int64]:
+        context = self.max_order - 1
+        padded_BC = np.full((batch, context), START, np.int64)
+        if history is None:
+            return padded_BC
+        past = np.asarray(history)
+        if past.size and past.dtype.kind not in "iu":
+            raise ValueError(f"history must be integers, not {past.dtype}")
+        past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
+        if past.size and len(past) != batch:
+            raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")
+        if past.size:
+            padded_BC[:, context - past.shape[1] :] = past
+        return padded_BC
+
+    def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> None:
+        sequence, position = divmod(bad, ids_BS.shape[1])
+        raise ValueError(
+            f"token id {int(ids_BS[sequence, position])} at sequence {sequence}, position "
+            f"{position - self.max_order + 1} is outside the vocabulary of {self.vocab_size:,} ids"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return scheme.json: the recipe and every derived constant."""
+        from engramctl.hashing.document import scheme_to_dict
+
+        return scheme_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "Scheme":
+        """Read scheme.json, derive every constant again and compare.
+
+        Raises:
+            ConfigError: unknown schema or key, a missing key, a value of the wrong type, or a
+                derived constant that differs (the first one is named).
+        """
+        from engramctl.hashing.document import scheme_from_dict
+
+        return scheme_from_dict(document)

@@ -1,0 +1,169 @@
+"""Token map: tokenizer ids -> canonical ids (the paper's tokenizer compression).
+
+Tokens whose text is equal after normalisation share one canonical id, so that `The`, ` the` and
+`THE` read the same rows. Source: spec/engram-paper.md section 1.1.
+"""
+
+import base64
+import hashlib
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.normalizers import Normalizer
+
+_SENTINEL = "\ue000"
+_REPLACEMENT = "\ufffd"
+
+
+def normalizer() -> "Normalizer":
+    """Return the normaliser of spec/engram-paper.md 1.1, from the `tokenizers` library.
+
+    Example:
+        >>> normalizer().normalize_str("  Thé ")
+        'the'
+    """
+    from tokenizers import Regex, normalizers
+
+    return normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.NFD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(r"[ \t\r\n]+"), " "),
+            normalizers.Replace(Regex(r"^ $"), _SENTINEL),
+            normalizers.Strip(),
+            normalizers.Replace(_SENTINEL, " "),
+        ]
+    )
+
+
+def build_token_map(tokenizer: "Tokenizer") -> NDArray[np.int32]:
+    """Build the map from every token id (added tokens too) to its canonical id.
+
+    Ids are in first-seen order. A token that is a part of a UTF-8 character keeps its raw string as
+    the key; a text that normalises to nothing keeps itself.
+
+    Args:
+        tokenizer: the raw `tokenizers.Tokenizer`, without clean-up of spaces.
+
+    Returns:
+        int32 (num_ids,): canonical ids, dense from 0.
+
+    Raises:
+        ConfigError: the tokenizer has no tokens, or ids with holes.
+    """
+    normalise = normalizer().normalize_str
+    num_ids = tokenizer.get_vocab_size(with_added_tokens=True)
+    if num_ids == 0:
+        raise ConfigError("the tokenizer has no tokens")
+    canonical: dict[str, int] = {}
+    token_map = np.empty(num_ids, dtype=np.int32)
+    for token_id in range(num_ids):
+        raw = tokenizer.id_to_token(token_id)
+        if raw is None:
+            raise ConfigError(f"the tokenizer has {num_ids:,} tokens but no id {token_id}")
+        text = tokenizer.decode([token_id], skip_special_tokens=False)
+        key = raw if _REPLACEMENT in text else normalise(text) or text
+        token_map[token_id] = canonical.setdefault(key, len(canonical))
+    return token_map
+
+
+def map_digest(token_map: NDArray[np.int32]) -> str:
+    """Return the SHA-256 of the map as little-endian int32, in hex."""
+    return hashlib.sha256(token_map.astype("<i4").tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """The first step of every scheme: token id -> canonical id.
+
+    Attributes:
+        num_ids: token ids lie in [0, num_ids).
+        num_canonical: canonical ids lie in [0, num_canonical).
+        token_map: int32 (num_ids,), or None for the identity.
+    """
+
+    num_ids: int
+    num_canonical: int
+    token_map: NDArray[np.int32] | None = None
+
+    @classmethod
+    def identity(cls, num_ids: int) -> "Canonical":
+        """Keep every id; `num_ids` of them."""
+        if num_ids < 1:
+            raise ConfigError(f"a vocabulary of {num_ids} ids is too small")
+        return cls(num_ids, num_ids)
+
+    @classmethod
+    def mapped(cls, token_map: NDArray[np.integer[Any]]) -> "Canonical":
+        """Use a token map.
+
+        Raises:
+            ConfigError: not a flat array of ids, or negative ids.
+        """
+        flat = np.ascontiguousarray(token_map, dtype=np.int32)
+        if flat.ndim != 1 or flat.size == 0 or int(flat.min()) < 0:
+            raise ConfigError("a token map must be a flat, non-empty array of ids >= 0")
+        return cls(len(flat), int(flat.max()) + 1, flat)
+
+    def of(self, token_id: int) -> int:
+        """Return one canonical id."""
+        return token_id if self.token_map is None else int(self.token_map[token_id])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; a map is zlib-packed little-endian int32 in base64."""
+        document: dict[str, Any] = {
+            "kind": "identity" if self.token_map is None else "map",
+            "num_ids": self.num_ids,
+            "num_canonical": self.num_canonical,
+        }
+        if self.token_map is not None:
+            packed = zlib.compress(self.token_map.astype("<i4").tobytes(), 9)
+            document["sha256"] = map_digest(self.token_map)
+            document["ids_zlib_base64"] = base64.b64encode(packed).decode()
+        return document
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "Canonical":
+        """Read the JSON form and check it against its own digest.
+
+        Raises:
+            ConfigError: unknown kind, a map that does not unpack to `num_ids` ids, or another
+                digest than stated.
+        """
+        if document["kind"] == "identity":
+            return cls.identity(int(document["num_ids"]))
+        if document["kind"] != "map":
+            raise ConfigError(f"unknown kind of token map '{document['kind']}'")
+        size = 4 * int(document["num_ids"])
+        try:
+            unpack = zlib.decompressobj()
+            data = unpack.decompress(base64.b64decode(document["ids_zlib_base64"]), size + 1)
+        except (ValueError, zlib.error) as error:
+            raise ConfigError(f"the scheme's token map cannot be unpacked: {error}") from error
+        if len(data) != size:
+            raise ConfigError(
+                "the scheme's token map has another size than it says",
+                facts={"expected": f"{size:,} bytes", "found": f"{len(data):,} bytes or more"},
+            )
+        made = cls.mapped(np.frombuffer(data, dtype="<i4"))
+        assert made.token_map is not None
+        for name, found in (
+            ("sha256", map_digest(made.token_map)),
+            ("num_canonical", made.num_canonical),
+        ):
+            if found != document[name]:
+                raise ConfigError(
+                    f"the scheme's token map does not match its {name}",
+                    facts={"expected": document[name], "found": found},
+                )
+        return made

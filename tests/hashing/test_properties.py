@@ -1,0 +1,189 @@
+"""What must hold for every scheme, whatever its constants."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engramctl.hashing import DEAD, START, Scheme, make_scheme
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.cpu import RECIPROCAL_MIN
+from engramctl.hashing.kernels.device import DeviceWalk
+from engramctl.hashing.multipliers import _Pcg64
+
+VOCAB = 500
+SCHEMES = {
+    "demo": make_scheme("engram", vocab_size=VOCAB, slots=97, heads_per_order=2),
+    "v41-small": make_scheme("deepseek-v41", vocab_size=VOCAB, slots=101, heads_per_order=3),
+    "v41": make_scheme("deepseek-v41", vocab_size=VOCAB),
+    "mapped": make_scheme(
+        "deepseek-v41", token_map=np.arange(VOCAB) // 3, slots=[5000, 6000, 9_000_000_000]
+    ),
+}
+schemes = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
+
+
+@st.composite
+def token_batches(draw: st.DrawFn, masked: bool = True) -> NDArray[np.int64]:
+    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 12)))
+    low = DEAD if masked else 0
+    flat = draw(st.lists(st.integers(low, VOCAB - 1), min_size=shape[0] * shape[1],
+                         max_size=shape[0] * shape[1]))  # fmt: skip
+    return np.array(flat, np.int64).reshape(shape)
+
+
+def rows_by_reference(scheme: Scheme, ids_BT: NDArray[Any], layer: int) -> NDArray[np.int64]:
+    tokens, past = scheme._checked(ids_BT, None)
+    return reference.row_ids(np.concatenate([past, tokens], axis=1), scheme._plans[layer])
+
+
+@schemes
+@given(ids_BT=token_batches())
+@settings(max_examples=60, deadline=None)
+def test_every_kernel_gives_the_reference_rows(scheme: Scheme, ids_BT: NDArray[np.int64]) -> None:
+    tokens, past = scheme._checked(ids_BT, None)
+    ids_BS = torch.from_numpy(np.concatenate([past, tokens], axis=1))
+    for layer in scheme.layers:
+        expected = rows_by_reference(scheme, ids_BT, layer)
+        poisoned = np.full(expected.shape, -7, expected.dtype)
+        assert scheme.row_ids(ids_BT, layer, out=poisoned) is poisoned
+        np.testing.assert_array_equal(poisoned, expected)
+        walk = DeviceWalk(scheme._plans[layer], torch.device("cpu"))
+        np.testing.assert_array_equal(walk(ids_BS).numpy(), expected)
+        np.testing.assert_array_equal(scheme.row_ids(ids_BT.astype(np.int32), layer), expected)
+        assert torch.equal(
+            scheme.row_ids(torch.from_numpy(ids_BT), layer).long(), torch.from_numpy(expected)
+        )
+
+
+@schemes
+@given(ids_BT=token_batches(), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_later_token_never_changes_an_earlier_row(
+    scheme: Scheme, ids_BT: NDArray[np.int64], data: st.DataObject
+) -> None:
+    t = data.draw(st.integers(0, ids_BT.shape[1] - 1))
+    edited_BT = ids_BT.copy()
+    edited_BT[:, t:] = (edited_BT[:, t:] + 1) % VOCAB
+    layer = scheme.layers[0]
+    before, after = (scheme.row_ids(x, layer)[:, :t] for x in (ids_BT, edited_BT))
+    np.testing.assert_array_equal(before, after)
+
+
+@schemes
+@given(ids_BT=token_batches(), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_chunks_with_history_give_the_rows_of_the_whole(
+    scheme: Scheme, ids_BT: NDArray[np.int64], data: st.DataObject
+) -> None:
+    length = ids_BT.shape[1]
+    cuts = sorted(data.draw(st.sets(st.integers(1, length), max_size=4)) | {0, length})
+    for layer in scheme.layers:
+        pieces = [
+            scheme.row_ids(ids_BT[:, a:b], layer, history=ids_BT[:, :a])
+            for a, b in itertools.pairwise(cuts)
+        ]
+        np.testing.assert_array_equal(np.concatenate(pieces, 1), scheme.row_ids(ids_BT, layer))
+
+
+@schemes
+@given(ids_BT=token_batches(), pad=st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_left_padding_with_start_changes_nothing(
+    scheme: Scheme, ids_BT: NDArray[np.int64], pad: int
+) -> None:
+    padded = np.concatenate([np.full((len(ids_BT), pad), START, np.int64), ids_BT], axis=1)
+    layer = scheme.layers[-1]
+    np.testing.assert_array_equal(
+        scheme.row_ids(padded, layer)[:, pad:], scheme.row_ids(ids_BT, layer)
+    )
+
+
+@schemes
+@given(ids_BT=token_batches())
+@settings(max_examples=40, deadline=None)
+def test_rows_stay_inside_their_heads(scheme: Scheme, ids_BT: NDArray[np.int64]) -> None:
+    for derived in scheme.hashes:
+        rows = scheme.row_ids(ids_BT, derived.layer)
+        for h, head in enumerate(derived.heads):
+            assert rows[..., h].min() >= head.offset
+            assert rows[..., h].max() < head.offset + head.modulus
+
+
+@schemes
+def test_no_two_heads_are_the_same_hash(scheme: Scheme) -> None:
+    moduli = [head.modulus for derived in scheme.hashes for head in derived.heads]
+    assert len(set(moduli)) == len(moduli)
+
+
+@given(
+    mix=st.one_of(
+        st.integers(-(2**63), 2**63 - 1),
+        st.sampled_from([-(2**63), 2**63 - 1, 0, -1]),
+    ),
+    modulus=st.integers(2, 2**31 - 1),
+    multiple=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_fast_modulo_equals_python_integers(mix: int, modulus: int, multiple: bool) -> None:
+    """One token, one head, multiplier 1: the kernel's modulo stands alone."""
+    from engramctl.hashing.kernels.cpu import _walk
+
+    if multiple:
+        mix -= mix % modulus
+        mix += modulus if mix < -(2**63) else 0
+    out = np.full((1, 1, 1), -7, np.int64)
+    moduli = np.array([modulus], np.int64)
+    empty = np.empty(0, np.int64)
+    for use_reciprocal in {False, modulus >= RECIPROCAL_MIN}:
+        bad = _walk(
+            np.zeros((1, 1), np.int64), np.full((1, 1), START, np.int64), np.empty(0, np.int32),
+            1, 2, mix, empty, empty, np.array([0, 1], np.int64), np.array([0, 1], np.int64),
+            moduli, 1.0 / moduli, np.zeros(1, np.int64), use_reciprocal, 0, 1, out,
+        )  # fmt: skip
+        assert bad == -1
+        assert out.item() == mix % modulus
+
+
+@given(seed=st.integers(0, 2**70), bound=st.integers(2**32 + 1, 2**63 - 1))
+@settings(max_examples=100, deadline=None)
+def test_the_multiplier_stream_is_numpys(seed: int, bound: int) -> None:
+    ours = _Pcg64(seed)
+    theirs = np.random.default_rng(seed).integers(0, bound, size=8, dtype=np.int64)
+    assert [ours.below(bound) for _ in range(8)] == theirs.tolist()
+
+
+@given(ids_BT=token_batches(masked=False))
+@settings(max_examples=60, deadline=None)
+def test_equal_keys_mean_equal_windows(ids_BT: NDArray[np.int64]) -> None:
+    scheme = SCHEMES["mapped"]
+    keys = scheme.ngram_keys(ids_BT)
+    assert keys.shape == (*ids_BT.shape, len(scheme.orders), 2)
+    fill = scheme.boundary.fill
+    for b in range(ids_BT.shape[0]):
+        for t in range(ids_BT.shape[1]):
+            walk = [
+                int(scheme.canonical.of(int(ids_BT[b, t - d]))) if t >= d else fill
+                for d in range(scheme.max_order)
+            ]
+            for index, order in enumerate(scheme.orders):
+                low, high = (int(word) for word in keys[b, t, index])
+                bits = (scheme.canonical.num_canonical - 1).bit_length()
+                packed = sum(value << bits * d for d, value in enumerate(walk[:order]))
+                assert low | high << 64 == packed
+
+
+@schemes
+@pytest.mark.parametrize("cut", [1, 64, 4000])
+def test_threads_change_nothing(scheme: Scheme, cut: int) -> None:
+    """Above the threading threshold, pieces of any width give the reference's rows."""
+    ids_BT = np.random.default_rng(cut).integers(0, VOCAB, (2, 18_000 + cut))
+    layer = scheme.layers[0]
+    np.testing.assert_array_equal(
+        scheme.row_ids(ids_BT, layer), rows_by_reference(scheme, ids_BT, layer)
+    )
