@@ -1,9 +1,12 @@
 """The walk for CPUs, in numba.
 
-The cost is one modulo a head. A 64-bit divide takes tens of cycles, so the quotient is estimated in
-float64 (`floor(mix * (1 / p))`) and the remainder corrected by at most one p either way. The
-estimate is off by less than one while 3 * 2^63 / 2^53 / p < 1, that is for p > 3072; smaller moduli
-take the exact `%`.
+The cost is one modulo a head. A 64-bit divide does not vectorise, so the quotient is estimated in
+float64 (`mix * (1 / p)`, truncated) and the remainder corrected: by one p either way, and by one
+more upwards where truncation rounded a negative quotient up. The estimate is off by less than one
+while 3 * 2^63 / 2^53 / p < 1, that is for p > 3072; smaller moduli take the exact `%`.
+
+The mixes of all orders are spread out first, one a head, so that the modulo is one straight loop
+over all heads: LLVM makes vectors of it, which it does not of a short loop an order.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +52,8 @@ def _walk(
     context = history_BC.shape[1]
     num_orders = starts.shape[0] - 1
     length = t_stop - t_start
+    num_heads = moduli.shape[0]
+    mixes = np.empty(num_heads, np.int64)
     ids = np.empty(context + length, np.int64)
     flags = np.empty(context + length, np.uint8)
     for b in range(tokens_BT.shape[0]):
@@ -83,17 +88,20 @@ def _walk(
                 s -= 1
                 blocked = blocked or flags[s] & 1 != 0
                 mix ^= (fill if blocked else ids[s]) * multipliers[n + 1]
-                if use_reciprocal:
-                    approximate = np.float64(mix)
-                    for h in range(starts[n], starts[n + 1]):
-                        quotient = np.int64(np.floor(approximate * inverses[h]))
-                        rest = mix - quotient * moduli[h]
-                        rest += moduli[h] if rest < 0 else 0
-                        rest -= moduli[h] if rest >= moduli[h] else 0
-                        out_BTH[b, t_start + t, h] = rest + offsets[h]
-                else:
-                    for h in range(starts[n], starts[n + 1]):
-                        out_BTH[b, t_start + t, h] = mix % moduli[h] + offsets[h]
+                of_order = mixes[starts[n] : starts[n + 1]]
+                for k in range(of_order.shape[0]):
+                    of_order[k] = mix
+            out_H = out_BTH[b, t_start + t]
+            if use_reciprocal:
+                for h in range(num_heads):
+                    rest = mixes[h] - np.int64(np.float64(mixes[h]) * inverses[h]) * moduli[h]
+                    rest += moduli[h] if rest < 0 else 0
+                    rest += moduli[h] if rest < 0 else 0
+                    rest -= moduli[h] if rest >= moduli[h] else 0
+                    out_H[h] = rest + offsets[h]
+            else:
+                for h in range(num_heads):
+                    out_H[h] = mixes[h] % moduli[h] + offsets[h]
     return -1
 
 
