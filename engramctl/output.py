@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 Format = str
 FORMATS = ("table", "json", "csv", "md")
+_announcer: object | None = None
 
 
 @dataclass(frozen=True)
@@ -75,23 +76,27 @@ class Output:
             yield advance
 
     def announce_compilation(self) -> None:
-        """Say once, when numba really compiles, that the first run takes longer."""
+        """Say once a process, when numba really compiles, that the first run takes longer."""
         from numba.core import event
 
+        global _announcer
+        if _announcer is not None:
+            return
         out = self
 
-        class Announcer(event.Listener):
+        class Announcer(event.Listener):  # type: ignore[misc]
             told = False
 
             def on_start(self, event: object) -> None:
-                if not Announcer.told:
-                    Announcer.told = True
+                if not self.told:
+                    self.told = True
                     out.note("compiling kernels: first run only, kept for the next one")
 
             def on_end(self, event: object) -> None:
                 pass
 
-        event.register("numba:compile", Announcer())  # type: ignore[no-untyped-call]
+        _announcer = Announcer()
+        event.register("numba:compile", _announcer)
 
     def _rich(self, tables: Sequence[Table]) -> None:
         from rich.console import Console

@@ -1,0 +1,135 @@
+"""What `inspect` says about a folder or file of ours."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from engramctl.errors import ConfigError, FormatError, StorageError
+from engramctl.hashing.scheme import Scheme
+from engramctl.schemes import read_scheme
+from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
+from engramctl.storage.reader import TableFiles, open_table
+from engramctl.tables import COUNTS_SCHEMA
+
+TABLE_SCHEMA = "engramctl.table/1"
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return a JSON document that says what `path` is.
+
+    Raises:
+        FormatError: it is none of ours, or not what it says.
+        StorageError: it is not there or cannot be read.
+    """
+    if path.is_dir() and path.resolve().name.endswith(SUFFIX):
+        return _unfinished(path)
+    if not path.exists() and partial_path(path).is_dir():
+        return _unfinished(partial_path(path))
+    if path.is_file():
+        return _scheme_file(path)
+    schema = read_manifest(path).get("schema")
+    if schema == TABLE_SCHEMA:
+        return _table(open_table(path))
+    if schema == COUNTS_SCHEMA:
+        return _counts(path, read_manifest(path))
+    raise FormatError(
+        f"{path} has an unknown schema",
+        facts={"expected": f"{TABLE_SCHEMA} or {COUNTS_SCHEMA}", "found": ascii(schema)[:200]},
+        hint="it may be from a newer engramctl",
+    )
+
+
+def _unfinished(partial: Path) -> dict[str, Any]:
+    state = read_state(partial) or {}
+    command = state.get("command", "build")
+    option = "--force" if state.get("resumable") is False else "--resume"
+    name = partial.name.removesuffix(SUFFIX)
+    target = shlex.quote(str(partial.with_name(name)))
+    return {
+        "path": str(partial),
+        "kind": f"unfinished {command}",
+        "bytes_on_disk": sum(one.stat().st_size for one in partial.rglob("*") if one.is_file()),
+        "continue_with": f"engramctl {command} ... -o {target} {option}",
+    }
+
+
+def _scheme_file(path: Path) -> dict[str, Any]:
+    try:
+        scheme = read_scheme(path)
+    except ConfigError as error:
+        raise FormatError(
+            f"{path} is not a scheme.json of ours: {error.message}",
+            facts=error.facts,
+            hint=error.hint or "name a folder with manifest.json, or a scheme.json",
+        ) from error
+    layers = [{"layer": n, "num_rows": scheme.num_rows(n)} for n in scheme.layers]
+    return {"path": str(path), "kind": "scheme", **_scheme_facts(scheme), "layers": layers}
+
+
+def _scheme_facts(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "scheme": scheme.name,
+        "orders": ", ".join(str(order) for order in scheme.orders),
+        "heads_per_order": scheme.heads_per_order,
+        "vocab_size": scheme.vocab_size,
+        "row_dim": scheme.row_dim,
+        "dtype": scheme.dtype,
+        "rows_per_token": scheme.num_heads * len(scheme.layers),
+    }
+
+
+def _table(table: TableFiles) -> dict[str, Any]:
+    manifest, layout, record = table.manifest, table.layout, table.record
+    try:
+        scheme = _scheme_facts(Scheme.from_dict(dict(manifest.scheme)))
+    except ConfigError as error:
+        raise FormatError(
+            f"{table.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint
+        ) from error
+    rows = scheme["rows_per_token"]
+    layers = [
+        {
+            "layer": n,
+            "num_rows": table.num_rows(n),
+            "files": len(table.shards(n)),
+            "bytes": sum(shard.data_offset + shard.data_bytes for shard in table.shards(n)),
+        }
+        for n in table.layers
+    ]
+    return {
+        "path": str(table.path),
+        "kind": manifest.kind,
+        "tier": manifest.tier,
+        **scheme,
+        "form": layout.form,
+        "record_bytes": record.record_bytes,
+        "page_bytes": layout.page_bytes,
+        "rows_per_page": layout.rows_per_page,
+        "bytes_per_token": rows * record.record_bytes,
+        "reads_per_token": rows * len(layout.parts),
+        "total_bytes": sum(layer["bytes"] for layer in layers),
+        "seed": manifest.provenance.seed,
+        "made_by": manifest.created_by,
+        "command": shlex.join(manifest.provenance.command),
+        "layers": layers,
+    }
+
+
+def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    try:
+        files = [one for one in path.iterdir() if one.is_file()]
+        total = sum(one.stat().st_size for one in files)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    facts = {
+        name: value
+        for name, value in manifest.items()
+        if isinstance(value, int | float | str) and name not in ("schema", "path", "kind")
+    }
+    return {
+        "path": str(path),
+        "kind": "counts",
+        **facts,
+        "files": len(files),
+        "total_bytes": total,
+    }

@@ -1,0 +1,117 @@
+"""From options to a scheme: presets with sizes replaced, or a scheme.json."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engramctl.errors import ConfigError
+from engramctl.hashing import presets
+from engramctl.hashing.scheme import Scheme
+from engramctl.storage.record import DTYPES
+
+DEFAULT_SCHEME = "deepseek-v41"
+DEFAULT_SLOTS = 20_000
+
+
+@dataclass(frozen=True)
+class SchemeOptions:
+    """What may be said about a scheme; None: the scheme's own value.
+
+    Attributes:
+        scheme: a preset's name, or a scheme.json; None: V4.1 with few slots (about 256 MB).
+        tokenizer: tokenizer.json whose token map is used; None: every token id is itself.
+        slots: smallest number of slots a head.
+        orders: n-gram orders.
+        heads: heads an order.
+        layers: decoder layers.
+        row_dim: values a row.
+        dtype: how rows are stored.
+    """
+
+    scheme: str | None = None
+    tokenizer: Path | None = None
+    slots: int | None = None
+    orders: tuple[int, ...] | None = None
+    heads: int | None = None
+    layers: tuple[int, ...] | None = None
+    row_dim: int | None = None
+    dtype: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `scheme` names a file rather than a preset."""
+        return Path(self.scheme or "").suffix == ".json"
+
+    def assumed(self, scheme: Scheme) -> tuple[str, ...]:
+        """Return what was not said and so chosen, in words."""
+        words = []
+        if self.scheme is None:
+            words.append(f"scheme {DEFAULT_SCHEME}")
+            if self.slots is None:
+                words.append(f"{DEFAULT_SLOTS:,} slots a head")
+        if self.tokenizer is None and not self.is_file:
+            words.append(f"identity token map of {scheme.vocab_size:,} ids")
+        if self.dtype is None:
+            words.append(f"dtype {scheme.dtype}")
+        return tuple(words)
+
+
+def resolve_scheme(options: SchemeOptions) -> Scheme:
+    """Return the scheme that options name.
+
+    Raises:
+        ConfigError: an unknown name, a file that is not a scheme, or values it cannot have.
+    """
+    name = options.scheme or DEFAULT_SCHEME
+    if options.is_file:
+        scheme = _scheme_of_file(Path(name), options)
+    else:
+        token_map = None
+        if options.tokenizer is not None:
+            from engramctl.token_maps import load_token_map
+
+            token_map = load_token_map(options.tokenizer)
+        few = options.scheme is None and options.slots is None
+        scheme = presets.make_scheme(
+            name,
+            token_map=token_map,
+            slots=DEFAULT_SLOTS if few else options.slots,
+            orders=options.orders,
+            heads_per_order=options.heads,
+            layers=options.layers,
+            row_dim=options.row_dim,
+        )
+    dtype = options.dtype or scheme.dtype
+    if dtype not in DTYPES:
+        raise ConfigError(f"unknown dtype '{dtype}'", facts={"known": ", ".join(DTYPES)})
+    if dtype != scheme.dtype or options.row_dim not in (None, scheme.row_dim):
+        scheme = replace(scheme, dtype=dtype, row_dim=options.row_dim or scheme.row_dim)
+    return scheme
+
+
+def _scheme_of_file(path: Path, options: SchemeOptions) -> Scheme:
+    fixed = ("tokenizer", "slots", "orders", "heads", "layers")
+    given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
+    if given:
+        raise ConfigError(
+            f"{path} says what {', '.join(given)} would change",
+            hint="leave these options out, or name a preset with --scheme",
+        )
+    return read_scheme(path)
+
+
+def read_scheme(path: Path) -> Scheme:
+    """Read a scheme.json.
+
+    Raises:
+        ConfigError: it is missing, not JSON, or not a scheme.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read scheme {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"scheme {path} is not a JSON object")
+    return Scheme.from_dict(document)

@@ -1,0 +1,114 @@
+"""`manifest.json` of tables and shards (schema `engramctl.table/1`): what is in it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engramctl.storage.format import parse_file_name
+from engramctl.storage.geometry import Layout
+
+SCHEMA = "engramctl.table/1"
+KINDS = ("tables", "shards")
+MAX_LAYER = 99_999
+MAX_ROWS = 1 << 48
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the rows come from.
+
+    Attributes:
+        command: the words that make them again, without output and run options.
+        seed: of the row initialiser.
+        source: for a re-laid table, `path` as it was given and `manifest_xxh3_128`; else None.
+        counts_xxh3_128: digest of the counts' manifest, or None.
+    """
+
+    command: tuple[str, ...]
+    seed: int | None = None
+    source: Mapping[str, str] | None = None
+    counts_xxh3_128: str | None = None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One row file: rows [rows[0], rows[1]) of one part.
+
+    Attributes:
+        file: its name.
+        rows: first row and the row after the last.
+        data_offset: where the data begins in the file, in bytes.
+        data_bytes: how long it is.
+        extent_bytes: data bytes under one checksum; the last extent may be shorter.
+        xxh3_128: one hex digest an extent.
+        heads: None: all heads (sharding by heads comes with a later schema).
+    """
+
+    file: str
+    rows: tuple[int, int]
+    data_offset: int
+    data_bytes: int
+    extent_bytes: int
+    xxh3_128: tuple[str, ...]
+    heads: None = None
+
+    @property
+    def part(self) -> str:
+        """What it holds: `weight`, `scale` or `records`."""
+        return parse_file_name(self.file)[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the manifest's entry."""
+        return {
+            "file": self.file,
+            "rows": list(self.rows),
+            "heads": None,
+            "data_offset": self.data_offset,
+            "data_bytes": self.data_bytes,
+            "extent_bytes": self.extent_bytes,
+            "xxh3_128": list(self.xxh3_128),
+        }
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """One layer's table and its files, in order of rows."""
+
+    layer: int
+    num_rows: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole of `manifest.json`; `scheme` is an opaque JSON object here."""
+
+    kind: str
+    tier: str | None
+    created_by: str
+    scheme: Mapping[str, Any]
+    provenance: Provenance
+    layout: Layout
+    layers: tuple[LayerTable, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document, keys in their fixed order."""
+        provenance = asdict(self.provenance)
+        return {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "tier": self.tier,
+            "created_by": self.created_by,
+            "scheme": dict(self.scheme),
+            "provenance": {**provenance, "command": list(self.provenance.command)},
+            "layout": asdict(self.layout),
+            "layers": [
+                {
+                    "layer": table.layer,
+                    "num_rows": table.num_rows,
+                    "shards": [shard.to_dict() for shard in table.shards],
+                }
+                for table in self.layers
+            ],
+            "dictionary": None,
+        }

@@ -1,0 +1,202 @@
+"""What a table will be, before a byte is written: files, sizes, manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from engramctl.errors import ConfigError
+from engramctl.storage.atomic import dump_json
+from engramctl.storage.format import (
+    ALIGNMENT_BYTES,
+    EXTENT_BYTES,
+    file_name,
+    header_bytes,
+    num_extents,
+)
+from engramctl.storage.geometry import PAGE_BYTES, Layout, Unit
+from engramctl.storage.manifest import (
+    MAX_LAYER,
+    MAX_ROWS,
+    LayerTable,
+    Manifest,
+    Provenance,
+    Shard,
+)
+from engramctl.storage.publish import MANIFEST
+
+SHARD_BYTES = 4 << 30
+_MAX_SHARDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """One row file to be written.
+
+    Attributes:
+        name: file name.
+        layer: its layer.
+        part: `weight`, `scale` or `records`.
+        row_start: first row.
+        row_stop: the row after the last.
+        header: everything before the data.
+        data_bytes: length of the data.
+        extent_bytes: data bytes under one checksum.
+        unit: what the data repeats.
+    """
+
+    name: str
+    layer: int
+    part: str
+    row_start: int
+    row_stop: int
+    header: bytes = field(repr=False)
+    data_bytes: int
+    extent_bytes: int
+    unit: Unit
+
+    @property
+    def data_offset(self) -> int:
+        """Where the data begins."""
+        return len(self.header)
+
+    @property
+    def file_bytes(self) -> int:
+        """The whole file's length."""
+        return self.data_offset + self.data_bytes
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """A table to be written: geometry and everything the manifest says but the checksums.
+
+    Attributes:
+        kind: `tables` or `shards`.
+        tier: of shards.
+        created_by: name and version of the program.
+        scheme: opaque JSON object.
+        provenance: where the rows come from.
+        layout: how rows lie.
+        num_rows: rows of each layer.
+        shard_rows: rows of one file, but the last.
+        extent_bytes: data bytes under one checksum.
+        identity_extra: what else decides the bytes, e.g. the initialiser; for `--resume`.
+
+    Raises:
+        ConfigError: sizes no table can have.
+    """
+
+    kind: str
+    tier: str | None
+    created_by: str
+    scheme: Mapping[str, Any]
+    provenance: Provenance
+    layout: Layout
+    num_rows: Mapping[int, int]
+    shard_rows: int
+    extent_bytes: int = EXTENT_BYTES
+    identity_extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse sizes no table can have."""
+        if not self.num_rows or self.shard_rows < 1 or self.extent_bytes < ALIGNMENT_BYTES:
+            raise ConfigError("a table needs a layer, rows a shard and extents of 4,096 bytes")
+        for layer, rows in self.num_rows.items():
+            if not 0 <= layer <= MAX_LAYER or not 1 <= rows <= MAX_ROWS:
+                raise ConfigError(
+                    f"layer {layer} with {rows:,} rows cannot be stored",
+                    facts={"layers": f"0 to {MAX_LAYER:,}", "rows": f"1 to {MAX_ROWS:,}"},
+                )
+            if -(-rows // self.shard_rows) > _MAX_SHARDS:
+                raise ConfigError(f"layer {layer} would need more than {_MAX_SHARDS:,} files")
+
+    @cached_property
+    def files(self) -> tuple[FilePlan, ...]:
+        """All row files, in the order they are written and listed."""
+        files = []
+        for layer in sorted(self.num_rows):
+            total = self.num_rows[layer]
+            for index, start in enumerate(range(0, total, self.shard_rows)):
+                stop = min(start + self.shard_rows, total)
+                for part in self.layout.parts:
+                    files.append(
+                        FilePlan(
+                            name=file_name(layer, part, index),
+                            layer=layer,
+                            part=part,
+                            row_start=start,
+                            row_stop=stop,
+                            header=header_bytes(self.layout, part, stop - start),
+                            data_bytes=self.layout.data_bytes(part, stop - start),
+                            extent_bytes=self.extent_bytes,
+                            unit=self.layout.unit(part),
+                        )
+                    )
+        return tuple(files)
+
+    @property
+    def row_file_bytes(self) -> int:
+        """Bytes of all row files together."""
+        return sum(file.file_bytes for file in self.files)
+
+    @property
+    def manifest_bytes(self) -> int:
+        """Bytes `manifest.json` will have: checksums differ, their length does not."""
+        blank = {
+            file.name: ("0" * 32,) * num_extents(file.data_bytes, file.extent_bytes)
+            for file in self.files
+        }
+        return len(dump_json(self.manifest(blank).to_dict()))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Every file of the finished folder with its exact size, `manifest.json` last."""
+        return {f.name: f.file_bytes for f in self.files} | {MANIFEST: self.manifest_bytes}
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes of the row files, as JSON: equal plans resume each other."""
+        document = self.manifest({}).to_dict()
+        del document["provenance"]["command"]
+        if self.provenance.source:
+            document["provenance"]["source"] = self.provenance.source["manifest_xxh3_128"]
+        document["layers"] = {str(layer): rows for layer, rows in sorted(self.num_rows.items())}
+        sizes = {"shard_rows": self.shard_rows, "extent_bytes": self.extent_bytes}
+        return {**document, **sizes, **self.identity_extra}
+
+    def manifest(self, digests: Mapping[str, tuple[str, ...]]) -> Manifest:
+        """Return the manifest, given each file's checksums (none: an empty list)."""
+        layers = []
+        for layer in sorted(self.num_rows):
+            shards = tuple(
+                Shard(
+                    file=file.name,
+                    rows=(file.row_start, file.row_stop),
+                    data_offset=file.data_offset,
+                    data_bytes=file.data_bytes,
+                    extent_bytes=file.extent_bytes,
+                    xxh3_128=digests.get(file.name, ()),
+                )
+                for file in self.files
+                if file.layer == layer
+            )
+            layers.append(LayerTable(layer, self.num_rows[layer], shards))
+        return Manifest(
+            self.kind,
+            self.tier,
+            self.created_by,
+            self.scheme,
+            self.provenance,
+            self.layout,
+            tuple(layers),
+        )
+
+
+def default_shard_rows(layout: Layout, shard_bytes: int = SHARD_BYTES) -> int:
+    """Return rows of a shard of about `shard_bytes` of records.
+
+    A multiple of 4,096 and of the records in a page, the same for every form of one record, so
+    that shards of all forms hold the same rows and each begins on a page boundary.
+    """
+    step = PAGE_BYTES * max(1, PAGE_BYTES // layout.record_bytes)
+    return max(1, shard_bytes // (layout.record_bytes * step)) * step

@@ -1,0 +1,206 @@
+"""One row at rest: its dtype, its scales, and the plain numpy way between bytes and values.
+
+`f32` and `bf16` rows are their values, little-endian. An `f8_e4m3` row is one byte a value and one
+E8M0 scale byte for every 32 values (spec/engram-deepseek-v41.md section 3): value j is
+e4m3(weight[j]) * 2^(scale[j div 32] - 127). Everything here is the reference the fast paths are
+tested against.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engramctl.errors import ConfigError
+
+DTYPES = ("f8_e4m3", "bf16", "f32")
+BLOCK_VALUES = 32
+MAX_ROW_DIM = 1 << 16
+E4M3_MAX = 448.0
+_VALUE_BYTES = {"f8_e4m3": 1, "bf16": 2, "f32": 4}
+_TENSOR_DTYPES = {"f8_e4m3": "F8_E4M3", "bf16": "BF16", "f32": "F32"}
+_ELEMENTS: dict[str, type[np.uint8] | type[np.uint16] | type[np.uint32]] = {
+    "f8_e4m3": np.uint8,
+    "bf16": np.uint16,
+    "f32": np.uint32,
+}
+
+
+@dataclass(frozen=True)
+class RecordSpec:
+    """The geometry of one record: values first, then scales.
+
+    Attributes:
+        dtype: one of DTYPES.
+        row_dim: values in a row; a multiple of 32 for f8_e4m3.
+
+    Raises:
+        ConfigError: an unknown dtype, or a row_dim it cannot have.
+
+    Example:
+        >>> spec = RecordSpec("f8_e4m3", 256)
+        >>> spec.weight_bytes, spec.scale_bytes, spec.record_bytes
+        (256, 8, 264)
+    """
+
+    dtype: str
+    row_dim: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be stored."""
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"unknown dtype '{self.dtype}'", facts={"known": ", ".join(DTYPES)})
+        if not 1 <= self.row_dim <= MAX_ROW_DIM:
+            raise ConfigError(
+                f"row_dim {self.row_dim} is out of range",
+                facts={"expected": f"1 to {MAX_ROW_DIM:,}"},
+            )
+        if self.dtype == "f8_e4m3" and self.row_dim % BLOCK_VALUES:
+            raise ConfigError(
+                f"row_dim {self.row_dim} does not fit dtype f8_e4m3",
+                facts={"expected": f"a multiple of {BLOCK_VALUES}: one scale covers that many"},
+                hint="choose such a row_dim, or dtype bf16",
+            )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one row's values."""
+        return self.row_dim * _VALUE_BYTES[self.dtype]
+
+    @property
+    def scale_bytes(self) -> int:
+        """Bytes of one row's scales; 0 when the dtype has none."""
+        return self.row_dim // BLOCK_VALUES if self.dtype == "f8_e4m3" else 0
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of one record: values, then scales."""
+        return self.weight_bytes + self.scale_bytes
+
+    @property
+    def element(self) -> type[np.uint8] | type[np.uint16] | type[np.uint32]:
+        """The unsigned integer that holds one value's bits."""
+        return _ELEMENTS[self.dtype]
+
+    @property
+    def weight_tensor_dtype(self) -> str:
+        """The safetensors name of the values' dtype."""
+        return _TENSOR_DTYPES[self.dtype]
+
+    @property
+    def scale_tensor_dtype(self) -> str:
+        """The safetensors name of the scales' dtype."""
+        return "F8_E8M0"
+
+    def decode(
+        self, weights: NDArray[np.uint8], scales: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the values of rows.
+
+        Exact in float32, but for products beyond its range (scale bytes near 0 and 254).
+
+        Args:
+            weights: uint8 (n, weight_bytes).
+            scales: uint8 (n, scale_bytes); may be left out when scale_bytes is 0.
+
+        Returns:
+            float32 (n, row_dim); NaN where an e4m3 or e8m0 byte says so.
+        """
+        bits = np.ascontiguousarray(weights).view(self.element)
+        if self.dtype == "f32":
+            return bits.view(np.float32)
+        if self.dtype == "bf16":
+            return (bits.astype(np.uint32) << 16).view(np.float32)
+        assert scales is not None
+        factors = e8m0_values()[scales].repeat(BLOCK_VALUES, axis=1)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return np.asarray(e4m3_values()[bits] * factors, dtype=np.float32)
+
+    def encode(self, values: ArrayLike) -> NDArray[np.unsignedinteger]:
+        """Return the bits of values as the row dtype, each rounded once, to nearest even.
+
+        Args:
+            values: float32 or float64; for f8_e4m3 already divided by their block's scale.
+
+        Returns:
+            `element` integers of the same shape. f8_e4m3 saturates: beyond 448, infinities
+            included, the byte is that of 448 with the value's sign. f32 and bf16 overflow to
+            infinity. NaN stays NaN.
+        """
+        exact = np.asarray(values, dtype=np.float64)
+        if self.dtype == "f32":
+            with np.errstate(over="ignore", under="ignore"):
+                single: NDArray[np.float32] = exact.astype(np.float32)
+            return single.view(np.uint32)
+        if self.dtype == "bf16":
+            return _round(exact, mantissa_bits=7, min_exponent=-126, top=0x7F80, nan=0x7FC0)
+        return _round(exact, mantissa_bits=3, min_exponent=-6, top=0x7E, nan=0x7F)
+
+
+def _round(
+    values: NDArray[np.float64], *, mantissa_bits: int, min_exponent: int, top: int, nan: int
+) -> NDArray[np.unsignedinteger]:
+    """Round float64 to a small float's bits in one step, ties to even.
+
+    A value in binade E is a multiple of 2^(max(E, min_exponent) - mantissa_bits) once rounded;
+    with q that multiple, exponent and mantissa fields together are (E - min_exponent) * 2^bits + q
+    for normal and subnormal numbers alike, and a carry moves into the exponent by itself.
+
+    Args:
+        values: what to round.
+        mantissa_bits: stored bits after the point.
+        min_exponent: exponent of the smallest normal number.
+        top: largest bit pattern without sign; what is beyond becomes it.
+        nan: bit pattern of NaN without sign.
+    """
+    element = np.uint8 if top < 256 else np.uint16
+    sign = np.signbit(values).astype(np.int64) << (7 if top < 256 else 15)
+    finite = np.where(np.isfinite(values), np.abs(values), 0.0)
+    exponent = np.frexp(finite)[1].astype(np.int64) - 1
+    exponent = np.where(finite == 0, min_exponent, np.maximum(exponent, min_exponent))
+    multiple = np.rint(np.ldexp(finite, mantissa_bits - exponent)).astype(np.int64)
+    bits = np.minimum(((exponent - min_exponent) << mantissa_bits) + multiple, top)
+    bits = np.where(np.isnan(values), nan, np.where(np.isinf(values), top, bits))
+    rounded: NDArray[np.unsignedinteger] = (bits | sign).astype(element)
+    return rounded
+
+
+def to_bf16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Return the bf16 bit patterns of float32 values, rounded to nearest even.
+
+    Example:
+        >>> to_bf16_bits(np.array([1.0, -2.5], dtype=np.float32)).tolist()
+        [16256, 49184]
+    """
+    return RecordSpec("bf16", 1).encode(values).astype(np.uint16)
+
+
+@cache
+def e4m3_values() -> NDArray[np.float32]:
+    """Return the value of each e4m3fn byte, float32 (256,): no infinities, NaN at 0x7F and 0xFF."""
+    byte = np.arange(256)
+    exponent, mantissa = (byte >> 3) & 15, byte & 7
+    size = np.where(exponent == 0, np.ldexp(mantissa, -9), np.ldexp(8.0 + mantissa, exponent - 10))
+    size[(byte & 127) == 127] = np.nan
+    return np.asarray(np.where(byte & 128, -size, size), dtype=np.float32)
+
+
+@cache
+def e8m0_values() -> NDArray[np.float32]:
+    """Return the value of each e8m0 byte, float32 (256,): 2^(byte - 127), NaN at 255."""
+    values = np.ldexp(1.0, np.arange(256) - 127)
+    values[255] = np.nan
+    return np.asarray(values, dtype=np.float32)
+
+
+def e8m0_at_least(size: float) -> int:
+    """Return the e8m0 byte of the smallest power of two that is not below `size` (> 0, finite).
+
+    Example:
+        >>> e8m0_at_least(1.0), e8m0_at_least(1.5), e8m0_at_least(0.25)
+        (127, 128, 125)
+    """
+    mantissa, exponent = np.frexp(size)
+    power = int(exponent) - (1 if mantissa == 0.5 else 0)
+    return min(max(power + 127, 0), 254)

@@ -1,0 +1,174 @@
+"""How rows begin: zeros, or seeded normal values that any language can make byte for byte.
+
+The definition is in docs/format.md. A value is picked, not computed: 16 bits of a SplitMix64
+stream index a table of 65,536 normal quantiles, each rounded once to the row's dtype. A row's
+bytes depend on seed, layer, row id, row_dim and dtype only: never on chunks, threads or layout.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+from engramctl.storage.geometry import Layout
+from engramctl.storage.record import E4M3_MAX, RecordSpec, e8m0_at_least
+
+INITS = ("normal", "zeros")
+DEFAULT_STD = 0.02
+NUM_QUANTILES = 65_536
+_MASK = (1 << 64) - 1
+_STD_RANGE = (1e-30, 1e30)
+_ONE = 127  # the e8m0 byte of 1.0
+
+
+def splitmix64(x: int) -> int:
+    """Return one SplitMix64 output for state `x`, modulo 2^64.
+
+    Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+
+    Example:
+        >>> hex(splitmix64(0))
+        '0xe220a8397b1dcdaf'
+    """
+    z = (x + 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+@cache
+def quantiles(std: float) -> NDArray[np.float64]:
+    """Return the 65,536 normal quantiles, float64, ascending: std * inv_cdf((i + 0.5) / 65536)."""
+    inverse = NormalDist().inv_cdf
+    points = [std * inverse((i + 0.5) / NUM_QUANTILES) for i in range(NUM_QUANTILES)]
+    return np.array(points, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class RowInit:
+    """What rows hold before anything is learnt.
+
+    Attributes:
+        kind: `normal` or `zeros`.
+        seed: of the normal values, 0 <= seed < 2^63.
+        std: standard deviation of the normal values.
+
+    Raises:
+        ConfigError: an unknown kind, or a seed or std out of range.
+    """
+
+    kind: str = "normal"
+    seed: int = 0
+    std: float = DEFAULT_STD
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be made."""
+        if self.kind not in INITS:
+            raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(INITS)})
+        if not 0 <= self.seed < 1 << 63:
+            raise ConfigError(
+                f"seed {self.seed} is out of range", facts={"expected": "0 to 2^63-1"}
+            )
+        low, high = _STD_RANGE
+        if not low <= self.std <= high:
+            raise ConfigError(
+                f"std {self.std} is out of range", facts={"expected": f"{low:g} to {high:g}"}
+            )
+
+    def scale_byte(self) -> int:
+        """Return the one e8m0 scale byte of every f8 row: 2^0 for zeros."""
+        if self.kind == "zeros":
+            return _ONE
+        return e8m0_at_least(float(quantiles(self.std)[-1]) / E4M3_MAX)
+
+    def value_table(self, spec: RecordSpec) -> NDArray[np.unsignedinteger]:
+        """Return the stored bits of each quantile, `spec.element` (65536,)."""
+        values = quantiles(self.std)
+        if spec.scale_bytes:
+            values = np.ldexp(values, _ONE - self.scale_byte())
+        return spec.encode(values)
+
+
+class RowFiller:
+    """Writes rows of one layer into buffers; safe from several threads."""
+
+    def __init__(self, init: RowInit, spec: RecordSpec, layer: int) -> None:
+        """Prepare the table of stored values.
+
+        Args:
+            init: what rows hold.
+            spec: how one row is stored.
+            layer: the layer, part of the seed.
+        """
+        self.spec = spec
+        self.scale_byte = init.scale_byte()
+        self._table = None if init.kind == "zeros" else init.value_table(spec)
+        self._state = np.uint64(splitmix64((init.seed + layer) & _MASK))
+
+    def fill(
+        self, layout: Layout, part: str, row_start: int, num_rows: int, out: NDArray[np.uint8]
+    ) -> None:
+        """Write every byte of one part of rows [row_start, row_start + num_rows).
+
+        Args:
+            layout: how the rows lie.
+            part: `weight`, `scale` or `records`.
+            row_start: first row id, at the start of `out`.
+            num_rows: how many rows.
+            out: uint8 (data_bytes,), contiguous, aligned to the value's size.
+        """
+        if part == "scale" or self._table is None:
+            out[:] = self.scale_byte if part == "scale" else 0
+        else:
+            self._fill_values(layout, part, row_start, num_rows, out)
+        if part == "records":
+            for block, _ in layout.blocks(out, num_rows):
+                block[:, :, self.spec.weight_bytes :] = self.scale_byte
+            layout.clear_unused(out, num_rows)
+
+    def _fill_values(
+        self, layout: Layout, part: str, row_start: int, num_rows: int, out: NDArray[np.uint8]
+    ) -> None:
+        width = np.dtype(self.spec.element).itemsize
+        unit = layout.unit(part)
+        paged = unit.num_rows > 1
+        _fill(
+            out.view(self.spec.element),
+            self._table,
+            self._state,
+            row_start,
+            num_rows,
+            self.spec.row_dim,
+            (self.spec.record_bytes if paged else unit.num_bytes) // width,
+            unit.num_bytes // width,
+            unit.num_rows,
+        )
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill(  # type: ignore[no-untyped-def]  # pragma: no cover
+    out, table, state, row_start, num_rows, row_dim, stride, page, rows_per_page
+):
+    words = np.uint64((row_dim + 3) // 4)
+    whole = row_dim // 4
+    for i in range(num_rows):
+        at = i // rows_per_page * page + i % rows_per_page * stride
+        x = state + np.uint64(row_start + i) * words
+        for w in range(whole + (1 if row_dim % 4 else 0)):
+            z = x + np.uint64(w) + np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z = z ^ (z >> np.uint64(31))
+            if w < whole:
+                out[at] = table[z & np.uint64(0xFFFF)]
+                out[at + 1] = table[(z >> np.uint64(16)) & np.uint64(0xFFFF)]
+                out[at + 2] = table[(z >> np.uint64(32)) & np.uint64(0xFFFF)]
+                out[at + 3] = table[z >> np.uint64(48)]
+                at += 4
+            else:
+                for j in range(row_dim % 4):
+                    out[at + j] = table[(z >> np.uint64(16 * j)) & np.uint64(0xFFFF)]

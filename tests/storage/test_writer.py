@@ -1,0 +1,307 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engramctl.errors import ConfigError, StorageError
+from engramctl.storage.format import file_name, header_bytes
+from engramctl.storage.plan import default_shard_rows
+from engramctl.storage.reader import open_table
+from engramctl.storage.rows import RowInit
+from engramctl.storage.writer import _Writer
+from tests.storage.tables import contents, make_plan, write
+
+FORMS = ["planar", "packed", "paged"]
+
+
+class Stop(Exception):
+    """Raised in the middle of a write."""
+
+
+def stop_after(num_chunks: int) -> Callable[[int], None]:
+    left = [num_chunks]
+
+    def progress(amount: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stop
+
+    return progress
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    form=st.sampled_from(FORMS),
+    dtype=st.sampled_from(["f8_e4m3", "bf16", "f32"]),
+    rows=st.sampled_from([1, 2, 123, 124, 125, 997]),
+    chunk_bytes=st.integers(1, 20_000),
+    workers=st.integers(1, 5),
+    shard_rows=st.sampled_from([124, 500, 1 << 20]),
+)
+def test_bytes_are_the_same_for_any_chunk_size_and_worker_count(
+    tmp_path_factory: pytest.TempPathFactory,
+    form: str,
+    dtype: str,
+    rows: int,
+    chunk_bytes: int,
+    workers: int,
+    shard_rows: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("same")
+    plan = make_plan(form=form, dtype=dtype, rows={1: rows, 14: 7}, shard_rows=shard_rows)
+    write(plan, folder / "once", workers=1)
+    write(plan, folder / "cut", chunk_bytes=max(chunk_bytes, 200), workers=workers)
+    assert contents(folder / "once") == contents(folder / "cut")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_build_goes_on_from_every_interruption_point(tmp_path: Path, form: str) -> None:
+    plan = make_plan(form=form, rows={1: 997, 3: 130}, shard_rows=620, extent_bytes=4096)
+    write(plan, tmp_path / "whole")
+    expected = contents(tmp_path / "whole")
+    chunks = 0
+    done = False
+    while not done:
+        out = tmp_path / f"out{chunks}"
+        try:
+            write(plan, out, chunk_bytes=3000, workers=2, progress=stop_after(chunks))
+            done = True
+        except Stop:
+            assert not out.exists()
+            # go on, be interrupted once more, then finish with other chunks and threads
+            with contextlib.suppress(Stop):
+                write(plan, out, resume=True, chunk_bytes=2000, progress=stop_after(1))
+            if not out.exists():
+                write(plan, out, resume=True, chunk_bytes=5000, workers=3)
+        assert contents(out) == expected
+        chunks += 1
+    assert chunks > 10
+
+
+def test_resume_writes_only_what_is_missing(tmp_path: Path) -> None:
+    plan = make_plan(rows={1: 4096})
+    with pytest.raises(Stop):
+        write(plan, tmp_path / "out", chunk_bytes=4096, progress=stop_after(20))
+    amounts: list[int] = []
+    write(plan, tmp_path / "out", resume=True, chunk_bytes=4096, progress=amounts.append)
+    total = sum(file.data_bytes for file in plan.files)
+    assert amounts[0] >= 18 * 4096
+    assert sum(amounts) == total
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "header", "state", "link"])
+def test_resume_does_not_believe_a_damaged_partial(tmp_path: Path, damage: str) -> None:
+    plan = make_plan(rows={1: 4096})
+    write(plan, tmp_path / "whole")
+    with pytest.raises(Stop):
+        write(plan, tmp_path / "out", chunk_bytes=4096, workers=1, progress=stop_after(12))
+    partial = tmp_path / "out.partial"
+    file = partial / file_name(1, "weight", 0)
+    data = bytearray(file.read_bytes())
+    if damage == "flip":
+        data[4096 + 11 * 4096 + 5] ^= 1  # within the last finished extent
+        file.write_bytes(data)
+    elif damage == "cut":
+        file.write_bytes(data[:9000])
+    elif damage == "remove":
+        file.unlink()
+    elif damage == "header":
+        data[20] ^= 1
+        file.write_bytes(data)
+    elif damage == "state":
+        (partial / "state.json").write_text('{"plan": nul')
+    else:
+        file.unlink()
+        file.symlink_to(tmp_path / "whole" / file.name)
+    if damage == "link":
+        with pytest.raises(StorageError):
+            write(plan, tmp_path / "out", resume=True)
+        return
+    write(plan, tmp_path / "out", resume=True)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_resume_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        write(make_plan(), tmp_path / "out", chunk_bytes=4096, progress=stop_after(3))
+    before = contents(tmp_path / "out.partial")
+    with pytest.raises(ConfigError, match="other options") as caught:
+        write(make_plan(dtype="bf16"), tmp_path / "out", resume=True)
+    assert caught.value.facts["layout.dtype"] == "f8_e4m3 there, bf16 now"
+    assert contents(tmp_path / "out.partial") == before
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.storage.tables import make_plan, write
+left = [9]
+def progress(amount):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+write(make_plan(rows={1: 4096}), Path(sys.argv[1]), chunk_bytes=4096, checkpoint_bytes=8192,
+      progress=progress)
+"""
+
+
+def test_a_killed_build_leaves_only_a_partial_and_resumes(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path / "out"], cwd=root, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert os.listdir(tmp_path) == ["out.partial"]
+    amounts: list[int] = []
+    plan = make_plan(rows={1: 4096})
+    write(plan, tmp_path / "out", resume=True, progress=amounts.append)
+    write(plan, tmp_path / "whole")
+    assert amounts[0] >= 4096
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_failing_forced_write_keeps_the_old_table(tmp_path: Path) -> None:
+    write(make_plan(seed=1), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(Stop):
+        write(make_plan(seed=2), tmp_path / "out", force=True, progress=stop_after(0))
+    assert contents(tmp_path / "out") == before
+    open_table(tmp_path / "out")
+    write(make_plan(seed=2), tmp_path / "out", force=True)
+    assert contents(tmp_path / "out") != before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_fill_that_fails_is_raised_and_nothing_is_published(tmp_path: Path) -> None:
+    from engramctl.storage.writer import write_table
+
+    def fill(*_: object) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        write_table(make_plan(), tmp_path / "out", fill)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_space_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = os.statvfs(tmp_path)
+    fields = list(facts)
+    fields[4] = 1  # f_bavail
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    with pytest.raises(StorageError, match="not enough space") as caught:
+        write(make_plan(), tmp_path / "deep" / "out")
+    assert caught.value.facts["found"] == f"{facts.f_frsize:,} bytes free"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_is_one_error_and_the_work_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    real = os.pwrite
+    left = [5]
+
+    def fills_up(descriptor: int, data: bytes, offset: int) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data[:1000], offset)  # short writes are completed
+
+    plan = make_plan(rows={1: 4096})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fills_up)
+        with pytest.raises(StorageError, match="No space left") as caught:
+            write(plan, tmp_path / "out", chunk_bytes=4096)
+    assert "free space" in (caught.value.hint or "")
+    write(plan, tmp_path / "out", resume=True)
+    write(plan, tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["f8_e4m3", "bf16", "f32"])
+def test_predicted_sizes_are_the_real_ones(tmp_path: Path, form: str, dtype: str) -> None:
+    plan = make_plan(form=form, dtype=dtype, rows={0: 313, 99: 1000}, shard_rows=400)
+    write(plan, tmp_path / "out")
+    real = {one.name: one.stat().st_size for one in (tmp_path / "out").iterdir()}
+    assert real == plan.sizes
+
+
+def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most workers + 2 buffers, whatever the size of the table."""
+    import numpy as np
+
+    made: list[int] = []
+    empty = np.empty
+
+    def counted(shape: int, *args: object) -> object:
+        made.append(shape)
+        return empty(shape, *args)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(np, "empty", counted)
+    write(make_plan(rows={1: 20_000}), tmp_path / "out", chunk_bytes=4096, workers=3)
+    assert sum(made) <= 5 * 4096
+
+
+def test_header_bytes_are_golden() -> None:
+    layout = make_plan(row_dim=256).layout
+    header = header_bytes(layout, "weight", 384_006_168)
+    text = b'{"weight":{"dtype":"F8_E4M3","shape":[384006168,256],"data_offsets":[0,98305579008]}}'
+    assert header == (4088).to_bytes(8, "little") + text + b" " * (4088 - len(text))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["f8_e4m3", "bf16", "f32"])
+def test_the_safetensors_library_reads_what_we_write(tmp_path: Path, form: str, dtype: str) -> None:
+    from safetensors.torch import load_file
+
+    plan = make_plan(form=form, dtype=dtype, row_dim=64, rows={1: 200}, shard_rows=128)
+    write(plan, tmp_path / "out")
+    for file in plan.files:
+        path = tmp_path / "out" / file.name
+        tensors = load_file(path)
+        assert list(tensors) == [file.part]
+        tensor = tensors[file.part]
+        assert (
+            tuple(tensor.shape) == plan.layout.tensor(file.part, file.row_stop - file.row_start)[1]
+        )
+        raw = tensor.contiguous().view(-1).view(dtype=__import__("torch").uint8)
+        assert raw.numpy().tobytes() == path.read_bytes()[file.data_offset :]
+
+
+def test_shards_of_all_forms_hold_the_same_rows_and_begin_on_pages() -> None:
+    rows = {default_shard_rows(make_plan(form=form, row_dim=256).layout) for form in FORMS}
+    assert len(rows) == 1
+    count = rows.pop()
+    assert count % (4096 * 15) == 0
+    assert 0.98 < count * 264 / (4 << 30) <= 1
+
+
+def test_zeros_and_normal_do_not_resume_each_other(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    plan = replace(make_plan(), identity_extra={"init": "normal"})
+    with pytest.raises(Stop):
+        write(plan, tmp_path / "out", chunk_bytes=4096, progress=stop_after(3))
+    other = replace(plan, identity_extra={"init": "zeros"})
+    with pytest.raises(ConfigError, match="other options"):
+        write(other, tmp_path / "out", init=RowInit("zeros"), resume=True)
+
+
+def test_state_is_saved_while_the_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(_Writer, "_save", lambda self: saved.append(self._unsaved))
+    write(make_plan(rows={1: 4096}), tmp_path / "out", checkpoint_bytes=4096, chunk_bytes=4096)
+    assert len(saved) > 10
