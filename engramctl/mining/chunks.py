@@ -1,0 +1,64 @@
+"""Batches of documents -> chunks of equal size, whose n-grams are all n-grams once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.corpus import TokenBatch
+from engramctl.mining.keys import MAX_ORDER
+
+CONTEXT = MAX_ORDER - 1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of the corpus that is worked on at a time.
+
+    Attributes:
+        ids: uint32, flat.
+        offsets: int64, documents + 1. A document that was cut begins the next chunk again.
+        skip: leading ids that only give context: the last ids of the chunk before, in the same
+            document. N-grams that end in them were counted there.
+    """
+
+    ids: NDArray[np.uint32]
+    offsets: NDArray[np.int64]
+    skip: int
+
+
+def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
+    """Give chunks of `size` ids, the last one shorter; documents are cut where need be.
+
+    Args:
+        batches: whole documents.
+        size: ids a chunk, context included; above `CONTEXT`.
+    """
+    assert size > CONTEXT
+    parts: list[NDArray[np.uint32]] = []
+    ends: list[NDArray[np.int64]] = []
+    filled = skip = 0
+    for batch in batches:
+        at = 0
+        while at < len(batch.ids):
+            stop = min(at + size - filled, len(batch.ids))
+            inner = np.searchsorted(batch.offsets, [at, stop], side="right")
+            parts.append(batch.ids[at:stop])
+            ends.append(batch.offsets[inner[0] : inner[1]] - at + filled)
+            filled += stop - at
+            at = stop
+            if filled == size:
+                yield _chunk(parts, ends, filled, skip)
+                begin = int(batch.offsets[inner[1] - 1])
+                skip = min(CONTEXT, at - begin) if at < len(batch.ids) else 0
+                parts, ends, filled = [batch.ids[at - skip : at]], [], skip
+    if filled > skip:
+        yield _chunk(parts, ends, filled, skip)
+
+
+def _chunk(
+    parts: list[NDArray[np.uint32]], ends: list[NDArray[np.int64]], filled: int, skip: int
+) -> Chunk:
+    bounds = np.concatenate([[0], *ends, [filled]]).astype(np.int64)
+    return Chunk(np.concatenate(parts), bounds, skip)

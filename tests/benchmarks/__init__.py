@@ -1,0 +1,1 @@
+"""Ratios against named peers; run by `python -m tests.benchmarks NAME [--json] [--quick]`."""
