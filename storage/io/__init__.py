@@ -1,1 +1,1 @@
-"""To be filled."""
+"""One file per read engine, and the gather kernel they share."""

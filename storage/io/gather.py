@@ -1,0 +1,212 @@
+"""Gather and dequantise rows by address: the one kernel behind the host and ssd tiers.
+
+The kernel reads from raw addresses (anonymous memory or a mapping, it cannot tell) and writes
+float32 or bfloat16. Random rows are cache misses, so it asks for the lines of a later row while it
+converts this one; spec/tiers.md lesson 6 has the gain.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import carray, njit
+from numpy.typing import NDArray
+
+from engramctl.storage.geometry import Layout
+from engramctl.storage.io.native import (
+    as_pointer,
+    bits_from_float,
+    float_from_bits,
+    prefetch_line,
+)
+from engramctl.storage.record import BLOCK_VALUES, e8m0_values
+
+DTYPE_CODES = {"f8_e4m3": 0, "bf16": 1, "f32": 2}
+OUT_CODES = {"bf16": 1, "f32": 2}
+_LINE = 64
+_AHEAD = 12
+_F8, _BF16 = 0, 1
+
+
+@dataclass(frozen=True)
+class RowMap:
+    """Where one layer's rows lie in this process: shard by shard, as addresses.
+
+    Attributes:
+        starts_S: first row of each shard, and the number of rows at the end, int64 (S + 1,).
+        weights_S: address of each shard's first value byte, int64 (S,).
+        scales_S: address of each shard's first scale byte, int64 (S,); unused when packed.
+        geometry: see `geometry_of`.
+    """
+
+    starts_S: NDArray[np.int64]
+    weights_S: NDArray[np.int64]
+    scales_S: NDArray[np.int64]
+    geometry: NDArray[np.int64]
+
+
+def geometry_of(layout: Layout) -> NDArray[np.int64]:
+    """Return the scalars of a layout in the kernels' order, int64 (7,).
+
+    Weight address of row r of a shard: weights + r // [0] * [1] + r % [0] * [2]. Scale address:
+    scales + r * [3] where values and scales are apart, else weight address + [4], the bytes of a
+    row's values. [5] is row_dim, [6] one of DTYPE_CODES.
+    """
+    planar = layout.form == "planar"
+    unit = layout.unit("weight" if planar else "records")
+    record = layout.record
+    return np.array(
+        [
+            unit.num_rows, unit.num_bytes, record.record_bytes,
+            record.scale_bytes if planar else 0,
+            record.weight_bytes, record.row_dim, DTYPE_CODES[record.dtype],
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+
+
+@njit(inline="always")
+def locate(row: Any, starts_S: Any, weights_S: Any, scales_S: Any, geometry: Any) -> Any:
+    """Return the addresses of a row's values and of its scales."""
+    shard = 0
+    while row >= starts_S[shard + 1]:
+        shard += 1
+    local = row - starts_S[shard]
+    unit = local // geometry[0]
+    weight = weights_S[shard] + unit * geometry[1] + (local - unit * geometry[0]) * geometry[2]
+    if geometry[3]:
+        return weight, scales_S[shard] + local * geometry[3]
+    return weight, weight + geometry[4]
+
+
+@njit(inline="always")
+def _round_bf16(value: Any) -> Any:
+    bits = bits_from_float(value)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))
+                     >> np.uint32(16))  # fmt: skip
+
+
+@njit(inline="always")
+def _e4m3(byte: Any) -> Any:
+    """Widen e4m3fn to float32 without a table, so that the loop vectorises.
+
+    Normal numbers: the seven low bits move to float32's exponent and mantissa, plus 120 on the
+    exponent. Subnormal ones are their three bits times 2^-9, as an integer made float: going
+    through float32 subnormals would be as exact and many times slower (each costs an assist).
+    """
+    bits = np.uint32(byte)
+    low = bits & np.uint32(0x7F)
+    size = (low << np.uint32(20)) + np.uint32(120 << 23)
+    if low < np.uint32(8):
+        size = bits_from_float(np.float32(low) * np.float32(2.0**-9))
+    if low == np.uint32(0x7F):
+        size = np.uint32(0x7FC00000)
+    return float_from_bits(size | ((bits & np.uint32(0x80)) << np.uint32(24)))
+
+
+@njit(nogil=True, cache=True)
+def gather_rows(
+    rows: Any,
+    start: Any,
+    stop: Any,
+    starts_S: Any,
+    weights_S: Any,
+    scales_S: Any,
+    geometry: Any,
+    scale_values: Any,
+    out_code: Any,
+    out_address: Any,
+) -> None:
+    """Write rows[start:stop], dequantised, to their places in the output.
+
+    Args:
+        rows: validated row ids, int64 (n,).
+        start: first position of this piece.
+        stop: position after its last.
+        starts_S: see RowMap, as the next three.
+        weights_S: see RowMap.
+        scales_S: see RowMap.
+        geometry: see RowMap.
+        scale_values: float32 (256,), the value of each e8m0 byte.
+        out_code: OUT_CODES of the output.
+        out_address: of row_dim values for rows[0]; the others follow.
+    """
+    row_dim, dtype_code = geometry[5], geometry[6]
+    weight_bytes = geometry[4]
+    out_bytes = row_dim * (2 if out_code == _BF16 else 4)
+    for i in range(start, stop):
+        if i + _AHEAD < stop:
+            later, _ = locate(rows[i + _AHEAD], starts_S, weights_S, scales_S, geometry)
+            for line in range(0, weight_bytes + _LINE, _LINE):
+                prefetch_line(later + line)
+        weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
+        target = out_address + i * out_bytes
+        if dtype_code == _F8:
+            scales = carray(as_pointer(scale), (row_dim // BLOCK_VALUES,), np.uint8)
+            for block in range(row_dim // BLOCK_VALUES):
+                factor = scale_values[scales[block]]
+                first = block * BLOCK_VALUES
+                values = carray(as_pointer(weight + first), (BLOCK_VALUES,), np.uint8)
+                if out_code == _BF16:
+                    shorts = carray(as_pointer(target + 2 * first), (BLOCK_VALUES,), np.uint16)
+                    for j in range(BLOCK_VALUES):
+                        shorts[j] = _round_bf16(_e4m3(values[j]) * factor)
+                else:
+                    longs = carray(as_pointer(target + 4 * first), (BLOCK_VALUES,), np.float32)
+                    for j in range(BLOCK_VALUES):
+                        longs[j] = _e4m3(values[j]) * factor
+        elif dtype_code == _BF16:
+            halves_E = carray(as_pointer(weight), (row_dim,), np.uint16)
+            if out_code == _BF16:
+                short_E = carray(as_pointer(target), (row_dim,), np.uint16)
+                for j in range(row_dim):
+                    short_E[j] = halves_E[j]
+            else:
+                words_E = carray(as_pointer(target), (row_dim,), np.uint32)
+                for j in range(row_dim):
+                    words_E[j] = np.uint32(halves_E[j]) << np.uint32(16)
+        else:
+            floats_E = carray(as_pointer(weight), (row_dim,), np.float32)
+            if out_code == _BF16:
+                short_E = carray(as_pointer(target), (row_dim,), np.uint16)
+                for j in range(row_dim):
+                    short_E[j] = _round_bf16(floats_E[j])
+            else:
+                long_E = carray(as_pointer(target), (row_dim,), np.float32)
+                for j in range(row_dim):
+                    long_E[j] = floats_E[j]
+
+
+@njit(nogil=True, cache=True)
+def check_rows(rows: Any, num_rows: Any, table: Any) -> Any:
+    """Return (position of the first row id out of range or -1, number of distinct ids).
+
+    Args:
+        rows: int64 (n,).
+        num_rows: ids must lie in [0, num_rows).
+        table: int64 scratch of a power of two above 2n slots, all -1 before the call.
+    """
+    mask = table.shape[0] - 1
+    distinct = 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if row < 0 or row >= num_rows:
+            return i, distinct
+        slot = (row * 0x9E3779B1) & mask
+        while table[slot] != row and table[slot] != -1:
+            slot = (slot + 1) & mask
+        if table[slot] == -1:
+            table[slot] = row
+            distinct += 1
+    return -1, distinct
+
+
+def gather(
+    rows: NDArray[np.int64], row_map: RowMap, out_code: int, out_address: int,
+    start: int = 0, stop: int | None = None,
+) -> None:  # fmt: skip
+    """Call the kernel for one piece; see `gather_rows`."""
+    gather_rows(
+        rows, start, len(rows) if stop is None else stop, row_map.starts_S, row_map.weights_S,
+        row_map.scales_S, row_map.geometry, e8m0_values(), out_code, out_address,
+    )  # fmt: skip

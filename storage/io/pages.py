@@ -1,0 +1,135 @@
+"""Pages of a mapping: which are needed, which are resident, bring them, drop them.
+
+Reading rows of a mapping that are not in memory faults one page at a time, which is several times
+slower than asking for all of them first (spec/tiers.md lessons 1-3). So a store remembers the pages
+it has touched, asks for the others in one batch (`madvise(WILLNEED)`), and makes no system call
+when all are known.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.storage.io.gather import locate
+
+PAGE = mmap.PAGESIZE
+_SHIFT = PAGE.bit_length() - 1
+_WILLNEED = mmap.MADV_WILLNEED
+_POPULATE_READ = getattr(mmap, "MADV_POPULATE_READ", 22)
+_madvise = types.ExternalFunction("madvise", types.int32(types.intp, types.intp, types.int32))
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@njit(nogil=True, cache=True)
+def unseen_pages(
+    rows: Any,
+    starts_S: Any,
+    weights_S: Any,
+    scales_S: Any,
+    geometry: Any,
+    scale_bytes: Any,
+    bases_F: Any,
+    seen: Any,
+    out: Any,
+) -> Any:
+    """Collect the pages of these rows that were not seen before, and mark them.
+
+    Args:
+        rows: validated row ids, int64 (n,).
+        starts_S: see RowMap, as the next three.
+        weights_S: see RowMap.
+        scales_S: see RowMap.
+        geometry: see RowMap.
+        scale_bytes: bytes of a row's scales.
+        bases_F: for file f, (address of its first byte) >> page shift, minus its first position in
+            `seen`; files are the shards' weights or records, then their scales, int64 (F,).
+        seen: uint8, one a page.
+        out: int64, room for every page the rows may touch.
+
+    Returns:
+        How many addresses, in units of pages, were written to `out`.
+    """
+    num_shards = weights_S.shape[0]
+    found = 0
+    planar = geometry[3] > 0
+    for i in range(rows.shape[0]):
+        shard = 0
+        while rows[i] >= starts_S[shard + 1]:
+            shard += 1
+        weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
+        for part in range(2 if planar else 1):
+            first = scale if part else weight
+            size = scale_bytes if part else geometry[4] + (0 if planar else scale_bytes)
+            base = bases_F[shard + part * num_shards]
+            for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
+                if not seen[page - base]:
+                    seen[page - base] = 1
+                    out[found] = page
+                    found += 1
+    return found
+
+
+@njit(nogil=True, cache=True)
+def ask_for_pages(pages: Any) -> Any:
+    """Sort page addresses, join neighbours and ask the kernel to read them, without waiting.
+
+    Returns:
+        (runs asked for, result of the first call that failed or 0).
+    """
+    pages.sort()
+    runs = 0
+    first = 0
+    for i in range(1, pages.shape[0] + 1):
+        if i < pages.shape[0] and pages[i] <= pages[i - 1] + 1:
+            continue
+        length = (pages[i - 1] - pages[first] + 1) << _SHIFT
+        if _madvise(pages[first] << _SHIFT, length, _WILLNEED) != 0:
+            return runs, -1
+        runs += 1
+        first = i
+    return runs, 0
+
+
+def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:
+    """Tell which pages of a mapping are in memory, by `mincore`.
+
+    Returns:
+        bool (pages,).
+
+    Raises:
+        StorageError: the kernel refused.
+    """
+    flags = np.zeros(-(-num_bytes // PAGE), np.uint8)
+    done = _libc.mincore(
+        ctypes.c_void_p(address), ctypes.c_size_t(num_bytes), ctypes.c_void_p(flags.ctypes.data)
+    )
+    if done != 0:
+        raise StorageError(f"mincore failed: {errno.errorcode.get(ctypes.get_errno())}")
+    return (flags & 1).astype(np.bool_)
+
+
+def populate(mapping: mmap.mmap, data: NDArray[np.uint8]) -> None:
+    """Make a file warm: every page read and entered into this process's page table."""
+    try:
+        mapping.madvise(_POPULATE_READ)
+    except OSError:  # before Linux 5.14: read one byte of each page
+        mapping.madvise(_WILLNEED)
+        int(data[::PAGE].sum())
+
+
+def drop_pages(mapping: mmap.mmap, descriptor: int) -> None:
+    """Make a file cold: unmap its pages, then ask the page cache to let go of them.
+
+    Dirty pages cannot be dropped, so the file is synced first. Residency must be read afterwards;
+    the kernel may decline.
+    """
+    mapping.madvise(mmap.MADV_DONTNEED)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

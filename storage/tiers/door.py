@@ -1,0 +1,61 @@
+"""`open_store`: a folder and a tier's name in, a store out."""
+
+from pathlib import Path
+
+import torch
+
+from engramctl.errors import ConfigError, TierUnavailable
+from engramctl.storage.reader import open_table
+from engramctl.storage.tiers.gpu import GpuStore
+from engramctl.storage.tiers.host import HostStore
+from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.store import Store
+
+_STORES: dict[str, type[GpuStore] | type[HostStore] | type[SsdStore]] = {
+    "gpu": GpuStore,
+    "host": HostStore,
+    "ssd": SsdStore,
+}
+
+
+def tier_missing(tier: str) -> str | None:
+    """Return why this machine lacks a tier, or None."""
+    if tier == "gpu" and not torch.cuda.is_available():
+        return (
+            "torch finds no CUDA device" if torch.version.cuda else "torch was built without CUDA"
+        )
+    return None
+
+
+def open_store(
+    path: Path | str,
+    tier: str = "ssd",
+    budget_bytes: int | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+) -> Store:
+    """Open a table for lookups.
+
+    Args:
+        path: a folder written by `engramctl build` or `engramctl layout`, in any layout.
+        tier: `gpu`, `host` or `ssd`.
+        budget_bytes: most memory the rows may take; default: what there is. On `ssd`, pages are
+            dropped when the ones touched exceed it.
+        dtype: of gathered rows, torch.bfloat16 or torch.float32.
+        device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
+
+    Raises:
+        ConfigError: unknown tier or dtype.
+        TierUnavailable: this machine lacks the tier.
+        FormatError: the folder is not a finished table, or was altered.
+        StorageError: the table exceeds the budget, or cannot be read.
+    """
+    if tier not in _STORES:
+        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(_STORES)})
+    missing = tier_missing(tier)
+    if missing:
+        raise TierUnavailable(f"there is no {tier} tier here: {missing}")
+    where = torch.device(device)
+    if tier == "gpu" and where.type == "cpu":
+        where = torch.device("cuda")
+    return _STORES[tier](open_table(Path(path)), dtype, where, budget_bytes)

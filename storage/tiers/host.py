@@ -1,0 +1,98 @@
+"""The host tier: the whole table in this process's memory."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.storage.atomic import os_errors
+from engramctl.storage.io.gather import RowMap, geometry_of
+from engramctl.storage.io.pages import PAGE, resident_pages
+from engramctl.storage.reader import ShardFile, TableFiles
+from engramctl.storage.tiers.cpu import available_bytes, gather_into
+from engramctl.storage.tiers.store import Request, Store
+
+_CHUNK_BYTES = 64 << 20
+
+
+class HostStore(Store):
+    """Rows in anonymous memory: nothing to page in, and no file that could change under us."""
+
+    tier = "host"
+
+    def __init__(
+        self,
+        table: TableFiles,
+        dtype: torch.dtype,
+        device: torch.device,
+        budget_bytes: int | None = None,
+    ) -> None:
+        """Read every row file into memory.
+
+        Raises:
+            StorageError: the table exceeds the budget or the available memory, or a read failed.
+        """
+        super().__init__(table, dtype, device)
+        needed = sum(s.data_bytes for layer in table.layers for s in table.shards(layer))
+        limit = available_bytes() if budget_bytes is None else budget_bytes
+        if needed > limit:
+            raise StorageError(
+                "the table does not fit into memory",
+                facts={"needed": f"{needed:,} bytes", "limit": f"{limit:,} bytes"},
+                hint="use --tier ssd, or a table with fewer slots",
+            )
+        self._buffers: list[NDArray[np.uint8]] = []
+        self._rows = {layer: self._load(layer) for layer in table.layers}
+
+    def _load(self, layer: int) -> RowMap:
+        shards = self.table.shards(layer)
+        values = [s for s in shards if s.part != "scale"]
+        scales = [s for s in shards if s.part == "scale"]
+        starts = [s.row_start for s in values] + [self.table.num_rows(layer)]
+        return RowMap(
+            np.array(starts, dtype=np.int64),
+            np.array([self._read(shard) for shard in values], dtype=np.int64),
+            np.array([self._read(shard) for shard in scales] or [0] * len(values), dtype=np.int64),
+            geometry_of(self.table.layout),
+        )
+
+    def _read(self, shard: ShardFile) -> int:
+        buffer = np.empty(shard.data_bytes, np.uint8)
+        with os_errors("read", shard.path), shard.path.open("rb", buffering=0) as file:
+            file.seek(shard.data_offset)
+            view, done = buffer.data, 0
+            while done < len(buffer):
+                got = file.readinto(view[done : done + _CHUNK_BYTES])
+                if not got:
+                    raise StorageError(
+                        f"{shard.path} ended early",
+                        facts={"offset": f"{shard.data_offset + done:,}"},
+                    )
+                done += got
+        self._buffers.append(buffer)
+        return int(buffer.ctypes.data)
+
+    def start(self, requests: dict[int, Request]) -> None:
+        """Nothing to begin: every row is in memory."""
+
+    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Gather from memory."""
+        return gather_into(request, self._rows[layer], out)
+
+    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
+        """Ask the kernel how much of the whole table is in memory: nothing else could swap."""
+        pages = 0
+        resident = 0
+        for buffer in self._buffers:
+            start = buffer.ctypes.data // PAGE * PAGE
+            flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
+            pages += len(flags)
+            resident += int(flags.sum())
+        return resident, pages
+
+    def release(self) -> None:
+        """Free the table."""
+        self._rows.clear()
+        self._buffers.clear()

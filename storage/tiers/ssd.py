@@ -1,0 +1,115 @@
+"""The ssd tier: rows in files, read through a mapping, misses asked for in batches.
+
+Pages this store has touched are taken to be resident, so a warm gather makes no system call. The
+others are asked for together before the first is needed, by a thread of the store's own, while the
+caller computes. When a gather of touched pages is slow all the same, the kernel has evicted some:
+then they count as untouched again (spec/tiers.md lesson 6).
+"""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.storage.io.mapping import MappedLayer
+from engramctl.storage.io.pages import PAGE, ask_for_pages
+from engramctl.storage.reader import TableFiles
+from engramctl.storage.tiers.cpu import available_bytes, gather_into
+from engramctl.storage.tiers.store import Request, Store
+
+# A gather slower than this on touched pages means eviction (spec/tiers.md section 1a, oMLX).
+EVICTED_NS = 500_000
+EVICTED_ROW_NS = 2_000
+
+
+class SsdStore(Store):
+    """Rows on disk, in at most `budget_bytes` of page cache when a budget is given."""
+
+    tier = "ssd"
+
+    def __init__(
+        self,
+        table: TableFiles,
+        dtype: torch.dtype,
+        device: torch.device,
+        budget_bytes: int | None = None,
+    ) -> None:
+        """Map the row files; nothing is read."""
+        super().__init__(table, dtype, device)
+        self._layers = {layer: MappedLayer(table, layer) for layer in table.layers}
+        self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
+        self._touched_pages = 0
+        ask_for_pages(np.empty(0, np.int64))  # compiled now, not in the middle of a step
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="engramctl-willneed")
+
+    @property
+    def engine(self) -> str:
+        """The read engine: batched MADV_WILLNEED over a mapping."""
+        return "willneed"
+
+    def start(self, requests: dict[int, Request]) -> Future[None] | None:
+        """Ask for every page not touched before, all layers in one batch."""
+        wanted = []
+        for layer, request in requests.items():
+            self._layers[layer].check_unchanged()
+            wanted.append(self._layers[layer].unseen(request.row_ids))
+        pages = np.concatenate(wanted) if wanted else np.empty(0, np.int64)
+        if not len(pages):
+            return None
+        self._touched_pages += len(pages)
+        return self._reader.submit(self._ask, pages)
+
+    def _ask(self, pages: NDArray[np.int64]) -> None:
+        reads, failed = ask_for_pages(pages)
+        if failed:
+            raise StorageError("the kernel refused to read ahead (madvise WILLNEED failed)")
+        self.add_reads(reads, len(pages) * PAGE)
+
+    def finish(
+        self, layer: int, request: Request, handle: Future[None] | None, out: torch.Tensor
+    ) -> torch.Tensor:
+        """Gather from the mapping once every page was asked for."""
+        if handle is not None:
+            handle.result()
+        started = time.perf_counter_ns()
+        gather_into(request, self._layers[layer].rows, out)
+        took = time.perf_counter_ns() - started
+        if handle is None and took > EVICTED_NS + EVICTED_ROW_NS * len(request.row_ids):
+            self._layers[layer].seen[:] = 0
+        if self._budget_pages is not None and self._touched_pages > self._budget_pages:
+            self.drop()
+        return out
+
+    def populate(self) -> None:
+        """Read every page of the table into memory, without touching a row.
+
+        Raises:
+            StorageError: there is not enough memory for all of them.
+        """
+        needed = sum(s.data_bytes for layer in self.layers for s in self.table.shards(layer))
+        if needed > available_bytes():
+            raise StorageError(
+                "the table is larger than the memory that is free, so it cannot be made warm",
+                facts={"needed": f"{needed:,} bytes", "free": f"{available_bytes():,} bytes"},
+            )
+        for layer in self._layers.values():
+            layer.populate()
+
+    def drop(self) -> None:
+        """Make every page of the table cold."""
+        self._touched_pages = 0
+        for layer in self._layers.values():
+            layer.drop()
+
+    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
+        """Ask the kernel which pages of these rows are in memory."""
+        return self._layers[layer].resident(row_ids)
+
+    def release(self) -> None:
+        """End the reader and unmap the files."""
+        self._reader.shutdown(wait=True)
+        for layer in self._layers.values():
+            layer.close()

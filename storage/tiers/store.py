@@ -1,0 +1,274 @@
+"""Store and Ticket: the contract every tier keeps, and the bookkeeping they share.
+
+A step's row ids are known when it starts, so one `prefetch` names the rows of all layers and
+`wait` collects them layer by layer, each when its layer needs it.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError, StorageError
+from engramctl.storage.io.gather import check_rows
+from engramctl.storage.reader import TableFiles
+
+MAX_OPEN_TICKETS = 64
+DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
+RowIds = torch.Tensor | NDArray[Any]
+
+
+@dataclass
+class StoreStats:
+    """What a store has done since it was opened.
+
+    Attributes:
+        rows_asked: row ids in all requests.
+        rows_unique: distinct row ids, request by request and layer by layer.
+        rows_by_tier: distinct rows each tier served.
+        device_reads: reads asked of the disk: runs of pages the store had not touched before. The
+            page cache may have served some of them.
+        device_bytes: bytes of those pages.
+        stall_ns: time `wait` spent until its rows were ready.
+    """
+
+    rows_asked: int = 0
+    rows_unique: int = 0
+    rows_by_tier: dict[str, int] = field(default_factory=dict)
+    device_reads: int = 0
+    device_bytes: int = 0
+    stall_ns: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One layer's part of a ticket: a copy of the ids, and the shape they came in."""
+
+    row_ids: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+
+class Ticket:
+    """Rows on their way; `wait` hands over one layer's, once."""
+
+    def __init__(self, store: "Store", requests: dict[int, Request], handle: Any) -> None:
+        """Made by `Store.prefetch`."""
+        self._store = store
+        self._requests = requests
+        self._handle = handle
+        self._open = True
+
+    def wait(self, layer: int, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return a layer's rows, dequantised, in request order.
+
+        Args:
+            layer: one of the request's layers, not yet waited for.
+            out: where to write, contiguous, of the store's dtype and device.
+
+        Returns:
+            (*S, H, row_dim) for ids of shape (*S, H); `out` when given, else a new tensor.
+
+        Raises:
+            ValueError: a layer that was not requested or was waited for, or an `out` that does
+                not fit.
+            StorageError: reading the rows failed, or the store is closed.
+        """
+        self._store.check_open()
+        request = self._requests.get(layer)
+        if request is None:
+            raise ValueError(f"layer {layer} was not requested, or was waited for already")
+        target = self._store.target(request, out)
+        del self._requests[layer]
+        started = time.perf_counter_ns()
+        try:
+            return self._store.finish(layer, request, self._handle, target)
+        finally:
+            self._store.add_stall(time.perf_counter_ns() - started)
+            if not self._requests:
+                self._release()
+
+    def _release(self) -> None:
+        if self._open:
+            self._open = False
+            self._requests.clear()
+            self._handle = None
+            self._store.ticket_done()
+
+    def __del__(self) -> None:
+        """Dropping a ticket cancels it."""
+        if getattr(self, "_open", False):
+            self._release()
+
+
+class Store(ABC):
+    """Rows of a table on one tier. Use as a context manager; safe from several threads."""
+
+    tier: str
+
+    def __init__(self, table: TableFiles, dtype: torch.dtype, device: torch.device) -> None:
+        """Made by `open_store`."""
+        if dtype not in DTYPES:
+            raise ConfigError(
+                f"rows cannot be read as {dtype}", facts={"known": "torch.bfloat16, torch.float32"}
+            )
+        self.table = table
+        self.dtype = dtype
+        self.device = device
+        self._stats = StoreStats()
+        self._lock = threading.Lock()
+        self._tickets = threading.Semaphore(MAX_OPEN_TICKETS)
+        self._closed = False
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers that have a table."""
+        return self.table.layers
+
+    @property
+    def row_dim(self) -> int:
+        """E, values in a row."""
+        return self.table.record.row_dim
+
+    @property
+    def engine(self) -> str:
+        """What reads the rows, for results."""
+        return "memory"
+
+    def num_rows(self, layer: int) -> int:
+        """Return the rows of a layer's table."""
+        return self.table.num_rows(layer)
+
+    def gather(self, layer: int, row_ids: RowIds, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the rows of one layer now: `prefetch({layer: row_ids}).wait(layer, out)`."""
+        return self.prefetch({layer: row_ids}).wait(layer, out)
+
+    def prefetch(
+        self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
+    ) -> Ticket:
+        """Start reading the rows of a step, all layers together, and return at once.
+
+        Args:
+            requests: layer -> row ids, int32 or int64, (*S, H), on the CPU or the store's device.
+            keys: the n-gram keys of the rows, for tiers that cache by n-gram; no tier does yet.
+
+        Returns:
+            A ticket; at most 64 are open, then this call waits for one to end.
+
+        Raises:
+            ValueError: no such layer, ids of another type, or an id outside the table (the first
+                one is named with its position), before any read.
+            StorageError: the store is closed, or its files were changed.
+        """
+        self.check_open()
+        checked = {}
+        unique = 0
+        for layer, row_ids in requests.items():
+            checked[layer], distinct = self._checked(layer, row_ids)
+            unique += distinct
+        self._tickets.acquire()
+        try:
+            handle = self.start(checked)
+        except BaseException:
+            self._tickets.release()
+            raise
+        with self._lock:
+            self._stats.rows_asked += sum(len(r.row_ids) for r in checked.values())
+            self._stats.rows_unique += unique
+            served = self._stats.rows_by_tier
+            served[self.tier] = served.get(self.tier, 0) + unique
+        return Ticket(self, checked, handle)
+
+    def _checked(self, layer: int, row_ids: RowIds) -> tuple[Request, int]:
+        num_rows = self.num_rows(layer)
+        ids = row_ids.cpu().numpy() if isinstance(row_ids, torch.Tensor) else np.asarray(row_ids)
+        if ids.dtype not in (np.int32, np.int64) or ids.ndim < 1:
+            raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
+        flat = ids.astype(np.int64).reshape(-1)  # a copy: the caller may reuse its buffer
+        scratch = np.full(1 << max(4, (2 * len(flat)).bit_length()), -1, np.int64)
+        bad, distinct = check_rows(flat, num_rows, scratch)
+        if bad >= 0:
+            place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
+            raise ValueError(
+                f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) "
+                f"of layer {layer}"
+            )
+        return Request(flat, ids.shape), int(distinct)
+
+    def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
+        """Return the tensor to write to, checked when it is the caller's."""
+        shape = (*request.shape, self.row_dim)
+        if out is None:
+            return torch.empty(shape, dtype=self.dtype, device=self.device)
+        fits = out.shape == shape and out.dtype == self.dtype and out.device == self.device
+        if not fits or not out.is_contiguous():
+            raise ValueError(
+                f"out must be contiguous {self.dtype} {shape} on {self.device}, not {out.dtype} "
+                f"{tuple(out.shape)} on {out.device}"
+            )
+        return out
+
+    @abstractmethod
+    def start(self, requests: dict[int, Request]) -> Any:
+        """Begin whatever must be read; the result is handed to `finish`."""
+
+    @abstractmethod
+    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Write one layer's rows into `out` and return it."""
+
+    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Return (pages of these rows in memory, pages of these rows); None where no page is."""
+        return None
+
+    def stats(self) -> StoreStats:
+        """Return a copy of the counters."""
+        with self._lock:
+            copy = StoreStats(**asdict(self._stats))
+        return copy
+
+    def add_reads(self, reads: int, num_bytes: int) -> None:
+        """Count reads asked of the disk."""
+        with self._lock:
+            self._stats.device_reads += reads
+            self._stats.device_bytes += num_bytes
+
+    def add_stall(self, stall_ns: int) -> None:
+        """Count time a caller waited."""
+        with self._lock:
+            self._stats.stall_ns += stall_ns
+
+    def ticket_done(self) -> None:
+        """Let the next waiting `prefetch` go on."""
+        self._tickets.release()
+
+    def check_open(self) -> None:
+        """Raise StorageError when the store is closed."""
+        if self._closed:
+            raise StorageError("the store is closed")
+
+    def close(self) -> None:
+        """End what is in flight and let go of memory and files; later calls are errors."""
+        if not self._closed:
+            self._closed = True
+            self.release()
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go of what the tier holds."""
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()

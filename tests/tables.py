@@ -1,0 +1,25 @@
+"""Small tables for tests, made through the code the commands use."""
+
+from pathlib import Path
+
+from engramctl.schemes import SchemeOptions
+from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.rows import RowInit
+from engramctl.tables import plan_build, run_build
+
+
+def small_table(
+    folder: Path,
+    *,
+    dtype: str = "f8_e4m3",
+    tier: str | None = None,
+    row_dim: int = 32,
+    slots: int = 101,
+    shard_rows: int | None = None,
+    scheme: str = "deepseek-v41",
+) -> TableFiles:
+    """A finished table of a few hundred rows a layer, open."""
+    options = SchemeOptions(scheme=scheme, slots=slots, row_dim=row_dim, dtype=dtype, heads=2)
+    plan = plan_build(options, init=RowInit(std=1.0), tier=tier, shard_rows=shard_rows)
+    run_build(plan, folder)
+    return open_table(folder)
