@@ -1,0 +1,197 @@
+"""The decoder: embeddings, layers of (memory) -> attention -> FFN over branches, logits.
+
+Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches, V vocabulary.
+A layer's order (spec/mhc.md 5.2, 7): the memory writes to the branches, then each of the two
+sublayers computes its coefficients, collapses, runs, expands.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engramctl.model.attention import Attention, chunk_mask
+from engramctl.model.config import DecoderConfig
+from engramctl.model.ffn import SwiGlu
+from engramctl.model.init import Draw
+from engramctl.model.memory import Memory
+from engramctl.model.norm import RmsNorm
+from engramctl.model.readout import ReadOut
+from engramctl.model.residual import Site, first_pre, make_site, replicate
+from engramctl.model.state import State, new_state
+
+Trace = Callable[[str], None]
+
+
+class RowSource(Protocol):
+    """Gives one table layer's rows for the tokens of this call, when the layer needs them."""
+
+    def __call__(self, table_layer: int, /) -> Tensor:
+        """Return rows (B, T, H, E), dequantised, on the model's device; may wait for them."""
+        ...
+
+
+class Layer(nn.Module):
+    """The weights of one decoder layer; `table_layer` is set where it has a memory."""
+
+    def __init__(self, config: DecoderConfig, index: int, draw: Draw) -> None:
+        """Draw every part from its own name."""
+        super().__init__()
+        self.attention_site: Site = make_site(config, 2 * index, draw.at("attention_site"))
+        self.attention_norm = RmsNorm(config.width, config.rms_eps, draw)
+        self.attention = Attention(config, draw.at("attention"))
+        self.ffn_site: Site = make_site(config, 2 * index + 1, draw.at("ffn_site"))
+        self.ffn_norm = RmsNorm(config.width, config.rms_eps, draw)
+        self.ffn = SwiGlu(config.width, config.ffn_width, draw.at("ffn"))
+        table_layers = dict(config.memory.layers) if config.memory else {}
+        self.table_layer = table_layers.get(index)
+        self.memory: Memory | None = None
+        if config.memory is not None and self.table_layer is not None:
+            self.memory = Memory(config, config.memory, draw.at("memory"))
+
+
+class Decoder(nn.Module):
+    """A decoder with random weights, each a function of (seed, its name).
+
+    Args:
+        config: the shape.
+        seed: of every weight.
+        dtype: of weights, branches and cache; coefficients and gates stay float32.
+        device: where all of it lives.
+        trace: called with `layer.point` as each point is reached, for a clock; costs nothing when
+            None. Points: memory_wait, memory_apply, then coeff, collapse, attention, expand,
+            coeff, collapse, ffn, expand, each when it begins.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        trace: Trace | None = None,
+    ) -> None:
+        """Draw the weights."""
+        super().__init__()
+        self.config, self.dtype, self.device = config, dtype, torch.device(device)
+        self.trace = trace
+        draw = Draw(seed, dtype, self.device)
+        self.embedding = draw.normal("embedding", config.vocab_size, config.width, std=0.02)
+        self.layers = nn.ModuleList(
+            Layer(config, index, draw.at(f"layers.{index}")) for index in range(config.num_layers)
+        )
+        self.readout = ReadOut(config, draw.at("readout"))
+        self.norm = RmsNorm(config.width, config.rms_eps, draw)
+        self.head = (
+            self.embedding if config.tied else draw.linear("head", config.vocab_size, config.width)
+        )
+
+    def num_parameters(self) -> int:
+        """Count weights; a tied head is counted once, rows of the memory's tables never."""
+        return sum(weight.numel() for weight in self.parameters())
+
+    def new_state(self, batch: int, max_tokens: int) -> State:
+        """Return an empty state for `batch` sequences of up to `max_tokens` tokens."""
+        return new_state(self.config, batch, max_tokens, self.dtype, self.device)
+
+    def prefill(
+        self,
+        token_ids_BT: Tensor,
+        state: State,
+        rows: RowSource | None = None,
+        mask_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Read T tokens from `state.position` on and return the logits of the last one.
+
+        Chunks equal the whole: the state carries everything. No host synchronisation.
+
+        Args:
+            token_ids_BT: int64 or int32 (B, T), T at least 1.
+            state: moved on by T, in place.
+            rows: asked once for each memory layer, in order; may be None without a memory.
+            mask_BT: bool; False forces the memory's gate to 0 at that token.
+
+        Returns:
+            (B, V) in the model's dtype.
+
+        Raises:
+            ValueError: the state is full, rows are missing or have another shape.
+        """
+        with torch.inference_mode():
+            return self._run(token_ids_BT, state, rows, mask_BT)
+
+    def decode(self, token_ids_B: Tensor, state: State, rows: RowSource | None = None) -> Tensor:
+        """Read one token a sequence and return its logits (B, V); else as prefill with T = 1."""
+        with torch.inference_mode():
+            return self._run(token_ids_B.unsqueeze(1), state, rows, None)
+
+    def _run(
+        self, token_ids_BT: Tensor, state: State, rows: RowSource | None, mask_BT: Tensor | None
+    ) -> Tensor:
+        num_tokens, start = token_ids_BT.shape[1], state.position
+        end = start + num_tokens
+        if num_tokens < 1 or end > state.max_tokens:
+            raise ValueError(
+                f"{num_tokens} tokens at position {start} do not fit a state of {state.max_tokens}"
+            )
+        cos, sin = state.cos[start:end], state.sin[start:end]
+        mask_TS = chunk_mask(num_tokens, start, self.device)
+        X = replicate(F.embedding(token_ids_BT, self.embedding), self.config.num_branches)
+        carry = first_pre(X)
+        deferred = self.config.residual.mode == "single_pass"
+        for index, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            if layer.memory is not None:
+                X = self._remember(index, layer, X, state, rows, mask_BT)
+            for name, site, norm in (
+                ("attention", layer.attention_site, layer.attention_norm),
+                ("ffn", layer.ffn_site, layer.ffn_norm),
+            ):
+                self._mark(index, "coeff")
+                pre, post, comb = site.coeff(X)
+                self._mark(index, "collapse")
+                u = norm(site.collapse(X, carry if deferred else pre))
+                self._mark(index, name)
+                if name == "attention":
+                    y = layer.attention(u, state.kv[index], start, cos, sin, mask_TS)
+                else:
+                    y = layer.ffn(u)
+                self._mark(index, "expand")
+                X = site.expand(X, y, post, comb)
+                carry = pre
+        state.position = end
+        last = self.readout(X[:, -1], carry[:, -1])
+        return F.linear(self.norm(last), self.head)
+
+    def _remember(
+        self,
+        index: int,
+        layer: Layer,
+        X_BTRD: Tensor,
+        state: State,
+        rows: RowSource | None,
+        mask_BT: Tensor | None,
+    ) -> Tensor:
+        memory, table_layer = self.config.memory, layer.table_layer
+        assert memory is not None
+        assert table_layer is not None
+        assert layer.memory is not None
+        if rows is None:
+            raise ValueError(f"layer {index} has a memory, and no rows were given")
+        self._mark(index, "memory_wait")
+        rows_BTHE = rows(table_layer)
+        self._mark(index, "memory_apply")
+        expected = (*X_BTRD.shape[:2], memory.num_heads, memory.row_dim)
+        if tuple(rows_BTHE.shape) != expected:
+            raise ValueError(
+                f"rows of table layer {table_layer} have shape {tuple(rows_BTHE.shape)}, "
+                f"expected {expected}"
+            )
+        update: Tensor = layer.memory(X_BTRD, rows_BTHE, state.conv.get(index), mask_BT)
+        return update
+
+    def _mark(self, index: int, point: str) -> None:
+        if self.trace is not None:
+            self.trace(f"{index}.{point}")

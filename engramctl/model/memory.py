@@ -1,0 +1,118 @@
+"""The compute part of a gated lookup: rows already gathered, mixed into the branches.
+
+Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches. The projection
+runs in the model's dtype; dot, gate, norms and convolution in float32, with one cast at the end
+(spec/mhc.md 5.1; engram-paper.md 2; engram-deepseek-v41.md 6).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engramctl.model.config import CONV_KERNEL, DecoderConfig, Fusion, MemoryConfig
+from engramctl.model.init import Draw
+from engramctl.model.norm import inverse_rms, wide
+from engramctl.model.short_conv import short_conv
+
+SMALLEST_DOT = 1e-6  # clamp under the signed square root
+
+
+def gate_dot(X_BTRD: Tensor, key_BTRD: Tensor, weight_RD: Tensor, eps: float) -> Tensor:
+    """Return <norm(X), norm(key)> / sqrt(D) per token and branch (paper eq. 3 and 6).
+
+    The norms are over D, each branch on its own; of the two norm weights only the product counts.
+
+    Args:
+        X_BTRD: branches, any float dtype.
+        key_BTRD: keys, any float dtype.
+        weight_RD: query norm weight times key norm weight, float32.
+        eps: of both norms.
+
+    Returns:
+        (B, T, R), float32.
+    """
+    dot = (wide(X_BTRD) * weight_RD).mul_(wide(key_BTRD)).sum(-1, keepdim=True)
+    dot.mul_(inverse_rms(X_BTRD, eps)).mul_(inverse_rms(key_BTRD, eps))
+    return dot.squeeze(-1).mul_(X_BTRD.shape[-1] ** -0.5)
+
+
+def gate_value(dot_BTR: Tensor, fusion: Fusion) -> Tensor:
+    """Return the gate, in (0, 1): sigmoid of the dot, or of its signed square root.
+
+    The paper's formulas have the plain sigmoid; the demo and V4.1 take sign(x) sqrt(max(|x|,
+    1e-6)) first. They differ at 0: `sign` gives 0.5, `copysign` sigmoid(+-0.001).
+    """
+    if fusion == "engram":
+        return torch.sigmoid(dot_BTR)
+    root = dot_BTR.abs().clamp_min_(SMALLEST_DOT).sqrt_()
+    if fusion == "engram-demo":
+        return root.mul_(dot_BTR.sign()).sigmoid_()
+    return torch.copysign(root, dot_BTR).sigmoid_()
+
+
+class Memory(nn.Module):
+    """One memory layer's weights and its forward.
+
+    `wkv` ((R + 1) * D, H * E) holds the R key blocks first and the value, which all branches share,
+    last. Norm weights and convolution are float32.
+    """
+
+    def __init__(self, config: DecoderConfig, memory: MemoryConfig, draw: Draw) -> None:
+        """Draw the weights for one layer."""
+        super().__init__()
+        self.memory = memory
+        self.width, self.branches = config.width, config.num_branches
+        num_outputs = (self.branches + 1) * self.width
+        self.wkv = draw.linear("wkv", num_outputs, memory.num_heads * memory.row_dim)
+        self.bias = draw.normal("bias", num_outputs, std=0.02) if memory.has_bias else None
+        exact = draw.exact()
+        self.q_weight = exact.full(1.0, self.branches, self.width)
+        self.k_weight = exact.full(1.0, self.branches, self.width)
+        if memory.has_conv:
+            taps = (self.branches, self.width, CONV_KERNEL)
+            std = 0.0 if memory.conv_zero_init else CONV_KERNEL**-0.5
+            self.conv_norm = exact.full(1.0, self.branches, self.width)
+            self.conv_kernel = exact.normal("conv_kernel", *taps, std=std)
+
+    def project(self, rows_BTHE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys (B, T, R, D) and the shared value (B, T, D), in the model's dtype."""
+        memory_BTM = rows_BTHE.flatten(-2).to(self.wkv.dtype)
+        out = F.linear(memory_BTM, self.wkv, self.bias)
+        out = out.view(*out.shape[:-1], self.branches + 1, self.width)
+        return out[..., : self.branches, :], out[..., self.branches, :]
+
+    def gate(self, X_BTRD: Tensor, key_BTRD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        """Return the gate (B, T, R), float32; 0 where mask_BT (bool) is False."""
+        weight_RD = self.q_weight * self.k_weight
+        dot = gate_dot(X_BTRD, key_BTRD, weight_RD, self.memory.norm_eps)
+        gate = gate_value(dot, self.memory.fusion)
+        return gate if mask_BT is None else gate * mask_BT.unsqueeze(-1)
+
+    def forward(
+        self,
+        X_BTRD: Tensor,
+        rows_BTHE: Tensor,
+        history: Tensor | None = None,
+        mask_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Return X + gate * value, the convolution of it added where the fusion has one.
+
+        Args:
+            X_BTRD: branches, the model's dtype.
+            rows_BTHE: gathered and dequantised rows, any float dtype.
+            history: convolution history (B, 3N, R, D), moved on in place; zeros when not given.
+            mask_BT: bool; False (padding, image) forces the gate to 0.
+
+        Returns:
+            (B, T, R, D) in the dtype of X.
+        """
+        key, value = self.project(rows_BTHE)
+        gate = self.gate(X_BTRD, key, mask_BT)
+        update = gate.unsqueeze(-1) * wide(value).unsqueeze(-2)
+        if self.memory.has_conv:
+            if history is None:
+                past = (update.shape[0], self.memory.conv_history, *update.shape[2:])
+                history = update.new_zeros(past)
+            eps = self.memory.conv_norm_eps
+            update = update + short_conv(update, self.conv_norm, self.conv_kernel, history, eps)
+        return update.add_(X_BTRD).to(X_BTRD.dtype)

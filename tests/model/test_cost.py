@@ -1,0 +1,91 @@
+"""The cost card against what the decoder really holds, and against worked figures of the spec."""
+
+from typing import get_args
+
+import pytest
+
+from engramctl.model.config import (
+    DecoderConfig,
+    Fusion,
+    MemoryConfig,
+    Readout,
+    ResidualConfig,
+    ResidualMode,
+)
+from engramctl.model.cost import cost
+from engramctl.model.decoder import Decoder
+from engramctl.model.presets import PRESETS, preset
+
+
+def memory(fusion: Fusion = "deepseek-v41") -> MemoryConfig:
+    return MemoryConfig(((1, 1), (3, 14)), num_heads=4, row_dim=8, max_order=3, fusion=fusion)
+
+
+ARMS = [(mode, "mean", None) for mode in get_args(ResidualMode)]
+ARMS += [("mhc", readout, None) for readout in get_args(Readout)]
+ARMS += [("mhc", "mean", fusion) for fusion in get_args(Fusion)]
+
+
+@pytest.mark.parametrize(("mode", "readout", "fusion"), ARMS)
+def test_the_weights_on_the_card_are_the_weights_in_memory(
+    mode: ResidualMode, readout: Readout, fusion: Fusion | None
+) -> None:
+    config = preset(
+        "tiny",
+        residual=ResidualConfig(mode=mode, readout=readout),
+        memory=memory(fusion) if fusion else None,
+    )
+    assert cost(config, 1, 1)["weight_bytes"] == 4 * Decoder(config).num_parameters()
+
+
+def test_an_untied_head_is_read_and_the_embedding_only_where_tokens_point() -> None:
+    tied = PRESETS["tiny"]
+    untied = DecoderConfig(**{**vars(tied), "tied": False})
+    extra = cost(untied, 2, 3)["weight_bytes"] - cost(tied, 2, 3)["weight_bytes"]
+    assert extra == 2 * 3 * 64 * 4
+    assert Decoder(untied).num_parameters() - Decoder(tied).num_parameters() == 512 * 64
+
+
+def test_the_8b_figures_of_the_spec() -> None:
+    """spec/mhc.md 6 and 6.2: at 4.8 TB/s and bfloat16, B = 1 and 32, 1024 tokens of context."""
+    config = DecoderConfig(
+        width=4096,
+        num_layers=36,
+        num_attention_heads=32,
+        num_kv_heads=8,
+        attention_head_dim=128,
+        ffn_width=12288,
+        vocab_size=151936,
+        tied=False,
+    )
+    plain = DecoderConfig(**{**vars(config), "residual": ResidualConfig(mode="none")})
+    per_us = 4.8e6
+    card, base = cost(config, 1, 1, 1023, value_bytes=2), cost(plain, 1, 1, 1023, value_bytes=2)
+    assert base["weight_bytes"] / per_us == pytest.approx(3153, rel=0.01)
+    assert (card["weight_bytes"] - base["weight_bytes"]) / per_us == pytest.approx(23.6, rel=0.01)
+    assert card["kv_bytes"] / per_us == pytest.approx(31, rel=0.02)
+    batch = cost(config, 32, 1, 1023, value_bytes=2)
+    assert batch["stream_bytes"] / per_us == pytest.approx(79, rel=0.01)
+    single = DecoderConfig(**{**vars(config), "residual": ResidualConfig(mode="single_pass")})
+    assert cost(single, 32, 1, value_bytes=2)["stream_bytes"] / per_us == pytest.approx(
+        39, rel=0.02
+    )
+    assert cost(plain, 32, 1, value_bytes=2)["stream_bytes"] / per_us == pytest.approx(16, rel=0.02)
+    added = (card["flops"] - base["flops"]) / 72
+    assert added == pytest.approx(1.02e6, rel=0.01)
+
+
+def test_rows_are_counted_for_every_token_head_and_layer() -> None:
+    config = preset("tiny", memory=memory())
+    assert cost(config, 2, 5)["memory_row_bytes"] == 2 * 5 * 2 * 4 * 8 * 4
+    assert cost(config, 2, 5, record_bytes=9)["memory_row_bytes"] == 2 * 5 * 2 * 4 * 9
+    assert cost(preset("tiny"), 2, 5)["memory_row_bytes"] == 0
+
+
+def test_a_prefill_costs_the_sum_of_its_chunks_but_for_the_last_logits() -> None:
+    config = preset("tiny", memory=memory("engram"))
+    whole, first, second = cost(config, 1, 8), cost(config, 1, 5), cost(config, 1, 3, 5)
+    logits = 2 * 64 * 512
+    assert whole["flops"] + logits == first["flops"] + second["flops"]
+    for key in ("stream_bytes", "memory_row_bytes"):
+        assert whole[key] == first[key] + second[key]
