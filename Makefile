@@ -16,7 +16,7 @@ test: install
 	$(BIN)/python -m pytest
 
 demo: install
-	$(BIN)/engramctl demo
+	$(BIN)/engramctl demo --force
 
 check: lint types wheel
 

@@ -6,7 +6,6 @@ user's cache can be written, so then (and only then) the cache goes to a tempora
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 __version__ = "0.1.0"
@@ -19,6 +18,8 @@ def _ensure_kernel_cache() -> None:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     candidates = (Path(__file__).parent, home if home.exists() else home.parent)
     if not any(os.access(folder, os.W_OK) for folder in candidates):
+        import tempfile
+
         folder = Path(tempfile.gettempdir()) / f"engramctl-numba-{os.getuid()}"
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
 

@@ -4,45 +4,72 @@ Exit codes: 0 done; 1 the work failed; 2 the command line or config was wrong; 3
 4 every tier asked for by name is missing here; 70 a bug; 130 SIGINT; 143 SIGTERM.
 """
 
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import engramctl
-from engramctl.commands.env import env
 from engramctl.errors import EngramError
+
+# Each is the function of the same name in engramctl.commands.<name>.
+COMMANDS = ("demo", "mine", "build", "layout", "bench", "inspect", "verify", "env")
+_PLAIN: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "add_completion": False,
+}
+
+
+class LazyGroup(TyperGroup):
+    """Commands that are imported when they are named; `--help` names them all.
+
+    Its own absent `--help` is False, not None: typer would load its whole type machinery to turn
+    that None into a bool, and more than double the cost of `engramctl COMMAND --help`.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command; None when there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            module = importlib.import_module(f"engramctl.commands.{cmd_name}")
+            single = typer.Typer(**_PLAIN)
+            single.command(cmd_name)(getattr(module, cmd_name))
+            self.commands[cmd_name] = get_command(single)
+        return self.commands[cmd_name]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option with a default that needs no conversion."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
 
 app = typer.Typer(
     name="engramctl",
+    cls=LazyGroup,
     help="Mine, build, lay out and measure hashed n-gram memories.",
-    epilog="Start with:  engramctl demo",
+    epilog="Start with:  engramctl demo        Which version:  engramctl --version",
     no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+    **_PLAIN,
 )
-for command in (env,):
-    app.command()(command)
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"engramctl {engramctl.__version__}")
-        raise typer.Exit()
 
 
 @app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
+def _root() -> None:
     """Mine, build, lay out and measure hashed n-gram memories."""
 
 
@@ -53,11 +80,18 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors become text on stderr.
 
+    `--version` is answered here: as an option of the group, typer would load its whole type
+    machinery for it before every command's help.
+
     Args:
         arguments: the words after `engramctl` (default: those of this process).
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:
+        typer.echo(f"engramctl {engramctl.__version__}")
+        return 0
     try:
-        app(arguments, prog_name="engramctl")
+        app(words, prog_name="engramctl")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except EngramError as error:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import torch
 
 
+MAX_HEADS = 4096
+MAX_SLOTS = 2**40
+
+
 @dataclass(frozen=True)
 class Scheme:
     """An n-gram hashing scheme of the XOR family (spec/schemes.md section 0.1).
@@ -69,6 +73,14 @@ class Scheme:
             )
         if not self.layer_ids or len(set(self.layer_ids)) != len(self.layer_ids):
             raise ConfigError(f"layers {list(self.layer_ids)} must be distinct, at least one")
+        if self.num_heads * len(self.layer_ids) > MAX_HEADS or max(self.slots) > MAX_SLOTS:
+            raise ConfigError(
+                "the scheme is larger than any table could be",
+                facts={
+                    "heads of all layers": f"{self.num_heads * len(self.layer_ids):,}",
+                    "at most": f"{MAX_HEADS:,} heads, {MAX_SLOTS:,} slots each",
+                },
+            )
         if self.row_dim < 1:
             raise ConfigError(f"row_dim {self.row_dim} must be at least 1")
         if not 0 <= self.boundary.fill < self.canonical.num_canonical:

@@ -46,14 +46,15 @@ class CliResult:
 RunCli = Callable[..., CliResult]
 
 
+def run_in_process(*arguments: object) -> CliResult:
+    """Run one command line in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = run([str(argument) for argument in arguments])
+    return CliResult(code, stdout.getvalue(), stderr.getvalue())
+
+
 @pytest.fixture
 def run_cli() -> RunCli:
-    """Run one command line in this process: `run_cli("verify", path, "--json")`."""
-
-    def run_once(*arguments: object) -> CliResult:
-        stdout, stderr = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            code = run([str(argument) for argument in arguments])
-        return CliResult(code, stdout.getvalue(), stderr.getvalue())
-
-    return run_once
+    """Give `run_cli("verify", path, "--json")`."""
+    return run_in_process

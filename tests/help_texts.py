@@ -5,17 +5,9 @@ import io
 import os
 from pathlib import Path
 
-from engramctl.cli import app, run
+from engramctl.cli import COMMANDS, run
 
 FOLDER = Path(__file__).parent / "help"
-
-
-def command_names() -> list[str]:
-    """The names of all commands, in the order of `engramctl --help`."""
-    names = [
-        info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands
-    ]
-    return [name.replace("_", "-") for name in names]
 
 
 def help_text(*command: str) -> str:
@@ -39,5 +31,5 @@ if __name__ == "__main__":
     for stale in FOLDER.glob("*.txt"):
         stale.unlink()
     (FOLDER / "engramctl.txt").write_text(help_text())
-    for name in command_names():
+    for name in COMMANDS:
         (FOLDER / f"{name}.txt").write_text(help_text(name))

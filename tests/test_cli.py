@@ -12,10 +12,10 @@ import engramctl
 from engramctl import cli
 from engramctl.errors import CheckFailed, ConfigError, EngramError, TierUnavailable
 from tests.conftest import ROOT, RunCli
-from tests.help_texts import FOLDER, command_names, help_text
+from tests.help_texts import FOLDER, help_text
 
 
-@pytest.mark.parametrize("name", ["", *command_names()])
+@pytest.mark.parametrize("name", ["", *cli.COMMANDS])
 def test_help_is_the_golden_text(name: str) -> None:
     """A new flag is a decision: rewrite the files with `python -m tests.help_texts`."""
     words = (name,) if name else ()
@@ -23,10 +23,10 @@ def test_help_is_the_golden_text(name: str) -> None:
 
 
 def test_no_help_text_outlives_its_command() -> None:
-    assert {path.stem for path in FOLDER.glob("*.txt")} == {"engramctl", *command_names()}
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {"engramctl", *cli.COMMANDS}
 
 
-@pytest.mark.parametrize("name", command_names())
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_shows_an_example_and_json_and_is_in_the_readme(name: str) -> None:
     text = help_text(name)
     assert f"Example:  engramctl {name}" in text

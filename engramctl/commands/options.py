@@ -1,7 +1,7 @@
 """Options that several commands share, and the config file that feeds them all."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,8 @@ from engramctl.errors import ConfigError
 def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
     path = value or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     if path is not None and not ctx.resilient_parsing:
-        group = ctx.parent.command if ctx.parent else None
-        commands = getattr(group, "commands", {})
+        group: Any = ctx.parent.command if ctx.parent else ctx.command
+        commands = group.list_commands(ctx)
         names = [param.name for param in ctx.command.params if param.name not in ("config", "help")]
         ctx.default_map = command_defaults(
             path, ctx.info_name or "", commands, [name for name in names if name]

@@ -1,0 +1,215 @@
+"""What is timed: a gather, a gated lookup, a model step. Each arm does one sample at a time.
+
+`prepare` and `settle` are untimed: they set the cache state, poison and check. `run` is the sample.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.bench.subject import Subject, read_bytes_so_far
+from engramctl.bench.trace import Window
+from engramctl.model.decoder import Decoder, Layer
+
+
+class Arm(ABC):
+    """One thing measured in a loop; keeps its own samples."""
+
+    def __init__(self, tier: str, subject: Subject | None) -> None:
+        """`subject` is None for the model without memory."""
+        self.tier = tier
+        self.subject = subject
+        self.samples_ns: list[int] = []
+        self.stalls_ns: list[int] = []
+        self.device_bytes: list[int] = []
+        self.device_reads: list[int] = []
+        self.rows = 0
+
+    def sample(self, window: Window, *, keep: bool) -> None:
+        """Prepare, time and settle one sample; `keep` is False while warming up."""
+        self.prepare(window)
+        before = read_bytes_so_far(), self._reads()
+        started = time.perf_counter_ns()
+        stall_ns = self.run()
+        took = time.perf_counter_ns() - started
+        after = read_bytes_so_far(), self._reads()
+        self.settle()
+        if keep:
+            self.samples_ns.append(took)
+            self.stalls_ns.append(stall_ns)
+            if before[0] is not None and after[0] is not None:
+                self.device_bytes.append(after[0] - before[0])
+            self.device_reads.append(after[1] - before[1])
+
+    def _reads(self) -> int:
+        return self.subject.store.stats().device_reads if self.subject else 0
+
+    @abstractmethod
+    def prepare(self, window: Window) -> None:
+        """Get ready for a window, untimed."""
+
+    @abstractmethod
+    def run(self) -> int:
+        """Do the work; return the nanoseconds spent waiting for rows."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Check what the sample returned, untimed."""
+
+
+class GatherArm(Arm):
+    """Rows of all layers by known row ids: `prefetch`, then `wait` layer by layer."""
+
+    subject: Subject
+
+    def prepare(self, window: Window) -> None:
+        """Hash the window; poison the outputs."""
+        self._ids = self.subject.row_ids(window.token_ids_BT, window.history_BC)
+        self.rows = sum(ids.size for ids in self._ids.values())
+        self._out = self.subject.outputs(self._ids)
+        self.subject.prepare(self._ids)
+
+    def run(self) -> int:
+        """Gather every layer."""
+        ticket = self.subject.store.prefetch(self._ids)
+        for layer, out in self._out.items():
+            ticket.wait(layer, out)
+        synchronise(self.subject.store.device)
+        return 0
+
+    def settle(self) -> None:
+        """Compare the rows."""
+        self.subject.settle(self._ids)
+        self.subject.check(self._ids, self._out)
+
+
+class LookupArm(Arm):
+    """The gated lookup: hash, gather and dequantise, gate, write into the branches."""
+
+    subject: Subject
+
+    def __init__(self, tier: str, subject: Subject, model: Decoder) -> None:
+        """Use the memories of `model`, without the rest of it."""
+        super().__init__(tier, subject)
+        self._model = model
+        self._random = torch.Generator().manual_seed(0)
+        self._memories = [
+            (index, layer.table_layer, layer.memory)
+            for index, layer in enumerate(model.layers)
+            if isinstance(layer, Layer) and layer.memory and layer.table_layer is not None
+        ]
+
+    def prepare(self, window: Window) -> None:
+        """Draw branch values; poison the outputs."""
+        self._window = window
+        ids = self.subject.row_ids(window.token_ids_BT, window.history_BC)
+        self.rows = sum(layer_ids.size for layer_ids in ids.values())
+        self._out = self.subject.outputs(ids)
+        config = self._model.config
+        batch, tokens = window.token_ids_BT.shape
+        shape = (batch, tokens, config.num_branches, config.width)
+        self._X = torch.randn(shape, generator=self._random).to(
+            self._model.device, self._model.dtype
+        )
+        self._state = self._model.new_state(batch, 1)
+        self.subject.prepare(ids)
+
+    def run(self) -> int:
+        """Hash, fetch, gate, add; layer by layer."""
+        stall_ns = 0
+        X = self._X
+        self._ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
+        ticket = self.subject.store.prefetch(self._ids)
+        with torch.inference_mode():
+            for index, table_layer, memory in self._memories:
+                started = time.perf_counter_ns()
+                rows = ticket.wait(table_layer, self._out[table_layer])
+                stall_ns += time.perf_counter_ns() - started
+                X = memory(X, rows, self._state.conv.get(index))
+        synchronise(self._model.device)
+        return stall_ns
+
+    def settle(self) -> None:
+        """Compare the rows."""
+        self.subject.settle(self._ids)
+        self.subject.check(self._ids, self._out)
+
+
+class StepArm(Arm):
+    """A whole model step: prefill of a prompt, or decode of one token a sequence."""
+
+    def __init__(
+        self, tier: str, subject: Subject | None, model: Decoder, phase: str, context: int
+    ) -> None:
+        """`context` tokens fill the KV cache before a decode step."""
+        super().__init__(tier, subject)
+        self._model = model
+        self._phase = phase
+        self._context = context if phase == "decode" else 0
+        self._state = model.new_state(1, 1)
+        self._filled = False
+        self._ids: dict[int, NDArray[np.int64]] = {}
+        self._out: dict[int, torch.Tensor] = {}
+
+    def prepare(self, window: Window) -> None:
+        """Rewind the cache to its context; poison the outputs."""
+        self._window = window
+        batch, tokens = window.token_ids_BT.shape
+        vocab_size = self._model.config.vocab_size
+        self._model_ids = torch.from_numpy(window.token_ids_BT % vocab_size).to(self._model.device)
+        if not self._filled:
+            self._state = self._model.new_state(batch, self._context + tokens)
+            self._state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(0))
+            self._filled = True
+        self._state.position = self._context
+        if self.subject is not None:
+            self._ids = self.subject.row_ids(window.token_ids_BT, window.history_BC)
+            self.rows = sum(ids.size for ids in self._ids.values())
+            self._out = self.subject.outputs(self._ids)
+            self.subject.prepare(self._ids)
+
+    def run(self) -> int:
+        """Hash and prefetch for all layers, then run the model."""
+        stall_ns = 0
+        source = None
+        if self.subject is not None:
+            ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
+            ticket = self.subject.store.prefetch(ids)
+
+            def source(table_layer: int) -> torch.Tensor:
+                nonlocal stall_ns
+                started = time.perf_counter_ns()
+                rows = ticket.wait(table_layer, self._out[table_layer])
+                stall_ns += time.perf_counter_ns() - started
+                return rows
+
+        if self._phase == "decode":
+            self._model.decode(self._model_ids[:, 0], self._state, source)
+        else:
+            self._model.prefill(self._model_ids, self._state, source)
+        synchronise(self._model.device)
+        return stall_ns
+
+    def settle(self) -> None:
+        """Compare the rows, when there are any."""
+        if self.subject is not None:
+            self.subject.settle(self._ids)
+            self.subject.check(self._ids, self._out)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a CUDA device; nothing elsewhere."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def interleave(arms: Mapping[str, Arm], windows: list[Window], warm_up: int) -> None:
+    """Run every arm on every window, in alternating order, so that drift hits all alike."""
+    names = list(arms)
+    for index, window in enumerate(windows):
+        for name in names if index % 2 == 0 else reversed(names):
+            arms[name].sample(window, keep=index >= warm_up)

@@ -1,0 +1,80 @@
+"""What a run of `engramctl bench` measures, checked when made; needs no torch."""
+
+from dataclasses import dataclass
+
+from engramctl.errors import ConfigError
+
+TIERS = ("gpu", "host", "ssd")
+CASES = ("gather", "lookup", "step")
+CACHES = ("cold", "warm", "both")
+PHASES = ("decode", "prefill")
+RESIDUALS = ("none", "hc", "mhc", "single_pass")
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """One run.
+
+    Attributes:
+        tiers: tiers to measure, of TIERS.
+        named: whether the caller named them; then a run that can measure none of them fails.
+        cases: of CASES.
+        cache: state of the page cache on the ssd tier, of CACHES.
+        samples: timed lookups of a decode gather; larger work takes fewer, see `num_samples`.
+        batch: sequences a sample.
+        tokens: tokens a sequence in a prefill sample.
+        context: tokens in the KV cache before decode steps are timed.
+        preset: model preset.
+        residual: residual mode of the model.
+        seed: of token ids and model weights.
+        trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
+
+    Raises:
+        ConfigError: a value outside its choices or range.
+    """
+
+    tiers: tuple[str, ...] = TIERS
+    named: bool = False
+    cases: tuple[str, ...] = CASES
+    cache: str = "both"
+    samples: int = 200
+    batch: int = 1
+    tokens: int = 512
+    context: int = 64
+    preset: str = "small"
+    residual: str = "mhc"
+    seed: int = 0
+    trace: str = "uniform"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured."""
+        for option, values, known in (
+            ("--tier", self.tiers, TIERS),
+            ("--case", self.cases, CASES),
+            ("--cache", (self.cache,), CACHES),
+            ("--residual", (self.residual,), RESIDUALS),
+        ):
+            for value in values:
+                if value not in known:
+                    raise ConfigError(
+                        f"unknown value '{value}' for {option}", facts={"known": ", ".join(known)}
+                    )
+        for option, number in (
+            ("--samples", self.samples),
+            ("--batch", self.batch),
+            ("--tokens", self.tokens),
+            ("--context", self.context),
+        ):
+            if number < 1:
+                raise ConfigError(f"{option} must be at least 1", facts={"found": number})
+
+    def caches(self, tier: str) -> tuple[str, ...]:
+        """Return the cache states a tier is measured in."""
+        if tier != "ssd":
+            return ("warm",) if self.cache != "cold" else ()
+        return ("warm", "cold") if self.cache == "both" else (self.cache,)
+
+    def num_samples(self, case: str, phase: str) -> int:
+        """Return how many samples a case takes: fewer where one costs more, at least three."""
+        share = {"gather": 1, "lookup": 1, "step": 4}[case] * {"decode": 1, "prefill": 10}[phase]
+        return max(3, self.samples // share)

@@ -1,0 +1,97 @@
+"""The result document, `engramctl.bench/1`: every sample kept, units in the keys.
+
+Nothing in a case is derived that cannot be computed again from `samples_ns`.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = "engramctl.bench/1"
+
+
+def percentile(samples: Sequence[int], percent: float) -> int:
+    """Return the nearest-rank percentile.
+
+    Example:
+        >>> percentile([5, 1, 3], 50), percentile(range(1, 101), 99)
+        (3, 99)
+    """
+    ordered = sorted(samples)
+    rank = -(-len(ordered) * percent // 100)
+    return int(ordered[max(0, int(rank) - 1)])
+
+
+@dataclass
+class Case:
+    """One point of the sweep; a case that could not run keeps its place and says why.
+
+    Attributes:
+        name: gather, lookup or step.
+        phase: decode (one token a sequence) or prefill.
+        tier: gpu, host, ssd, or `none` for the model without memory.
+        cache: warm or cold; None without a memory.
+        loop: warm or cold: arms of one case, phase and loop were measured interleaved.
+        engine: what read the rows.
+        rows: rows a sample, all layers; 0 for `none`.
+        tokens: tokens a sample, all sequences.
+        useful_bytes: bytes of those records.
+        device_bytes: bytes the disk delivered a sample, as the kernel counts them for this
+            process; None where it does not.
+        device_reads: runs of pages asked for a sample; None where no disk is read.
+        stall_ns: median time a step waited for rows; None without a memory.
+        against: median over the same loop's median, minus one, in percent: against the model
+            without memory, and against the host tier.
+    """
+
+    name: str
+    phase: str
+    tier: str
+    cache: str | None
+    loop: str
+    engine: str | None = None
+    rows: int = 0
+    tokens: int = 0
+    batch: int = 1
+    status: str = "ok"
+    reason: str | None = None
+    samples_ns: list[int] = field(default_factory=list)
+    useful_bytes: int = 0
+    device_bytes: float | None = None
+    device_reads: float | None = None
+    resident_percent: dict[str, float | None] = field(
+        default_factory=lambda: {"before": None, "after": None}
+    )
+    ceiling_rows_per_s: float | None = None
+    stall_ns: int | None = None
+    against: dict[str, float | None] = field(
+        default_factory=lambda: {"none_percent": None, "resident_percent": None}
+    )
+    check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, with the figures the samples give."""
+        document = asdict(self)
+        samples = document.pop("samples_ns")
+        p50 = percentile(samples, 50) if samples else None
+        document |= {
+            "samples_ns": samples,
+            "p50_ns": p50,
+            "p99_ns": percentile(samples, 99) if samples else None,
+            "rows_per_s": round(self.rows / p50 * 1e9) if p50 and self.rows else None,
+        }
+        return document
+
+
+def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
+    """Return how much longer our median is than theirs, in percent."""
+    if not ours or not theirs:
+        return None
+    return (statistics.median(ours) / statistics.median(theirs) - 1) * 100
+
+
+def resolution_percent(one: Sequence[int], other: Sequence[int]) -> float | None:
+    """Return the difference between two interleaved copies of one arm, in percent."""
+    difference = percent_over(one, other)
+    return None if difference is None else abs(difference)

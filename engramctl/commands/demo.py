@@ -1,0 +1,206 @@
+"""`engramctl demo`: the whole pipeline on text every machine has, by the commands themselves."""
+
+import contextlib
+import io
+import json as jsonlib
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engramctl.commands.bench import duration, overhead
+from engramctl.commands.options import Config, Force, Json, Quiet, output_format
+from engramctl.errors import ConfigError, EngramError
+from engramctl.output import Output, Table
+
+DEFAULT_OUT = Path("engramctl-demo")
+_BUILD = ("--scheme", "deepseek-v41", "--slots", "50000", "--row-dim", "64")
+_BENCH = ("--samples", "60", "--tokens", "256")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the pipeline, what it makes, and whether --force applies to it."""
+
+    words: tuple[str, ...]
+    makes: Path | None = None
+    forcible: bool = False
+
+    @property
+    def command(self) -> str:
+        """The line a user would type."""
+        return shlex.join(("engramctl", *self.words))
+
+
+def demo(
+    ctx: typer.Context,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for all artefacts.")
+    ] = DEFAULT_OUT,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Run the whole pipeline once, on Python's own source, in about a minute.
+
+    Needs no network and no GPU: writes the standard library as a corpus, trains
+    a small tokenizer, then mines, builds, lays out, verifies and measures with
+    the commands it prints.
+
+      Example:  engramctl demo -o engramctl-demo
+    """
+    from engramctl.sample import write_sample_corpus
+
+    sink = Output(format=output_format(json), quiet=quiet)
+    started = time.perf_counter()
+    if out.exists() and not force:
+        raise ConfigError(
+            f"{out} exists", hint=f"name another folder with -o, or run: engramctl demo -o {out} "
+            "--force",
+        )  # fmt: skip
+    sink.announce_compilation()
+    sink.note(f"writing the standard library's source as a corpus: {out}/corpus.parquet")
+    _make_folder(out)
+    corpus = write_sample_corpus(out)
+    results = {}
+    for step in plan_steps(out):
+        words = (*step.words, "--force") if force and step.forcible else step.words
+        sink.note(f"$ {step.command}")
+        results[step.command] = run_step(ctx, (*words, "--quiet") if quiet else words)
+    document = {
+        "schema": "engramctl.demo/1",
+        "folder": str(out),
+        "tokens": corpus.tokens,
+        "documents": corpus.documents,
+        "seconds": round(time.perf_counter() - started, 1),
+        "artefacts": artefacts(out),
+        "results": results,
+    }
+    sink.result(document, tables(document))
+    sink.note(f"done in {document['seconds']} s; look around with: engramctl inspect {out}/tables")
+
+
+def plan_steps(out: Path) -> list[Step]:
+    """Return the pipeline; every step is a command that stands for itself."""
+    corpus, tokenizer = out / "corpus.parquet", out / "tokenizer.json"
+    counts, tables, host, ssd = (
+        out / name for name in ("counts", "tables", "shards-host", "shards-ssd")
+    )
+
+    def bench(shards: Path, tier: str, result: str) -> Step:
+        target = out / result
+        words = ("bench", shards, "--tier", tier, "--trace", corpus, *_BENCH, "-o", target)
+        return Step(tuple(str(word) for word in words), target)
+
+    def made(path: Path, *words: object) -> Step:
+        return Step((*(str(word) for word in words), "-o", str(path)), path, True)
+
+    return [
+        made(counts, "mine", corpus, "--column", "input_ids"),
+        made(tables, "build", *_BUILD, "--tokenizer", tokenizer, "--counts", counts),
+        made(host, "layout", tables, "--tier", "host"),
+        made(ssd, "layout", tables, "--tier", "ssd"),
+        Step(("verify", str(host))),
+        Step(("verify", str(ssd))),
+        bench(host, "host", "host.json"),
+        bench(ssd, "ssd", "ssd.json"),
+        bench(host, "gpu", "gpu.json"),
+    ]
+
+
+def run_step(ctx: typer.Context, words: tuple[str, ...]) -> Any:
+    """Run one command in this process and return its JSON document.
+
+    A tier that is missing here is an answer, not a failure: `{"skipped": reason}`.
+    """
+    from engramctl.errors import TierUnavailable
+
+    assert ctx.parent is not None
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            ctx.parent.command.main(
+                [*words, "--json"], prog_name="engramctl", standalone_mode=False
+            )
+    except TierUnavailable as error:
+        return {"skipped": "; ".join(str(reason) for reason in error.facts.values())}
+    return jsonlib.loads(printed.getvalue())
+
+
+def _make_folder(out: Path) -> None:
+    from engramctl.storage.atomic import os_errors
+
+    with os_errors("make", out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
+def artefacts(out: Path) -> list[dict[str, object]]:
+    """Return what lies in the folder, its size, and the command that made it."""
+    makers = {step.makes: step.command for step in plan_steps(out)}
+    rows: list[dict[str, object]] = []
+    for path in sorted(out.iterdir()):
+        files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+        rows.append(
+            {
+                "artefact": str(path),
+                "bytes": sum(file.stat().st_size for file in files),
+                "made by": makers.get(path, f"engramctl demo -o {out}"),
+            }
+        )
+    return rows
+
+
+def tables(document: dict[str, Any]) -> list[Table]:
+    """Return the one table a newcomer reads, and where everything is."""
+    rows: list[dict[str, object]] = []
+    skipped = []
+    for command, result in document["results"].items():
+        if not command.startswith("engramctl bench"):
+            continue
+        if "skipped" in result:
+            skipped.append({"tier": "gpu", "why": result["skipped"]})
+        else:
+            rows += tier_rows(result)
+    title = (
+        f"{document['tokens']:,} tokens of Python source: what reading the memory costs, by tier"
+    )
+    return [
+        Table(title, rows),
+        Table("not measured here", skipped),
+        Table("artefacts", document["artefacts"]),
+    ]
+
+
+def tier_rows(result: dict[str, Any]) -> list[dict[str, object]]:
+    """Return one row a tier and cache state of a bench result."""
+    named = set(result["config"]["tiers"])
+    cases = {
+        (case["tier"], case["cache"], case["name"], case["phase"]): case
+        for case in result["cases"]
+        if case["tier"] in named
+    }
+    rows: list[dict[str, object]] = []
+    for tier, cache in dict.fromkeys((tier, cache) for tier, cache, _, _ in cases):
+        gather = cases[tier, cache, "gather", "decode"]
+        if gather["status"] == "failed":
+            raise EngramError(f"the {tier} tier returned wrong rows")
+        step = cases[tier, cache, "step", "decode"]
+        chunk = cases[tier, cache, "gather", "prefill"]
+        resolution = result["resolution_percent"] or 0.0
+        rows.append(
+            {
+                "tier": tier,
+                "rows are": "in memory" if cache == "warm" else "on disk, cold",
+                "one token's rows, p50": duration(gather["p50_ns"]) or gather["reason"],
+                "p99": duration(gather["p99_ns"]),
+                "prompt rows/s": chunk["rows_per_s"],
+                "bytes a token": gather["useful_bytes"] or None,
+                "model step, p50": duration(step["p50_ns"]),
+                "over no memory": overhead(step["against"]["none_percent"], resolution),
+            }
+        )
+    return rows

@@ -1,0 +1,120 @@
+"""`engramctl mine`: exact n-gram counts of a corpus."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engramctl.commands.options import Config, Force, Json, Quiet, output_format, parse_bytes
+from engramctl.errors import ConfigError
+from engramctl.output import Output, Table
+
+
+def mine(
+    corpus: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CORPUS",
+            help="Parquet files, folders (every *.parquet below) or quoted glob patterns.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", metavar="COUNTS", help="The folder to make.", show_default=False
+        ),
+    ],
+    column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column of token-id lists (any integer type) or of text.  [default: with "
+            "--tokenizer text, else input_ids, else token_ids]",
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The tokenizer.json that turns text into ids, without special tokens. With a "
+            "column of ids it only bounds them.",
+        ),
+    ] = None,
+    orders: Annotated[
+        str, typer.Option(metavar="LIST", help="Lengths of n-grams to count, 1 to 4.")
+    ] = "1,2,3,4",
+    min_count: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Leave out n-grams that occur fewer than N times."),
+    ] = 1,
+    memory: Annotated[
+        str,
+        typer.Option(metavar="SIZE", help="Memory to use; what does not fit goes to disk by -o."),
+    ] = "0.6GiB",
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Count the n-grams of a corpus exactly.
+
+    Reads Parquet once, never counts across the end of a document, and writes
+    one Parquet file an order with columns token_ids and count. The result does
+    not depend on memory or cores. Needs 8 bytes a token and order on the disk
+    of COUNTS while it works, less what fits in memory.
+
+      Example:  engramctl mine corpus/ -o counts --min-count 2
+    """
+    from engramctl.corpus import Corpus
+    from engramctl.mining.local import MineOptions
+    from engramctl.mining.local import mine as mine_corpus
+    from engramctl.storage.publish import check_target
+
+    output = Output(format=output_format(json), quiet=quiet)
+    options = MineOptions(parse_orders(orders), min_count, parse_bytes(memory))
+    check_target(out, force=force, resumable=False)
+    source = Corpus.open(corpus, column=column, tokenizer=tokenizer)
+    output.announce_compilation()
+    summary = mine_corpus(source, out, options, force=force, progress=output.progress)
+    output.result(summary, _tables(summary))
+    output.note(f"wrote {out}")
+
+
+def parse_orders(text: str) -> tuple[int, ...]:
+    """Read a list of orders.
+
+    Raises:
+        ConfigError: not numbers with commas between.
+
+    Example:
+        >>> parse_orders("2,3")
+        (2, 3)
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"'{text}' is not a list of orders", hint="write: --orders 1,2,3,4"
+        ) from error
+
+
+def _tables(summary: dict[str, Any]) -> list[Table]:
+    facts = {name: summary[name] for name in ("tokens", "documents", "column", "min_count")}
+    return [
+        Table("corpus", [facts]),
+        Table("n-grams", [_row(order) for order in summary["orders"]]),
+    ]
+
+
+def _row(order: dict[str, Any]) -> dict[str, object]:
+    top = order["top"] or {"token_ids": [], "count": None}
+    coverage = order["coverage"]
+    return {
+        "order": order["order"],
+        "distinct": order["distinct"],
+        "kept": order["kept"],
+        "coverage percent": None if coverage is None else 100 * coverage,
+        "top n-gram": " ".join(str(token) for token in top["token_ids"]),
+        "times": top["count"],
+    }

@@ -1,0 +1,318 @@
+"""What a bench result promises: every tier has its case, rows are checked, states are proved."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from engramctl.bench.options import BenchOptions
+from engramctl.bench.run import plan_loops, run_bench, total_samples
+from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.errors import ConfigError, CorpusError, TierUnavailable
+from engramctl.storage.tiers.ssd import SsdStore
+from tests.conftest import RunCli
+from tests.tables import small_table
+
+SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
+HOST_GATHER = "engramctl.storage.tiers.host.gather_into"
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the gpu tier")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_table(tmp_path_factory.mktemp("bench") / "shards", slots=600, tier="ssd").path
+
+
+@pytest.fixture(scope="module")
+def document(shards: Path) -> dict[str, Any]:
+    options = BenchOptions(samples=4, tokens=5, context=3, preset="tiny")
+    advanced: list[int] = []
+    result = run_bench(shards, options, advanced.append)
+    assert sum(advanced) == total_samples(options)
+    return json.loads(json.dumps(result))  # type: ignore[no-any-return]
+
+
+def cases(document: Mapping[str, Any], **wanted: object) -> list[dict[str, Any]]:
+    return [
+        case
+        for case in document["cases"]
+        if all(case[key] == value for key, value in wanted.items())
+    ]
+
+
+@no_gpu
+def test_every_tier_case_and_phase_is_there_and_a_missing_tier_says_why(
+    document: dict[str, Any],
+) -> None:
+    for name in ("gather", "lookup", "step"):
+        for phase in ("decode", "prefill"):
+            found = {
+                (case["tier"], case["cache"], case["status"])
+                for case in cases(document, name=name, phase=phase)
+            }
+            assert {("host", "warm", "ok"), ("ssd", "warm", "ok")} <= found
+            assert ("gpu", "warm", "skipped") in found
+            assert any(tier == "ssd" and cache == "cold" for tier, cache, _ in found)
+    for case in cases(document, tier="gpu"):
+        assert "CUDA" in case["reason"]
+        assert case["samples_ns"] == []
+
+
+def test_figures_can_be_computed_again_from_the_samples(document: dict[str, Any]) -> None:
+    for case in cases(document, status="ok"):
+        samples = sorted(case["samples_ns"])
+        assert len(samples) >= 3
+        assert case["p50_ns"] == samples[(len(samples) + 1) // 2 - 1]
+        assert case["p99_ns"] == samples[-1]
+        if case["rows"]:
+            assert case["rows_per_s"] == round(case["rows"] / case["p50_ns"] * 1e9)
+    by_place = {
+        (c["name"], c["phase"], c["loop"], c["tier"]): c for c in cases(document, status="ok")
+    }
+    for (name, phase, loop, _), case in by_place.items():
+        if case["against"]["none_percent"] is not None:
+            none = by_place[name, phase, loop, "none"]["samples_ns"]
+            ratio = np.median(case["samples_ns"]) / np.median(none)
+            assert case["against"]["none_percent"] == pytest.approx((ratio - 1) * 100)
+
+
+def test_every_sample_was_checked_and_states_were_proved(document: dict[str, Any]) -> None:
+    for case in cases(document, status="ok"):
+        if case["tier"] == "none":
+            continue
+        assert case["check"]["mismatches"] == 0
+        assert case["check"]["rows"] >= len(case["samples_ns"]) * min(case["rows"], 256)
+        before = case["resident_percent"]["before"]
+        assert before <= 1.0 if case["cache"] == "cold" else before >= 99.9
+        if case["cache"] == "cold":
+            assert case["resident_percent"]["after"] == 100.0
+            assert case["device_reads"] > 0
+
+
+def test_the_baselines_are_in_every_step_loop(document: dict[str, Any]) -> None:
+    for loop in ("warm", "cold"):
+        for phase in ("decode", "prefill"):
+            tiers = {case["tier"] for case in cases(document, name="step", loop=loop, phase=phase)}
+            assert {"none", "host", "ssd"} <= tiers
+    assert document["resolution_percent"] >= 0
+
+
+def test_the_document_names_its_environment_and_configuration(document: dict[str, Any]) -> None:
+    assert document["schema"] == "engramctl.bench/1"
+    assert document["environment"]["page_bytes"] == os.sysconf("SC_PAGE_SIZE")
+    assert document["config"]["preset"] == "tiny"
+    assert document["config"]["layout"]["form"] == "paged"
+    for case in document["cases"]:
+        assert {"name", "tier", "cache", "engine", "rows", "batch", "status", "reason",
+                "samples_ns", "p50_ns", "p99_ns", "rows_per_s", "useful_bytes", "device_bytes",
+                "device_reads", "resident_percent", "ceiling_rows_per_s", "stall_ns", "against",
+                "check"} <= set(case)  # fmt: skip
+
+
+def test_wrong_rows_fail_the_run(
+    shards: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that returns the row beside the one asked for must be found out."""
+    from engramctl.storage.tiers.cpu import gather_into as honest
+
+    def shifted(request: Any, rows: Any, out: torch.Tensor) -> torch.Tensor:
+        request.row_ids[:] = np.maximum(request.row_ids - 1, 0)
+        return honest(request, rows, out)
+
+    monkeypatch.setattr(HOST_GATHER, shifted)
+    result = run_cli("bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--json")
+    assert result.exit_code == 1
+    assert "differ from the plain reader" in result.stderr
+    case = result.json["cases"][0]
+    assert case["status"] == "failed"
+    assert case["check"]["mismatches"] > 0
+
+
+def test_unwritten_output_fails_the_run(
+    shards: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HOST_GATHER, lambda request, rows, out: out)
+    result = run_cli("bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--json")
+    assert result.exit_code == 1
+
+
+def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SsdStore, "drop", lambda self: None)
+    options = BenchOptions(
+        tiers=("ssd",), cases=("gather",), cache="cold", samples=3, tokens=2, preset="tiny"
+    )
+    for file in shards.glob("*.safetensors"):
+        file.read_bytes()  # now in the page cache
+    result = run_bench(shards, options, lambda _: None)
+    for case in result["cases"]:
+        assert case["status"] == "skipped"
+        assert "stay in memory after they were dropped" in case["reason"]
+
+
+def test_evicted_pages_are_not_called_warm(shards: Path) -> None:
+    from engramctl.bench.run import scheme_of
+    from engramctl.storage.reader import open_table
+    from engramctl.storage.tiers import open_store
+
+    scheme = scheme_of(shards, open_table(shards).manifest.scheme)
+    with open_store(shards, "ssd") as store:
+        assert isinstance(store, SsdStore)
+        subject = Subject(store, scheme, "warm")
+        ids = {layer: np.arange(50) for layer in store.layers}
+        subject.prepare(ids)
+        store.drop()
+        if store.resident(store.layers[0], ids[store.layers[0]])[0]:
+            pytest.skip("this file system does not let go of clean pages")
+        with pytest.raises(Unmeasurable, match="stay in memory"):
+            subject.prepare(ids)
+
+
+@no_gpu
+def test_only_missing_tiers_is_exit_4(shards: Path, run_cli: RunCli) -> None:
+    result = run_cli("bench", shards, "--tier", "gpu")
+    assert result.exit_code == 4
+    assert "no tier asked for is here: gpu" in result.stderr
+    with pytest.raises(TierUnavailable):
+        run_bench(shards, BenchOptions(tiers=("gpu",), named=True), lambda _: None)
+
+
+@no_gpu
+def test_one_missing_tier_among_several_is_a_skipped_case(shards: Path, run_cli: RunCli) -> None:
+    result = run_cli(
+        "bench", shards, "--tier", "gpu", "--tier", "host", "--case", "gather", *SMALL, "--json"
+    )
+    assert result.exit_code == 0
+    assert {case["status"] for case in cases(result.json, tier="gpu")} == {"skipped"}
+
+
+def test_json_is_one_document_and_out_writes_the_same(
+    shards: Path, run_cli: RunCli, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    result = run_cli(
+        "bench", shards, "--tier", "ssd", "--case", "gather", *SMALL, "--json", "-o", out
+    )
+    assert result.exit_code == 0
+    assert json.loads(out.read_text()) == result.json
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "md"])
+def test_people_get_a_table(shards: Path, run_cli: RunCli, format: str) -> None:
+    result = run_cli(
+        "bench", shards, "--tier", "ssd", "--case", "gather", *SMALL, "--format", format
+    )
+    assert result.exit_code == 0
+    assert "p50" in result.stdout
+    assert "gather" in result.stdout
+
+
+def test_a_dry_run_lists_the_cases_and_measures_nothing(shards: Path, run_cli: RunCli) -> None:
+    result = run_cli("bench", shards, "--tier", "ssd", "--dry-run", "--json")
+    assert result.exit_code == 0
+    planned = list(plan_loops(BenchOptions(tiers=("ssd",))))
+    assert len(result.json["cases"]) == len(planned)
+
+
+def test_without_a_folder_shards_come_before_tables(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("bench", "--tier", "host", "--case", "gather", *SMALL, "--json")
+    small_table(tmp_path / "tables")
+    result = run_cli(*arguments)
+    assert "assumed: measuring ./tables" in result.stderr
+    assert result.json["config"]["path"] == "tables"
+    small_table(tmp_path / "shards", tier="host")
+    assert run_cli(*arguments).json["config"]["path"] == "shards"
+
+
+def test_without_any_table_a_temporary_one_is_made_and_removed(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("engramctl.commands.bench.TEMPORARY_SLOTS", 300)
+    result = run_cli("bench", "--tier", "ssd", "--case", "gather", *SMALL, "--json")
+    assert result.exit_code == 0
+    assert "a temporary deepseek-v41 table" in result.stderr
+    assert result.json["config"]["assumed"] in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--tier", "tape"),
+        ("--case", "train"),
+        ("--cache", "lukewarm"),
+        ("--samples", "0"),
+        ("--tokens", "0"),
+        ("--batch", "-1"),
+        ("--residual", "dense"),
+        ("--preset", "huge"),
+        ("--format", "xml"),
+    ],
+)
+def test_unknown_values_are_exit_2(shards: Path, run_cli: RunCli, arguments: tuple[str]) -> None:
+    result = run_cli("bench", shards, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_an_unfinished_build_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    table = small_table(tmp_path / "t")
+    table.path.rename(tmp_path / "t.partial")
+    (tmp_path / "t.partial" / "manifest.json").unlink()
+    for name in ("t", "t.partial"):
+        result = run_cli("bench", tmp_path / name, "--tier", "host")
+        assert result.exit_code == 1
+        assert "unfinished" in result.stderr
+
+
+def test_a_truncated_shard_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    table = small_table(tmp_path / "t", tier="ssd")
+    file = table.shards(table.layers[0])[0].path
+    os.truncate(file, file.stat().st_size - 4096)
+    result = run_cli("bench", table.path, "--tier", "ssd")
+    assert result.exit_code == 1
+    assert file.name in result.stderr
+    assert "4,096 bytes short" in result.stderr
+
+
+def test_an_edited_scheme_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    table = small_table(tmp_path / "t")
+    manifest = json.loads((table.path / "manifest.json").read_text())
+    manifest["scheme"]["layers"][0]["multipliers"][1] += 2
+    (table.path / "manifest.json").write_text(json.dumps(manifest))
+    result = run_cli("bench", table.path, "--tier", "host")
+    assert result.exit_code == 1
+    assert "multipliers[1] does not follow" in result.stderr
+
+
+def test_a_trace_of_real_tokens_is_read_from_parquet(
+    shards: Path, run_cli: RunCli, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table({"input_ids": [[1, 2, 3, 4, 5] * 40]}), corpus)
+    arguments = ("bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--json")
+    result = run_cli(*arguments, "--trace", corpus)
+    assert result.exit_code == 0
+    assert result.json["config"]["trace"] == str(corpus)
+    pq.write_table(pa.table({"input_ids": [[1, 2, 10**6] * 40]}), corpus)
+    assert run_cli(*arguments, "--trace", corpus).exit_code == CorpusError.exit_code
+    assert run_cli(*arguments, "--trace", tmp_path / "none.parquet").exit_code == 1
+
+
+def test_a_model_without_the_fusion_is_named(shards: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown model preset"):
+        run_bench(shards, BenchOptions(preset="none", cases=("step",)), lambda _: None)

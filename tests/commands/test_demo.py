@@ -1,0 +1,92 @@
+"""The demo is the commands themselves: what it prints can be typed."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from engramctl.commands import demo as demo_module
+from engramctl.sample import SampleCorpus, write_sample_corpus
+from tests.conftest import CliResult, RunCli, run_in_process
+
+
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Path]:
+    """One demo on a twentieth of the text, with a small table and the tests' model."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engramctl.sample.write_sample_corpus", small_corpus)
+        patch.setattr(demo_module, "_BUILD", (*demo_module._BUILD, "--slots", "3000"))
+        patch.setattr(
+            demo_module, "_BENCH", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
+        )
+        return run_in_process("demo", "-o", folder, "--json"), folder
+
+
+def small_corpus(folder: Path) -> SampleCorpus:
+    return write_sample_corpus(folder, max_bytes=400_000, vocab_size=2000)
+
+
+def test_the_demo_prints_one_document_and_tells_each_command(
+    small_demo: tuple[CliResult, Path],
+) -> None:
+    result, folder = small_demo
+    assert result.exit_code == 0, result.stderr
+    for command, outcome in result.json["results"].items():
+        assert f"$ {command}" in result.stderr
+        assert outcome
+    assert {path.name for path in folder.iterdir()} >= {
+        "corpus.parquet", "tokenizer.json", "counts", "tables", "shards-host", "shards-ssd",
+        "host.json", "ssd.json",
+    }  # fmt: skip
+    for artefact in result.json["artefacts"]:
+        path = Path(artefact["artefact"])
+        files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+        assert artefact["bytes"] == sum(file.stat().st_size for file in files) > 0
+
+
+def test_the_printed_commands_make_the_same_artefacts_when_typed(
+    small_demo: tuple[CliResult, Path], run_cli: RunCli, tmp_path: Path
+) -> None:
+    result, _ = small_demo
+    manifests = [
+        Path(a["artefact"]) / "manifest.json"
+        for a in result.json["artefacts"]
+        if (Path(a["artefact"]) / "manifest.json").exists()
+    ]
+    before = {path: path.read_bytes() for path in manifests}
+    assert before
+    for command in result.json["results"]:
+        program, verb, *words = shlex.split(command)
+        assert program == "engramctl"
+        if verb in ("mine", "build", "layout"):
+            assert run_cli(verb, *words, "--force").exit_code == 0
+        elif verb == "verify":
+            assert run_cli(verb, *words).exit_code == 0
+    assert {path: path.read_bytes() for path in manifests} == before
+
+
+def test_the_demo_measures_every_tier_or_says_why_not(
+    small_demo: tuple[CliResult, Path],
+) -> None:
+    result, folder = small_demo
+    rows = demo_module.tier_rows(json.loads((folder / "ssd.json").read_text()))
+    assert {(row["tier"], row["rows are"]) for row in rows} >= {("ssd", "in memory")}
+    gpu = next(v for k, v in result.json["results"].items() if "--tier gpu" in k)
+    assert "skipped" in gpu or gpu["schema"] == "engramctl.bench/1"
+
+
+def test_an_existing_folder_is_kept_without_force(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    result = run_cli("demo", "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "--force" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_exit_1(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run_cli("demo", "-o", tmp_path / "file" / "below")
+    assert result.exit_code == 1
+    assert "cannot make" in result.stderr

@@ -1,0 +1,106 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engramctl.storage.reader import open_table
+from tests.conftest import RunCli
+
+SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32", "-q")
+
+
+@pytest.fixture
+def tables(run_cli: RunCli, tmp_path: Path) -> Path:
+    assert run_cli("build", *SMALL, "-o", tmp_path / "tables").exit_code == 0
+    return tmp_path / "tables"
+
+
+@pytest.mark.parametrize(
+    ("tier", "form"), [("host", "packed"), ("gpu", "packed"), ("ssd", "paged")]
+)
+def test_every_tier_gets_the_same_rows(
+    run_cli: RunCli, tables: Path, tmp_path: Path, tier: str, form: str
+) -> None:
+    out = tmp_path / "shards"
+    predicted = run_cli("layout", tables, "--tier", tier, "-o", out, "--dry-run", "--json").json
+    assert not out.exists()
+    result = run_cli("layout", tables, "--tier", tier, "-o", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert {**predicted, "dry_run": False} == result.json
+    assert {f["file"]: f["bytes"] for f in predicted["files"]} == {
+        one.name: one.stat().st_size for one in out.iterdir()
+    }
+    before, after = open_table(tables), open_table(out)
+    assert (after.manifest.kind, after.manifest.tier, after.layout.form) == ("shards", tier, form)
+    for layer in before.layers:
+        ids = np.arange(before.num_rows(layer))
+        for ours, theirs in zip(
+            after.read_rows(layer, ids), before.read_rows(layer, ids), strict=True
+        ):
+            assert np.array_equal(ours, theirs)
+    assert run_cli("verify", out).exit_code == 0
+
+
+def test_layout_alone_goes_from_tables_to_shards_for_ssd(
+    run_cli: RunCli, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tables.parent)
+    assert run_cli("layout").exit_code == 0
+    manifest = open_table(Path("shards")).manifest
+    assert manifest.tier == "ssd"
+    assert manifest.provenance.command == ("engramctl", "layout", "tables", "--tier", "ssd")
+    assert manifest.provenance.source is not None
+    assert manifest.provenance.source["path"] == "tables"
+
+
+def test_shards_can_be_laid_out_again_and_are_the_same(
+    run_cli: RunCli, tables: Path, tmp_path: Path
+) -> None:
+    for source, tier, out in [("tables", "ssd", "a"), ("a", "host", "b"), ("b", "ssd", "c")]:
+        result = run_cli("layout", tmp_path / source, "--tier", tier, "-o", tmp_path / out)
+        assert result.exit_code == 0, result.stderr
+    for file in (tmp_path / "a").glob("*.safetensors"):
+        assert file.read_bytes() == (tmp_path / "c" / file.name).read_bytes()
+
+
+def test_a_damaged_source_is_not_laid_out(run_cli: RunCli, tables: Path, tmp_path: Path) -> None:
+    file = tables / "layer14.weight.000.safetensors"
+    data = bytearray(file.read_bytes())
+    data[5000] ^= 1
+    file.write_bytes(data)
+    result = run_cli("layout", tables, "-o", tmp_path / "shards")
+    assert result.exit_code == 1
+    assert f"{file.name} is damaged at offset 4,096" in result.stderr
+    assert os.listdir(tmp_path) == ["tables"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--tier", "tape"), 2, "unknown tier"),
+        (("-o", "tables"), 2, "exists already"),
+        (("-o", "tables", "--force"), 2, "the source itself"),
+        (("-o", "file/shards"), 1, "Not a directory"),
+    ],
+)
+def test_a_wrong_layout_is_one_clear_error(
+    run_cli: RunCli,
+    tables: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tables.parent)
+    Path("file").write_text("")
+    result = run_cli("layout", *words)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert run_cli("verify", "tables").exit_code == 0
+
+
+def test_a_missing_source_names_itself(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("layout", tmp_path / "nowhere", "-o", tmp_path / "shards")
+    assert result.exit_code == 1
+    assert "nowhere" in result.stderr
