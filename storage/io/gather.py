@@ -178,27 +178,34 @@ def gather_rows(
 
 
 @njit(nogil=True, cache=True)
-def check_rows(rows: Any, num_rows: Any, table: Any) -> Any:
-    """Return (position of the first row id out of range or -1, number of distinct ids).
+def take_rows(row_ids: Any, num_rows: Any) -> Any:
+    """Copy row ids, check their range and count the distinct ones, in one pass.
 
     Args:
-        rows: int64 (n,).
+        row_ids: int32 or int64 (n,).
         num_rows: ids must lie in [0, num_rows).
-        table: int64 scratch of a power of two above 2n slots, all -1 before the call.
+
+    Returns:
+        (copy int64 (n,), position of the first id out of range or -1, number of distinct ids).
     """
-    mask = table.shape[0] - 1
+    rows = np.empty(row_ids.shape[0], np.int64)
+    slots = 16
+    while slots < 2 * row_ids.shape[0]:
+        slots *= 2
+    table = np.full(slots, -1, np.int64)
     distinct = 0
-    for i in range(rows.shape[0]):
-        row = rows[i]
+    for i in range(row_ids.shape[0]):
+        row = np.int64(row_ids[i])
+        rows[i] = row
         if row < 0 or row >= num_rows:
-            return i, distinct
-        slot = (row * 0x9E3779B1) & mask
+            return rows, i, distinct
+        slot = (row * 0x9E3779B1) & (slots - 1)
         while table[slot] != row and table[slot] != -1:
-            slot = (slot + 1) & mask
+            slot = (slot + 1) & (slots - 1)
         if table[slot] == -1:
             table[slot] = row
             distinct += 1
-    return -1, distinct
+    return rows, -1, distinct
 
 
 def gather(

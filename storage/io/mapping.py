@@ -81,23 +81,14 @@ class MappedLayer:
 
     def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pages of these rows not touched before, now marked, in units of pages."""
-        room = np.empty(len(row_ids) * self._pages_per_row, np.int64)
-        found = self._collect(row_ids, self.seen, room)
-        return room[:found]
+        return self._collect(row_ids, self.seen)
 
-    @property
-    def _pages_per_row(self) -> int:
-        return self.record.record_bytes // pages.PAGE + 4
-
-    def _collect(
-        self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8], room: NDArray[np.int64]
-    ) -> int:
-        return int(
-            pages.unseen_pages(
-                row_ids, self.rows.starts_S, self.rows.weights_S, self.rows.scales_S,
-                self.rows.geometry, self.record.scale_bytes, self._bases, seen, room,
-            )
+    def _collect(self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8]) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = pages.unseen_pages(
+            row_ids, self.rows.starts_S, self.rows.weights_S, self.rows.scales_S,
+            self.rows.geometry, self.record.scale_bytes, self._bases, seen,
         )  # fmt: skip
+        return found
 
     def resident(self, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Return (pages of these rows that are in memory, pages of these rows), by mincore."""
@@ -105,7 +96,7 @@ class MappedLayer:
             [pages.resident_pages(f.address, f.num_bytes) for f in self.files]
         )
         touched = np.zeros_like(self.seen)
-        self._collect(row_ids, touched, np.empty(len(row_ids) * self._pages_per_row, np.int64))
+        self._collect(row_ids, touched)
         wanted = touched.astype(np.bool_)
         return int(resident[wanted].sum()), int(wanted.sum())
 

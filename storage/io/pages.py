@@ -37,7 +37,6 @@ def unseen_pages(
     scale_bytes: Any,
     bases_F: Any,
     seen: Any,
-    out: Any,
 ) -> Any:
     """Collect the pages of these rows that were not seen before, and mark them.
 
@@ -51,11 +50,11 @@ def unseen_pages(
         bases_F: for file f, (address of its first byte) >> page shift, minus its first position in
             `seen`; files are the shards' weights or records, then their scales, int64 (F,).
         seen: uint8, one a page.
-        out: int64, room for every page the rows may touch.
 
     Returns:
-        How many addresses, in units of pages, were written to `out`.
+        Their addresses in units of pages, int64.
     """
+    out = np.empty(rows.shape[0] * (((geometry[4] + scale_bytes) >> _SHIFT) + 4), np.int64)
     num_shards = weights_S.shape[0]
     found = 0
     planar = geometry[3] > 0
@@ -73,7 +72,7 @@ def unseen_pages(
                     seen[page - base] = 1
                     out[found] = page
                     found += 1
-    return found
+    return out[:found]
 
 
 @njit(nogil=True, cache=True)

@@ -55,10 +55,12 @@ class SsdStore(Store):
         wanted = []
         for layer, request in requests.items():
             self._layers[layer].check_unchanged()
-            wanted.append(self._layers[layer].unseen(request.row_ids))
-        pages = np.concatenate(wanted) if wanted else np.empty(0, np.int64)
-        if not len(pages):
+            unseen = self._layers[layer].unseen(request.row_ids)
+            if len(unseen):
+                wanted.append(unseen)
+        if not wanted:
             return None
+        pages = np.concatenate(wanted)
         self._touched_pages += len(pages)
         return self._reader.submit(self._ask, pages)
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
-from engramctl.storage.io.gather import check_rows
+from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reader import TableFiles
 
 MAX_OPEN_TICKETS = 64
@@ -126,7 +126,8 @@ class Store(ABC):
         self.device = device
         self._stats = StoreStats()
         self._lock = threading.Lock()
-        self._tickets = threading.Semaphore(MAX_OPEN_TICKETS)
+        self._ticket_ended = threading.Condition()
+        self._open_tickets = 0
         self._closed = False
 
     @property
@@ -171,18 +172,22 @@ class Store(ABC):
         """
         self.check_open()
         checked = {}
-        unique = 0
+        asked = unique = 0
         for layer, row_ids in requests.items():
             checked[layer], distinct = self._checked(layer, row_ids)
+            asked += len(checked[layer].row_ids)
             unique += distinct
-        self._tickets.acquire()
+        with self._ticket_ended:
+            while self._open_tickets >= MAX_OPEN_TICKETS:
+                self._ticket_ended.wait()
+            self._open_tickets += 1
         try:
             handle = self.start(checked)
         except BaseException:
-            self._tickets.release()
+            self.ticket_done()
             raise
         with self._lock:
-            self._stats.rows_asked += sum(len(r.row_ids) for r in checked.values())
+            self._stats.rows_asked += asked
             self._stats.rows_unique += unique
             served = self._stats.rows_by_tier
             served[self.tier] = served.get(self.tier, 0) + unique
@@ -193,16 +198,14 @@ class Store(ABC):
         ids = row_ids.cpu().numpy() if isinstance(row_ids, torch.Tensor) else np.asarray(row_ids)
         if ids.dtype not in (np.int32, np.int64) or ids.ndim < 1:
             raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
-        flat = ids.astype(np.int64).reshape(-1)  # a copy: the caller may reuse its buffer
-        scratch = np.full(1 << max(4, (2 * len(flat)).bit_length()), -1, np.int64)
-        bad, distinct = check_rows(flat, num_rows, scratch)
+        flat, bad, distinct = take_rows(ids.reshape(-1), num_rows)
         if bad >= 0:
             place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
             raise ValueError(
                 f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) "
                 f"of layer {layer}"
             )
-        return Request(flat, ids.shape), int(distinct)
+        return Request(flat, ids.shape), distinct
 
     def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write to, checked when it is the caller's."""
@@ -248,7 +251,9 @@ class Store(ABC):
 
     def ticket_done(self) -> None:
         """Let the next waiting `prefetch` go on."""
-        self._tickets.release()
+        with self._ticket_ended:
+            self._open_tickets -= 1
+            self._ticket_ended.notify()
 
     def check_open(self) -> None:
         """Raise StorageError when the store is closed."""
