@@ -19,8 +19,18 @@ from typer.main import get_command
 import engramctl
 from engramctl.errors import EngramError
 
-# Each is the function of the same name in engramctl.commands.<name>.
-COMMANDS = ("demo", "mine", "build", "layout", "bench", "inspect", "verify", "env")
+# Each is the function of the same name in engramctl.commands.<name>, and the first line of its help
+# (a test compares them), so that `engramctl --help` imports none.
+COMMANDS = {
+    "demo": "Run the whole pipeline once, on Python's own source.",
+    "mine": "Count the n-grams of a corpus exactly.",
+    "build": "Make tables for a scheme, with seeded normal rows or zeros.",
+    "layout": "Lay tables out for a tier, bit for bit the same rows.",
+    "bench": "Measure gated-lookup latency, tier by tier.",
+    "inspect": "Say what a folder or a scheme file is.",
+    "verify": "Check a folder: manifest, sizes, headers and every checksum.",
+    "env": "Show what this machine has: devices, disk, libraries.",
+}
 _PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
@@ -29,7 +39,7 @@ _PLAIN: dict[str, Any] = {
 
 
 class LazyGroup(TyperGroup):
-    """Commands that are imported when they are named; `--help` names them all.
+    """Commands that are imported when they are named.
 
     Its own absent `--help` is False, not None: typer would load its whole type machinery to turn
     that None into a bool, and more than double the cost of `engramctl COMMAND --help`.
@@ -49,6 +59,11 @@ class LazyGroup(TyperGroup):
             single.command(cmd_name)(getattr(module, cmd_name))
             self.commands[cmd_name] = get_command(single)
         return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option with a default that needs no conversion."""

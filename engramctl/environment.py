@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "numba", "numpy", "pyarrow", "rich", "safetensors", "tokenizers", "torch", "tqdm",
+    "numba", "numpy", "pyarrow", "rich", "tokenizers", "torch", "tqdm",
     "triton", "typer", "xxhash",
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ def test_no_help_text_outlives_its_command() -> None:
 def test_every_command_shows_an_example_and_json_and_is_in_the_readme(name: str) -> None:
     text = help_text(name)
     assert f"Example:  engramctl {name}" in text
+    assert cli.COMMANDS[name] == text.split("\n\n")[1].strip()
     assert "--json" in text
     assert f"engramctl {name}" in (ROOT / "README.md").read_text()
 

@@ -45,9 +45,9 @@ def demo(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Run the whole pipeline once, on Python's own source, in about a minute.
+    """Run the whole pipeline once, on Python's own source.
 
-    Needs no network and no GPU: writes the standard library as a corpus, trains
+    Takes about a minute, no network and no GPU. Writes the standard library as a corpus, trains
     a small tokenizer, then mines, builds, lays out, verifies and measures with
     the commands it prints.
 
