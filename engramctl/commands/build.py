@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, Resume, output_format
+from engramctl.commands.options import Config, DryRun, Force, Json, Quiet, Resume, output_format
 from engramctl.commands.written import resumable, show_written
 from engramctl.errors import ConfigError
 from engramctl.output import Output
@@ -68,9 +68,7 @@ def build(
             help="Lay the rows out for gpu, host or ssd in the same pass.  [default: planar]",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every file's exact size, write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
     json: Json = False,

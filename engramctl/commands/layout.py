@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, Resume, output_format
+from engramctl.commands.options import Config, DryRun, Force, Json, Quiet, Resume, output_format
 from engramctl.commands.written import resumable, show_written
 from engramctl.output import Output
 
@@ -26,9 +26,7 @@ def layout(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="SHARDS", help="Folder to make.")
     ] = Path("shards"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every file's exact size, write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
     json: Json = False,

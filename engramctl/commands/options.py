@@ -34,6 +34,9 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes and no progress.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print every file's exact size, write nothing.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 
 _UNITS = {"": 1, "b": 1}

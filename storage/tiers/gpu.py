@@ -10,7 +10,7 @@ import torch
 
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
-from engramctl.storage.reader import ShardFile, TableFiles
+from engramctl.storage.reader import ShardFile
 from engramctl.storage.record import BLOCK_VALUES
 from engramctl.storage.tiers.store import Request, Store
 
@@ -22,29 +22,14 @@ class GpuStore(Store):
 
     tier = "gpu"
 
-    def __init__(
-        self,
-        table: TableFiles,
-        dtype: torch.dtype,
-        device: torch.device,
-        budget_bytes: int | None = None,
-    ) -> None:
-        """Copy the table to the device.
+    def load(self, budget_bytes: int | None) -> None:
+        """Copy the table to the device."""
+        needed = sum(self.num_rows(layer) for layer in self.layers) * self.table.record.record_bytes
+        if budget_bytes is not None:
+            self.refuse_above(budget_bytes, needed, "use --tier host or --tier ssd")
+        self._records = {layer: self._copied(layer) for layer in self.layers}
 
-        Raises:
-            StorageError: the table exceeds the budget, or a read failed.
-        """
-        super().__init__(table, dtype, device)
-        needed = sum(table.num_rows(layer) for layer in table.layers) * table.record.record_bytes
-        if budget_bytes is not None and needed > budget_bytes:
-            raise StorageError(
-                "the table does not fit into device memory",
-                facts={"needed": f"{needed:,} bytes", "limit": f"{budget_bytes:,} bytes"},
-                hint="use --tier host or --tier ssd",
-            )
-        self._records = {layer: self._load(layer) for layer in table.layers}
-
-    def _load(self, layer: int) -> torch.Tensor:
+    def _copied(self, layer: int) -> torch.Tensor:
         record = self.table.record
         shape = (self.table.num_rows(layer), record.record_bytes)
         records = torch.empty(shape, dtype=torch.uint8, device=self.device)

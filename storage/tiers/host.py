@@ -10,7 +10,7 @@ from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io.gather import RowMap, geometry_of
 from engramctl.storage.io.pages import PAGE, resident_pages
-from engramctl.storage.reader import ShardFile, TableFiles
+from engramctl.storage.reader import ShardFile
 from engramctl.storage.tiers.cpu import available_bytes, gather_into
 from engramctl.storage.tiers.store import Request, Store
 
@@ -22,31 +22,15 @@ class HostStore(Store):
 
     tier = "host"
 
-    def __init__(
-        self,
-        table: TableFiles,
-        dtype: torch.dtype,
-        device: torch.device,
-        budget_bytes: int | None = None,
-    ) -> None:
-        """Read every row file into memory.
-
-        Raises:
-            StorageError: the table exceeds the budget or the available memory, or a read failed.
-        """
-        super().__init__(table, dtype, device)
-        needed = sum(s.data_bytes for layer in table.layers for s in table.shards(layer))
+    def load(self, budget_bytes: int | None) -> None:
+        """Read every row file into memory."""
         limit = available_bytes() if budget_bytes is None else budget_bytes
-        if needed > limit:
-            raise StorageError(
-                "the table does not fit into memory",
-                facts={"needed": f"{needed:,} bytes", "limit": f"{limit:,} bytes"},
-                hint="use --tier ssd, or a table with fewer slots",
-            )
+        needed = sum(s.data_bytes for layer in self.layers for s in self.table.shards(layer))
+        self.refuse_above(limit, needed, "use --tier ssd, or a table with fewer slots")
         self._buffers: list[NDArray[np.uint8]] = []
-        self._rows = {layer: self._load(layer) for layer in table.layers}
+        self._rows = {layer: self._map(layer) for layer in self.layers}
 
-    def _load(self, layer: int) -> RowMap:
+    def _map(self, layer: int) -> RowMap:
         shards = self.table.shards(layer)
         values = [s for s in shards if s.part != "scale"]
         scales = [s for s in shards if s.part == "scale"]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages
-from engramctl.storage.reader import TableFiles
 from engramctl.storage.tiers.cpu import available_bytes, gather_into
 from engramctl.storage.tiers.store import Request, Store
 
@@ -30,16 +29,9 @@ class SsdStore(Store):
 
     tier = "ssd"
 
-    def __init__(
-        self,
-        table: TableFiles,
-        dtype: torch.dtype,
-        device: torch.device,
-        budget_bytes: int | None = None,
-    ) -> None:
+    def load(self, budget_bytes: int | None) -> None:
         """Map the row files; nothing is read."""
-        super().__init__(table, dtype, device)
-        self._layers = {layer: MappedLayer(table, layer) for layer in table.layers}
+        self._layers = {layer: MappedLayer(self.table, layer) for layer in self.layers}
         self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
         self._touched_pages = 0
         ask_for_pages(np.empty(0, np.int64))  # compiled now, not in the middle of a step

@@ -115,8 +115,14 @@ class Store(ABC):
 
     tier: str
 
-    def __init__(self, table: TableFiles, dtype: torch.dtype, device: torch.device) -> None:
-        """Made by `open_store`."""
+    def __init__(
+        self,
+        table: TableFiles,
+        dtype: torch.dtype,
+        device: torch.device,
+        budget_bytes: int | None = None,
+    ) -> None:
+        """Made by `open_store`, which has the arguments' meaning and the errors."""
         if dtype not in DTYPES:
             raise ConfigError(
                 f"rows cannot be read as {dtype}", facts={"known": "torch.bfloat16, torch.float32"}
@@ -129,6 +135,20 @@ class Store(ABC):
         self._ticket_ended = threading.Condition()
         self._open_tickets = 0
         self._closed = False
+        self.load(budget_bytes)
+
+    @abstractmethod
+    def load(self, budget_bytes: int | None) -> None:
+        """Get hold of the table: copy it to memory, or map its files."""
+
+    def refuse_above(self, limit_bytes: int, needed_bytes: int, hint: str) -> None:
+        """Raise StorageError when the table needs more memory than there may be."""
+        if needed_bytes > limit_bytes:
+            raise StorageError(
+                f"the table does not fit into the memory of the {self.tier} tier",
+                facts={"needed": f"{needed_bytes:,} bytes", "limit": f"{limit_bytes:,} bytes"},
+                hint=hint,
+            )
 
     @property
     def layers(self) -> tuple[int, ...]:

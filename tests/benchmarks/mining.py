@@ -8,13 +8,11 @@ source; for the long run it is repeated, each time under another permutation of 
 """
 
 import importlib.util
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +21,7 @@ import pyarrow.parquet as pq
 from engramctl.corpus import Corpus
 from engramctl.mining.local import MineOptions, mine
 from engramctl.sample import VOCAB_SIZE, write_sample_corpus
-from tests.benchmarks.harness import interleave
+from tests.benchmarks.harness import Row, interleave, row, skipped
 
 ORDERS = (2, 3, 4)
 MIN_COUNT = 2
@@ -32,10 +30,13 @@ COPIES = 5  # of the sample's two million tokens, in the long run
 TARGETS = {(2,): None, (3,): 2.5, (4,): 4.0, ORDERS: 4.0}  # spec/mining.md section 8
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool) -> list[Row]:
     """Measure; one row a comparison. `ratio` is our speed over the peer's, above 1 faster."""
     if importlib.util.find_spec("duckdb") is None:
-        return [_row(orders, None, {"skipped": "duckdb is not installed"}) for orders in TARGETS]
+        return [
+            skipped(_name(orders), "duckdb", "duckdb is not installed", TARGETS[orders])
+            for orders in TARGETS
+        ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, tokens = _corpus(folder, 1 if quick else COPIES)
@@ -52,30 +53,24 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 arm()
             _check(folder, orders)
             seconds = interleave(arms, 3 if quick else 5)
-            rows.append(_row(orders, tokens, {"bound": bound, "samples": seconds}))
+            rows.append(
+                row(
+                    _name(orders),
+                    "duckdb" if len(orders) == 1 else "duckdb, one query an order",
+                    seconds["ours"],
+                    seconds["theirs"],
+                    target=TARGETS[orders],
+                    bound=bound,
+                    work=tokens,
+                    unit="tokens/s",
+                )
+            )
         return rows
 
 
-def _row(orders: tuple[int, ...], tokens: int | None, facts: dict[str, Any]) -> dict[str, Any]:
+def _name(orders: tuple[int, ...]) -> str:
     names = ", ".join(str(order) for order in orders)
-    row: dict[str, Any] = {
-        "name": f"mine, order {names}" if len(orders) == 1 else f"mine, orders {names} in one run",
-        "peer": "duckdb" if len(orders) == 1 else "duckdb, one query an order",
-        "ratio": None,
-        "target": TARGETS[orders],
-        "ours": None,
-        "theirs": None,
-        "unit": "M tokens/s",
-        "bound": None,
-        "samples": None,
-        **facts,
-    }
-    if tokens is not None:
-        for arm, seconds in facts["samples"].items():
-            row[arm] = tokens / statistics.median(seconds) / 1e6
-        row["ratio"] = row["ours"] / row["theirs"]
-        row["samples"] = {f"{arm}_s": seconds for arm, seconds in facts["samples"].items()}
-    return row
+    return f"mine, order {names}" if len(orders) == 1 else f"mine, orders {names} in one run"
 
 
 def _corpus(folder: Path, copies: int) -> tuple[Path, int]:
