@@ -17,10 +17,14 @@ _announcer: object | None = None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to show under a title; the keys of the first row are the columns."""
+    """Rows to show under a title; the keys of the first row are the columns.
+
+    `caption` says below the table what its columns mean, where that is not plain.
+    """
 
     title: str
     rows: Sequence[Mapping[str, object]]
+    caption: str = ""
 
 
 def cell(value: object) -> str:
@@ -116,6 +120,8 @@ class Output:
             for row in table.rows:
                 view.add_row(*(cell(row.get(name)) for name in table.rows[0]))
             console.print(view, markup=False)
+            if table.caption:
+                console.print(table.caption, markup=False, highlight=False)
             console.print()
 
     def _csv(self, tables: Sequence[Table]) -> None:
@@ -136,4 +142,4 @@ class Output:
                 print("|" + "---|" * len(names))
                 for row in table.rows:
                     print("| " + " | ".join(cell(row.get(name)) for name in names) + " |")
-                print()
+                print(f"\n{table.caption}" if table.caption else "")

@@ -158,6 +158,7 @@ def tables(document: dict[str, Any]) -> list[Table]:
     """Return the one table a newcomer reads, and where everything is."""
     rows: list[dict[str, object]] = []
     skipped = []
+    caption: list[str] = []
     for command, result in document["results"].items():
         if not command.startswith("engramctl bench"):
             continue
@@ -165,13 +166,25 @@ def tables(document: dict[str, Any]) -> list[Table]:
             skipped.append({"tier": "gpu", "why": result["skipped"]})
         else:
             rows += tier_rows(result)
-    title = (
-        f"{document['tokens']:,} tokens of Python source: what reading the memory costs, by tier"
-    )
+            caption = column_meanings(result)
+    title = f"What reading the memory costs, by tier ({document['tokens']:,} tokens of real text)"
     return [
-        Table(title, rows),
+        Table(title, rows, "\n".join(caption)),
         Table("not measured here", skipped),
         Table("artefacts", document["artefacts"]),
+    ]
+
+
+def column_meanings(result: dict[str, Any]) -> list[str]:
+    """Say what the columns of `tier_rows` mean, with this run's sizes."""
+    config = result["config"]
+    token = next(c for c in result["cases"] if (c["name"], c["phase"]) == ("gather", "decode"))
+    return [
+        f"token: the {token['rows']} rows ({token['useful_bytes']:,} bytes) of one new token, all "
+        f"layers; prompt: {config['tokens']} tokens at once;",
+        f"step: one new token through the '{config['preset']}' {config['residual']} model, against "
+        "the same model without memory;",
+        "on disk: pages dropped before each sample, and checked to be gone.",
     ]
 
 
@@ -194,12 +207,11 @@ def tier_rows(result: dict[str, Any]) -> list[dict[str, object]]:
         rows.append(
             {
                 "tier": tier,
-                "rows are": "in memory" if cache == "warm" else "on disk, cold",
-                "one token's rows, p50": duration(gather["p50_ns"]) or gather["reason"],
-                "p99": duration(gather["p99_ns"]),
+                "rows are": "in memory" if cache == "warm" else "on disk",
+                "token p50": duration(gather["p50_ns"]) or gather["reason"],
+                "token p99": duration(gather["p99_ns"]),
                 "prompt rows/s": chunk["rows_per_s"],
-                "bytes a token": gather["useful_bytes"] or None,
-                "model step, p50": duration(step["p50_ns"]),
+                "step p50": duration(step["p50_ns"]),
                 "over no memory": overhead(step["against"]["none_percent"], resolution),
             }
         )
