@@ -27,7 +27,7 @@ COMMANDS = {
     "build": "Make tables for a scheme, with seeded normal rows or zeros.",
     "layout": "Lay tables out for a tier, bit for bit the same rows.",
     "bench": "Measure gated-lookup latency, tier by tier.",
-    "inspect": "Say what a folder or a scheme file is.",
+    "inspect": "Say what a folder, a scheme or a result is.",
     "verify": "Check a folder: manifest, sizes, headers and every checksum.",
     "env": "Show what this machine has: devices, disk, libraries.",
 }

@@ -1,9 +1,11 @@
 """What `inspect` says about a folder or file of ours."""
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
 
+from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing.scheme import Scheme
 from engramctl.schemes import read_scheme
@@ -26,7 +28,7 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.exists() and partial_path(path).is_dir():
         return _unfinished(partial_path(path))
     if path.is_file():
-        return _scheme_file(path)
+        return _result(path) or _scheme_file(path)
     schema = read_manifest(path).get("schema")
     if schema == TABLE_SCHEMA:
         return _table(open_table(path))
@@ -51,6 +53,33 @@ def _unfinished(partial: Path) -> dict[str, Any]:
         "bytes_on_disk": sum(one.stat().st_size for one in partial.rglob("*") if one.is_file()),
         "continue_with": f"engramctl {command} ... -o {target} {option}",
     }
+
+
+def _result(path: Path) -> dict[str, Any] | None:
+    """Return what a bench result says of itself, or None when the file is none."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document["schema"] != RESULT_SCHEMA:
+            return None
+        machine, config, cases = (document[name] for name in ("environment", "config", "cases"))
+        return {
+            "path": str(path),
+            "kind": "bench result",
+            "measured": config["path"],
+            "scheme": config["scheme"],
+            "trace": config["trace"],
+            "cpu": machine["cpu"],
+            "made_by": f"engramctl {machine['engramctl']}",
+            "resolution_percent": document["resolution_percent"],
+            "mismatches": sum(case["check"]["mismatches"] for case in cases),
+            "cases": [
+                {name: case[name] for name in ("name", "phase", "tier", "cache", "status")}
+                | {"samples": len(case["samples_ns"]), "p50_ns": case["p50_ns"]}
+                for case in cases
+            ],
+        }
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _scheme_file(path: Path) -> dict[str, Any]:
@@ -132,4 +161,9 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         **facts,
         "files": len(files),
         "total_bytes": total,
+        "orders": [
+            {name: order.get(name) for name in ("order", "distinct", "kept")}
+            for order in manifest.get("orders", [])
+            if isinstance(order, dict)
+        ],
     }

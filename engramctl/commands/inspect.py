@@ -12,13 +12,13 @@ from engramctl.output import Output, Table
 def inspect(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="Tables, shards, counts, or a scheme.json."),
+        typer.Argument(metavar="PATH", help="Tables, shards, counts, a scheme.json or a result."),
     ],
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Say what a folder or a scheme file is.
+    """Say what a folder, a scheme or a result is.
 
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
 
@@ -34,7 +34,7 @@ def inspect(
         if not isinstance(value, list | dict) and value is not None
     ]
     tables = [Table(str(document["kind"]), facts)]
-    layers = document.get("layers")
-    if isinstance(layers, list):
-        tables.append(Table("layers", layers))
+    tables += [
+        Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
+    ]
     sink.result(document, tables)

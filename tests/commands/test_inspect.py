@@ -52,6 +52,18 @@ def test_counts_are_recognised(run_cli: RunCli, tmp_path: Path) -> None:
     assert (shown["kind"], shown["tokens"]) == ("counts", 7)
 
 
+def test_a_bench_result_is_recognised(run_cli: RunCli, tables: Path) -> None:
+    out = tables.parent / "result.json"
+    options = ("--tier", "host", "--case", "gather", "--samples", "3", "--tokens", "2")
+    run_cli("bench", tables, *options, "-o", out)
+    shown = run_cli("inspect", out, "--json").json
+    assert (shown["kind"], shown["measured"], shown["mismatches"]) == (
+        "bench result", str(tables), 0,
+    )  # fmt: skip
+    assert [(case["tier"], case["samples"]) for case in shown["cases"]] == [("host", 3)] * 2
+    assert "gather" in run_cli("inspect", out).stdout
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"schema": "engramctl.scheme/9"}', ""])
 def test_a_file_that_is_no_scheme_is_one_clear_error(
     run_cli: RunCli, tmp_path: Path, content: str
