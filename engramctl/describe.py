@@ -150,6 +150,7 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         total = sum(one.stat().st_size for one in files)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    orders = manifest.get("orders")
     facts = {
         name: value
         for name, value in manifest.items()
@@ -163,7 +164,7 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         "total_bytes": total,
         "orders": [
             {name: order.get(name) for name in ("order", "distinct", "kept")}
-            for order in manifest.get("orders", [])
+            for order in (orders if isinstance(orders, list) else [])
             if isinstance(order, dict)
         ],
     }
