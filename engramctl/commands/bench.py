@@ -127,7 +127,7 @@ def bench(
         document = measure(path, options, sink, assumed)
     if out is not None:
         write_result(document, out)
-    sink.result(document, result_tables(document))
+    sink.result(document, raw_tables(document) if chosen == "csv" else result_tables(document))
     refuse_mismatches(document)
 
 
@@ -230,6 +230,22 @@ def result_tables(document: dict[str, Any]) -> list[Table]:
     if skipped:
         tables.append(Table("skipped", [{"tier": text} for text in skipped]))
     return tables
+
+
+def raw_tables(document: dict[str, Any]) -> list[Table]:
+    """Return the cases as numbers, for programs: units in the column names, samples left out."""
+    rows = [
+        {
+            **{name: value for name, value in case.items() if not isinstance(value, dict | list)},
+            **{
+                f"{group}_{name}": value
+                for group in ("resident_percent", "against", "check")
+                for name, value in case[group].items()
+            },
+        }
+        for case in document["cases"]
+    ]
+    return [Table("cases", rows)]
 
 
 def _row(case: dict[str, Any], document: dict[str, Any]) -> dict[str, object]:
