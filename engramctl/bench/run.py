@@ -244,8 +244,8 @@ class _Run:
             }
         if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns):
             self._warn(
-                f"{loop.case} {loop.phase} on {arm.tier} ({loop.cache} loop) has samples over 20 times "
-                "the median: other work on this machine, or its disk"
+                f"{loop.case} {loop.phase} on {arm.tier} ({loop.cache} loop) has samples over 20 "
+                "times the median: other work on this machine, or its disk"
             )
         return case
 
