@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engramctl.errors import ConfigError
+from engramctl.hashing.heads import HeadRule, LayerHash
+from engramctl.hashing.mix import Mix, coefficients
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import Boundary
@@ -12,12 +14,12 @@ SCHEMA = "engramctl.scheme/1"
 _KEYS = {
     "": {"schema", "name", "orders", "canonical", "boundary", "mix", "heads", "store", "fuse",
          "layers"},
-    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64"},
+    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64", "zeroed"},
     "boundary": {"fill", "stop", "block", "negative"},
-    "mix": {"kind", "width", "seed"},
-    "heads": {"generator", "heads_per_order", "slots"},
-    "store": {"row_dim", "dtype"},
-    "fuse": {"kind"},
+    "mix": {"kind", "width", "seed", "stream", "bases"},
+    "heads": {"generator", "heads_per_order", "slots", "step"},
+    "store": {"row_dim", "dtype", "pad_rows_to"},
+    "fuse": {"kind", "normaliser"},
 }  # fmt: skip
 
 
@@ -34,25 +36,44 @@ def scheme_to_dict(scheme: Scheme) -> dict[str, Any]:
             "block": list(scheme.boundary.block),
             "negative": scheme.boundary.negative,
         },
-        "mix": {"kind": "xor_mul", "width": "int64", "seed": scheme.seed},
+        "mix": scheme.mix.to_dict(scheme.seed),
         "heads": {
-            "generator": "primes",
+            "generator": scheme.rule.generator,
             "heads_per_order": scheme.heads_per_order,
             "slots": list(scheme.slots),
+            **({"step": scheme.rule.step} if scheme.rule.generator == "arith" else {}),
         },
-        "store": {"row_dim": scheme.row_dim, "dtype": scheme.dtype},
-        "fuse": {"kind": scheme.fuse},
+        "store": {
+            "row_dim": scheme.row_dim,
+            "dtype": scheme.dtype,
+            **({"pad_rows_to": scheme.rule.pad_rows_to} if scheme.rule.pad_rows_to > 1 else {}),
+        },
+        "fuse": {
+            "kind": scheme.fuse,
+            **({"normaliser": scheme.normaliser} if scheme.normaliser else {}),
+        },
         "layers": [
             {
                 "layer": derived.layer,
                 "multipliers": list(derived.multipliers),
                 "moduli": [head.modulus for head in derived.heads],
                 "offsets": [head.offset for head in derived.heads],
+                **_coefficients(scheme, derived),
                 "num_rows": derived.num_rows,
             }
             for derived in scheme.hashes
         ],
     }
+
+
+def _coefficients(scheme: Scheme, derived: LayerHash) -> dict[str, Any]:
+    """Return what a linear mix multiplies c_0, c_1, .. with, a list a head."""
+    if not scheme.mix.is_linear:
+        return {}
+    weights = [
+        coefficients(scheme.mix, head.order, head.base or 0, head.modulus) for head in derived.heads
+    ]
+    return {"coefficients": weights}
 
 
 def scheme_from_dict(document: dict[str, Any]) -> Scheme:
@@ -77,10 +98,17 @@ def scheme_from_dict(document: dict[str, Any]) -> Scheme:
             heads_per_order=int(document["heads"]["heads_per_order"]),
             slots=_integers(document["heads"]["slots"]),
             layer_ids=_integers([layer["layer"] for layer in document["layers"]]),
-            seed=int(document["mix"]["seed"]),
+            seed=int(document["mix"].get("seed", 0)),
             row_dim=int(document["store"]["row_dim"]),
             dtype=str(document["store"]["dtype"]),
             fuse=str(document["fuse"]["kind"]),
+            mix=Mix.from_dict(document["mix"]),
+            rule=HeadRule(
+                str(document["heads"]["generator"]),
+                int(document["heads"].get("step", 0)),
+                int(document["store"].get("pad_rows_to", 1)),
+            ),
+            normaliser=document["fuse"].get("normaliser"),
         )
     except KeyError as error:
         raise ConfigError(f"the scheme lacks the key {error}") from error
@@ -112,6 +140,8 @@ def _compare(path: str, found: Any, derived: Any) -> None:
     if isinstance(derived, dict) and isinstance(found, dict):
         for key in derived:
             _compare(f"{path}.{key}", found.get(key), derived[key])
+        for key in sorted(set(found) - set(derived)):
+            raise ConfigError(f"key '{key}' in {path} has no meaning in this scheme")
     elif isinstance(derived, list) and isinstance(found, list) and len(found) == len(derived):
         for index, value in enumerate(derived):
             _compare(f"{path}[{index}]", found[index], value)

@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 WORD_BITS = 64
 
 
-def pack_windows(walk: Sequence[NDArray[np.int64]], num_canonical: int) -> NDArray[np.uint64]:
-    """Pack the windows of every order from 2 on.
+def pack_windows(
+    walk: Sequence[NDArray[np.int64]], orders: Sequence[int], num_canonical: int
+) -> NDArray[np.uint64]:
+    """Pack the windows of every order.
 
     The key of order n is the sum over d < n of c_d * 2^(b*d), with b the bits of the largest
     canonical id; c_0 is the current token.
 
     Args:
         walk: N arrays int64 (B, T), the ids at distances 0..N-1.
+        orders: ascending, the last one N.
         num_canonical: ids lie in [0, num_canonical).
 
     Returns:
-        uint64 (B, T, N - 1, 2): low word, high word, order by order.
+        uint64 (B, T, len(orders), 2): low word, high word, order by order.
 
     Raises:
         ValueError: negative ids, or windows of more than 128 bits.
@@ -27,12 +30,12 @@ def pack_windows(walk: Sequence[NDArray[np.int64]], num_canonical: int) -> NDArr
     bits = max(1, (num_canonical - 1).bit_length())
     if bits * len(walk) > 2 * WORD_BITS:
         raise ValueError(f"a window of {len(walk)} ids of {bits} bits exceeds 128 bits")
-    keys = np.zeros((*walk[0].shape, len(walk) - 1, 2), np.uint64)
+    keys = np.zeros((*walk[0].shape, len(orders), 2), np.uint64)
     for distance, ids_BT in enumerate(walk):
         if int(ids_BT.min(initial=0)) < 0:
             raise ValueError("negative ids have no exact n-gram key")
         shift, value = bits * distance, ids_BT.astype(np.uint64)[..., None]
-        first = max(0, distance - 1)
+        first = sum(order <= distance for order in orders)
         if shift < WORD_BITS:
             keys[..., first:, 0] |= value << np.uint64(shift)
             if shift + bits > WORD_BITS:

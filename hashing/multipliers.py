@@ -1,15 +1,17 @@
-"""The odd multipliers of the XOR mix, and the random stream they come from.
+"""The odd multipliers of the XOR mix, and the random streams they come from.
 
-The models draw them with numpy's `default_rng(seed + 10007 * layer)` (spec/engram-paper.md 1.2).
-numpy does not promise that stream for ever, and a table is worthless under other multipliers, so
-the stream is written out here: SeedSequence, PCG64 (XSL-RR 128/64) and Lemire's bounded draw. A
-test compares it with the numpy that is installed.
+The Engram models draw them with numpy's `default_rng(seed + 10007 * layer)`, Qwen4Exp by SplitMix64
+(spec/engram-paper.md section 1.2, spec/schemes.md section 3). numpy does not promise its stream for
+ever, and a table is worthless under other multipliers, so it is written out here: SeedSequence,
+PCG64 (XSL-RR 128/64) and Lemire's bounded draw. A test compares it with the numpy that is
+installed.
 """
 
 from engramctl.errors import ConfigError
 
 LAYER_STRIDE = 10007
 _MASK32, _MASK64, _MASK128 = 2**32 - 1, 2**64 - 1, 2**128 - 1
+_GOLDEN = 0x9E3779B97F4A7C15
 _PCG_MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 
 
@@ -48,6 +50,39 @@ def engram_multipliers(num_canonical: int, count: int, *, seed: int, layer: int)
         raise ConfigError(f"{num_canonical:,} canonical ids are too many for 64-bit multipliers")
     stream = _Pcg64(seed + LAYER_STRIDE * layer)
     return tuple(2 * stream.below(bound) + 1 for _ in range(count))
+
+
+def splitmix_multipliers(
+    num_canonical: int, count: int, *, seed: int, index: int
+) -> tuple[int, ...]:
+    """Draw one layer's odd multipliers as Qwen4Exp does (spec/schemes.md section 3).
+
+    Args:
+        num_canonical: V, the vocabulary size.
+        count: how many, the largest order N.
+        seed: the scheme's seed; the released model's is its class default, 1234.
+        index: dense index of the layer among the scheme's layers, not the layer's number.
+
+    Raises:
+        ConfigError: a negative seed.
+
+    Example:
+        >>> splitmix_multipliers(248320, 3, seed=1234, index=0)
+        (23703573157769, 20109073645365, 8052911324071)
+    """
+    if seed < 0:
+        raise ConfigError(f"seed {seed} must not be negative")
+    bound, start = half_bound(num_canonical), seed + LAYER_STRIDE * index
+    drawn = (_splitmix64(start + _GOLDEN * (k + 1) & _MASK64) for k in range(count))
+    return tuple(2 * (value % bound) + 1 for value in drawn)
+
+
+def _splitmix64(state: int) -> int:
+    """One output of Steele, Lea and Flood's SplitMix64 after adding its constant to `state`."""
+    value = state + _GOLDEN & _MASK64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK64
+    return value ^ value >> 31
 
 
 class _Pcg64:

@@ -1,46 +1,21 @@
 """Named schemes: what released models and papers use, with every size settable."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.hashing.families import PRESETS, Preset
+from engramctl.hashing.heads import HeadRule
+from engramctl.hashing.mix import Mix
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import DEAD, Boundary
 
-
-@dataclass(frozen=True)
-class Preset:
-    """A family's own values; `masks` tells whether -1 marks a masked token."""
-
-    vocab_size: int
-    orders: tuple[int, ...]
-    heads_per_order: int
-    slots: int
-    layers: tuple[int, ...]
-    row_dim: int
-    dtype: str
-    fuse: str
-    pad_id: int
-    masks: bool
-
-
-PRESETS = {
-    # engram_demo_v1.py: spec/engram-paper.md section 2.3
-    "engram": Preset(
-        vocab_size=129280, orders=(2, 3), heads_per_order=8, slots=646400, layers=(1, 15),
-        row_dim=64, dtype="bf16", fuse="engram-demo", pad_id=2, masks=False,
-    ),
-    # DeepSeek-V4.1-Flash: spec/engram-deepseek-v41.md section 2
-    "deepseek-v41": Preset(
-        vocab_size=129280, orders=(2, 3, 4), heads_per_order=8, slots=16_000_000, layers=(1, 14),
-        row_dim=256, dtype="f8_e4m3", fuse="deepseek-v41", pad_id=2, masks=True,
-    ),
-}  # fmt: skip
+__all__ = ["PRESETS", "Preset", "make_scheme"]
 
 
 def make_scheme(
@@ -48,27 +23,35 @@ def make_scheme(
     *,
     token_map: NDArray[np.integer[Any]] | None = None,
     vocab_size: int | None = None,
+    specials: Iterable[Sequence[int]] | None = None,
     slots: int | Sequence[int] | None = None,
     orders: Sequence[int] | None = None,
     heads_per_order: int | None = None,
     layers: Sequence[int] | None = None,
     row_dim: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     pad_id: int | None = None,
+    eos_id: int | None = None,
+    mix: Mix | None = None,
+    rule: HeadRule | None = None,
 ) -> Scheme:
     """Return a preset, with any of its sizes replaced.
 
     Args:
-        name: `engram` or `deepseek-v41`.
+        name: one of PRESETS, e.g. `deepseek-v41` or `longcat-2.0`.
         token_map: int (num_ids,), canonical id of each token; default: the identity.
-        vocab_size: number of token ids when there is no map.
+        vocab_size: number of token ids when there is no map; the base of polynomial schemes.
+        specials: half-open ranges of ids that read as 0; default: the preset's, on its vocabulary.
         slots: smallest number of slots a head, one for all orders or one an order.
-        orders: 2, 3, .. N.
+        orders: n-gram orders, ascending.
         heads_per_order: K.
         layers: layer ids, in the order that decides the primes.
         row_dim: E, values a row.
         seed: of the multipliers.
-        pad_id: token id that fills the window before the sequence.
+        pad_id: token id that fills the window before the sequence (Engram).
+        eos_id: token id that ends look-back (Qwen, LongCat).
+        mix: another mix of the same kind; a polynomial takes its base from the vocabulary.
+        rule: another way to make moduli.
 
     Raises:
         ConfigError: unknown name, or values that no scheme of the family can have.
@@ -77,40 +60,103 @@ def make_scheme(
         >>> make_scheme("deepseek-v41").num_rows(1)
         384006168
     """
-    preset = PRESETS.get(name)
-    if preset is None:
-        raise ConfigError(f"unknown scheme '{name}'", facts={"known": ", ".join(sorted(PRESETS))})
-    if token_map is not None and vocab_size not in (None, len(token_map)):
-        raise ConfigError(
-            f"vocab_size {vocab_size:,} contradicts a token map of {len(token_map):,} ids"
-        )
-    canonical = (
-        Canonical.identity(preset.vocab_size if vocab_size is None else vocab_size)
-        if token_map is None
-        else Canonical.mapped(token_map)
-    )
-    pad = preset.pad_id if pad_id is None else pad_id
-    if not 0 <= pad < canonical.num_ids:
-        raise ConfigError(
-            f"pad id {pad} is outside the vocabulary",
-            facts={"ids": f"0..{canonical.num_ids - 1:,}"},
-            hint="set pad_id to a token of this vocabulary",
-        )
-    holes = (DEAD,) if preset.masks else ()
+    preset = _preset(name)
+    canonical, base = _canonical(preset, token_map, vocab_size, specials)
     chosen = tuple(preset.orders if orders is None else orders)
-    sizes = preset.slots if slots is None else slots
     return Scheme(
         name=name,
         canonical=canonical,
-        boundary=Boundary(
-            canonical.of(pad), stop=holes, block=holes, negative="dead" if preset.masks else "pass"
-        ),
+        boundary=_boundary(name, preset, canonical, pad_id, eos_id),
         orders=chosen,
         heads_per_order=preset.heads_per_order if heads_per_order is None else heads_per_order,
-        slots=(sizes,) * len(chosen) if isinstance(sizes, int) else tuple(sizes),
+        slots=_slots(preset.slots if slots is None else slots, len(chosen)),
         layer_ids=tuple(preset.layers if layers is None else layers),
-        seed=seed,
+        seed=preset.seed if seed is None else seed,
         row_dim=preset.row_dim if row_dim is None else row_dim,
         dtype=preset.dtype,
         fuse=preset.fuse,
+        mix=_mix(preset.mix if mix is None else mix, base),
+        rule=preset.rule if rule is None else rule,
+        normaliser=preset.normaliser,
     )
+
+
+def _preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise ConfigError(f"unknown scheme '{name}'", facts={"known": ", ".join(sorted(PRESETS))})
+    return PRESETS[name]
+
+
+def _slots(sizes: int | Sequence[int], num_orders: int) -> tuple[int, ...]:
+    return (sizes,) * num_orders if isinstance(sizes, int) else tuple(sizes)
+
+
+def _mix(mix: Mix, base: int) -> Mix:
+    return replace(mix, bases=(base,)) if mix.kind == "poly" else mix
+
+
+def _canonical(
+    preset: Preset,
+    token_map: NDArray[np.integer[Any]] | None,
+    vocab_size: int | None,
+    specials: Iterable[Sequence[int]] | None,
+) -> tuple[Canonical, int]:
+    """Return the first step, and V: the base that a polynomial of this vocabulary has."""
+    zeroed = tuple((int(first), int(stop)) for first, stop in specials or ())
+    if token_map is None:
+        if specials is None and vocab_size is None:
+            zeroed = preset.zeroed
+        size = preset.vocab_size if vocab_size is None else vocab_size
+        if not zeroed:
+            return Canonical.identity(size), size
+        num_ids = max(size, *(stop for _, stop in zeroed))
+        return Canonical.specials_to_zero(num_ids, zeroed), size
+    if vocab_size not in (None, len(token_map)):
+        raise ConfigError(
+            f"vocab_size {vocab_size:,} contradicts a token map of {len(token_map):,} ids"
+        )
+    if zeroed:
+        raise ConfigError("a token map and specials contradict each other", hint="give one")
+    canonical = Canonical.mapped(token_map)
+    if preset.num_canonical not in (None, canonical.num_canonical):
+        raise ConfigError(
+            "the token map is not this model's: multipliers follow from its size",
+            facts={
+                "expected": f"{preset.num_canonical:,} canonical ids",
+                "found": f"{canonical.num_canonical:,}",
+            },
+        )
+    return canonical, canonical.num_canonical
+
+
+def _boundary(
+    name: str, preset: Preset, canonical: Canonical, pad_id: int | None, eos_id: int | None
+) -> Boundary:
+    """Return fill, stops and blocks (spec/schemes.md section 0.1, "per family")."""
+    if pad_id is not None and preset.fill != "pad":
+        raise ConfigError(f"scheme {name} has no pad id", hint="set eos_id, where it has one")
+    if eos_id is not None and preset.eos_id is None:
+        raise ConfigError(f"scheme {name} does not reset at an end-of-sequence id")
+    stop: tuple[int, ...] = (0,) if preset.zero_stops else ()
+    block = stop
+    fill = 0
+    if preset.negative == "dead":
+        stop = block = (DEAD,)
+    if preset.fill == "pad":
+        pad = preset.pad_id if pad_id is None else pad_id
+        fill = _canonical_id("pad", pad, canonical)
+    if preset.eos_id is not None:
+        eos = _canonical_id("eos", preset.eos_id if eos_id is None else eos_id, canonical)
+        stop = (*stop, *({eos} - set(stop)))
+        fill = eos if preset.fill == "eos" else fill
+    return Boundary(fill, stop, block, preset.negative)
+
+
+def _canonical_id(name: str, token_id: int | None, canonical: Canonical) -> int:
+    if token_id is None or not 0 <= token_id < canonical.num_ids:
+        raise ConfigError(
+            f"{name} id {token_id} is outside the vocabulary",
+            facts={"ids": f"0..{canonical.num_ids - 1:,}"},
+            hint=f"set {name}_id to a token of this vocabulary",
+        )
+    return canonical.of(token_id)

@@ -5,6 +5,7 @@ moduli, offsets, totals). Its JSON form carries both, and loading derives again 
 mismatch, because one wrong constant reads fluent, wrong rows (spec/schemes.md section 9).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,24 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.heads import LayerHash, engram_layers
+from engramctl.hashing.batch import as_batch, padded_history
+from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
+from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.keys import pack_windows
+from engramctl.hashing.mix import XOR_MUL, Mix
 from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import START, Boundary, window
+from engramctl.hashing.window import Boundary, window
 
 if TYPE_CHECKING:
     import torch
 
 
-MAX_HEADS = 4096
-MAX_SLOTS = 2**40
+NORMALISERS = ("mean", "sqrt", "word_full")
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """An n-gram hashing scheme of the XOR family (spec/schemes.md section 0.1).
+    """An n-gram hashing scheme (spec/schemes.md section 0.1).
 
     Attributes:
         name: the family, e.g. `deepseek-v41`.
@@ -38,12 +41,17 @@ class Scheme:
         boundary: fill, stop set, block set.
         orders: ascending n-gram orders, e.g. (2, 3, 4).
         heads_per_order: K.
-        slots: smallest number of slots of each order's heads; primes are searched from here.
-        layer_ids: layers in the scheme's own order, which decides the primes.
+        slots: smallest number of slots of each order's heads, where the head rule starts from; of
+            each head when the rule is explicit.
+        layer_ids: layers in the scheme's own order, which decides the primes. Schemes that feed the
+            input embedding have layer 0.
         seed: of the multipliers.
         row_dim: E, values a row.
         dtype: the row type of the released model.
         fuse: how rows enter the model, e.g. `deepseek-v41`.
+        mix: how windows are mixed.
+        rule: how moduli are made.
+        normaliser: `mean`, `sqrt` or `word_full`, where the fusion has one (section 2).
     """
 
     name: str
@@ -57,47 +65,37 @@ class Scheme:
     row_dim: int
     dtype: str
     fuse: str
+    mix: Mix = XOR_MUL
+    rule: HeadRule = PRIMES
+    normaliser: str | None = None
     hashes: tuple[LayerHash, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Check the recipe and derive every constant."""
-        if list(self.orders) != list(range(2, 2 + len(self.orders))) or not self.orders:
-            raise ConfigError(
-                f"orders {list(self.orders)} are not 2, 3, .. N",
-                hint="a scheme of this family hashes every order from 2 on",
-            )
-        if len(self.slots) != len(self.orders):
-            raise ConfigError(
-                f"{len(self.slots)} slot counts for {len(self.orders)} orders",
-                hint="give one number for all orders, or one an order",
-            )
-        if not self.layer_ids or len(set(self.layer_ids)) != len(self.layer_ids):
-            raise ConfigError(f"layers {list(self.layer_ids)} must be distinct, at least one")
-        if self.num_heads * len(self.layer_ids) > MAX_HEADS or max(self.slots) > MAX_SLOTS:
-            raise ConfigError(
-                "the scheme is larger than any table could be",
-                facts={
-                    "heads of all layers": f"{self.num_heads * len(self.layer_ids):,}",
-                    "at most": f"{MAX_HEADS:,} heads, {MAX_SLOTS:,} slots each",
-                },
-            )
-        if self.row_dim < 1:
-            raise ConfigError(f"row_dim {self.row_dim} must be at least 1")
-        if not 0 <= self.boundary.fill < self.canonical.num_canonical:
-            raise ConfigError(
-                f"fill id {self.boundary.fill} is outside the canonical vocabulary",
-                facts={"ids": f"0..{self.canonical.num_canonical - 1:,}"},
-                hint="set pad_id to a token of this vocabulary",
-            )
-        derived = engram_layers(
+        check_orders(self.orders, self.mix)
+        check_sizes(
+            self.orders,
+            self.slots,
+            self.layer_ids,
+            rule=self.rule,
+            heads_per_order=self.heads_per_order,
+            row_dim=self.row_dim,
+        )
+        check_boundary(self.boundary, self.canonical, self.mix)
+        if self.normaliser not in (None, *NORMALISERS):
+            raise ConfigError(f"unknown normaliser '{self.normaliser}'")
+        derived = derive_layers(
             self.layer_ids,
             self.orders,
             self.slots,
+            rule=self.rule,
+            mix=self.mix,
             heads_per_order=self.heads_per_order,
             num_canonical=self.canonical.num_canonical,
             seed=self.seed,
         )
         object.__setattr__(self, "hashes", derived)
+        check_sums(derived, self.mix, self.canonical)
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -138,7 +136,7 @@ class Scheme:
 
     @cached_property
     def _plans(self) -> dict[int, Plan]:
-        return {h.layer: Plan.of(self.canonical, self.boundary, h) for h in self.hashes}
+        return {h.layer: Plan.of(self.canonical, self.boundary, h, self.mix) for h in self.hashes}
 
     @cached_property
     def _walks(self) -> dict[Any, Any]:
@@ -211,9 +209,8 @@ class Scheme:
         if walk is None:
             walk = self._walks[layer, device] = DeviceWalk(plan, device)
         tokens_BT = token_ids.reshape(-1, token_ids.shape[-1])
-        past_BC = self._padded_history(
-            history.cpu().numpy() if isinstance(history, torch.Tensor) else history, len(tokens_BT)
-        )
+        past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
+        past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
         ids_BS = torch.cat([torch.from_numpy(past_BC).to(device), tokens_BT.long()], dim=1)
         bad = walk.bad_mask(ids_BS)
         if bool(bad.any()):
@@ -247,35 +244,14 @@ class Scheme:
         if bad >= 0:
             self._refuse(ids_BS, bad)
         walk = window(reference.canonicalise(ids_BS, plan), self.boundary, self.max_order)
-        keys = pack_windows(walk, self.canonical.num_canonical)
+        keys = pack_windows(walk, self.orders, self.canonical.num_canonical)
         return keys.reshape(*tokens.shape, len(self.orders), 2)
 
     def _checked(
         self, tokens: NDArray[Any], history: Any
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
-            raise ValueError(
-                f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
-            )
-        if tokens.dtype not in (np.int32, np.int64):
-            tokens = tokens.astype(np.int64)
-        tokens_BT = np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
-        return tokens_BT, self._padded_history(history, len(tokens_BT))
-
-    def _padded_history(self, history: Any, batch: int) -> NDArray[np.int64]:
-        context = self.max_order - 1
-        padded_BC = np.full((batch, context), START, np.int64)
-        if history is None:
-            return padded_BC
-        past = np.asarray(history)
-        if past.size and past.dtype.kind not in "iu":
-            raise ValueError(f"history must be integers, not {past.dtype}")
-        past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
-        if past.size and len(past) != batch:
-            raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")
-        if past.size:
-            padded_BC[:, context - past.shape[1] :] = past
-        return padded_BC
+        tokens_BT = as_batch(tokens)
+        return tokens_BT, padded_history(history, len(tokens_BT), self.max_order - 1)
 
     def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> None:
         sequence, position = divmod(bad, ids_BS.shape[1])
@@ -289,6 +265,19 @@ class Scheme:
         from engramctl.hashing.document import scheme_to_dict
 
         return scheme_to_dict(self)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        buffers: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        token_map: NDArray[np.integer[Any]] | None = None,
+    ) -> "Scheme":
+        """Read a model's config.json; see `engramctl.hashing.configs.scheme_from_config`."""
+        from engramctl.hashing.configs import scheme_from_config
+
+        return scheme_from_config(config, buffers, token_map=token_map)
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "Scheme":

@@ -7,6 +7,7 @@ Tokens whose text is equal after normalisation share one canonical id, so that `
 import base64
 import hashlib
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.normalizers import Normalizer
 
+MAX_IDS = 2**24  # a map that is not stored but made from ranges stays small
 _SENTINEL = "\ue000"
 _REPLACEMENT = "\ufffd"
 
@@ -90,11 +92,13 @@ class Canonical:
         num_ids: token ids lie in [0, num_ids).
         num_canonical: canonical ids lie in [0, num_canonical).
         token_map: int32 (num_ids,), or None for the identity.
+        zeroed: half-open ranges of token ids that read as 0, when the map is no more than that.
     """
 
     num_ids: int
     num_canonical: int
     token_map: NDArray[np.int32] | None = None
+    zeroed: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def identity(cls, num_ids: int) -> "Canonical":
@@ -115,6 +119,29 @@ class Canonical:
             raise ConfigError("a token map must be a flat, non-empty array of ids >= 0")
         return cls(len(flat), int(flat.max()) + 1, flat)
 
+    @classmethod
+    def specials_to_zero(cls, num_ids: int, zeroed: Iterable[Sequence[int]]) -> "Canonical":
+        """Keep every id but the given ones, which read as 0 (spec/schemes.md section 2).
+
+        Args:
+            num_ids: token ids lie in [0, num_ids).
+            zeroed: half-open ranges (first, stop) of token ids.
+
+        Raises:
+            ConfigError: no ids, or a range outside them.
+        """
+        ranges = tuple((int(first), int(stop)) for first, stop in zeroed)
+        if not 1 <= num_ids <= MAX_IDS:
+            raise ConfigError(f"a vocabulary of {num_ids:,} ids cannot be mapped")
+        token_map = np.arange(num_ids, dtype=np.int32)
+        for first, stop in ranges:
+            if not 0 <= first < stop <= num_ids:
+                raise ConfigError(
+                    f"special ids {first}:{stop} are outside the vocabulary of {num_ids:,} ids"
+                )
+            token_map[first:stop] = 0
+        return cls(num_ids, int(token_map.max()) + 1, token_map, ranges)
+
     def of(self, token_id: int) -> int:
         """Return one canonical id."""
         return token_id if self.token_map is None else int(self.token_map[token_id])
@@ -126,7 +153,10 @@ class Canonical:
             "num_ids": self.num_ids,
             "num_canonical": self.num_canonical,
         }
-        if self.token_map is not None:
+        if self.zeroed:
+            document["kind"] = "zeroed"
+            document["zeroed"] = [list(ids) for ids in self.zeroed]
+        elif self.token_map is not None:
             packed = zlib.compress(self.token_map.astype("<i4").tobytes(), 9)
             document["sha256"] = map_digest(self.token_map)
             document["ids_zlib_base64"] = base64.b64encode(packed).decode()
@@ -142,6 +172,8 @@ class Canonical:
         """
         if document["kind"] == "identity":
             return cls.identity(int(document["num_ids"]))
+        if document["kind"] == "zeroed":
+            return cls.specials_to_zero(int(document["num_ids"]), document["zeroed"])
         if document["kind"] != "map":
             raise ConfigError(f"unknown kind of token map '{document['kind']}'")
         size = 4 * int(document["num_ids"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 DEAD = -1
 START = -(2**31)
 
-NEGATIVE_RULES = ("refuse", "dead", "pass")
+NEGATIVE_RULES = ("refuse", "dead", "pass", "fill")
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Boundary:
         stop: canonical ids that end look-back when met at distance >= 1.
         block: ids that, as the current token, suppress look-back; they read as `fill` themselves
             when they are DEAD.
-        negative: what a negative token id means: `refuse`, `dead` (only -1), or `pass` (hashed as
-            it is, as engram_demo_v1.py does).
+        negative: what a negative token id means: `refuse`, `dead` (only -1), `pass` (hashed as
+            it is, as engram_demo_v1.py does), or `fill` (-1 alone: the token reads as the fill id
+            would in its place, as Qwen4Exp does with masked positions).
     """
 
     fill: int

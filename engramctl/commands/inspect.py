@@ -12,8 +12,20 @@ from engramctl.output import Output, Table
 def inspect(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="Tables, shards, counts, a scheme.json or a result."),
+        typer.Argument(
+            metavar="PATH",
+            help="Tables, shards, counts, a scheme.json or a result; with --counts also a "
+            "preset's name.",
+        ),
     ],
+    counts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Hash these mined n-grams with the scheme of PATH: load and collisions of every "
+            "head, beside what chance would give.",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -21,12 +33,16 @@ def inspect(
     """Say what a folder, a scheme or a result is.
 
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
+    Counts hold no n-grams that begin before their document does.
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
     """
+    sink = Output(format=output_format(json), quiet=quiet)
+    if counts is not None:
+        _diagnose(sink, path, counts)
+        return
     from engramctl.describe import describe
 
-    sink = Output(format=output_format(json), quiet=quiet)
     document = describe(path)
     facts = [
         {"fact": name.replace("_", " "), "value": value}
@@ -38,3 +54,29 @@ def inspect(
         Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
     ]
     sink.result(document, tables)
+
+
+def _diagnose(sink: Output, path: Path, counts: Path) -> None:
+    """Show what the scheme of `path` does to mined n-grams."""
+    from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
+    from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.schemes import SchemeOptions
+
+    options = SchemeOptions(scheme=str(path))
+    scheme = find_scheme(options)
+    if words := assumed_map(options, scheme):
+        sink.note(f"assumed: {words}; a folder of tables or a scheme.json has its own")
+    sink.announce_compilation()
+    total = len(scheme.layers) * len(scheme.orders)
+    with sink.progress("hash", total, "orders") as advance:
+        document = diagnose_counts(scheme, counts, advance)
+    for order in document["orders_without_counts"]:
+        sink.note(f"order {order} is not in {counts}")
+    sink.result(
+        document,
+        [
+            Table("n-grams (joint: colliding in every head)", order_rows(document)),
+            Table("heads, each beside pure chance", head_rows(document)),
+            Table("warnings", [{"warning": text} for text in document["warnings"]]),
+        ],
+    )

@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.window import DEAD, START
 
 RECIPROCAL_MIN = 4096
 _THREAD_ROWS = 1 << 18  # row ids below which a second thread costs more than it saves
@@ -46,8 +46,7 @@ def _walk(
 ) -> Any:
     """Hash positions [t_start, t_stop) of every sequence; return the first bad index or -1.
 
-    `starts[n]` is the first head of order n + 2; heads lie order by order. The index counts history
-    positions first, as the reference does.
+    `starts[n]` is the first head of order n + 2. The index counts history first, as elsewhere.
     """
     context = history_BC.shape[1]
     num_orders = starts.shape[0] - 1
@@ -57,36 +56,19 @@ def _walk(
     ids = np.empty(context + length, np.int64)
     flags = np.empty(context + length, np.uint8)
     for b in range(tokens_BT.shape[0]):
-        for s in range(context + length):
-            p = t_start - context + s
-            value = np.int64(history_BC[b, context + p]) if p < 0 else np.int64(tokens_BT[b, p])
-            flag = 0
-            if value == START:
-                flag = 7  # stops, blocks, reads as fill
-            elif value < 0:
-                if negative == 0 or (negative == 1 and value != DEAD):
-                    return b * (context + tokens_BT.shape[1]) + context + p
-                if negative == 1:
-                    flag = 4
-            elif value >= num_ids:
-                return b * (context + tokens_BT.shape[1]) + context + p
-            elif token_map.shape[0]:
-                value = np.int64(token_map[value])
-            for k in range(stops.shape[0]):
-                if value == stops[k]:
-                    flag |= 1
-            for k in range(blocks.shape[0]):
-                if value == blocks[k]:
-                    flag |= 2
-            ids[s] = value
-            flags[s] = flag
+        bad = read_ids(
+            tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks,
+            t_start, ids, flags,
+        )  # fmt: skip
+        if bad >= 0:
+            return b * (context + tokens_BT.shape[1]) + bad
         for t in range(length):
             s = context + t
-            blocked = flags[s] & 2 != 0
-            mix = (fill if flags[s] & 4 else ids[s]) * multipliers[0]
+            blocked = flags[s] & BLOCKS != 0
+            mix = (fill if flags[s] & READS_AS_FILL else ids[s]) * multipliers[0]
             for n in range(num_orders):
                 s -= 1
-                blocked = blocked or flags[s] & 1 != 0
+                blocked = blocked or flags[s] & STOPS != 0
                 mix ^= (fill if blocked else ids[s]) * multipliers[n + 1]
                 of_order = mixes[starts[n] : starts[n + 1]]
                 for k in range(of_order.shape[0]):
@@ -105,6 +87,68 @@ def _walk(
     return -1
 
 
+@njit(nogil=True, cache=True)
+def _walk_linear(
+    tokens_BT: Any,
+    history_BC: Any,
+    token_map: Any,
+    num_ids: Any,
+    negative: Any,
+    fill: Any,
+    stops: Any,
+    blocks: Any,
+    coefficients_NH: Any,
+    firsts: Any,
+    moduli: Any,
+    inverses: Any,
+    offsets: Any,
+    use_reciprocal: Any,
+    t_start: Any,
+    t_stop: Any,
+    out_BTH: Any,
+) -> Any:
+    """As `_walk`, for weighted sums: one sum a head. `firsts[d]` is the first head that reads c_d.
+
+    Sums wrap in 64 bits; those of exact mixes never get there.
+    """
+    context = history_BC.shape[1]
+    length = t_stop - t_start
+    num_heads = moduli.shape[0]
+    sums = np.empty(num_heads, np.int64)
+    ids = np.empty(context + length, np.int64)
+    flags = np.empty(context + length, np.uint8)
+    for b in range(tokens_BT.shape[0]):
+        bad = read_ids(
+            tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks,
+            t_start, ids, flags,
+        )  # fmt: skip
+        if bad >= 0:
+            return b * (context + tokens_BT.shape[1]) + bad
+        for t in range(length):
+            s = context + t
+            blocked = flags[s] & BLOCKS != 0
+            current = np.int64(fill if flags[s] & READS_AS_FILL else ids[s])
+            for h in range(num_heads):
+                sums[h] = current * coefficients_NH[0, h]
+            for d in range(1, context + 1):
+                blocked = blocked or flags[s - d] & STOPS != 0
+                seen = np.int64(fill if blocked else ids[s - d])
+                for h in range(firsts[d], num_heads):
+                    sums[h] += seen * coefficients_NH[d, h]
+            out_H = out_BTH[b, t_start + t]
+            if use_reciprocal:
+                for h in range(num_heads):
+                    rest = sums[h] - np.int64(np.float64(sums[h]) * inverses[h]) * moduli[h]
+                    rest += moduli[h] if rest < 0 else 0
+                    rest += moduli[h] if rest < 0 else 0
+                    rest -= moduli[h] if rest >= moduli[h] else 0
+                    out_H[h] = rest + offsets[h]
+            else:
+                for h in range(num_heads):
+                    out_H[h] = sums[h] % moduli[h] + offsets[h]
+    return -1
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     import os
@@ -117,7 +161,13 @@ class CpuWalk:
 
     def __init__(self, plan: Plan) -> None:
         """Flatten the plan into the kernel's arguments."""
-        orders = range(2, plan.max_order + 2)
+        weights_NH = plan.coefficients_NH
+        if weights_NH is None:
+            self._kernel = _walk
+            weights, orders = plan.multipliers_N, range(2, plan.max_order + 2)
+        else:
+            self._kernel = _walk_linear
+            weights, orders = weights_NH, range(1, plan.max_order + 1)
         starts = np.searchsorted(plan.orders_H, list(orders)).astype(np.int64)
         self._constants = (
             plan.map_or_empty,
@@ -126,7 +176,7 @@ class CpuWalk:
             plan.boundary.fill,
             np.array(plan.boundary.stop, dtype=np.int64),
             np.array(plan.boundary.block, dtype=np.int64),
-            plan.multipliers_N,
+            weights,
             starts,
             plan.moduli_H,
             1.0 / plan.moduli_H,
@@ -149,7 +199,9 @@ class CpuWalk:
 
         def piece(k: int) -> int:
             return int(
-                _walk(tokens_BT, history_BC, *self._constants, edges[k], edges[k + 1], out_BTH)
+                self._kernel(
+                    tokens_BT, history_BC, *self._constants, edges[k], edges[k + 1], out_BTH
+                )
             )
 
         if pieces == 1:

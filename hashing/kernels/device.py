@@ -1,6 +1,7 @@
 """The walk in torch operations, for tensors that live on a device.
 
-Products stay below 2^63 by construction of the multipliers, so int64 is exact everywhere.
+Products of xor_mul and exact sums stay below 2^63 by construction; the other mixes wrap in int64 by
+definition, as torch does.
 """
 
 from typing import TYPE_CHECKING
@@ -33,12 +34,17 @@ class DeviceWalk:
         ]
         self._moduli = torch.from_numpy(plan.moduli_H).to(device)
         self._offsets = torch.from_numpy(plan.offsets_H).to(device)
+        self._coefficients = (
+            None
+            if plan.coefficients_NH is None
+            else torch.from_numpy(plan.coefficients_NH).to(device)
+        )
         self._multipliers = [int(value) for value in plan.multipliers_N]
 
     def bad_mask(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
         """Mark the ids the scheme cannot take, bool (B, S). Reading it synchronises."""
         bad = ids_BS >= self._plan.canonical.num_ids
-        if self._plan.boundary.negative == "dead":
+        if self._plan.boundary.negative in ("dead", "fill"):
             bad |= (ids_BS < 0) & (ids_BS != DEAD) & (ids_BS != START)
         elif self._plan.boundary.negative == "refuse":
             bad |= (ids_BS < 0) & (ids_BS != START)
@@ -48,10 +54,29 @@ class DeviceWalk:
         """Return row ids, int64 (B, T, H), of ids (B, max_order - 1 + T) with history in front."""
         import torch
 
+        walk = self._window(ids_BS.long())
+        if self._coefficients is not None:
+            total = sum(c[..., None] * w for c, w in zip(walk, self._coefficients, strict=True))
+            rows: torch.Tensor = total % self._moduli + self._offsets
+            return rows
+        mix = walk[0] * self._multipliers[0]
+        columns = []
+        for distance in range(1, len(walk)):
+            mix = mix ^ (walk[distance] * self._multipliers[distance])
+            for order, heads in self._heads:
+                if order == distance + 1:
+                    columns.append(mix[..., None] % self._moduli[heads] + self._offsets[heads])
+        return torch.cat(columns, dim=-1)
+
+    def _window(self, ids: "torch.Tensor") -> "list[torch.Tensor]":
+        """Walk back from every position; as `engramctl.hashing.window.window`."""
+        import torch
+
         boundary, context = self._plan.boundary, self._plan.max_order - 1
-        ids = ids_BS.long()
         if len(self._map):
             ids = torch.where(ids < 0, ids, self._map[ids.clamp(0, len(self._map) - 1)])
+        if boundary.negative == "fill":
+            ids = torch.where(ids == DEAD, boundary.fill, ids)
         is_start = ids == START
         stops, blocks = is_start.clone(), is_start.clone()
         for value in boundary.stop:
@@ -59,17 +84,11 @@ class DeviceWalk:
         for value in boundary.block:
             blocks |= ids == value
         hole = is_start | (ids == DEAD) if boundary.negative == "dead" else is_start
-        current = slice(context, None)
-        blocked = blocks[:, current]
-        mix = torch.where(hole, boundary.fill, ids)[:, current] * self._multipliers[0]
+        blocked = blocks[:, context:]
         length = ids.shape[1] - context
-        columns = []
+        walk = [torch.where(hole, boundary.fill, ids)[:, context:]]
         for distance in range(1, context + 1):
             past = slice(context - distance, context - distance + length)
             blocked = blocked | stops[:, past]
-            seen = torch.where(blocked, boundary.fill, ids[:, past])
-            mix = mix ^ (seen * self._multipliers[distance])
-            for order, heads in self._heads:
-                if order == distance + 1:
-                    columns.append(mix[..., None] % self._moduli[heads] + self._offsets[heads])
-        return torch.cat(columns, dim=-1)
+            walk.append(torch.where(blocked, boundary.fill, ids[:, past]))
+        return walk

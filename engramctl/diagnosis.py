@@ -1,0 +1,135 @@
+"""A scheme on mined counts: what `inspect --counts` says."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from engramctl.errors import CorpusError, FormatError
+from engramctl.hashing.diagnostics import OrderLoad, diagnose
+from engramctl.hashing.resonance import scheme_warnings
+from engramctl.hashing.scheme import Scheme
+from engramctl.parquet import reading
+from engramctl.storage.publish import read_manifest
+from engramctl.tables import COUNTS_SCHEMA
+
+BATCH_ROWS = 1 << 17
+
+
+def diagnose_counts(
+    scheme: Scheme, counts: Path, progress: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """Return the diagnosis of every layer and order, as a JSON document.
+
+    N-grams at document starts, whose windows have fills, are not among mined counts.
+
+    Args:
+        scheme: the scheme.
+        counts: a folder that `engramctl mine` made.
+        progress: called with 1 for each layer and order that is done.
+
+    Raises:
+        FormatError: `counts` is not such a folder, or lacks every order of the scheme.
+        CorpusError: a broken file, or token ids outside the scheme's vocabulary.
+    """
+    manifest = read_manifest(counts)
+    if manifest.get("schema") != COUNTS_SCHEMA:
+        raise FormatError(
+            f"{counts} holds no counts",
+            facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
+            hint="make them: engramctl mine corpus.parquet -o counts",
+        )
+    files = {order: counts / f"order{order}.parquet" for order in scheme.orders}
+    present = [order for order, file in files.items() if file.is_file()]
+    if not present:
+        raise FormatError(
+            f"{counts} has none of the scheme's orders",
+            facts={"expected": ", ".join(file.name for file in files.values())},
+            hint=f"mine them: engramctl mine --orders {','.join(map(str, scheme.orders))}",
+        )
+    loads = []
+    for layer in scheme.layers:
+        for order in present:
+            loads.append(_order(scheme, layer, order, files[order]))
+            if progress is not None:
+                progress(1)
+    return {
+        "kind": "diagnosis",
+        "scheme": scheme.name,
+        "counts": str(counts),
+        "tokens": manifest.get("tokens"),
+        "min_count": manifest.get("min_count"),
+        "orders_without_counts": sorted(set(scheme.orders) - set(present)),
+        "warnings": scheme_warnings(scheme),
+        "orders": [asdict(load) for load in loads],
+    }
+
+
+def _order(scheme: Scheme, layer: int, order: int, file: Path) -> OrderLoad:
+    def read() -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint64]]]:
+        with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
+            columns = ["token_ids", "count"]
+            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+                ids = batch.column(0).flatten().to_numpy().reshape(-1, order)
+                _check_vocabulary(ids, scheme, file)
+                yield ids, batch.column(1).to_numpy()
+
+    return diagnose(scheme, layer, order, read)
+
+
+def _check_vocabulary(ids_MN: NDArray[np.uint32], scheme: Scheme, file: Path) -> None:
+    largest = int(ids_MN.max(initial=0))
+    if largest >= scheme.vocab_size:
+        raise CorpusError(
+            f"{file.name} has token ids outside the scheme's vocabulary",
+            facts={
+                "file": file,
+                "expected": f"0 to {scheme.vocab_size - 1:,}",
+                "found": f"{largest:,}",
+            },
+            hint="mine with the tokenizer the scheme is for",
+        )
+
+
+def head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
+    """Return the diagnosis as one row a head, for a table."""
+    return [
+        {
+            "layer": order["layer"],
+            "order": order["order"],
+            "head": head["head"],
+            "slots": head["num_slots"],
+            "load": head["load_factor"],
+            "never reached %": 100 * head["unreached_slots"] / head["num_slots"],
+            "by chance %": 100 - 100 * head["expected_reached_slots"] / head["num_slots"],
+            "n-grams colliding %": _percent(head["colliding_ngrams"], order["distinct"]),
+            "by chance": _percent(head["expected_colliding_ngrams"], order["distinct"]),
+            "accesses overshadowed %": head["overshadowed_percent"],
+            "chance": head["expected_overshadowed_percent"],
+        }
+        for order in document["orders"]
+        for head in order["heads"]
+    ]
+
+
+def order_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
+    """Return the diagnosis as one row a layer and order, for a table."""
+    return [
+        {
+            "layer": order["layer"],
+            "order": order["order"],
+            "distinct n-grams": order["distinct"],
+            "accesses": order["accesses"],
+            "joint collisions": order["joint_collisions"],
+            "by chance": order["expected_joint_collisions"],
+        }
+        for order in document["orders"]
+    ]
+
+
+def _percent(part: float, whole: int) -> float | None:
+    return 100 * part / whole if whole else None

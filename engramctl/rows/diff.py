@@ -1,0 +1,189 @@
+"""Compare the row ids of another engine with ours, and name the likely mistake."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import CorpusError
+from engramctl.hashing.scheme import Scheme
+from engramctl.rows.sequences import TokenSequence
+from engramctl.rows.wrong_variants import VARIANTS, Rows, Variant
+
+Candidate = tuple[Variant, dict[int, Rows]]
+JUDGED_TOKENS = 1 << 18
+"""Equal sequences also rule variants out, among the first this many tokens; then only others do."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row id that differs; sequence, position and head count from 0."""
+
+    sequence: int
+    position: int
+    layer: int
+    order: int
+    head: int
+    expected: int
+    found: int
+
+
+@dataclass
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        sequences: sequences compared.
+        compared_ids: row ids compared.
+        differing_ids: how many differ.
+        first: the first difference, or None.
+        likely: the known mistakes that give every id that was found.
+    """
+
+    sequences: int = 0
+    compared_ids: int = 0
+    differing_ids: int = 0
+    first: Difference | None = None
+    likely: list[Variant] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "equal": self.first is None,
+            "sequences": self.sequences,
+            "compared_ids": self.compared_ids,
+            "differing_ids": self.differing_ids,
+            "first": asdict(self.first) if self.first else None,
+            "likely": [{"name": one.name, "explanation": one.explanation} for one in self.likely],
+        }
+
+
+def compare(
+    scheme: Scheme,
+    layers: Sequence[int],
+    ours: Iterable[TokenSequence],
+    theirs: Iterator[dict[int, NDArray[np.int64]]],
+    name: str,
+) -> Comparison:
+    """Compare sequence by sequence, in bounded memory.
+
+    Args:
+        scheme: the right one.
+        layers: layers to compare.
+        ours: the token ids.
+        theirs: the other engine's row ids, layer -> int64 (T, H), in the same order.
+        name: what to call `theirs` in errors.
+
+    Raises:
+        CorpusError: another number of sequences, positions, heads or layers.
+    """
+    result = Comparison()
+    candidates = _candidates(scheme, layers)
+    judged = 0
+    for sequence in ours:
+        found = next(theirs, None)
+        if found is None:
+            raise _shape(name, "sequences", f"more than {result.sequences}", result.sequences)
+        equal = True
+        for layer in layers:
+            expected = sequence.row_ids(scheme, layer).astype(np.int64)
+            ids = _fitting(found, layer, expected, name, result.sequences)
+            equal &= _count(result, scheme, layer, expected, ids)
+        if not equal or judged < JUDGED_TOKENS:
+            judged += len(sequence.token_ids)
+            candidates = _still_likely(candidates, sequence, {n: found[n] for n in layers})
+        result.sequences += 1
+    if next(theirs, None) is not None:
+        raise _shape(name, "sequences", result.sequences, f"more than {result.sequences}")
+    if result.first is not None:
+        result.likely = [variant for variant, _ in candidates]
+    return result
+
+
+def _candidates(scheme: Scheme, layers: Sequence[int]) -> list[Candidate]:
+    """Return every mistake this scheme can have in all these layers."""
+    made = [(one, {layer: one.make(scheme, layer) for layer in layers}) for one in VARIANTS]
+    return [
+        (one, {layer: rows for layer, rows in by_layer.items() if rows is not None})
+        for one, by_layer in made
+        if None not in by_layer.values()
+    ]
+
+
+def _fitting(
+    found: dict[int, NDArray[np.int64]],
+    layer: int,
+    expected: NDArray[np.int64],
+    name: str,
+    sequence: int,
+) -> NDArray[np.int64]:
+    if layer not in found:
+        has = ", ".join(map(str, found)) or "none"
+        raise CorpusError(
+            f"{name}, sequence {sequence:,}: no layer {layer}",
+            facts={"expected": f"layer {layer}", "found": has},
+            hint="compare fewer layers with --layer",
+        )
+    if not len(expected) and not len(found[layer]):
+        found[layer] = expected
+    if found[layer].shape != expected.shape:
+        raise _shape(
+            f"{name}, sequence {sequence:,}, layer {layer}",
+            "[positions, heads]",
+            list(expected.shape),
+            list(found[layer].shape),
+        )
+    return found[layer]
+
+
+def _count(
+    result: Comparison,
+    scheme: Scheme,
+    layer: int,
+    expected: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> bool:
+    """Add one layer of one sequence; whether all its ids are equal."""
+    wrong = np.argwhere(expected != found)
+    result.compared_ids += expected.size
+    result.differing_ids += len(wrong)
+    if len(wrong) and result.first is None:
+        position, head = (int(number) for number in wrong[0])
+        result.first = Difference(
+            sequence=result.sequences,
+            position=position,
+            layer=layer,
+            order=scheme.layer_hash(layer).heads[head].order,
+            head=head,
+            expected=int(expected[position, head]),
+            found=int(found[position, head]),
+        )
+    return not len(wrong)
+
+
+def _still_likely(
+    candidates: list[Candidate],
+    sequence: TokenSequence,
+    found: dict[int, NDArray[np.int64]],
+) -> list[Candidate]:
+    if not len(sequence.token_ids):
+        return candidates
+    past = np.empty(0, np.int64) if sequence.history is None else sequence.history
+    return [
+        (variant, rows)
+        for variant, rows in candidates
+        if all(
+            np.array_equal(rows[layer](sequence.token_ids, past), ids)
+            for layer, ids in found.items()
+        )
+    ]
+
+
+def _shape(name: str, what: str, expected: object, found: object) -> CorpusError:
+    return CorpusError(
+        f"{name} holds another number of {what}",
+        facts={"expected": expected, "found": found},
+        hint="both must come from the same token ids; check --layer and the scheme's sizes",
+    )

@@ -1,0 +1,84 @@
+"""Constants that a checkpoint ships, against those derived from its config.
+
+Never re-derive without comparing (spec/schemes.md section 9, rule 1): a wrong multiplier reads
+fluent, wrong rows.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+from engramctl.hashing.heads import LayerHash
+from engramctl.hashing.scheme import Scheme
+
+# Qwen4Exp: `..layers.1.ple.ple_embedding.layer_multipliers`; the layer number counts from 0.
+BUFFER_NAMES = ("layer_multipliers", "ngram_heads_vocab_sizes", "ngram_heads_offsets")
+
+
+def is_buffer(tensor: str) -> bool:
+    """Tell whether a tensor of this name holds constants of a scheme.
+
+    Example:
+        >>> is_buffer("model.layers.1.ple.ple_embedding.layer_multipliers")
+        True
+    """
+    return tensor.rsplit(".", 1)[-1] in BUFFER_NAMES
+
+
+def compare_buffers(scheme: Scheme, buffers: Mapping[str, NDArray[Any]]) -> None:
+    """Compare every buffer with the derived constants.
+
+    Args:
+        scheme: as derived from the config.
+        buffers: integers by tensor name.
+
+    Raises:
+        ConfigError: a buffer of no known kind, of no layer of the scheme, of another size, or the
+            first constant that differs.
+    """
+    for kind in BUFFER_NAMES:
+        for name in sorted(buffers):
+            if name.rsplit(".", 1)[-1] == kind:
+                _compare(name, buffers[name], _derived(kind, _layer_of(name, scheme)))
+    for name in sorted(buffers):
+        if not is_buffer(name):
+            raise ConfigError(
+                f"buffer '{name}' holds no constants of a scheme",
+                facts={"known": ", ".join(BUFFER_NAMES)},
+            )
+
+
+def _layer_of(name: str, scheme: Scheme) -> LayerHash:
+    found = re.search(r"\blayers\.(\d+)\.", name)
+    if found:
+        return scheme.layer_hash(int(found.group(1)))
+    if len(scheme.layers) > 1:
+        raise ConfigError(f"buffer '{name}' does not say which layer it belongs to")
+    return scheme.layer_hash(scheme.layers[0])
+
+
+def _derived(kind: str, layer: LayerHash) -> list[int]:
+    if kind == "layer_multipliers":
+        return list(layer.multipliers)
+    if kind == "ngram_heads_vocab_sizes":
+        return [head.modulus for head in layer.heads]
+    return [head.offset for head in layer.heads]
+
+
+def _compare(name: str, stored: NDArray[Any], derived: list[int]) -> None:
+    found = np.asarray(stored).reshape(-1).tolist()
+    if len(found) != len(derived):
+        raise ConfigError(
+            f"{name} holds {len(found)} constants, the config gives {len(derived)}",
+        )
+    for index, (theirs, ours) in enumerate(zip(found, derived, strict=True)):
+        if theirs != ours:
+            raise ConfigError(
+                f"{name}[{index}] differs from what the config derives",
+                facts={"checkpoint": theirs, "derived": ours},
+                hint="the config is not this checkpoint's, or its seed is not the default",
+            )

@@ -1,0 +1,71 @@
+"""Warnings by a scheme's constants alone: heads that are one, moduli that resonate with a base."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from engramctl.hashing.heads import Head
+from engramctl.hashing.scheme import Scheme
+
+MAX_DENOMINATOR = 8
+NEAR = 2.5e-4
+PROBES = 4096
+
+
+def scheme_warnings(scheme: Scheme) -> list[str]:
+    """Return what looks wrong about a scheme's heads, in words.
+
+    Sources: spec/schemes.md section 0.1 (invariants), 1 (gcd) and 2.7 (ratios).
+
+    Example:
+        >>> from engramctl.hashing import make_scheme
+        >>> scheme_warnings(make_scheme("engram", vocab_size=64, slots=97))
+        []
+    """
+    found = []
+    for layer in scheme.layers:
+        found += [
+            f"layer {layer}: heads {first} and {second} always give the same slot"
+            for first, second in identical_heads(scheme, layer)
+        ]
+        for column, head in enumerate(scheme.layer_hash(layer).heads):
+            found += [f"layer {layer}, head {column}: {text}" for text in _of_base(head)]
+    return found
+
+
+def identical_heads(scheme: Scheme, layer: int) -> list[tuple[int, int]]:
+    """Return pairs of heads of one order whose slots are equal on random n-grams."""
+    ids = np.random.default_rng(0).integers(0, scheme.vocab_size, (PROBES, max(scheme.orders)))
+    rows = scheme.row_ids(ids[:, -1:], layer, ids[:, :-1])[:, 0].astype(np.int64)
+    heads = scheme.layer_hash(layer).heads
+    slots = rows - np.array([head.offset for head in heads])
+    return [
+        (first, second)
+        for second in range(len(heads))
+        for first in range(second)
+        if heads[first].order == heads[second].order
+        and np.array_equal(slots[:, first], slots[:, second])
+    ]
+
+
+def _of_base(head: Head) -> list[str]:
+    """Say where a polynomial's modulus and base work against each other."""
+    if head.base is None:
+        return []
+    found = []
+    common = math.gcd(head.modulus, head.base)
+    if common > 1:
+        found.append(
+            f"gcd(modulus {head.modulus:,}, base {head.base:,}) = {common}: one token alone "
+            f"decides the slot modulo {common}"
+        )
+    ratio = head.modulus / head.base
+    near = Fraction(ratio).limit_denominator(MAX_DENOMINATOR)
+    if head.modulus > head.base and abs(ratio - near) < NEAR:
+        name = f"{near.numerator}/{near.denominator}" if near.denominator > 1 else f"{near}"
+        found.append(
+            f"modulus {head.modulus:,} is almost {name} times the base {head.base:,}: "
+            "regular n-grams collide far more often than by chance"
+        )
+    return found

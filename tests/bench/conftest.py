@@ -1,0 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from tests.tables import small_table
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_table(tmp_path_factory.mktemp("bench") / "shards", slots=600, tier="ssd").path
