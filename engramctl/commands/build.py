@@ -5,9 +5,21 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, DryRun, Force, Json, Quiet, Resume, output_format
+from engramctl.commands.options import (
+    Config,
+    DryRun,
+    Force,
+    Heads,
+    Json,
+    Orders,
+    Quiet,
+    Resume,
+    Slots,
+    Tokenizer,
+    output_format,
+    parse_numbers,
+)
 from engramctl.commands.written import resumable, show_written
-from engramctl.errors import ConfigError
 from engramctl.output import Output
 
 DEFAULT_OUT = Path("tables")
@@ -25,23 +37,10 @@ def build(
             "[default: deepseek-v41 with 20,000 slots a head, about 256 MB]",
         ),
     ] = None,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="tokenizer.json that decides the token map.  [default: identity]",
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
-    ] = None,
-    orders: Annotated[
-        str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
-    ] = None,
-    heads: Annotated[
-        int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
-    ] = None,
+    tokenizer: Tokenizer = None,
+    slots: Slots = None,
+    orders: Orders = None,
+    heads: Heads = None,
     layers: Annotated[
         str | None, typer.Option(metavar="N,N", help="Decoder layers.  [default: scheme's]")
     ] = None,
@@ -110,23 +109,3 @@ def build(
         with resumable(sink, out), bar as advance:
             run_build(plan, out, force=force, resume=resume, progress=advance)
     show_written(sink, plan.table, out, dry_run=dry_run)
-
-
-def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Read `2,3,4`.
-
-    Raises:
-        ConfigError: not numbers with commas between.
-
-    Example:
-        >>> parse_numbers("2,3,4", "--orders")
-        (2, 3, 4)
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"{option} '{text}' is not a list of numbers", hint=f"write them as {option} 2,3,4"
-        ) from None

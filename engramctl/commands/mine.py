@@ -5,8 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, output_format, parse_bytes
-from engramctl.errors import ConfigError
+from engramctl.commands.options import (
+    Config,
+    Force,
+    Json,
+    Quiet,
+    output_format,
+    parse_bytes,
+    parse_numbers,
+)
 from engramctl.output import Output, Table
 
 
@@ -72,31 +79,13 @@ def mine(
     from engramctl.storage.publish import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
-    options = MineOptions(parse_orders(orders), min_count, parse_bytes(memory))
+    options = MineOptions(parse_numbers(orders, "--orders") or (), min_count, parse_bytes(memory))
     check_target(out, force=force, resumable=False)
     source = Corpus.open(corpus, column=column, tokenizer=tokenizer)
     output.announce_compilation()
     summary = mine_corpus(source, out, options, force=force, progress=output.progress)
     output.result(summary, _tables(summary))
     output.note(f"wrote {out}")
-
-
-def parse_orders(text: str) -> tuple[int, ...]:
-    """Read a list of orders.
-
-    Raises:
-        ConfigError: not numbers with commas between.
-
-    Example:
-        >>> parse_orders("2,3")
-        (2, 3)
-    """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(
-            f"'{text}' is not a list of orders", hint="write: --orders 1,2,3,4"
-        ) from error
 
 
 def _tables(summary: dict[str, Any]) -> list[Table]:

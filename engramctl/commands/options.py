@@ -39,6 +39,23 @@ DryRun = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="tokenizer.json that decides the token map.  [default: identity]"
+    ),
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
+]
+Orders = Annotated[
+    str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
+]
+Heads = Annotated[
+    int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
+]
+
 _UNITS = {"": 1, "b": 1}
 _UNITS |= {f"{p}b": 1000**k for k, p in enumerate("kmgt", 1)}
 _UNITS |= {f"{p}ib": 1024**k for k, p in enumerate("kmgt", 1)}
@@ -66,6 +83,26 @@ def parse_bytes(text: str) -> int:
             f"'{text}' is not a size", hint="write a number and a unit: 4096, 64MiB, 2GB"
         )
     return size
+
+
+def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read `2,3,4`.
+
+    Raises:
+        ConfigError: not numbers with commas between.
+
+    Example:
+        >>> parse_numbers("2,3,4", "--orders")
+        (2, 3, 4)
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"{option} '{text}' is not a list of numbers", hint=f"write them as {option} 2,3,4"
+        ) from None
 
 
 def output_format(json: bool) -> str:

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engramctl.commands.build import parse_numbers
-from engramctl.commands.options import Config, Force, Json, Quiet, output_format
+from engramctl.commands.options import (
+    Config,
+    Force,
+    Heads,
+    Json,
+    Orders,
+    Quiet,
+    Slots,
+    Tokenizer,
+    output_format,
+    parse_numbers,
+)
 from engramctl.errors import CheckFailed, ConfigError
 from engramctl.output import Output, Table
 
@@ -34,23 +44,10 @@ def rows(
         str,
         typer.Option(metavar="NAME", help="A preset, a scheme.json, or a folder of tables."),
     ] = DEFAULT_SCHEME,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="tokenizer.json that decides the token map.  [default: identity]",
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
-    ] = None,
-    orders: Annotated[
-        str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
-    ] = None,
-    heads: Annotated[
-        int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
-    ] = None,
+    tokenizer: Tokenizer = None,
+    slots: Slots = None,
+    orders: Orders = None,
+    heads: Heads = None,
     layers: Annotated[
         str | None,
         typer.Option(metavar="N,N", help="Layers the scheme is made for.  [default: scheme's]"),
