@@ -14,8 +14,7 @@ from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
 from engramctl.parquet import reading
-from engramctl.storage.publish import read_manifest
-from engramctl.tables import COUNTS_SCHEMA
+from engramctl.tables import read_counts_manifest
 
 BATCH_ROWS = 1 << 17
 
@@ -36,13 +35,7 @@ def diagnose_counts(
         FormatError: `counts` is not such a folder, or lacks every order of the scheme.
         CorpusError: a broken file, or token ids outside the scheme's vocabulary.
     """
-    manifest = read_manifest(counts)
-    if manifest.get("schema") != COUNTS_SCHEMA:
-        raise FormatError(
-            f"{counts} holds no counts",
-            facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
-            hint="make them: engramctl mine corpus.parquet -o counts",
-        )
+    manifest = read_counts_manifest(counts)
     files = {order: counts / f"order{order}.parquet" for order in scheme.orders}
     present = [order for order, file in files.items() if file.is_file()]
     if not present:

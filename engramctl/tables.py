@@ -101,19 +101,25 @@ def _form(tier: str | None) -> str:
     return "planar" if tier is None else TIER_FORMS[tier]
 
 
-def counts_digest(counts: Path) -> str:
-    """Return the digest of a counts folder's manifest.
+def read_counts_manifest(counts: Path) -> dict[str, Any]:
+    """Return the manifest of a counts folder.
 
     Raises:
         FormatError: the folder is unfinished or holds no counts.
     """
-    schema = read_manifest(counts).get("schema")
-    if schema != COUNTS_SCHEMA:
+    manifest = read_manifest(counts)
+    if manifest.get("schema") != COUNTS_SCHEMA:
         raise FormatError(
             f"{counts} holds no counts",
-            facts={"expected": COUNTS_SCHEMA, "found": ascii(schema)},
+            facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
             hint="make them with: engramctl mine CORPUS -o counts",
         )
+    return manifest
+
+
+def counts_digest(counts: Path) -> str:
+    """Return the digest of a counts folder's manifest; raises as `read_counts_manifest`."""
+    read_counts_manifest(counts)
     return file_digest(counts / MANIFEST)
 
 

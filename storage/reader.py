@@ -69,6 +69,11 @@ class TableFiles:
         """The geometry of one record."""
         return self.manifest.layout.record
 
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of row data in all files, headers left out."""
+        return sum(shard.data_bytes for shards in self._shards.values() for shard in shards)
+
     def num_rows(self, layer: int) -> int:
         """Return the rows of a layer.
 

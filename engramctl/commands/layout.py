@@ -50,8 +50,8 @@ def layout(
     table = open_table(source)
     plan = plan_layout(table, tier)
     if not dry_run:
-        source_bytes = sum(shard.data_bytes for n in table.layers for shard in table.shards(n))
-        bar = sink.progress("check and lay out", source_bytes + plan.row_file_bytes, "B")
+        total = table.data_bytes + plan.row_file_bytes
+        bar = sink.progress("check and lay out", total, "B")
         with resumable(sink, out), bar as advance:
             run_layout(
                 table,

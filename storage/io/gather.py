@@ -5,6 +5,7 @@ float32 or bfloat16. Random rows are cache misses, so it asks for the lines of a
 converts this one; spec/tiers.md lesson 6 has the gain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from engramctl.storage.io.native import (
     float_from_bits,
     prefetch_line,
 )
+from engramctl.storage.reader import ShardFile, TableFiles
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
 
 DTYPE_CODES = {"f8_e4m3": 0, "bf16": 1, "f32": 2}
@@ -43,6 +45,20 @@ class RowMap:
     weights_S: NDArray[np.int64]
     scales_S: NDArray[np.int64]
     geometry: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: TableFiles, layer: int, address: Callable[[ShardFile], int]) -> "RowMap":
+        """Lay a layer out; `address` gives where a file's data begins, values before scales."""
+        shards = table.shards(layer)
+        values = [shard for shard in shards if shard.part != "scale"]
+        scales = [shard for shard in shards if shard.part == "scale"]
+        starts = [shard.row_start for shard in values] + [table.num_rows(layer)]
+        return cls(
+            np.array(starts, dtype=np.int64),
+            np.array([address(shard) for shard in values], dtype=np.int64),
+            np.array([address(s) for s in scales] or [0] * len(values), dtype=np.int64),
+            geometry_of(table.layout),
+        )
 
 
 def geometry_of(layout: Layout) -> NDArray[np.int64]:

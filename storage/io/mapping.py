@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io import pages
-from engramctl.storage.io.gather import RowMap, geometry_of
+from engramctl.storage.io.gather import RowMap
 from engramctl.storage.reader import ShardFile, TableFiles
 
 
@@ -60,24 +60,19 @@ class MappedLayer:
 
     def __init__(self, table: TableFiles, layer: int) -> None:
         """Map the layer's files: values or records shard by shard, then scales."""
-        shards = table.shards(layer)
-        values = [s for s in shards if s.part != "scale"]
-        scales = [s for s in shards if s.part == "scale"]
         self.num_rows = table.num_rows(layer)
         self.record = table.record
-        self.files = [MappedFile(shard) for shard in (*values, *scales)]
-        data = np.array([f.address + f.shard.data_offset for f in self.files], dtype=np.int64)
-        starts = [s.row_start for s in values] + [self.num_rows]
-        self.rows = RowMap(
-            np.array(starts, dtype=np.int64),
-            data[: len(values)],
-            data[len(values) :] if scales else np.zeros(len(values), np.int64),
-            geometry_of(table.layout),
-        )
+        self.files: list[MappedFile] = []
+        self.rows = RowMap.of(table, layer, self._map)
         sizes = np.array([-(-f.num_bytes // pages.PAGE) for f in self.files], dtype=np.int64)
         first_seen = np.cumsum(sizes) - sizes
         self._bases = np.array([f.address for f in self.files]) // pages.PAGE - first_seen
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
+
+    def _map(self, shard: ShardFile) -> int:
+        file = MappedFile(shard)
+        self.files.append(file)
+        return file.address + shard.data_offset
 
     def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pages of these rows not touched before, now marked, in units of pages."""

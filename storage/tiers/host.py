@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
-from engramctl.storage.io.gather import RowMap, geometry_of
+from engramctl.storage.io.gather import RowMap
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.reader import ShardFile
 from engramctl.storage.tiers.cpu import available_bytes, gather_into
@@ -25,24 +25,14 @@ class HostStore(Store):
     def load(self, budget_bytes: int | None) -> None:
         """Read every row file into memory."""
         limit = available_bytes() if budget_bytes is None else budget_bytes
-        needed = sum(s.data_bytes for layer in self.layers for s in self.table.shards(layer))
-        self.refuse_above(limit, needed, "use --tier ssd, or a table with fewer slots")
-        self._buffers: list[NDArray[np.uint8]] = []
-        self._rows = {layer: self._map(layer) for layer in self.layers}
-
-    def _map(self, layer: int) -> RowMap:
-        shards = self.table.shards(layer)
-        values = [s for s in shards if s.part != "scale"]
-        scales = [s for s in shards if s.part == "scale"]
-        starts = [s.row_start for s in values] + [self.table.num_rows(layer)]
-        return RowMap(
-            np.array(starts, dtype=np.int64),
-            np.array([self._read(shard) for shard in values], dtype=np.int64),
-            np.array([self._read(shard) for shard in scales] or [0] * len(values), dtype=np.int64),
-            geometry_of(self.table.layout),
+        self.refuse_above(
+            limit, self.table.data_bytes, "use --tier ssd, or a table with fewer slots"
         )
+        self._buffers: list[NDArray[np.uint8]] = []
+        self._rows = {layer: RowMap.of(self.table, layer, self._read) for layer in self.layers}
 
     def _read(self, shard: ShardFile) -> int:
+        """Copy one file's data to memory and return where it lies."""
         buffer = np.empty(shard.data_bytes, np.uint8)
         with os_errors("read", shard.path), shard.path.open("rb", buffering=0) as file:
             file.seek(shard.data_offset)

@@ -83,7 +83,7 @@ class SsdStore(Store):
         Raises:
             StorageError: there is not enough memory for all of them.
         """
-        needed = sum(s.data_bytes for layer in self.layers for s in self.table.shards(layer))
+        needed = self.table.data_bytes
         if needed > available_bytes():
             raise StorageError(
                 "the table is larger than the memory that is free, so it cannot be made warm",
