@@ -1,11 +1,19 @@
 """Prime moduli: the search that gives every head a table size of its own."""
 
+import itertools
 from collections.abc import Iterator
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 
-_SMALL = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 MAX_MODULUS = 2**62
+_BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+_BLOCK = 1024  # numbers sieved at once; about 60 of them are prime near 2^24
+_STRIKERS = 8192  # the sieve strikes multiples of the primes below this
+_FEW_HITS = 64  # primes from here on strike a block so rarely that numpy does them all at once
 
 
 def is_prime(n: int) -> bool:
@@ -20,13 +28,13 @@ def is_prime(n: int) -> bool:
     """
     if n < 2:
         return False
-    for p in _SMALL:
+    for p in _BASES:
         if n % p == 0:
             return n == p
     odd, twos = n - 1, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1
-    for base in _SMALL:
+    for base in _BASES:
         x = pow(base, odd, n)
         if x in (1, n - 1):
             continue
@@ -50,10 +58,45 @@ def primes_above(start: int, taken: set[int]) -> Iterator[int]:
         >>> [next(search) for _ in range(3)]
         [7, 13, 17]
     """
-    candidate = start
-    while candidate < MAX_MODULUS:
-        candidate += 1
-        if candidate not in taken and is_prime(candidate):
-            taken.add(candidate)
-            yield candidate
-    raise ConfigError(f"no prime table size is left between {start:,} and {MAX_MODULUS:,}")
+    for block in itertools.count((start + 1) // _BLOCK):
+        if block * _BLOCK >= MAX_MODULUS:
+            raise ConfigError(f"no prime table size is left between {start:,} and {MAX_MODULUS:,}")
+        for n in _sieved(block):
+            if n > start and n not in taken and (n < _STRIKERS**2 or is_prime(n)):
+                taken.add(n)
+                yield n
+
+
+@lru_cache(maxsize=1024)
+def _sieved(block: int) -> tuple[int, ...]:
+    """Return the numbers of a block that no prime below `_STRIKERS` divides, themselves apart.
+
+    Below `_STRIKERS` squared they are the primes. Kept, since the orders of a scheme, and its
+    layers, mostly search from one start.
+    """
+    first = block * _BLOCK
+    primes = _strikers()
+    starts = np.maximum(primes * primes - first, -first % primes)
+    standing = np.ones(_BLOCK, np.bool_)
+    standing[: max(0, 2 - first)] = False
+    few, single = np.searchsorted(primes, [_FEW_HITS, _BLOCK])
+    for prime, at in zip(primes[:few].tolist(), starts[:few].tolist(), strict=True):
+        standing[at::prime] = False
+    hits = np.arange(_BLOCK // _FEW_HITS)
+    for struck in (
+        (starts[few:single, None] + primes[few:single, None] * hits).ravel(),
+        starts[single:],
+    ):
+        standing[struck[struck < _BLOCK]] = False
+    return tuple((first + np.flatnonzero(standing)).tolist())
+
+
+@cache
+def _strikers() -> NDArray[np.int64]:
+    """Return the primes below `_STRIKERS`, by the sieve of Eratosthenes."""
+    standing = np.ones(_STRIKERS, np.bool_)
+    standing[:2] = False
+    for n in range(2, int(_STRIKERS**0.5) + 1):
+        if standing[n]:
+            standing[n * n :: n] = False
+    return np.flatnonzero(standing)

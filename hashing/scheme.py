@@ -27,6 +27,8 @@ from engramctl.hashing.window import Boundary, window
 if TYPE_CHECKING:
     import torch
 
+    from engramctl.hashing.kernels.cpu import CpuWalk
+
 
 NORMALISERS = ("mean", "sqrt", "word_full")
 
@@ -170,25 +172,30 @@ class Scheme:
             >>> scheme.row_ids([[0, 63]], layer=1).shape
             (1, 2, 4)
         """
-        if type(token_ids).__module__.startswith("torch"):
-            return self._row_ids_torch(token_ids, layer, history, out)
-        tokens = np.asarray(token_ids)
-        plan = self._plans[self.layer_hash(layer).layer]
-        tokens_BT, history_BC = self._checked(tokens, history)
-        shape = (*tokens.shape, self.num_heads)
+        if type(token_ids) is not np.ndarray:
+            if type(token_ids).__module__.startswith("torch"):
+                return self._row_ids_torch(token_ids, layer, history, out)
+            token_ids = np.asarray(token_ids)
+        walk = self._walks.get(layer) or self._cpu_walk(layer)
+        tokens_BT = as_batch(token_ids)
+        history_BC = padded_history(history, len(tokens_BT), walk.context)
+        shape = (*token_ids.shape, walk.num_heads)
         if out is None:
-            out = np.empty(shape, plan.dtype)
+            out = np.empty(shape, walk.dtype)
         elif out.shape != shape or not out.flags.c_contiguous:
             raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
-        walk = self._walks.get(layer)
-        if walk is None:
-            from engramctl.hashing.kernels.cpu import CpuWalk
-
-            walk = self._walks[layer] = CpuWalk(plan)
-        bad = walk(tokens_BT, history_BC, out.reshape(*tokens_BT.shape, self.num_heads))
+        out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
+        bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:
             self._refuse(np.concatenate([history_BC, tokens_BT], axis=1), bad)
         return out
+
+    def _cpu_walk(self, layer: int) -> "CpuWalk":
+        from engramctl.hashing.kernels.cpu import CpuWalk
+
+        walk = CpuWalk(self._plans[self.layer_hash(layer).layer])
+        self._walks[layer] = walk
+        return walk
 
     def _row_ids_torch(
         self, token_ids: "torch.Tensor", layer: int, history: Any, out: "torch.Tensor | None"

@@ -1,13 +1,11 @@
-"""The walk for CPUs, in numba.
+"""The walk for CPUs: numba around the vector loops of `engramctl.hashing.kernels.vector`.
 
-The cost is one modulo a head. A 64-bit divide does not vectorise, so the quotient is estimated in
-float64 (`mix * (1 / p)`, truncated) and the remainder corrected: by one p either way, and by one
-more upwards where truncation rounded a negative quotient up. The estimate is off by less than one
-while 3 * 2^63 / 2^53 / p < 1, that is for p > 3072; smaller moduli take the exact `%`.
+Positions are taken in blocks of one sequence. Nearly every block of a real text holds nothing but
+ordinary ids, and there a window is the ids themselves, shifted; only blocks with a start, a stop or
+a mask form their windows one by one.
 
-The mixes of all orders are spread out first, one a head, so that the modulo is one straight loop
-over all heads: LLVM makes vectors of it, which it does not of a short loop an order. That loop
-stands in both kernels: moved to one helper, inlined or not, it ran at less than half the speed.
+What bounds it: 24 heads are 96 bytes a token, written once; two threads come near the rate at which
+memory can be filled. Stores past the caches were tried and gained nothing.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +16,93 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.ids import form_windows, read_ids, read_plain
 from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.kernels.tables import BLOCK, HeadTables
+from engramctl.hashing.kernels.vector import (
+    LANES,
+    mix_block,
+    reduce_block,
+    reduce_sums,
+    widen_block,
+)
 
-RECIPROCAL_MIN = 4096
-_THREAD_ROWS = 1 << 18  # row ids below which a second thread costs more than it saves
+_THREAD_ROWS = 1 << 20  # row ids below which a second thread costs more than it saves
+
+
+@njit(nogil=True, inline="always")
+def _mix_and_reduce(
+    work: Any,
+    source: Any,
+    step: Any,
+    mixes: Any,
+    rows: Any,
+    count: Any,
+    multipliers: Any,
+    constants: Any,
+    groups_G4: Any,
+    out_BTH: Any,
+    start: Any,
+) -> None:
+    """xor_mul: one mix grows with the distance; the heads of an order take it when it is theirs.
+
+    The ids at distance d of `count` positions lie at `source + d * step` in `work`, as in the two
+    functions below.
+    """
+    stride, g = out_BTH.shape[2], 0
+    for d in range(len(multipliers)):
+        mix_block(work, source + d * step, multipliers[d], mixes, rows[0], BLOCK, count, d > 0)
+        while g < len(groups_G4) and groups_G4[g, 0] == d:
+            _, lane, head, heads = groups_G4[g]
+            reduce_block(work, rows, count, constants, lane, heads, out_BTH, start + head, stride)
+            g += 1
+
+
+@njit(nogil=True, inline="always")
+def _reduce_exact(
+    work: Any,
+    source: Any,
+    step: Any,
+    rows: Any,
+    count: Any,
+    constants: Any,
+    groups_G4: Any,
+    out_BTH: Any,
+    start: Any,
+) -> None:
+    """Linear mixes whose sums float64 holds: the ids themselves are what is folded."""
+    stride = out_BTH.shape[2]
+    for d in range(len(rows)):
+        widen_block(work, source + d * step, rows[len(rows) - 1 - d], count)
+    for g in range(len(groups_G4)):
+        _, lane, head, heads = groups_G4[g]
+        reduce_block(work, rows, count, constants, lane, heads, out_BTH, start + head, stride)
+
+
+@njit(nogil=True, inline="always")
+def _reduce_wrapping(
+    work: Any,
+    source: Any,
+    rows: Any,
+    count: Any,
+    weights: Any,
+    constants: Any,
+    groups_G4: Any,
+    out_BTH: Any,
+    start: Any,
+) -> None:
+    """Linear mixes in int64, which may wrap; ids in a plain block are spread out by distance."""
+    stride = out_BTH.shape[2]
+    if source != 0:
+        for d in range(len(rows)):
+            for s in range(count):
+                work[d * BLOCK + s] = work[source - d + s]
+    for g in range(len(groups_G4)):
+        _, lane, head, heads = groups_G4[g]
+        reduce_sums(
+            work, rows, count, weights, constants, lane, heads, out_BTH, start + head, stride
+        )
 
 
 @njit(nogil=True, cache=True)
@@ -35,118 +115,50 @@ def _walk(
     fill: Any,
     stops: Any,
     blocks: Any,
-    multipliers: Any,
-    starts: Any,
-    moduli: Any,
-    inverses: Any,
-    offsets: Any,
-    use_reciprocal: Any,
-    t_start: Any,
-    t_stop: Any,
+    weights: Any,
+    constants: Any,
+    groups_G4: Any,
+    rows: Any,
+    first: Any,
+    last: Any,
     out_BTH: Any,
 ) -> Any:
-    """Hash positions [t_start, t_stop) of every sequence; return the first bad index or -1.
+    """Hash positions [first, last) of the flattened batch; return the first bad index or -1.
 
-    `starts[n]` is the first head of order n + 2. The index counts history first, as elsewhere.
+    `weights`, `constants`, `groups_G4` and `rows` are as in HeadTables. The index counts
+    history first, as elsewhere.
     """
-    context = history_BC.shape[1]
-    num_orders = starts.shape[0] - 1
-    length = t_stop - t_start
-    num_heads = moduli.shape[0]
-    mixes = np.empty(num_heads, np.int64)
-    ids = np.empty(context + length, np.int64)
-    flags = np.empty(context + length, np.uint8)
-    for b in range(tokens_BT.shape[0]):
-        bad = read_ids(
-            tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks,
-            t_start, ids, flags,
-        )  # fmt: skip
-        if bad >= 0:
-            return b * (context + tokens_BT.shape[1]) + bad
-        for t in range(length):
-            s = context + t
-            blocked = flags[s] & BLOCKS != 0
-            mix = (fill if flags[s] & READS_AS_FILL else ids[s]) * multipliers[0]
-            for n in range(num_orders):
-                s -= 1
-                blocked = blocked or flags[s] & STOPS != 0
-                mix ^= (fill if blocked else ids[s]) * multipliers[n + 1]
-                of_order = mixes[starts[n] : starts[n + 1]]
-                for k in range(of_order.shape[0]):
-                    of_order[k] = mix
-            out_H = out_BTH[b, t_start + t]
-            if use_reciprocal:
-                for h in range(num_heads):
-                    rest = mixes[h] - np.int64(np.float64(mixes[h]) * inverses[h]) * moduli[h]
-                    rest += moduli[h] if rest < 0 else 0
-                    rest += moduli[h] if rest < 0 else 0
-                    rest -= moduli[h] if rest >= moduli[h] else 0
-                    out_H[h] = rest + offsets[h]
-            else:
-                for h in range(num_heads):
-                    out_H[h] = mixes[h] % moduli[h] + offsets[h]
-    return -1
-
-
-@njit(nogil=True, cache=True)
-def _walk_linear(
-    tokens_BT: Any,
-    history_BC: Any,
-    token_map: Any,
-    num_ids: Any,
-    negative: Any,
-    fill: Any,
-    stops: Any,
-    blocks: Any,
-    coefficients_NH: Any,
-    firsts: Any,
-    moduli: Any,
-    inverses: Any,
-    offsets: Any,
-    use_reciprocal: Any,
-    t_start: Any,
-    t_stop: Any,
-    out_BTH: Any,
-) -> Any:
-    """As `_walk`, for weighted sums: one sum a head. `firsts[d]` is the first head that reads c_d.
-
-    Sums wrap in 64 bits; those of exact mixes never get there.
-    """
-    context = history_BC.shape[1]
-    length = t_stop - t_start
-    num_heads = moduli.shape[0]
-    sums = np.empty(num_heads, np.int64)
-    ids = np.empty(context + length, np.int64)
-    flags = np.empty(context + length, np.uint8)
-    for b in range(tokens_BT.shape[0]):
-        bad = read_ids(
-            tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks,
-            t_start, ids, flags,
-        )  # fmt: skip
-        if bad >= 0:
-            return b * (context + tokens_BT.shape[1]) + bad
-        for t in range(length):
-            s = context + t
-            blocked = flags[s] & BLOCKS != 0
-            current = np.int64(fill if flags[s] & READS_AS_FILL else ids[s])
-            for h in range(num_heads):
-                sums[h] = current * coefficients_NH[0, h]
-            for d in range(1, context + 1):
-                blocked = blocked or flags[s - d] & STOPS != 0
-                seen = np.int64(fill if blocked else ids[s - d])
-                for h in range(firsts[d], num_heads):
-                    sums[h] += seen * coefficients_NH[d, h]
-            out_H = out_BTH[b, t_start + t]
-            if use_reciprocal:
-                for h in range(num_heads):
-                    rest = sums[h] - np.int64(np.float64(sums[h]) * inverses[h]) * moduli[h]
-                    rest += moduli[h] if rest < 0 else 0
-                    rest += moduli[h] if rest < 0 else 0
-                    rest -= moduli[h] if rest >= moduli[h] else 0
-                    out_H[h] = rest + offsets[h]
-            else:
-                for h in range(num_heads):
-                    out_H[h] = sums[h] % moduli[h] + offsets[h]
+    length, context = tokens_BT.shape[1], history_BC.shape[1]
+    num_heads = out_BTH.shape[2]
+    mixes = (context + 1) * BLOCK
+    ids_at = mixes + (1 + len(rows)) * BLOCK
+    flags_at = ids_at + context + BLOCK + LANES
+    work = np.empty(flags_at + context + BLOCK, np.int64)
+    while first < last:
+        b, t = first // length, first % length
+        n = min(BLOCK, length - t, last - first)
+        source, step = ids_at + context, -1
+        if t < context or not read_plain(
+            tokens_BT, b, t - context, token_map, num_ids, stops, blocks, work, ids_at, context + n
+        ):
+            bad = read_ids(
+                tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks, t,
+                work, ids_at, flags_at, context + n,
+            )  # fmt: skip
+            if bad >= 0:
+                return b * (context + length) + bad
+            form_windows(work, ids_at, flags_at, n, context, fill)
+            source, step = 0, BLOCK
+        start = first * num_heads
+        if weights is None:
+            _reduce_exact(work, source, step, rows, n, constants, groups_G4, out_BTH, start)
+        elif weights.ndim == 2:
+            _reduce_wrapping(work, source, rows, n, weights, constants, groups_G4, out_BTH, start)
+        else:
+            _mix_and_reduce(
+                work, source, step, mixes, rows, n, weights, constants, groups_G4, out_BTH, start
+            )
+        first += n
     return -1
 
 
@@ -162,50 +174,63 @@ class CpuWalk:
 
     def __init__(self, plan: Plan) -> None:
         """Flatten the plan into the kernel's arguments."""
-        weights_NH = plan.coefficients_NH
-        if weights_NH is None:
-            self._kernel = _walk
-            weights, orders = plan.multipliers_N, range(2, plan.max_order + 2)
-        else:
-            self._kernel = _walk_linear
-            weights, orders = weights_NH, range(1, plan.max_order + 1)
-        starts = np.searchsorted(plan.orders_H, list(orders)).astype(np.int64)
+        self.context = plan.max_order - 1
+        self.num_heads = len(plan.orders_H)
+        self.dtype = plan.dtype
+        self._plan = plan
+        tables = HeadTables.of(plan)
         self._constants = (
-            plan.map_or_empty,
-            plan.canonical.num_ids,
-            plan.negative_code,
-            plan.boundary.fill,
-            np.array(plan.boundary.stop, dtype=np.int64),
-            np.array(plan.boundary.block, dtype=np.int64),
-            weights,
-            starts,
-            plan.moduli_H,
-            1.0 / plan.moduli_H,
-            plan.offsets_H,
-            bool(plan.moduli_H.min() >= RECIPROCAL_MIN),
+            None
+            if tables is None
+            else (
+                plan.map_or_empty,
+                plan.canonical.num_ids,
+                plan.negative_code,
+                plan.boundary.fill,
+                np.array(plan.boundary.stop, dtype=np.int64),
+                np.array(plan.boundary.block, dtype=np.int64),
+                tables.weights,
+                tables.constants,
+                tables.groups_G4,
+                tables.rows,
+            )
         )
 
     def __call__(
-        self,
-        tokens_BT: NDArray[Any],
-        history_BC: NDArray[np.int64],
-        out_BTH: NDArray[Any],
+        self, tokens_BT: NDArray[Any], history_BC: NDArray[np.int64], out_BTH: NDArray[Any]
     ) -> int:
-        """Fill `out_BTH`; return the index of the first bad id (history counted first), or -1."""
-        length = tokens_BT.shape[1]
-        pieces = 1
-        if out_BTH.size > _THREAD_ROWS:
-            pieces = _pool()._max_workers
-        edges = [length * k // pieces for k in range(pieces + 1)]
+        """Fill `out_BTH`; return the index of the first bad id (history counted first), or -1.
+
+        Args:
+            tokens_BT: int32 or int64, C-contiguous.
+            history_BC: exactly N - 1 ids before each sequence, START where there is none.
+            out_BTH: C-contiguous, any integers.
+        """
+        constants = self._constants
+        if constants is None:
+            return self._by_reference(tokens_BT, history_BC, out_BTH)
+        positions = tokens_BT.size
+        if positions * self.num_heads < _THREAD_ROWS:
+            return _walk(  # type: ignore[no-any-return]
+                tokens_BT, history_BC, *constants, 0, positions, out_BTH
+            )
+        pieces = _pool()._max_workers
+        edges = [positions * k // pieces for k in range(pieces + 1)]
 
         def piece(k: int) -> int:
-            return int(
-                self._kernel(
-                    tokens_BT, history_BC, *self._constants, edges[k], edges[k + 1], out_BTH
-                )
+            return _walk(  # type: ignore[no-any-return]
+                tokens_BT, history_BC, *constants, edges[k], edges[k + 1], out_BTH
             )
 
-        if pieces == 1:
-            return piece(0)
         found = [bad for bad in _pool().map(piece, range(pieces)) if bad >= 0]
         return min(found, default=-1)
+
+    def _by_reference(
+        self, tokens_BT: NDArray[Any], history_BC: NDArray[np.int64], out_BTH: NDArray[Any]
+    ) -> int:
+        """Moduli beyond the vector loops, which no released scheme has."""
+        ids_BS = np.concatenate([history_BC, tokens_BT.astype(np.int64)], axis=1)
+        bad = reference.first_bad_id(ids_BS, self._plan)
+        if bad < 0:
+            out_BTH[:] = reference.row_ids(ids_BS, self._plan)
+        return bad

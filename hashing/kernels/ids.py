@@ -1,14 +1,54 @@
-"""The first steps of every CPU walk: token ids to canonical ids, and what each stops."""
+"""The first steps of every CPU walk: token ids to canonical ids, and the windows they form."""
 
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from engramctl.hashing.kernels.tables import BLOCK
 from engramctl.hashing.window import DEAD, START
 
 STOPS, BLOCKS, READS_AS_FILL = 1, 2, 4
 _NOT_DEAD, _DEAD, _PASS, _FILL = range(4)  # indices of NEGATIVE_RULES
+
+
+@njit(nogil=True, inline="always")  # a call would count references, atomically, in every block
+def read_plain(
+    tokens_BT: Any,
+    b: Any,
+    first: Any,
+    token_map: Any,
+    num_ids: Any,
+    stops: Any,
+    blocks: Any,
+    work: Any,
+    at: Any,
+    count: Any,
+) -> Any:
+    """Write `count` canonical ids of sequence b, from token `first` on, to `work[at:]`.
+
+    Returns False, and leaves them undefined, when one is negative, too large, stops or blocks: such
+    blocks need `read_ids`.
+    """
+    # Unsigned, so that numba adds no test for negative indices and LLVM makes vectors.
+    first, at, count = np.uint64(first), np.uint64(at), np.uint64(count)
+    special = False
+    for s in range(count):
+        value = np.int64(tokens_BT[b, first + s])
+        special |= (value < 0) | (value >= num_ids)
+        work[at + s] = value
+    if special:
+        return False
+    if token_map.shape[0]:
+        for s in range(count):
+            work[at + s] = token_map[work[at + s]]
+    for k in range(stops.shape[0]):
+        for s in range(count):
+            special |= work[at + s] == stops[k]
+    for k in range(blocks.shape[0]):
+        for s in range(count):
+            special |= work[at + s] == blocks[k]
+    return not special
 
 
 @njit(nogil=True, cache=True)
@@ -23,15 +63,18 @@ def read_ids(
     stops: Any,
     blocks: Any,
     t_start: Any,
-    ids: Any,
-    flags: Any,
+    work: Any,
+    at: Any,
+    flags_at: Any,
+    count: Any,
 ) -> Any:
-    """Fill `ids` and `flags` with sequence b's positions from C before `t_start` on.
+    """Write `count` canonical ids and flags of sequence b, from C before `t_start` on.
 
-    Returns the index of the first id the scheme cannot take, history counted first, or -1.
+    Ids go to `work[at:]`, flags to `work[flags_at:]`. Returns the index of the first id the scheme
+    cannot take, history counted first, or -1.
     """
     context = history_BC.shape[1]
-    for s in range(ids.shape[0]):
+    for s in range(count):
         p = t_start - context + s
         value = np.int64(history_BC[b, context + p]) if p < 0 else np.int64(tokens_BT[b, p])
         flag = 0
@@ -54,6 +97,22 @@ def read_ids(
         for k in range(blocks.shape[0]):
             if value == blocks[k]:
                 flag |= BLOCKS
-        ids[s] = value
-        flags[s] = flag
+        work[at + s] = value
+        work[flags_at + s] = flag
     return -1
+
+
+@njit(nogil=True, cache=True)
+def form_windows(work: Any, at: Any, flags_at: Any, count: Any, context: Any, fill: Any) -> Any:
+    """Write the id at distance d of every position t to `work[d * BLOCK + t]`, d = 0..C.
+
+    `work[at:]` and `work[flags_at:]` are what `read_ids` gave: C positions of context, then
+    `count` more.
+    """
+    for t in range(count):
+        s = context + t
+        blocked = work[flags_at + s] & BLOCKS != 0
+        work[t] = fill if work[flags_at + s] & READS_AS_FILL else work[at + s]
+        for d in range(1, context + 1):
+            blocked = blocked or work[flags_at + s - d] & STOPS != 0
+            work[d * BLOCK + t] = fill if blocked else work[at + s - d]

@@ -1,5 +1,6 @@
 """24 row ids a token: our walk against the same arithmetic in torch and numpy."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,10 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from engramctl.hashing import Scheme, make_scheme
-from tests.benchmarks.harness import Row, interleave, row
+from engramctl.hashing import Scheme, make_scheme, primes
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.cpu import CpuWalk
+from tests.benchmarks.harness import Row, interleave, row, skipped
 
 
 def run(quick: bool) -> list[Row]:
@@ -24,6 +27,7 @@ def run(quick: bool) -> list[Row]:
         scheme = make_scheme("deepseek-v41", vocab_size=99_092, slots=slots)
         rows += prefill(name, scheme, tokens, rounds, targets)
     rows.append(decode(make_scheme("deepseek-v41", vocab_size=99_092), 200 if quick else 1000))
+    rows += presets(20 if quick else 100)
     return rows
 
 
@@ -113,19 +117,24 @@ def numpy_walk(
 
 
 @njit(cache=True)
-def _empty(ids: Any, history: Any, out: Any) -> Any:
-    return 0
+def _empty(
+    tokens: Any, history: Any, token_map: Any, num_ids: Any, negative: Any, fill: Any, stops: Any,
+    blocks: Any, weights: Any, constants: Any, groups: Any, rows: Any, first: Any, last: Any,
+    out: Any,
+) -> Any:  # fmt: skip
+    """Do nothing, with the walk's arguments: what a call of numba costs from Python."""
+    return -1
 
 
 def decode(scheme: Scheme, rounds: int) -> Row:
     """One token, both layers, from Python, against the numpy reference."""
-    from engramctl.hashing.kernels import reference
-
     history = np.array([[5, 6, 7]])
     ids = np.array([[8]])
     whole = np.concatenate([history, ids], axis=1)
     outs = {layer: np.empty((1, 1, scheme.num_heads), np.int32) for layer in scheme.layers}
     plans = [scheme._plans[layer] for layer in scheme.layers]
+    constants = CpuWalk(plans[0])._constants
+    assert constants is not None
 
     def ours() -> None:
         for layer, out in outs.items():
@@ -137,7 +146,7 @@ def decode(scheme: Scheme, rounds: int) -> Row:
 
     def empty() -> None:
         for out in outs.values():
-            _empty(ids, history, out)
+            _empty(ids, history, *constants, 0, 1, out)
 
     arms = {"ours": ours, "numpy": theirs, "empty": empty}
     for arm in arms.values():
@@ -146,5 +155,40 @@ def decode(scheme: Scheme, rounds: int) -> Row:
     over = float(np.median(seconds["ours"]) / np.median(seconds["empty"]))
     return row(
         "hash one decode step, both layers", "numpy reference", seconds["ours"],
-        seconds["numpy"], target=10.0, bound=f"{over:.1f} times two calls of an empty kernel",
+        seconds["numpy"], target=10.0,
+        bound=f"{over:.1f} times two calls of an empty kernel with the same arguments (target 3)",
     )  # fmt: skip
+
+
+def presets(rounds: int) -> list[Row]:
+    """The 48 prime moduli of V4.1, alone and with the whole preset, against sympy."""
+    try:
+        from sympy import nextprime
+    except ImportError:
+        return [skipped("prime search", "sympy nextprime", "sympy is not installed", 20.0)]
+    start, count = 16_000_000 - 1, 48
+
+    def ours() -> list[int]:
+        primes._sieved.cache_clear()
+        return list(itertools.islice(primes.primes_above(start, set()), count))
+
+    def theirs() -> list[int]:
+        found = [start]
+        for _ in range(count):
+            found.append(nextprime(found[-1]))
+        return found[1:]
+
+    def preset() -> Scheme:
+        primes._sieved.cache_clear()
+        return make_scheme("deepseek-v41-flash")
+
+    assert ours() == theirs()
+    assert sorted(h.modulus for layer in preset().hashes for h in layer.heads) == theirs()
+    seconds = interleave({"ours": ours, "sympy": theirs, "preset": preset}, rounds)
+    return [
+        row("prime search, 48 moduli", "sympy nextprime", seconds["ours"], seconds["sympy"],
+            target=20.0, bound="numpy calls and a Python generator; two blocks are sieved"),
+        row("preset deepseek-v41-flash, all constants", "sympy nextprime, moduli alone",
+            seconds["preset"], seconds["sympy"], target=20.0,
+            bound="Python objects: heads, multipliers, checks"),
+    ]  # fmt: skip

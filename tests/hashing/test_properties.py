@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from engramctl.hashing import DEAD, START, Scheme, make_scheme
 from engramctl.hashing.kernels import reference
-from engramctl.hashing.kernels.cpu import RECIPROCAL_MIN
+from engramctl.hashing.kernels.cpu import CpuWalk
 from engramctl.hashing.kernels.device import DeviceWalk
+from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.kernels.vector import LANES, MAX_MODULUS
+from engramctl.hashing.mix import Mix
 from engramctl.hashing.multipliers import _Pcg64
+from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.window import Boundary
 
 VOCAB = 500
 SCHEMES = {
@@ -126,28 +131,51 @@ def test_no_two_heads_are_the_same_hash(scheme: Scheme) -> None:
         st.integers(-(2**63), 2**63 - 1),
         st.sampled_from([-(2**63), 2**63 - 1, 0, -1]),
     ),
-    modulus=st.integers(2, 2**31 - 1),
-    multiple=st.booleans(),
+    moduli=st.lists(
+        st.one_of(st.integers(1, MAX_MODULUS), st.sampled_from([1, 2, 3, MAX_MODULUS])),
+        min_size=1,
+        max_size=2 * LANES + 1,
+    ),
+    near=st.sampled_from([None, -1, 0, 1]),
+    dtype=st.sampled_from([np.int32, np.int64, np.uint32]),
 )
 @settings(max_examples=300, deadline=None)
-def test_the_fast_modulo_equals_python_integers(mix: int, modulus: int, multiple: bool) -> None:
-    """One token, one head, multiplier 1: the kernel's modulo stands alone."""
-    from engramctl.hashing.kernels.cpu import _walk
+def test_the_vector_modulo_equals_python_integers(
+    mix: int, moduli: list[int], near: int | None, dtype: Any
+) -> None:
+    """One token with id 1, one multiplier: the kernel's modulo stands alone, in every lane."""
+    if near is not None:  # beside a multiple of the first modulus
+        mix = max(-(2**63), min(mix - mix % moduli[0] + near, 2**63 - 1))
+    plan = one_order(moduli, multiplier=mix)
+    out = np.full((1, 1, len(moduli)), 77, dtype)
+    assert CpuWalk(plan)(np.ones((1, 1), np.int64), np.empty((1, 0), np.int64), out) == -1
+    assert out[0, 0].tolist() == [mix % p + h for h, p in enumerate(moduli)]
 
-    if multiple:
-        mix -= mix % modulus
-        mix += modulus if mix < -(2**63) else 0
-    out = np.full((1, 1, 1), -7, np.int64)
-    moduli = np.array([modulus], np.int64)
-    empty = np.empty(0, np.int64)
-    for use_reciprocal in {False, modulus >= RECIPROCAL_MIN}:
-        bad = _walk(
-            np.zeros((1, 1), np.int64), np.full((1, 1), START, np.int64), np.empty(0, np.int32),
-            1, 2, mix, empty, empty, np.array([0, 1], np.int64), np.array([0, 1], np.int64),
-            moduli, 1.0 / moduli, np.zeros(1, np.int64), use_reciprocal, 0, 1, out,
-        )  # fmt: skip
-        assert bad == -1
-        assert out.item() == mix % modulus
+
+def one_order(moduli: list[int], multiplier: int) -> Plan:
+    """Windows of one token; head h has the offset h."""
+    flat = np.arange(len(moduli), dtype=np.int64)
+    return Plan(
+        Canonical(2, 2), Boundary(0), 1, np.ones_like(flat), np.array(moduli, np.int64), flat,
+        np.array([multiplier], np.int64), Mix(), None, None, np.dtype(np.int64),
+    )  # fmt: skip
+
+
+def test_the_vector_loops_write_nothing_beyond_their_rows() -> None:
+    """A row of nine heads is one whole vector and a masked one; what follows stays as it was."""
+    plan = one_order([97] * 9, multiplier=10**15)
+    around = np.full((3, 5, 9), -7, np.int32)
+    walk = CpuWalk(plan)
+    assert walk(np.ones((1, 5), np.int64), np.empty((1, 0), np.int64), around[1:2]) == -1
+    assert (around[[0, 2]] == -7).all()
+    assert (around[1] == 10**15 % 97 + np.arange(9)).all()
+
+
+def test_moduli_beyond_the_vector_loops_are_exact_too() -> None:
+    plan = one_order([MAX_MODULUS + 1, 2**61 - 1], multiplier=2**63 - 1)
+    out = np.full((1, 1, 2), -7, np.int64)
+    assert CpuWalk(plan)(np.ones((1, 1), np.int64), np.empty((1, 0), np.int64), out) == -1
+    assert out[0, 0].tolist() == [(2**63 - 1) % (MAX_MODULUS + 1), (2**63 - 1) % (2**61 - 1) + 1]
 
 
 @given(seed=st.integers(0, 2**70), bound=st.integers(2**32 + 1, 2**63 - 1))
