@@ -1,49 +1,29 @@
-"""What Parquet files say before any data is read: their names, columns, sizes and bounds."""
+"""What Parquet files say before any data is read: their columns, sizes and bounds."""
 
-import glob
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engramctl.errors import CorpusError
+from engramctl.sources import SourceFile
 
 ID_COLUMNS = ("input_ids", "token_ids")
 TEXT_COLUMN = "text"
 MAX_ID = 2**32 - 1
-
-
-def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the Parquet files that files, folders and glob patterns name, each once.
-
-    Raises:
-        CorpusError: a name that matches nothing.
-    """
-    found: dict[Path, Path] = {}
-    for name in paths:
-        path = Path(name)
-        if path.is_dir():
-            matches = sorted(file for file in path.rglob("*.parquet") if file.is_file())
-        elif path.exists():
-            matches = [path]
-        else:
-            hits = sorted(glob.glob(str(name), recursive=True))
-            matches = [Path(hit) for hit in hits if Path(hit).is_file()]
-        if not matches:
-            raise CorpusError(
-                f"no Parquet files in {name}" if path.is_dir() else f"no file matches {name}",
-                hint="name Parquet files, folders with *.parquet files, or quoted glob patterns",
-            )
-        for file in matches:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+RETRIES = 3  # of a remote read that failed; waits double
+RETRY_SECONDS = 0.2
+# pyarrow's own defaults read ahead through the whole file: memory would grow with the corpus.
+_READER = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
+Answer = TypeVar("Answer")
 
 
 @contextmanager
-def reading(file: Path) -> Iterator[None]:
+def reading(file: Path | SourceFile) -> Iterator[None]:
     """Turn what pyarrow raises about a file into a CorpusError that names it."""
     try:
         yield
@@ -51,18 +31,72 @@ def reading(file: Path) -> Iterator[None]:
         raise CorpusError(
             f"cannot read {file.name}",
             facts={"file": file, "found": " ".join(str(error).split())[:300]},
-            hint="the file is damaged or is not Parquet; write it again or leave it out",
+            hint="the file is damaged or is not Parquet; write it again, leave it out, or let mine "
+            "leave such files out with --skip-bad-files",
         ) from error
 
 
-def read_footer(file: Path) -> Any:
+def open_parquet(file: SourceFile) -> pq.ParquetFile:
+    """Open a file for reading in bounded memory, wherever it lies."""
+    return pq.ParquetFile(file.path, filesystem=file.filesystem, **_READER)
+
+
+def read_footer(file: SourceFile) -> Any:
     """Return the metadata of one file; its schema is known to be readable."""
-    with reading(file), pq.ParquetFile(file) as parquet:
-        parquet.schema_arrow  # noqa: B018  a broken schema raises here
-        return parquet.metadata
+
+    def footer() -> Any:
+        with open_parquet(file) as parquet:
+            parquet.schema_arrow  # noqa: B018  a broken schema raises here
+            return parquet.metadata
+
+    with reading(file):
+        return _retried(file, footer)
 
 
-def choose_column(file: Path, schema: pa.Schema, *, with_text: bool) -> str:
+def read_column(file: SourceFile, name: str, rows: int) -> Iterator[pa.Array]:
+    """Give a column in arrays of at most `rows`, each once, in order.
+
+    A remote read that fails is tried again, from the array that failed.
+
+    Raises:
+        CorpusError: the data is broken, or the read fails time after time.
+    """
+    group = done = attempts = 0
+    with reading(file):
+        while True:
+            try:
+                with open_parquet(file) as parquet:
+                    while group < parquet.num_row_groups:
+                        batches = parquet.iter_batches(rows, row_groups=[group], columns=[name])
+                        for number, batch in enumerate(batches):
+                            if number == done:
+                                yield batch.column(batch.schema.get_field_index(name))
+                                done, attempts = done + 1, 0
+                        group, done = group + 1, 0
+                return
+            except OSError as error:
+                _wait(file, attempts, error)
+                attempts += 1
+
+
+def _retried(file: SourceFile, action: Callable[[], Answer]) -> Answer:
+    attempt = 0
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            _wait(file, attempt, error)
+            attempt += 1
+
+
+def _wait(file: SourceFile, attempt: int, error: OSError) -> None:
+    """Wait before the next attempt, or raise the error where there is none."""
+    if not file.is_remote or attempt == RETRIES:
+        raise error
+    time.sleep(RETRY_SECONDS * 2**attempt)
+
+
+def choose_column(file: SourceFile, schema: pa.Schema, *, with_text: bool) -> str:
     """Return the column that is read when none is named: text first, where text can be read."""
     wanted = (TEXT_COLUMN, *ID_COLUMNS) if with_text else ID_COLUMNS
     for name in wanted:
@@ -77,7 +111,7 @@ def choose_column(file: Path, schema: pa.Schema, *, with_text: bool) -> str:
     )
 
 
-def check_column(file: Path, schema: pa.Schema, name: str) -> str:
+def check_column(file: SourceFile, schema: pa.Schema, name: str) -> str:
     """Return "ids" or "text", or raise about the column of this file."""
     if schema.names.count(name) != 1:
         raise CorpusError(

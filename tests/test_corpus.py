@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.corpus import Corpus, _lists
+from engramctl.corpus import Corpus
+from engramctl.corpus.arrays import flat_lists
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sample import train_tokenizer
+from engramctl.sources import SourceFile
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]
 INTEGERS += [pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
@@ -36,6 +38,10 @@ def documents(corpus: Corpus) -> list[list[int]]:
     return found
 
 
+def paths(corpus: Corpus) -> tuple[Path, ...]:
+    return tuple(Path(file.path) for file in corpus.files)
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
@@ -58,7 +64,9 @@ def test_slices_and_nulls_of_lists_are_respected(rows: list[Any], data: st.DataO
     start = data.draw(st.integers(0, len(rows)))
     stop = data.draw(st.integers(start, len(rows)))
     for kind in (pa.list_(pa.int32()), pa.large_list(pa.int32()), pa.list_(pa.int32(), 2)):
-        values, offsets = _lists(pa.array(rows, kind)[start:stop], Path("x"), 0)
+        values, offsets = flat_lists(
+            pa.array(rows, kind)[start:stop], SourceFile.local(Path("x")), 0
+        )
         full = [row or [] for row in rows[start:stop]]
         assert values.tolist() == [token for row in full for token in row]
         assert np.diff(offsets).tolist() == [len(row) for row in full]
@@ -78,10 +86,10 @@ def test_folders_globs_and_files_name_each_file_once_in_order(tmp_path: Path) ->
     first = write(tmp_path / "b.parquet", input_ids=ids)
     second = write(tmp_path / "deep" / "a.parquet", input_ids=ids)
     (tmp_path / "notes.txt").write_text("not read")
-    assert Corpus.open([tmp_path]).files == (first, second)
-    assert Corpus.open([second, tmp_path]).files == (second, first)
-    assert Corpus.open([str(tmp_path / "*.parquet")]).files == (first,)
-    assert Corpus.open([str(tmp_path / "**" / "*.parquet")]).files == (first, second)
+    assert paths(Corpus.open([tmp_path])) == (first, second)
+    assert paths(Corpus.open([second, tmp_path])) == (second, first)
+    assert paths(Corpus.open([str(tmp_path / "*.parquet")])) == (first,)
+    assert paths(Corpus.open([str(tmp_path / "**" / "*.parquet")])) == (first, second)
 
 
 def test_the_column_is_the_one_named_or_the_documented_default(
@@ -104,7 +112,7 @@ def test_text_is_tokenised_and_null_text_is_an_empty_document(
 ) -> None:
     from tokenizers import Tokenizer
 
-    monkeypatch.setattr("engramctl.corpus.BATCH_CHARACTERS", 20)
+    monkeypatch.setattr("engramctl.corpus.arrays.BATCH_CHARACTERS", 20)
     texts = ["the cat sat", None, "", "the dog sat on the mat", "log"]
     path = write(tmp_path / "a.parquet", text=pa.array(texts, kind))
     model = Tokenizer.from_file(str(tokenizer))
@@ -121,7 +129,7 @@ def test_files_without_statistics_are_bounded_by_reading_them(tmp_path: Path) ->
 
 
 def test_progress_counts_every_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engramctl.corpus.BATCH_TOKENS", 8)
+    monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 8)
     rows = pa.array([[1, 2, 3]] * 20, pa.list_(pa.int32()))
     corpus = Corpus.open([write(tmp_path / "a.parquet", input_ids=rows)])
     seen: list[int] = []
@@ -152,7 +160,7 @@ def test_a_bad_id_is_named_with_file_row_and_position(
     path = write(tmp_path / "a.parquet", input_ids=column)
     error = fails(lambda: Corpus.open([path]))
     assert word in error.message
-    assert error.facts["file"] == path
+    assert error.facts["file"] == SourceFile.local(path)
     assert error.facts["row"] == "1, position 1"
 
 
@@ -179,7 +187,7 @@ def test_a_missing_column_shows_the_columns_there_are(tmp_path: Path) -> None:
 def test_a_column_missing_in_a_later_file_names_that_file(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", input_ids=pa.array([[1]], pa.list_(pa.int32())))
     other = write(tmp_path / "b.parquet", token_ids=pa.array([[1]], pa.list_(pa.int32())))
-    assert fails(lambda: Corpus.open([tmp_path])).facts["file"] == other
+    assert fails(lambda: Corpus.open([tmp_path])).facts["file"] == SourceFile.local(other)
 
 
 def test_ids_in_one_file_and_text_in_another_are_refused(tmp_path: Path, tokenizer: Path) -> None:
@@ -234,14 +242,16 @@ def test_a_damaged_file_is_named_wherever_the_damage_is(tmp_path: Path) -> None:
     flipped = good[:middle] + bytes([good[middle] ^ 0x40]) + good[middle + 1 :]
     for broken in (b"", b"PAR1", good[:-100], b"x" * 500, good[:500] + good[-500:], flipped):
         path.write_bytes(broken)
-        assert fails(lambda: Corpus.open([path])).facts["file"] == path
+        assert fails(lambda: Corpus.open([path])).facts["file"] == SourceFile.local(path)
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path, tokenizer: Path) -> None:
     raw = pa.array([b"good", b"\xff\xfe"])
     text = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
     path = write(tmp_path / "a.parquet", text=text)
-    assert fails(lambda: Corpus.open([path], tokenizer=tokenizer)).facts["file"] == path
+    assert fails(lambda: Corpus.open([path], tokenizer=tokenizer)).facts[
+        "file"
+    ] == SourceFile.local(path)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

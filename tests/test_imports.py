@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 FLOORS = [
     {"engramctl", "errors"},
     {"hashing", "storage", "config", "output", "environment"},
-    {"parquet", "token_maps"},
+    {"sources", "token_maps"},
+    {"parquet"},
     {"corpus", "schemes", "checkpoints"},
     {"tables", "mining", "model", "sample", "scheme_sources"},
     {"bench", "rows", "diagnosis"},

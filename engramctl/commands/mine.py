@@ -22,7 +22,8 @@ def mine(
         list[str],
         typer.Argument(
             metavar="CORPUS",
-            help="Parquet files, folders (every *.parquet below) or quoted glob patterns.",
+            help="Parquet files, folders (every *.parquet below) or quoted glob patterns, here or "
+            "on s3://, gs:// or hf://.",
             show_default=False,
         ),
     ],
@@ -59,6 +60,14 @@ def mine(
         str,
         typer.Option(metavar="SIZE", help="Memory to use; what does not fit goes to disk by -o."),
     ] = "0.6GiB",
+    skip_bad_files: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-files",
+            help="Leave out files that cannot be read or used, and list them. Decodes every file "
+            "once more, before counting, so that none counts by half.",
+        ),
+    ] = False,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -81,7 +90,15 @@ def mine(
     output = Output(format=output_format(json), quiet=quiet)
     options = MineOptions(parse_numbers(orders, "--orders") or (), min_count, parse_bytes(memory))
     check_target(out, force=force, resumable=False)
-    source = Corpus.open(corpus, column=column, tokenizer=tokenizer)
+    source = Corpus.open(
+        corpus,
+        column=column,
+        tokenizer=tokenizer,
+        skip_bad_files=skip_bad_files,
+        progress=output.progress,
+    )
+    for file, reason in source.skipped:
+        output.note(f"left out {file}: {reason}")
     output.announce_compilation()
     summary = mine_corpus(source, out, options, force=force, progress=output.progress)
     output.result(summary, _tables(summary))
@@ -90,10 +107,13 @@ def mine(
 
 def _tables(summary: dict[str, Any]) -> list[Table]:
     facts = {name: summary[name] for name in ("tokens", "documents", "column", "min_count")}
-    return [
+    tables = [
         Table("corpus", [facts]),
         Table("n-grams", [_row(order) for order in summary["orders"]]),
     ]
+    if summary["skipped_files"]:
+        tables.append(Table("files left out", summary["skipped_files"]))
+    return tables
 
 
 def _row(order: dict[str, Any]) -> dict[str, object]:

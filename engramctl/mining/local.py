@@ -22,7 +22,14 @@ from engramctl.mining.chunks import cut_chunks
 from engramctl.mining.count import count_partition, partition_chunk
 from engramctl.mining.keys import MAX_ORDER, QUOTIENT_BITS, KeyLayout, partition_bits
 from engramctl.mining.spill import SpillStore
-from engramctl.mining.writer import MANIFEST_SCHEMA, OrderTotals, OrderWriter, file_facts
+from engramctl.mining.writer import (
+    MANIFEST_SCHEMA,
+    OrderTotals,
+    OrderWriter,
+    file_digest,
+    file_facts,
+)
+from engramctl.sources import SourceFile
 from engramctl.storage.atomic import os_errors, write_json
 from engramctl.storage.publish import PartialDirectory
 
@@ -247,6 +254,7 @@ def _summary(
         "min_count": options.min_count,
         "column": corpus.column,
         "corpus": [str(file) for file in corpus.files],
+        "skipped_files": [{"file": str(file), "reason": reason} for file, reason in corpus.skipped],
         "orders": [order.summary() for order in totals],
     }
 
@@ -257,13 +265,14 @@ def _manifest(corpus: Corpus, summary: dict[str, Any], folder: Path) -> dict[str
     for order in summary["orders"]:
         name = f"order{order['order']}.parquet"
         facts = {key: order[key] for key in ("order", "distinct", "kept")}
-        orders.append({**facts, "file": name, **file_facts(folder / name)})
+        orders.append({**facts, "file": name, **file_facts(SourceFile.local(folder / name))})
     return {
         "schema": MANIFEST_SCHEMA,
         "created_by": f"engramctl {engramctl.__version__}",
         "corpus": [{"file": str(file), **file_facts(file)} for file in corpus.files],
+        "skipped_files": summary["skipped_files"],
         "column": corpus.column,
-        "tokenizer_xxh3_128": file_facts(tokenizer)["xxh3_128"] if tokenizer else None,
+        "tokenizer_xxh3_128": file_digest(SourceFile.local(tokenizer)) if tokenizer else None,
         "token_map_xxh3_128": None,
         "tokens": summary["tokens"],
         "documents": summary["documents"],

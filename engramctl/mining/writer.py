@@ -12,6 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.mining.count import Rows
+from engramctl.sources import SourceFile
 
 ROW_GROUP_ROWS = 1 << 20
 MANIFEST_SCHEMA = "engramctl.counts/1"
@@ -121,15 +122,15 @@ class OrderWriter:
         self._parquet.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
-def file_digest(path: Path) -> str:
+def file_digest(file: SourceFile) -> str:
     """Return the xxh3-128 of a file as 32 hexadecimal digits, read in pieces."""
     digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
+    with file.open() as stream:
+        while piece := stream.read(_READ_BYTES):
             digest.update(piece)
     return digest.hexdigest()
 
 
-def file_facts(path: Path) -> dict[str, Any]:
+def file_facts(file: SourceFile) -> dict[str, Any]:
     """Return size in bytes and xxh3-128, as manifests have them."""
-    return {"bytes": path.stat().st_size, "xxh3_128": file_digest(path)}
+    return {"bytes": file.num_bytes, "xxh3_128": file_digest(file)}

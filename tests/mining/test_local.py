@@ -80,7 +80,7 @@ def test_bytes_do_not_depend_on_memory_threads_partitions_or_batches(
         MineOptions(memory_bytes=TINY, threads=3, partition_bits=12),
     ]
     for number, options in enumerate(ways):
-        monkeypatch.setattr("engramctl.corpus.BATCH_TOKENS", 1 << (4 + 3 * number))
+        monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 1 << (4 + 3 * number))
         mine(corpus, tmp_path / str(number), options)
         assert file_bytes(tmp_path / str(number)) == expected
 
