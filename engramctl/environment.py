@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from engramctl.hashing.kernels.choice import kernel
+
 LIBRARIES = (
     "numba", "numpy", "pyarrow", "rich", "tokenizers", "torch", "tqdm",
     "triton", "typer", "xxhash",
@@ -105,6 +107,8 @@ def capture(path: Path | None = None) -> dict[str, Any]:
         path: the folder whose disk is described (default: the working folder).
     """
     here = path or Path.cwd()
+    gpu = gpu_facts()
+    has_gpu = gpu["available"]
     return {
         "engramctl": _version_of("engramctl"),
         "python": platform.python_version(),
@@ -118,6 +122,7 @@ def capture(path: Path | None = None) -> dict[str, Any]:
         "num_numa_nodes": len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
         "io_uring": io_uring_enabled(),
         "disk": block_device(here),
-        "gpu": gpu_facts(),
+        "gpu": gpu,
+        "hashing_kernels": {"cpu": kernel("cpu"), "cuda": kernel("cuda") if has_gpu else None},
         "libraries": {name: _version_of(name) for name in LIBRARIES},
     }

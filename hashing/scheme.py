@@ -208,24 +208,46 @@ class Scheme:
                 token_ids.numpy(), layer, past, out if out is None else out.numpy()
             )
             return torch.from_numpy(result) if out is None else out
-        from engramctl.hashing.kernels.device import DeviceWalk
+        from engramctl.hashing.kernels.device import device_walk
 
         plan = self._plans[self.layer_hash(layer).layer]
         device = token_ids.device
         walk = self._walks.get((layer, device))
         if walk is None:
-            walk = self._walks[layer, device] = DeviceWalk(plan, device)
-        tokens_BT = token_ids.reshape(-1, token_ids.shape[-1])
+            walk = self._walks[layer, device] = device_walk(plan, device)
+        tokens_BT = token_ids.reshape(-1, token_ids.shape[-1]).contiguous()
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
-        ids_BS = torch.cat([torch.from_numpy(past_BC).to(device), tokens_BT.long()], dim=1)
-        bad = walk.bad_mask(ids_BS)
-        if bool(bad.any()):
-            self._refuse(ids_BS.cpu().numpy(), int(bad.flatten().int().argmax()))
-        rows = walk(ids_BS).reshape(*token_ids.shape, self.num_heads)
-        if out is not None:
-            return out.copy_(rows)
-        return rows.to(torch.int32 if plan.dtype == np.int32 else torch.int64)
+        history_BC = torch.from_numpy(past_BC).to(device)
+        shape = (*token_ids.shape, self.num_heads)
+        if out is None:
+            kind = torch.int32 if plan.dtype == np.int32 else torch.int64
+            out = torch.empty(shape, dtype=kind, device=device)
+        elif out.shape != shape or not out.is_contiguous():
+            raise ValueError(f"out must be contiguous of shape {shape}, not {tuple(out.shape)}")
+        bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
+        if bad >= 0:
+            self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)
+        return out
+
+    def kernel(self, device: Any = "cpu") -> str:
+        """Return which kernel `row_ids` uses: `numba`, `triton`, `torch` or `numpy`.
+
+        The CPU takes numba, unless a modulus is beyond its vector loops (2^30; no released scheme
+        has one). CUDA takes Triton where it is installed. Everything else takes torch operations.
+
+        Args:
+            device: a torch device or its name.
+
+        Example:
+            >>> from engramctl.hashing import make_scheme
+            >>> make_scheme("longcat-flash-lite").kernel()
+            'numba'
+        """
+        from engramctl.hashing.kernels import choice
+
+        largest = max(head.modulus for layer in self.hashes for head in layer.heads)
+        return choice.kernel(str(device).partition(":")[0], largest)
 
     def ngram_keys(self, token_ids: Any, history: Any = None) -> NDArray[np.uint64]:
         """Return the windows themselves, packed: the exact key of every n-gram.

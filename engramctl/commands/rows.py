@@ -169,7 +169,8 @@ def _print(
 
     every = _layer_rows(sequences, scheme, layers)
     if sink.format == "json":
-        sink.result({"sequences": [as_document(one) for one in every]})
+        documents = [as_document(one) for one in every]
+        sink.result({"kernel": scheme.kernel(), "sequences": documents})
         return
     try:
         for one in every:
@@ -200,7 +201,13 @@ def _write(
         {layer: scheme.num_heads for layer in layers},
         force=force,
     )
-    document = {"path": str(out), "scheme": scheme.name, "layers": list(layers), **written}
+    document = {
+        "path": str(out),
+        "scheme": scheme.name,
+        "layers": list(layers),
+        "kernel": scheme.kernel(),
+        **written,
+    }
     sink.result(document, [Table("row ids", [{**document, "layers": _words(layers)}])])
 
 

@@ -1,1 +1,1 @@
-"""The walk, three times with the same answer: plain numpy, numba for CPUs, torch for devices."""
+"""The walk, with one answer: plain numpy; numba on CPUs; Triton or torch on other devices."""

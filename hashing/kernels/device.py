@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engramctl.hashing.kernels.choice import kernel
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.window import DEAD, START
 
 if TYPE_CHECKING:
     import torch
+
+    from engramctl.hashing.kernels.triton_walk import TritonWalk
+
+
+def device_walk(plan: Plan, device: "torch.device") -> "DeviceWalk | TritonWalk":
+    """Return the walk for tensors on a device that is not the CPU."""
+    if kernel(device.type) == "triton":
+        from engramctl.hashing.kernels.triton_walk import TritonWalk
+
+        return TritonWalk(plan, device)
+    return DeviceWalk(plan, device)
 
 
 class DeviceWalk:
@@ -41,8 +53,29 @@ class DeviceWalk:
         )
         self._multipliers = [int(value) for value in plan.multipliers_N]
 
-    def bad_mask(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
-        """Mark the ids the scheme cannot take, bool (B, S). Reading it synchronises."""
+    def __call__(
+        self, tokens_BT: "torch.Tensor", history_BC: "torch.Tensor", out_BTH: "torch.Tensor"
+    ) -> int:
+        """Fill `out_BTH`; return the index of the first bad id (history counted first), or -1.
+
+        Looking for one waits for the device.
+
+        Args:
+            tokens_BT: int32 or int64, on the device.
+            history_BC: int64, exactly N - 1 ids before each sequence, START where there is none.
+            out_BTH: integers, on the device.
+        """
+        import torch
+
+        ids_BS = torch.cat([history_BC, tokens_BT.long()], dim=1)
+        bad = self._bad(ids_BS)
+        if bool(bad.any()):
+            return int(bad.flatten().int().argmax())
+        out_BTH.copy_(self._rows(ids_BS))
+        return -1
+
+    def _bad(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
+        """Mark the ids the scheme cannot take, bool (B, S)."""
         bad = ids_BS >= self._plan.canonical.num_ids
         if self._plan.boundary.negative in ("dead", "fill"):
             bad |= (ids_BS < 0) & (ids_BS != DEAD) & (ids_BS != START)
@@ -50,11 +83,11 @@ class DeviceWalk:
             bad |= (ids_BS < 0) & (ids_BS != START)
         return bad
 
-    def __call__(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
+    def _rows(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
         """Return row ids, int64 (B, T, H), of ids (B, max_order - 1 + T) with history in front."""
         import torch
 
-        walk = self._window(ids_BS.long())
+        walk = self._window(ids_BS)
         if self._coefficients is not None:
             total = sum(c[..., None] * w for c, w in zip(walk, self._coefficients, strict=True))
             rows: torch.Tensor = total % self._moduli + self._offsets

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.hashing.kernels.choice import LARGEST_VECTOR_MODULUS
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.kernels.vector import LANES, LIMB_BITS, MAX_MODULUS
+from engramctl.hashing.kernels.vector import LANES, LIMB_BITS
 
 BLOCK = 128  # positions at a time: everything about them stays in the L1 cache
 _LIMBS = 3
@@ -39,7 +40,7 @@ class HeadTables:
     @classmethod
     def of(cls, plan: Plan) -> "HeadTables | None":
         """Lay a plan out; None where a modulus is too large for the vector loops."""
-        if int(plan.moduli_H.max()) > MAX_MODULUS:
+        if int(plan.moduli_H.max()) > LARGEST_VECTOR_MODULUS:
             return None
         limbs_at = (plan.max_order + 1) * BLOCK
         if plan.coefficients_NH is None:

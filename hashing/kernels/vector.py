@@ -29,7 +29,6 @@ from numba.extending import intrinsic
 
 LANES = 8
 LIMB_BITS = 21
-MAX_MODULUS = 2**30
 _I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
 _I32S, _I64S, _F64S = (ir.VectorType(kind, LANES) for kind in (_I32, _I64, _F64))
 _FUSE = ["contract"]  # LLVM may fuse multiply and add: exact here either way

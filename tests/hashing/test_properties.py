@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from engramctl.hashing import DEAD, START, Scheme, make_scheme
 from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.choice import LARGEST_VECTOR_MODULUS
 from engramctl.hashing.kernels.cpu import CpuWalk
-from engramctl.hashing.kernels.device import DeviceWalk
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.kernels.vector import LANES, MAX_MODULUS
+from engramctl.hashing.kernels.vector import LANES
 from engramctl.hashing.mix import Mix
 from engramctl.hashing.multipliers import _Pcg64
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import Boundary
+from tests.hashing.walks import by_torch
 
 VOCAB = 500
 SCHEMES = {
@@ -52,14 +53,12 @@ def rows_by_reference(scheme: Scheme, ids_BT: NDArray[Any], layer: int) -> NDArr
 @settings(max_examples=60, deadline=None)
 def test_every_kernel_gives_the_reference_rows(scheme: Scheme, ids_BT: NDArray[np.int64]) -> None:
     tokens, past = scheme._checked(ids_BT, None)
-    ids_BS = torch.from_numpy(np.concatenate([past, tokens], axis=1))
     for layer in scheme.layers:
         expected = rows_by_reference(scheme, ids_BT, layer)
         poisoned = np.full(expected.shape, -7, expected.dtype)
         assert scheme.row_ids(ids_BT, layer, out=poisoned) is poisoned
         np.testing.assert_array_equal(poisoned, expected)
-        walk = DeviceWalk(scheme._plans[layer], torch.device("cpu"))
-        np.testing.assert_array_equal(walk(ids_BS).numpy(), expected)
+        np.testing.assert_array_equal(by_torch(scheme, tokens, past, layer), expected)
         np.testing.assert_array_equal(scheme.row_ids(ids_BT.astype(np.int32), layer), expected)
         assert torch.equal(
             scheme.row_ids(torch.from_numpy(ids_BT), layer).long(), torch.from_numpy(expected)
@@ -132,7 +131,10 @@ def test_no_two_heads_are_the_same_hash(scheme: Scheme) -> None:
         st.sampled_from([-(2**63), 2**63 - 1, 0, -1]),
     ),
     moduli=st.lists(
-        st.one_of(st.integers(1, MAX_MODULUS), st.sampled_from([1, 2, 3, MAX_MODULUS])),
+        st.one_of(
+            st.integers(1, LARGEST_VECTOR_MODULUS),
+            st.sampled_from([1, 2, 3, LARGEST_VECTOR_MODULUS]),
+        ),
         min_size=1,
         max_size=2 * LANES + 1,
     ),
@@ -172,10 +174,13 @@ def test_the_vector_loops_write_nothing_beyond_their_rows() -> None:
 
 
 def test_moduli_beyond_the_vector_loops_are_exact_too() -> None:
-    plan = one_order([MAX_MODULUS + 1, 2**61 - 1], multiplier=2**63 - 1)
+    plan = one_order([LARGEST_VECTOR_MODULUS + 1, 2**61 - 1], multiplier=2**63 - 1)
     out = np.full((1, 1, 2), -7, np.int64)
     assert CpuWalk(plan)(np.ones((1, 1), np.int64), np.empty((1, 0), np.int64), out) == -1
-    assert out[0, 0].tolist() == [(2**63 - 1) % (MAX_MODULUS + 1), (2**63 - 1) % (2**61 - 1) + 1]
+    assert out[0, 0].tolist() == [
+        (2**63 - 1) % (LARGEST_VECTOR_MODULUS + 1),
+        (2**63 - 1) % (2**61 - 1) + 1,
+    ]
 
 
 @given(seed=st.integers(0, 2**70), bound=st.integers(2**32 + 1, 2**63 - 1))

@@ -14,14 +14,24 @@ from engramctl.hashing.kernels.device import DeviceWalk
 def kernels(scheme: Scheme, ids: Any, layer: int, history: Any = None) -> list[NDArray[Any]]:
     """The same rows from every kernel that runs here."""
     tokens, past = scheme._checked(np.asarray(ids), history)
-    ids_BS = np.concatenate([past, tokens], axis=1)
     plan = scheme._plans[layer]
     shape = (*np.asarray(ids).shape, scheme.num_heads)
+    by_reference = reference.row_ids(np.concatenate([past, tokens], axis=1), plan)
     return [
         scheme.row_ids(ids, layer, history),
-        reference.row_ids(ids_BS, plan).reshape(shape),
-        DeviceWalk(plan, torch.device("cpu"))(torch.from_numpy(ids_BS)).numpy().reshape(shape),
+        by_reference.reshape(shape),
+        by_torch(scheme, tokens, past, layer).reshape(shape),
     ]
+
+
+def by_torch(
+    scheme: Scheme, tokens_BT: NDArray[Any], past_BC: NDArray[Any], layer: int
+) -> NDArray[Any]:
+    """The rows from torch operations, here on the CPU."""
+    out = torch.full((*tokens_BT.shape, scheme.num_heads), -7, dtype=torch.int64)
+    walk = DeviceWalk(scheme._plans[layer], torch.device("cpu"))
+    assert walk(torch.from_numpy(tokens_BT), torch.from_numpy(past_BC), out) == -1
+    return out.numpy()
 
 
 def expect(scheme: Scheme, ids: Any, layer: int, rows: Any, history: Any = None) -> None:

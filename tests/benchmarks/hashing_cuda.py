@@ -1,0 +1,67 @@
+"""24 row ids a token on a GPU: the Triton kernel against torch operations on the same device."""
+
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+
+from engramctl.hashing import make_scheme
+from engramctl.hashing.kernels.choice import kernel
+from engramctl.hashing.kernels.device import DeviceWalk
+from tests.benchmarks.harness import Row, row, skipped
+
+NAME, PEER, TARGET = "hash prefill on CUDA, V4.1 primes", "torch operations, same GPU", 5.0
+
+
+def run(quick: bool) -> list[Row]:
+    """All heads of one layer, ids on the device, int32 rows out; the share of the fill rate."""
+    if not torch.cuda.is_available():
+        return [skipped(NAME, PEER, "needs a CUDA device", TARGET)]
+    if kernel("cuda") != "triton":
+        return [skipped(NAME, PEER, "triton is not installed", TARGET)]
+    from engramctl.hashing.kernels.triton_walk import TritonWalk
+
+    device = torch.device("cuda")
+    scheme = make_scheme("deepseek-v41", vocab_size=99_092)
+    plan = scheme._plans[scheme.layers[0]]
+    tokens = 1 << (20 if quick else 24)
+    ids_BT = torch.randint(0, scheme.vocab_size, (1, tokens), device=device)
+    past_BC = torch.zeros((1, scheme.max_order - 1), dtype=torch.int64, device=device)
+    out, other = (
+        torch.full((1, tokens, scheme.num_heads), -7, dtype=torch.int32, device=device)
+        for _ in range(2)
+    )
+    ours, theirs = TritonWalk(plan, device), DeviceWalk(plan, device)
+    arms: dict[str, Callable[[], object]] = {
+        "ours": lambda: ours(ids_BT, past_BC, out),
+        "torch": lambda: theirs(ids_BT, past_BC, other),
+        "fill": lambda: out.fill_(1),
+    }
+    for arm in ("ours", "torch"):
+        arms[arm]()
+    assert torch.equal(out, other)
+    some_BT, history_BC = ids_BT[:, :4096].cpu().numpy(), past_BC.cpu().numpy()
+    expected = scheme.row_ids(some_BT, scheme.layers[0], history_BC)
+    assert np.array_equal(out[:, :4096].cpu().numpy(), expected)
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for number in range(5 if quick else 21):
+        for name in list(arms)[:: 1 if number % 2 else -1]:
+            seconds[name].append(_seconds(arms[name]))
+    share = median(seconds["fill"]) / median(seconds["ours"])
+    return [
+        row(NAME, PEER, seconds["ours"], seconds["torch"], target=TARGET, work=tokens,
+            unit="tokens/s",
+            bound=f"writing 96 bytes a token; {100 * share:.0f} % of the measured fill rate")
+    ]  # fmt: skip
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    """Time one call by CUDA events; what came before has ended."""
+    torch.cuda.synchronize()
+    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    start.record()
+    action()
+    stop.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(stop)) / 1000
