@@ -29,9 +29,31 @@ def scheme_warnings(scheme: Scheme) -> list[str]:
             f"layer {layer}: heads {first} and {second} always give the same slot"
             for first, second in identical_heads(scheme, layer)
         ]
+        heads_by_text: dict[str, list[int]] = {}
         for column, head in enumerate(scheme.layer_hash(layer).heads):
-            found += [f"layer {layer}, head {column}: {text}" for text in _of_base(head)]
+            for text in _of_base(head):
+                heads_by_text.setdefault(text, []).append(column)
+        found += [
+            f"layer {layer}, {_heads(columns)}: {text}" for text, columns in heads_by_text.items()
+        ]
     return found
+
+
+def _heads(columns: list[int]) -> str:
+    """Name heads in words.
+
+    Example:
+        >>> _heads([3]), _heads([0, 4, 5, 6])
+        ('head 3', 'heads 0, 4-6')
+    """
+    runs: list[list[int]] = []
+    for column in columns:
+        if runs and runs[-1][-1] == column - 1:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return f"head{'s' if len(columns) > 1 else ''} {', '.join(words)}"
 
 
 def identical_heads(scheme: Scheme, layer: int) -> list[tuple[int, int]]:
@@ -57,15 +79,15 @@ def _of_base(head: Head) -> list[str]:
     common = math.gcd(head.modulus, head.base)
     if common > 1:
         found.append(
-            f"gcd(modulus {head.modulus:,}, base {head.base:,}) = {common}: one token alone "
-            f"decides the slot modulo {common}"
+            f"gcd(modulus, base {head.base:,}) = {common}: one token alone decides the slot "
+            f"modulo {common}"
         )
     ratio = head.modulus / head.base
     near = Fraction(ratio).limit_denominator(MAX_DENOMINATOR)
     if head.modulus > head.base and abs(ratio - near) < NEAR:
         name = f"{near.numerator}/{near.denominator}" if near.denominator > 1 else f"{near}"
         found.append(
-            f"modulus {head.modulus:,} is almost {name} times the base {head.base:,}: "
-            "regular n-grams collide far more often than by chance"
+            f"the modulus is almost {name} times the base {head.base:,}: regular n-grams "
+            "collide far more often than by chance"
         )
     return found

@@ -55,7 +55,10 @@ def test_every_line_gives_its_rows(
     assert found == [rows_of(ids) for ids in SEQUENCES]
     assert with_stdin(monkeypatch, tokens.read_text(), *OPTIONS).stdout == result.stdout
     assert with_stdin(monkeypatch, tokens.read_text(), "-", *OPTIONS).stdout == result.stdout
-    assert run_cli("rows", tokens, *OPTIONS, "--json").json == {"kernel": "numba", "sequences": found}
+    assert run_cli("rows", tokens, *OPTIONS, "--json").json == {
+        "kernel": "numba",
+        "sequences": found,
+    }
 
 
 def test_a_history_is_read_but_gives_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
