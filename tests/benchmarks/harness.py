@@ -8,17 +8,22 @@ from typing import Any
 Row = dict[str, Any]
 
 
-def interleave(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleave(
+    arms: Mapping[str, Callable[[], object]], rounds: int, *, rest_s: float = 0.0
+) -> dict[str, list[float]]:
     """Run every arm once a round, in turn and in alternating order; returns seconds by arm.
 
     Args:
         arms: what to time, by name.
         rounds: samples an arm.
+        rest_s: sleep before each sample. torch's threads spin for some milliseconds after their
+            work, on cores that the next arm would need.
     """
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for number in range(rounds):
         names = list(arms) if number % 2 == 0 else list(arms)[::-1]
         for name in names:
+            time.sleep(rest_s)
             start = time.perf_counter()
             arms[name]()
             seconds[name].append(time.perf_counter() - start)
