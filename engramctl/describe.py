@@ -7,7 +7,7 @@ from typing import Any
 
 from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
 from engramctl.errors import ConfigError, FormatError, StorageError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing import DictionaryScheme, Lookup, lookup_from_dict
 from engramctl.schemes import read_scheme
 from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.reader import TableFiles, open_table
@@ -95,22 +95,32 @@ def _scheme_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "kind": "scheme", **_scheme_facts(scheme), "layers": layers}
 
 
-def _scheme_facts(scheme: Scheme) -> dict[str, Any]:
+def _scheme_facts(scheme: Lookup) -> dict[str, Any]:
+    size: dict[str, Any] = {}
+    ngrams: dict[str, Any] = {}
+    if isinstance(scheme, DictionaryScheme):
+        facts = scheme.ngrams.facts(scheme.orders)
+        counts = zip(scheme.orders, facts["per_order"], strict=True)
+        size = {"num_ngrams": facts["num_ngrams"], "sha256": facts["sha256"]}
+        ngrams = {"ngrams": [{"order": order, "ngrams": count} for order, count in counts]}
+    else:
+        size = {"heads_per_order": scheme.heads_per_order}
     return {
         "scheme": scheme.name,
         "orders": ", ".join(str(order) for order in scheme.orders),
-        "heads_per_order": scheme.heads_per_order,
+        **size,
         "vocab_size": scheme.vocab_size,
         "row_dim": scheme.row_dim,
         "dtype": scheme.dtype,
         "rows_per_token": scheme.num_heads * len(scheme.layers),
+        **ngrams,
     }
 
 
 def _table(table: TableFiles) -> dict[str, Any]:
     manifest, layout, record = table.manifest, table.layout, table.record
     try:
-        scheme = _scheme_facts(Scheme.from_dict(dict(manifest.scheme)))
+        scheme = _scheme_facts(lookup_from_dict(dict(manifest.scheme)))
     except ConfigError as error:
         raise FormatError(
             f"{table.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint

@@ -1,22 +1,16 @@
 """A scheme on mined counts: what `inspect --counts` says."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
-from engramctl.errors import CorpusError, FormatError
+from engramctl.errors import FormatError
 from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
-from engramctl.parquet import reading
+from engramctl.ngram_counts import order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
-
-BATCH_ROWS = 1 << 17
 
 
 def diagnose_counts(
@@ -36,7 +30,7 @@ def diagnose_counts(
         CorpusError: a broken file, or token ids outside the scheme's vocabulary.
     """
     manifest = read_counts_manifest(counts)
-    files = {order: counts / f"order{order}.parquet" for order in scheme.orders}
+    files = {order: order_file(counts, order) for order in scheme.orders}
     present = [order for order, file in files.items() if file.is_file()]
     if not present:
         raise FormatError(
@@ -47,7 +41,7 @@ def diagnose_counts(
     loads = []
     for layer in scheme.layers:
         for order in present:
-            loads.append(_order(scheme, layer, order, files[order]))
+            loads.append(_order(scheme, layer, order, counts))
             if progress is not None:
                 progress(1)
     return {
@@ -62,30 +56,8 @@ def diagnose_counts(
     }
 
 
-def _order(scheme: Scheme, layer: int, order: int, file: Path) -> OrderLoad:
-    def read() -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint64]]]:
-        with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
-            columns = ["token_ids", "count"]
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                ids = batch.column(0).flatten().to_numpy().reshape(-1, order)
-                _check_vocabulary(ids, scheme, file)
-                yield ids, batch.column(1).to_numpy()
-
-    return diagnose(scheme, layer, order, read)
-
-
-def _check_vocabulary(ids_MN: NDArray[np.uint32], scheme: Scheme, file: Path) -> None:
-    largest = int(ids_MN.max(initial=0))
-    if largest >= scheme.vocab_size:
-        raise CorpusError(
-            f"{file.name} has token ids outside the scheme's vocabulary",
-            facts={
-                "file": file,
-                "expected": f"0 to {scheme.vocab_size - 1:,}",
-                "found": f"{largest:,}",
-            },
-            hint="mine with the tokenizer the scheme is for",
-        )
+def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:
+    return diagnose(scheme, layer, order, lambda: read_ngrams(counts, order, scheme.vocab_size))
 
 
 def head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:

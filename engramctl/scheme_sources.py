@@ -3,46 +3,115 @@
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import PRESETS
-from engramctl.hashing.scheme import Scheme
-from engramctl.schemes import SchemeOptions, resolve_scheme
+from engramctl.hashing import PRESETS, DictionaryScheme, Lookup, lookup_from_dict
+from engramctl.schemes import DICTIONARY, FIXED, SchemeOptions, resolve_scheme
+from engramctl.storage.atomic import os_errors, write_json
 from engramctl.storage.reader import open_table
 
 
-def find_scheme(options: SchemeOptions) -> Scheme:
-    """Return the scheme of a preset, of a scheme.json, or of a folder of tables or shards.
+def find_scheme(options: SchemeOptions) -> Lookup:
+    """Return the scheme of a preset, of a scheme.json, of mined counts, or of a folder of tables.
 
     Raises:
         ConfigError: an unknown name, or options that a file or folder already decides.
         FormatError: a folder that holds no table of ours.
     """
+    if options.scheme == DICTIONARY:
+        return _dictionary(options)
+    if given := options.given("counts", "entries", "min_count", "vocab_size"):
+        raise ConfigError(
+            f"{given} says how a dictionary is made",
+            hint="give --scheme dictionary with it, or leave it out",
+        )
     folder = Path(options.scheme or "")
     if options.scheme is None or options.scheme in PRESETS or not folder.is_dir():
         return resolve_scheme(options)
-    fixed = ("tokenizer", "slots", "orders", "heads", "layers")
-    given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
-    if given:
+    if given := options.given(*FIXED):
         raise ConfigError(
-            f"{folder} says what {', '.join(given)} would change",
+            f"{folder} says what {given} would change",
             hint="leave these options out, or name a preset",
         )
-    return Scheme.from_dict(dict(open_table(folder).manifest.scheme))
+    return lookup_from_dict(dict(open_table(folder).manifest.scheme))
 
 
-def chosen_layers(scheme: Scheme, wanted: list[int] | None) -> tuple[int, ...]:
+def _dictionary(options: SchemeOptions) -> DictionaryScheme:
+    """Make a dictionary of the counts that the options name."""
+    from engramctl.dictionaries import (
+        DEFAULT_ENTRIES,
+        DEFAULT_MIN_COUNT,
+        Selection,
+        dictionary_of_counts,
+    )
+
+    if given := options.given("slots", "heads"):
+        raise ConfigError(
+            f"a dictionary has no {given}", hint="its size is --entries; leave the others out"
+        )
+    if options.counts is None:
+        raise ConfigError(
+            "a dictionary is made from mined counts",
+            hint="name them with --counts; engramctl mine makes them",
+        )
+    token_map = None
+    if options.tokenizer is not None:
+        from engramctl.token_maps import load_token_map
+
+        if options.vocab_size is not None:
+            raise ConfigError(
+                "--tokenizer says what --vocab-size would change", hint="give one of them"
+            )
+
+        token_map = load_token_map(options.tokenizer)
+    selection = Selection(
+        counts=options.counts,
+        entries=DEFAULT_ENTRIES if options.entries is None else options.entries,
+        min_count=DEFAULT_MIN_COUNT if options.min_count is None else options.min_count,
+        orders=options.orders,
+        vocab_size=options.vocab_size,
+        layers=options.layers or (0,),
+    )
+    return dictionary_of_counts(selection, token_map)
+
+
+def chosen_layers(scheme: Lookup, wanted: list[int] | None) -> tuple[int, ...]:
     """Return the layers asked for, all when none is.
 
     Raises:
         ConfigError: the scheme has no such layer.
     """
     for layer in wanted or ():
-        scheme.layer_hash(layer)
+        scheme.num_rows(layer)  # raises where there is none
     return tuple(dict.fromkeys(wanted)) if wanted else scheme.layers
 
 
-def assumed_map(options: SchemeOptions, scheme: Scheme) -> str | None:
-    """Say in words that ids are not compressed where the released model compresses them."""
+def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
+    """Say in words what was assumed about ids, and where the model's own would come from.
+
+    That is an identity map where the released model compresses ids, and for a dictionary how many
+    ids there are.
+    """
+    if options.scheme == DICTIONARY and options.tokenizer is None and options.vocab_size is None:
+        return f"{scheme.vocab_size:,} token ids, after those in the counts; say --vocab-size"
     preset = PRESETS.get(options.scheme or "")
     if preset is None or preset.fill != "pad" or options.tokenizer is not None:
         return None
-    return f"identity token map of {scheme.vocab_size:,} ids"
+    return (
+        f"identity token map of {scheme.vocab_size:,} ids; the model's own needs --tokenizer, "
+        "a scheme.json or a folder of tables"
+    )
+
+
+def write_scheme(scheme: Lookup, out: Path, *, force: bool) -> None:
+    """Write a scheme.json.
+
+    Raises:
+        ConfigError: `out` exists.
+        StorageError: it cannot be written.
+    """
+    if out.is_dir() or (out.exists() and not force):
+        raise ConfigError(
+            f"{out} already exists",
+            hint="name another file" if out.is_dir() else "replace it with --force",
+        )
+    with os_errors("write", out):
+        write_json(out, scheme.to_dict())

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import presets
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing import Lookup, lookup_from_dict, presets
 from engramctl.storage.record import DTYPES
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
+DICTIONARY = "dictionary"
+FIXED = ("tokenizer", "slots", "orders", "heads", "layers")
+"""Options that a scheme.json and a folder of tables have already decided."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class SchemeOptions:
         layers: decoder layers.
         row_dim: values a row.
         dtype: how rows are stored.
+        counts: mined counts a dictionary is made from.
+        entries: n-grams of a dictionary, at most.
+        min_count: how often each occurs, at least.
+        vocab_size: token ids of a dictionary.
     """
 
     scheme: str | None = None
@@ -36,13 +42,22 @@ class SchemeOptions:
     layers: tuple[int, ...] | None = None
     row_dim: int | None = None
     dtype: str | None = None
+    counts: Path | None = None
+    entries: int | None = None
+    min_count: int | None = None
+    vocab_size: int | None = None
+
+    def given(self, *names: str) -> str:
+        """Return which of these options were given, as words of a command line; empty: none."""
+        words = [name.replace("_", "-") for name in names if getattr(self, name) is not None]
+        return ", ".join(f"--{word}" for word in words)
 
     @property
     def is_file(self) -> bool:
         """Whether `scheme` names a file rather than a preset."""
         return Path(self.scheme or "").suffix == ".json"
 
-    def assumed(self, scheme: Scheme) -> tuple[str, ...]:
+    def assumed(self, scheme: Lookup) -> tuple[str, ...]:
         """Return what was not said and so chosen, in words."""
         words = []
         if self.scheme is None:
@@ -56,15 +71,22 @@ class SchemeOptions:
         return tuple(words)
 
 
-def resolve_scheme(options: SchemeOptions) -> Scheme:
+def resolve_scheme(options: SchemeOptions) -> Lookup:
     """Return the scheme that options name.
 
     Raises:
         ConfigError: an unknown name, a file that is not a scheme, or values it cannot have.
     """
     name = options.scheme or DEFAULT_SCHEME
+    scheme: Lookup
     if options.is_file:
         scheme = _scheme_of_file(Path(name), options)
+    elif name == DICTIONARY:
+        raise ConfigError(
+            "a dictionary is made from mined counts",
+            hint="make its file first: engramctl rows /dev/null --scheme dictionary "
+            "--counts counts --save-scheme dictionary.json",
+        )
     else:
         token_map = None
         if options.tokenizer is not None:
@@ -89,18 +111,16 @@ def resolve_scheme(options: SchemeOptions) -> Scheme:
     return scheme
 
 
-def _scheme_of_file(path: Path, options: SchemeOptions) -> Scheme:
-    fixed = ("tokenizer", "slots", "orders", "heads", "layers")
-    given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
-    if given:
+def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
+    if given := options.given(*FIXED):
         raise ConfigError(
-            f"{path} says what {', '.join(given)} would change",
+            f"{path} says what {given} would change",
             hint="leave these options out, or name a preset with --scheme",
         )
     return read_scheme(path)
 
 
-def read_scheme(path: Path) -> Scheme:
+def read_scheme(path: Path) -> Lookup:
     """Read a scheme.json.
 
     Raises:
@@ -114,4 +134,4 @@ def read_scheme(path: Path) -> Scheme:
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
-    return Scheme.from_dict(document)
+    return lookup_from_dict(document)

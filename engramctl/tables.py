@@ -11,7 +11,7 @@ from typing import Any
 
 import engramctl
 from engramctl.errors import CheckFailed, ConfigError, EngramError, FormatError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.checksum import file_digest
 from engramctl.storage.format import EXTENT_BYTES
@@ -40,7 +40,7 @@ class BuildPlan:
         assumed: what was not given and so chosen, in words.
     """
 
-    scheme: Scheme
+    scheme: Lookup
     init: RowInit
     table: TablePlan
     assumed: tuple[str, ...]
@@ -247,7 +247,7 @@ def verify_path(path: Path, progress: Callable[[int], None]) -> VerifyReport:
         ) from error
 
 
-def check_scheme(table: TableFiles) -> Scheme:
+def check_scheme(table: TableFiles) -> Lookup:
     """Derive a table's scheme again and compare it with the rows that are there.
 
     Raises:
@@ -256,7 +256,7 @@ def check_scheme(table: TableFiles) -> Scheme:
     manifest = table.manifest
     place = {"file": table.path / MANIFEST}
     try:
-        scheme = Scheme.from_dict(dict(manifest.scheme))
+        scheme = lookup_from_dict(dict(manifest.scheme))
     except ConfigError as error:
         raise CheckFailed(error.message, facts={**place, **error.facts}, hint=error.hint) from error
     expected = {
@@ -280,13 +280,13 @@ def check_scheme(table: TableFiles) -> Scheme:
 
 
 def _build_command(
-    options: SchemeOptions, scheme: Scheme, init: RowInit, counts: Path | None, tier: str | None
+    options: SchemeOptions, scheme: Lookup, init: RowInit, counts: Path | None, tier: str | None
 ) -> tuple[str, ...]:
     """Return the words that make the same rows again, everything said."""
     words: list[object] = ["engramctl", "build", "--scheme", options.scheme or DEFAULT_SCHEME]
     if options.tokenizer is not None:
         words += ["--tokenizer", options.tokenizer]
-    if not options.is_file:
+    if isinstance(scheme, Scheme) and not options.is_file:
         words += ["--slots", scheme.slots[0], "--orders", _comma(scheme.orders)]
         words += ["--heads", scheme.heads_per_order, "--layers", _comma(scheme.layers)]
     words += ["--row-dim", scheme.row_dim, "--dtype", scheme.dtype, "--init", init.kind]

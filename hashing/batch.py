@@ -1,11 +1,15 @@
 """Token ids as callers give them -> the arrays a walk takes."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.window import START
+
+if TYPE_CHECKING:
+    import torch
 
 _INT64 = np.dtype(np.int64)
 _AS_THEY_ARE = (_INT64, np.dtype(np.int32))
@@ -63,3 +67,50 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     if past.size:
         padded_BC[:, context - past.shape[1] :] = past
     return padded_BC
+
+
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `out` when it fits, or a new array.
+
+    Raises:
+        ValueError: `out` has another shape, or holes.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if out.shape != shape or not out.flags.c_contiguous:
+        raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+    checked: NDArray[Any] = out
+    return checked
+
+
+def refuse_id(
+    ids_BS: NDArray[np.integer[Any]], bad: int, context: int, vocab_size: int
+) -> NoReturn:
+    """Raise the ValueError that names an id no walk can take.
+
+    Args:
+        ids_BS: token ids, `context` positions of history first.
+        bad: flat index of the id.
+        context: N - 1.
+        vocab_size: ids of the vocabulary.
+    """
+    sequence, position = divmod(bad, ids_BS.shape[1])
+    raise ValueError(
+        f"token id {int(ids_BS[sequence, position])} at sequence {sequence}, position "
+        f"{position - context} is outside the vocabulary of {vocab_size:,} ids"
+    )
+
+
+def rows_of_cpu_tensor(
+    row_ids: Callable[..., NDArray[Any]],
+    token_ids: "torch.Tensor",
+    layer: int,
+    history: Any,
+    out: "torch.Tensor | None",
+) -> "torch.Tensor":
+    """Call a numpy `row_ids` with tensors that lie on the CPU; nothing is copied."""
+    import torch
+
+    past = history.numpy() if isinstance(history, torch.Tensor) else history
+    result = row_ids(token_ids.numpy(), layer, past, out if out is None else out.numpy())
+    return torch.from_numpy(result) if out is None else out

@@ -24,6 +24,15 @@ def check_orders(orders: Sequence[int], mix: Mix) -> None:
             f"orders {list(orders)} are not 2, 3, .. N",
             hint="a scheme of this family hashes every order from 2 on",
         )
+    check_ascending(orders)
+
+
+def check_ascending(orders: Sequence[int]) -> None:
+    """Refuse orders that no window has.
+
+    Raises:
+        ConfigError: not ascending from 2 on.
+    """
     if not orders or list(orders) != sorted(set(orders)) or orders[0] < 2:
         raise ConfigError(f"orders {list(orders)} are not ascending from 2 on")
 
@@ -50,8 +59,7 @@ def check_sizes(
             facts={"expected": wanted},
             hint="give one number for all orders, or one an order",
         )
-    if not layers or len(set(layers)) != len(layers):
-        raise ConfigError(f"layers {list(layers)} must be distinct, at least one")
+    check_layers(layers)
     num_heads = per_layer * len(layers)
     if num_heads > MAX_HEADS or max(slots) > MAX_SLOTS or orders[-1] > MAX_ORDER:
         raise ConfigError(
@@ -65,7 +73,17 @@ def check_sizes(
         raise ConfigError(f"row_dim {row_dim} must be at least 1")
 
 
-def check_boundary(boundary: Boundary, canonical: Canonical, mix: Mix) -> None:
+def check_layers(layers: Sequence[int]) -> None:
+    """Refuse layers twice, or none.
+
+    Raises:
+        ConfigError: says which.
+    """
+    if not layers or len(set(layers)) != len(layers):
+        raise ConfigError(f"layers {list(layers)} must be distinct, at least one")
+
+
+def check_boundary(boundary: Boundary, canonical: Canonical, mix: Mix | None = None) -> None:
     """Refuse a boundary that names ids nobody can have.
 
     Raises:
@@ -90,7 +108,7 @@ def check_boundary(boundary: Boundary, canonical: Canonical, mix: Mix) -> None:
             f"unknown rule '{boundary.negative}' for negative ids",
             facts={"known": ", ".join(NEGATIVE_RULES)},
         )
-    if boundary.negative == "pass" and mix.is_linear:
+    if boundary.negative == "pass" and mix is not None and mix.is_linear:
         raise ConfigError(f"mix {mix.kind} cannot hash negative ids as they are")
 
 

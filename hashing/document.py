@@ -1,6 +1,7 @@
 """scheme.json: a scheme's recipe with every derived constant, written and checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from engramctl.errors import ConfigError
@@ -11,11 +12,14 @@ from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import Boundary
 
 SCHEMA = "engramctl.scheme/1"
+ID_KEYS = {
+    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64", "zeroed"},
+    "boundary": {"fill", "stop", "block", "negative"},
+}
 _KEYS = {
     "": {"schema", "name", "orders", "canonical", "boundary", "mix", "heads", "store", "fuse",
          "layers"},
-    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64", "zeroed"},
-    "boundary": {"fill", "stop", "block", "negative"},
+    **ID_KEYS,
     "mix": {"kind", "width", "seed", "stream", "bases"},
     "heads": {"generator", "heads_per_order", "slots", "step"},
     "store": {"row_dim", "dtype", "pad_rows_to"},
@@ -30,12 +34,7 @@ def scheme_to_dict(scheme: Scheme) -> dict[str, Any]:
         "name": scheme.name,
         "orders": list(scheme.orders),
         "canonical": scheme.canonical.to_dict(),
-        "boundary": {
-            "fill": scheme.boundary.fill,
-            "stop": list(scheme.boundary.stop),
-            "block": list(scheme.boundary.block),
-            "negative": scheme.boundary.negative,
-        },
+        "boundary": boundary_to_dict(scheme.boundary),
         "mix": scheme.mix.to_dict(scheme.seed),
         "heads": {
             "generator": scheme.rule.generator,
@@ -83,21 +82,21 @@ def scheme_from_dict(document: dict[str, Any]) -> Scheme:
         ConfigError: unknown schema or key, a missing key, a value of the wrong type, or a derived
             constant that differs (the first one is named).
     """
-    try:
-        _check_keys(document)
+    if "ngrams" in document:
+        raise ConfigError(
+            "the scheme is a dictionary; this works on hashed schemes only",
+            hint="name another scheme; engramctl rows and engramctl inspect read dictionaries",
+        )
+    with values_checked():
+        check_keys(document, _KEYS)
         scheme = Scheme(
             name=str(document["name"]),
             canonical=Canonical.from_dict(document["canonical"]),
-            boundary=Boundary(
-                int(document["boundary"]["fill"]),
-                tuple(document["boundary"]["stop"]),
-                tuple(document["boundary"]["block"]),
-                document["boundary"]["negative"],
-            ),
-            orders=_integers(document["orders"]),
+            boundary=boundary_from_dict(document["boundary"]),
+            orders=integers(document["orders"]),
             heads_per_order=int(document["heads"]["heads_per_order"]),
-            slots=_integers(document["heads"]["slots"]),
-            layer_ids=_integers([layer["layer"] for layer in document["layers"]]),
+            slots=integers(document["heads"]["slots"]),
+            layer_ids=integers([layer["layer"] for layer in document["layers"]]),
             seed=int(document["mix"].get("seed", 0)),
             row_dim=int(document["store"]["row_dim"]),
             dtype=str(document["store"]["dtype"]),
@@ -110,41 +109,82 @@ def scheme_from_dict(document: dict[str, Any]) -> Scheme:
             ),
             normaliser=document["fuse"].get("normaliser"),
         )
+    compare("scheme", document, scheme_to_dict(scheme))
+    return scheme
+
+
+@contextmanager
+def values_checked() -> Iterator[None]:
+    """Turn what reading a wrong document raises into a ConfigError."""
+    try:
+        yield
     except KeyError as error:
         raise ConfigError(f"the scheme lacks the key {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"the scheme has a value of the wrong type: {error}") from error
-    _compare("scheme", document, scheme_to_dict(scheme))
-    return scheme
 
 
-def _integers(values: Sequence[Any]) -> tuple[int, ...]:
+def boundary_to_dict(boundary: Boundary) -> dict[str, Any]:
+    """Return the JSON form of a boundary."""
+    return {
+        "fill": boundary.fill,
+        "stop": list(boundary.stop),
+        "block": list(boundary.block),
+        "negative": boundary.negative,
+    }
+
+
+def boundary_from_dict(document: dict[str, Any]) -> Boundary:
+    """Read the JSON form of a boundary."""
+    return Boundary(
+        int(document["fill"]),
+        tuple(document["stop"]),
+        tuple(document["block"]),
+        document["negative"],
+    )
+
+
+def integers(values: Sequence[Any]) -> tuple[int, ...]:
+    """Return a list of the document as whole numbers."""
     return tuple(int(value) for value in values)
 
 
-def _check_keys(document: dict[str, Any]) -> None:
+def check_keys(document: dict[str, Any], keys: Mapping[str, set[str]]) -> None:
+    """Refuse another schema, and keys it does not have.
+
+    Args:
+        document: a scheme.json.
+        keys: section -> its keys; the empty name is the document itself.
+
+    Raises:
+        ConfigError: names the schema or the first such key.
+    """
     if document.get("schema") != SCHEMA:
         raise ConfigError(
             "this is not a scheme engramctl can read",
             facts={"expected": SCHEMA, "found": document.get("schema")},
         )
-    for section, allowed in _KEYS.items():
+    for section, allowed in keys.items():
         unknown = set(document[section] if section else document) - allowed
         if unknown:
             place = section or "the scheme"
             raise ConfigError(f"unknown key '{sorted(unknown)[0]}' in {place}")
 
 
-def _compare(path: str, found: Any, derived: Any) -> None:
-    """Raise at the first place where a stored scheme differs from its own derivation."""
+def compare(path: str, found: Any, derived: Any) -> None:
+    """Raise at the first place where a stored scheme differs from its own derivation.
+
+    Raises:
+        ConfigError: names the place, what is stored and what is derived.
+    """
     if isinstance(derived, dict) and isinstance(found, dict):
         for key in derived:
-            _compare(f"{path}.{key}", found.get(key), derived[key])
+            compare(f"{path}.{key}", found.get(key), derived[key])
         for key in sorted(set(found) - set(derived)):
             raise ConfigError(f"key '{key}' in {path} has no meaning in this scheme")
     elif isinstance(derived, list) and isinstance(found, list) and len(found) == len(derived):
         for index, value in enumerate(derived):
-            _compare(f"{path}[{index}]", found[index], value)
+            compare(f"{path}[{index}]", found[index], value)
     elif found != derived:
         raise ConfigError(
             f"{path} does not follow from the scheme's recipe",

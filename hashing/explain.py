@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engramctl.hashing.heads import Head
+from engramctl.hashing.lookup import Lookup
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.window import DEAD, START, Boundary
 
@@ -117,12 +118,8 @@ def explain(
         True
     """
     derived = scheme.layer_hash(layer)
-    if not 0 <= position < len(token_ids):
-        raise IndexError(f"position {position} is outside 0..{len(token_ids) - 1}")
-    known = [*history, *token_ids[: position + 1]]
-    # The walk itself refuses what the scheme cannot take, and says where.
-    scheme.row_ids([list(token_ids[position : position + 1])], layer, [known[:-1]])
-    entries = _window(scheme, known, position)
+    known = known_ids(scheme, token_ids, position, layer, history)
+    entries = explain_window(scheme, known, position)
     steps = []
     for index, head in enumerate(derived.heads):
         values = [entry.value for entry in entries[: head.order]]
@@ -151,7 +148,24 @@ def explain(
     )
 
 
-def _window(scheme: Scheme, known: Sequence[int], position: int) -> tuple[WindowEntry, ...]:
+def known_ids(
+    scheme: Lookup, token_ids: Sequence[int], position: int, layer: int, history: Sequence[int]
+) -> list[int]:
+    """Return the token ids up to a position, history first.
+
+    Raises:
+        IndexError: no such position.
+        ValueError: an id in the window that the scheme cannot take.
+    """
+    if not 0 <= position < len(token_ids):
+        raise IndexError(f"position {position} is outside 0..{len(token_ids) - 1}")
+    known = [*history, *token_ids[: position + 1]]
+    # The walk itself refuses what the scheme cannot take, and says where.
+    scheme.row_ids([list(token_ids[position : position + 1])], layer, [known[:-1]])
+    return known
+
+
+def explain_window(scheme: Lookup, known: Sequence[int], position: int) -> tuple[WindowEntry, ...]:
     """Walk back from the last of `known`; sticky from the first stop on."""
     boundary = scheme.boundary
     entries: list[WindowEntry] = []

@@ -1,9 +1,15 @@
 """Exact n-gram keys: the window itself, packed into 128 bits."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engramctl.hashing.batch import as_batch, padded_history, refuse_id
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.plan import IdRules
+from engramctl.hashing.window import window
 
 WORD_BITS = 64
 
@@ -43,3 +49,29 @@ def pack_windows(
         else:
             keys[..., first:, 1] |= value << np.uint64(shift - WORD_BITS)
     return keys
+
+
+def window_keys(
+    rules: IdRules, orders: Sequence[int], token_ids: Any, history: Any
+) -> NDArray[np.uint64]:
+    """Walk back from every position and pack the windows; see `Scheme.ngram_keys`.
+
+    Args:
+        rules: token map and boundary.
+        orders: ascending, the last one N.
+        token_ids: integers (..., T).
+        history: integers (..., C) before them, or None.
+
+    Returns:
+        uint64 (..., T, len(orders), 2).
+    """
+    tokens = np.asarray(token_ids)
+    tokens_BT = as_batch(tokens)
+    history_BC = padded_history(history, len(tokens_BT), orders[-1] - 1)
+    ids_BS = np.concatenate([history_BC, tokens_BT.astype(np.int64)], axis=1)
+    bad = reference.first_bad_id(ids_BS, rules)
+    if bad >= 0:
+        refuse_id(ids_BS, bad, orders[-1] - 1, rules.canonical.num_ids)
+    walk = window(reference.canonicalise(ids_BS, rules), rules.boundary, orders[-1])
+    keys = pack_windows(walk, orders, rules.canonical.num_canonical)
+    return keys.reshape(*tokens.shape, len(orders), 2)

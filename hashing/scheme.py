@@ -8,21 +8,26 @@ mismatch, because one wrong constant reads fluent, wrong rows (spec/schemes.md s
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.batch import as_batch, padded_history
+from engramctl.hashing.batch import (
+    as_batch,
+    output,
+    padded_history,
+    refuse_id,
+    rows_of_cpu_tensor,
+)
 from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
-from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.keys import pack_windows
+from engramctl.hashing.keys import window_keys
 from engramctl.hashing.mix import XOR_MUL, Mix
 from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import Boundary, window
+from engramctl.hashing.window import Boundary
 
 if TYPE_CHECKING:
     import torch
@@ -180,10 +185,7 @@ class Scheme:
         tokens_BT = as_batch(token_ids)
         history_BC = padded_history(history, len(tokens_BT), walk.context)
         shape = (*token_ids.shape, walk.num_heads)
-        if out is None:
-            out = np.empty(shape, walk.dtype)
-        elif out.shape != shape or not out.flags.c_contiguous:
-            raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+        out = output(out, shape, walk.dtype)
         out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
         bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:
@@ -203,11 +205,7 @@ class Scheme:
         import torch
 
         if token_ids.device.type == "cpu":
-            past = history.numpy() if isinstance(history, torch.Tensor) else history
-            result = self.row_ids(
-                token_ids.numpy(), layer, past, out if out is None else out.numpy()
-            )
-            return torch.from_numpy(result) if out is None else out
+            return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
         from engramctl.hashing.kernels.device import device_walk
 
         plan = self._plans[self.layer_hash(layer).layer]
@@ -265,16 +263,7 @@ class Scheme:
         Raises:
             ValueError: as `row_ids`; also for windows of more than 128 bits.
         """
-        tokens = np.asarray(token_ids)
-        plan = self._plans[self.layer_ids[0]]
-        tokens_BT, history_BC = self._checked(tokens, history)
-        ids_BS = np.concatenate([history_BC, tokens_BT.astype(np.int64)], axis=1)
-        bad = reference.first_bad_id(ids_BS, plan)
-        if bad >= 0:
-            self._refuse(ids_BS, bad)
-        walk = window(reference.canonicalise(ids_BS, plan), self.boundary, self.max_order)
-        keys = pack_windows(walk, self.orders, self.canonical.num_canonical)
-        return keys.reshape(*tokens.shape, len(self.orders), 2)
+        return window_keys(self._plans[self.layer_ids[0]], self.orders, token_ids, history)
 
     def _checked(
         self, tokens: NDArray[Any], history: Any
@@ -282,12 +271,8 @@ class Scheme:
         tokens_BT = as_batch(tokens)
         return tokens_BT, padded_history(history, len(tokens_BT), self.max_order - 1)
 
-    def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> None:
-        sequence, position = divmod(bad, ids_BS.shape[1])
-        raise ValueError(
-            f"token id {int(ids_BS[sequence, position])} at sequence {sequence}, position "
-            f"{position - self.max_order + 1} is outside the vocabulary of {self.vocab_size:,} ids"
-        )
+    def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> NoReturn:
+        refuse_id(ids_BS, bad, self.max_order - 1, self.vocab_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return scheme.json: the recipe and every derived constant."""

@@ -4,9 +4,7 @@ Tokens whose text is equal after normalisation share one canonical id, so that `
 `THE` read the same rows. Source: spec/engram-paper.md section 1.1.
 """
 
-import base64
 import hashlib
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.hashing.packed import pack, unpack
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -157,9 +156,8 @@ class Canonical:
             document["kind"] = "zeroed"
             document["zeroed"] = [list(ids) for ids in self.zeroed]
         elif self.token_map is not None:
-            packed = zlib.compress(self.token_map.astype("<i4").tobytes(), 9)
             document["sha256"] = map_digest(self.token_map)
-            document["ids_zlib_base64"] = base64.b64encode(packed).decode()
+            document["ids_zlib_base64"] = pack(self.token_map.astype("<i4").tobytes())
         return document
 
     @classmethod
@@ -177,16 +175,7 @@ class Canonical:
         if document["kind"] != "map":
             raise ConfigError(f"unknown kind of token map '{document['kind']}'")
         size = 4 * int(document["num_ids"])
-        try:
-            unpack = zlib.decompressobj()
-            data = unpack.decompress(base64.b64decode(document["ids_zlib_base64"]), size + 1)
-        except (ValueError, zlib.error) as error:
-            raise ConfigError(f"the scheme's token map cannot be unpacked: {error}") from error
-        if len(data) != size:
-            raise ConfigError(
-                "the scheme's token map has another size than it says",
-                facts={"expected": f"{size:,} bytes", "found": f"{len(data):,} bytes or more"},
-            )
+        data = unpack(document["ids_zlib_base64"], size, "the scheme's token map")
         made = cls.mapped(np.frombuffer(data, dtype="<i4"))
         assert made.token_map is not None
         for name, found in (

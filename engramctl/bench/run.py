@@ -63,7 +63,7 @@ def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
         raise FormatError(
             f"the scheme in {path}/manifest.json cannot be used: {error.message}",
             facts=error.facts,
-            hint=f"run: engramctl verify {path}",
+            hint=error.hint or f"run: engramctl verify {path}",
         ) from error
 
 

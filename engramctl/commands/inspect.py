@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from engramctl.commands.options import Config, Json, Quiet, output_format
+from engramctl.errors import ConfigError
 from engramctl.output import Output, Table
 
 
@@ -59,13 +60,19 @@ def inspect(
 def _diagnose(sink: Output, path: Path, counts: Path) -> None:
     """Show what the scheme of `path` does to mined n-grams."""
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
+    from engramctl.hashing import DictionaryScheme
     from engramctl.scheme_sources import assumed_map, find_scheme
     from engramctl.schemes import SchemeOptions
 
     options = SchemeOptions(scheme=str(path))
     scheme = find_scheme(options)
+    if isinstance(scheme, DictionaryScheme):
+        raise ConfigError(
+            "a dictionary has no heads in which n-grams could collide",
+            hint="name a hashed scheme, or leave out --counts",
+        )
     if words := assumed_map(options, scheme):
-        sink.note(f"assumed: {words}; a folder of tables or a scheme.json has its own")
+        sink.note(f"assumed: {words}")
     sink.announce_compilation()
     total = len(scheme.layers) * len(scheme.orders)
     with sink.progress("hash", total, "orders") as advance:

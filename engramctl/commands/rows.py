@@ -24,7 +24,7 @@ from engramctl.errors import CheckFailed, ConfigError
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
-    from engramctl.hashing.scheme import Scheme
+    from engramctl.hashing import Lookup
     from engramctl.rows.diff import Comparison
     from engramctl.rows.sequences import TokenSequence
 
@@ -42,7 +42,10 @@ def rows(
     ] = None,
     scheme: Annotated[
         str,
-        typer.Option(metavar="NAME", help="A preset, a scheme.json, or a folder of tables."),
+        typer.Option(
+            metavar="NAME",
+            help="A preset, a scheme.json, a folder of tables, or dictionary (with --counts).",
+        ),
     ] = DEFAULT_SCHEME,
     tokenizer: Tokenizer = None,
     slots: Slots = None,
@@ -51,6 +54,30 @@ def rows(
     layers: Annotated[
         str | None,
         typer.Option(metavar="N,N", help="Layers the scheme is made for.  [default: scheme's]"),
+    ] = None,
+    counts: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Mined counts that a dictionary is made from."),
+    ] = None,
+    entries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Keep the N most frequent n-grams, all lengths.  [default: 1000000]"
+        ),
+    ] = None,
+    min_count: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Keep n-grams that occur N times or more.  [default: 5]"),
+    ] = None,
+    vocab_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Token ids of a dictionary.  [default: 2^bits of the mined ids]"
+        ),
+    ] = None,
+    save_scheme: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the scheme, with all that follows from it."),
     ] = None,
     layer: Annotated[
         list[int] | None,
@@ -91,9 +118,13 @@ def rows(
     --diff ends with 0 when every row id is equal and with 3 when one is not,
     and names the mistake if it is a known one.
 
+    --scheme dictionary looks n-grams up exactly: one row id a position, that
+    of the longest n-gram that ends there, -1 for none. --save-scheme keeps the
+    list, to be named as the scheme from then on.
+
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.scheme_sources import assumed_map, chosen_layers, find_scheme
+    from engramctl.scheme_sources import assumed_map, chosen_layers, find_scheme, write_scheme
     from engramctl.schemes import SchemeOptions
 
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
@@ -106,12 +137,18 @@ def rows(
         orders=parse_numbers(orders, "--orders"),
         heads=heads,
         layers=parse_numbers(layers, "--layers"),
+        counts=counts,
+        entries=entries,
+        min_count=min_count,
+        vocab_size=vocab_size,
     )
+    sink.announce_compilation()
     made = find_scheme(options)
     shown = chosen_layers(made, layer)
     if words := assumed_map(options, made):
-        sink.note(f"assumed: {words}; the model's own needs --tokenizer")
-    sink.announce_compilation()
+        sink.note(f"assumed: {words}")
+    if save_scheme is not None:
+        write_scheme(made, save_scheme, force=force)
     with _sequences(source, made, column, tokenizer) as found:
         sequences = _continued(found, made) if history else found
         if explain is not None:
@@ -126,7 +163,7 @@ def rows(
 
 @contextmanager
 def _sequences(
-    source: Path | None, scheme: "Scheme", column: str | None, tokenizer: Path | None
+    source: Path | None, scheme: "Lookup", column: str | None, tokenizer: Path | None
 ) -> "Iterator[Iterator[TokenSequence]]":
     """Open the input, whatever it is."""
     from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
@@ -145,14 +182,14 @@ def _sequences(
             yield json_sequences(file, str(source), scheme)
 
 
-def _continued(sequences: "Iterator[TokenSequence]", scheme: "Scheme") -> "Iterator[TokenSequence]":
+def _continued(sequences: "Iterator[TokenSequence]", scheme: "Lookup") -> "Iterator[TokenSequence]":
     from engramctl.rows.sequences import chained
 
     return chained(sequences, max(scheme.orders) - 1)
 
 
 def _layer_rows(
-    sequences: "Iterator[TokenSequence]", scheme: "Scheme", layers: tuple[int, ...]
+    sequences: "Iterator[TokenSequence]", scheme: "Lookup", layers: tuple[int, ...]
 ) -> Iterator[dict[int, Any]]:
     for sequence in sequences:
         yield {layer: sequence.row_ids(scheme, layer) for layer in layers}
@@ -160,7 +197,7 @@ def _layer_rows(
 
 def _print(
     sink: Output,
-    scheme: "Scheme",
+    scheme: "Lookup",
     layers: tuple[int, ...],
     sequences: "Iterator[TokenSequence]",
 ) -> None:
@@ -185,7 +222,7 @@ def _print(
 
 def _write(
     sink: Output,
-    scheme: "Scheme",
+    scheme: "Lookup",
     layers: tuple[int, ...],
     sequences: "Iterator[TokenSequence]",
     out: Path,
@@ -213,13 +250,12 @@ def _write(
 
 def _explain(
     sink: Output,
-    scheme: "Scheme",
+    scheme: "Lookup",
     layers: tuple[int, ...],
     sequences: "Iterator[TokenSequence]",
     position: int,
 ) -> None:
-    from engramctl.commands.explained import layer_tables, window_table
-    from engramctl.hashing.explain import explain
+    from engramctl.commands.explained import explained
 
     first = next(sequences, None)
     length = 0 if first is None else len(first.token_ids)
@@ -229,17 +265,13 @@ def _explain(
             facts={"positions": f"0 to {length - 1}" if length else "none"},
         )
     past = [] if first.history is None else first.history.tolist()
-    tokens = first.token_ids.tolist()
-    made = [explain(scheme, tokens, position, layer, past) for layer in layers]
-    document = {"position": position, "layers": [one.to_dict() for one in made]}
-    sink.result(
-        document, [window_table(made[0]), *(table for one in made for table in layer_tables(one))]
-    )
+    documents, tables = explained(scheme, first.token_ids.tolist(), position, layers, past)
+    sink.result({"position": position, "layers": documents}, tables)
 
 
 def _diff(
     sink: Output,
-    scheme: "Scheme",
+    scheme: "Lookup",
     layers: tuple[int, ...],
     sequences: "Iterator[TokenSequence]",
     path: Path,

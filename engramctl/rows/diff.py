@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import CorpusError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.rows.sequences import TokenSequence
+from engramctl.rows.wrong_dictionaries import DICTIONARY_VARIANTS
 from engramctl.rows.wrong_variants import VARIANTS, Rows, Variant
 
 Candidate = tuple[Variant, dict[int, Rows]]
@@ -19,7 +20,10 @@ JUDGED_TOKENS = 1 << 18
 
 @dataclass(frozen=True)
 class Difference:
-    """One row id that differs; sequence, position and head count from 0."""
+    """One row id that differs; sequence, position and head count from 0.
+
+    `order` is the head's; of a dictionary, the length of the n-gram expected, 0 for no match.
+    """
 
     sequence: int
     position: int
@@ -61,7 +65,7 @@ class Comparison:
 
 
 def compare(
-    scheme: Scheme,
+    scheme: Lookup,
     layers: Sequence[int],
     ours: Iterable[TokenSequence],
     theirs: Iterator[dict[int, NDArray[np.int64]]],
@@ -102,9 +106,10 @@ def compare(
     return result
 
 
-def _candidates(scheme: Scheme, layers: Sequence[int]) -> list[Candidate]:
+def _candidates(scheme: Lookup, layers: Sequence[int]) -> list[Candidate]:
     """Return every mistake this scheme can have in all these layers."""
-    made = [(one, {layer: one.make(scheme, layer) for layer in layers}) for one in VARIANTS]
+    known = DICTIONARY_VARIANTS if isinstance(scheme, DictionaryScheme) else VARIANTS
+    made = [(one, {layer: one.make(scheme, layer) for layer in layers}) for one in known]
     return [
         (one, {layer: rows for layer, rows in by_layer.items() if rows is not None})
         for one, by_layer in made
@@ -140,7 +145,7 @@ def _fitting(
 
 def _count(
     result: Comparison,
-    scheme: Scheme,
+    scheme: Lookup,
     layer: int,
     expected: NDArray[np.int64],
     found: NDArray[np.int64],
@@ -155,12 +160,18 @@ def _count(
             sequence=result.sequences,
             position=position,
             layer=layer,
-            order=scheme.layer_hash(layer).heads[head].order,
+            order=_order(scheme, layer, head, int(expected[position, head])),
             head=head,
             expected=int(expected[position, head]),
             found=int(found[position, head]),
         )
     return not len(wrong)
+
+
+def _order(scheme: Lookup, layer: int, head: int, row: int) -> int:
+    if isinstance(scheme, DictionaryScheme):
+        return len(scheme.ngrams[row]) if row >= 0 else 0
+    return scheme.layer_hash(layer).heads[head].order
 
 
 def _still_likely(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing import Lookup
 from engramctl.hashing.window import DEAD
 
 _KEYS = {"token_ids", "history"}
@@ -29,7 +29,7 @@ class TokenSequence:
     token_ids: NDArray[np.int64]
     history: NDArray[np.int64] | None = None
 
-    def row_ids(self, scheme: Scheme, layer: int) -> NDArray[Any]:
+    def row_ids(self, scheme: Lookup, layer: int) -> NDArray[Any]:
         """Return the rows of every position, integers (T, H)."""
         if not len(self.token_ids):
             return np.empty((0, scheme.num_heads), np.int64)
@@ -43,7 +43,7 @@ def is_parquet(path: Path) -> bool:
 
 
 def parquet_sequences(
-    path: Path, scheme: Scheme, column: str | None = None, tokenizer: Path | None = None
+    path: Path, scheme: Lookup, column: str | None = None, tokenizer: Path | None = None
 ) -> Iterator[TokenSequence]:
     """Read documents of a Parquet corpus; a document is one sequence.
 
@@ -58,7 +58,7 @@ def parquet_sequences(
             yield TokenSequence(batch.ids[start:end].astype(np.int64))
 
 
-def json_sequences(lines: Iterable[bytes], name: str, scheme: Scheme) -> Iterator[TokenSequence]:
+def json_sequences(lines: Iterable[bytes], name: str, scheme: Lookup) -> Iterator[TokenSequence]:
     """Read JSON lines: a list of ids, or `{"token_ids": [..], "history": [..]}`.
 
     Empty lines are left out.
@@ -130,7 +130,7 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _ids(values: object, scheme: Scheme, name: str, place: str) -> NDArray[np.int64]:
+def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.int64]:
     """Check one list, in one pass when it is right."""
     if not isinstance(values, list):
         raise CorpusError(f"{name}, {place}: not a list", facts={"found": ascii(values)[:80]})

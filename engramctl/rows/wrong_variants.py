@@ -7,6 +7,7 @@ that differ"), 3 (seed, reversed pairing) and 9; the rest are slips of the same 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,11 @@ from engramctl.rows.variant_walk import (
 
 Rows = Callable[[Ids, Ids], Ids]
 """(token ids (T,), history (C,)) -> row ids, int64 (T, H)."""
-Make = Callable[[Scheme, int], Rows | None]
-"""(scheme, layer) -> the mistake's rows, or None where this scheme cannot have it."""
+Make = Callable[[Any, int], Rows | None]
+"""(scheme, layer) -> the mistake's rows, or None where this scheme cannot have it.
+
+The scheme is a `Scheme`, or for mistakes about dictionaries a `DictionaryScheme`.
+"""
 
 SEEDS = (0, 1, 42, 1234)
 

@@ -12,12 +12,34 @@ from engramctl.hashing.window import NEGATIVE_RULES, Boundary
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One layer's constants. `row = floor_mod(mix(order), modulus) + offset`.
+class IdRules:
+    """What every walk knows of ids before it looks anything up.
 
     Attributes:
         canonical: token map.
         boundary: fill, stops, blocks.
+    """
+
+    canonical: Canonical
+    boundary: Boundary
+
+    @property
+    def map_or_empty(self) -> NDArray[np.int32]:
+        """The token map; an empty array stands for the identity."""
+        token_map = self.canonical.token_map
+        return np.empty(0, np.int32) if token_map is None else token_map
+
+    @property
+    def negative_code(self) -> int:
+        """The boundary's rule for negative ids, as a number for kernels."""
+        return NEGATIVE_RULES.index(self.boundary.negative)
+
+
+@dataclass(frozen=True)
+class Plan(IdRules):
+    """One layer's constants. `row = floor_mod(mix(order), modulus) + offset`.
+
+    Attributes:
         max_order: N.
         orders_H: order of each head, ascending, int64 (H,).
         moduli_H: int64 (H,).
@@ -30,8 +52,6 @@ class Plan:
         dtype: int32 when every row id fits, else int64.
     """
 
-    canonical: Canonical
-    boundary: Boundary
     max_order: int
     orders_H: NDArray[np.int64]
     moduli_H: NDArray[np.int64]
@@ -62,17 +82,6 @@ class Plan:
             _coefficients(layer, mix) if mix.is_linear else None,
             np.dtype(np.int32 if layer.num_rows < 2**31 else np.int64),
         )
-
-    @property
-    def map_or_empty(self) -> NDArray[np.int32]:
-        """The token map; an empty array stands for the identity."""
-        token_map = self.canonical.token_map
-        return np.empty(0, np.int32) if token_map is None else token_map
-
-    @property
-    def negative_code(self) -> int:
-        """The boundary's rule for negative ids, as a number for kernels."""
-        return NEGATIVE_RULES.index(self.boundary.negative)
 
 
 def _coefficients(layer: LayerHash, mix: Mix) -> NDArray[np.int64]:

@@ -1,17 +1,18 @@
 """The walk in plain numpy: slow, obvious, and what the other kernels are tested against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.kernels.plan import IdRules, Plan
 from engramctl.hashing.mix import signed64
 from engramctl.hashing.window import DEAD, START, window
 
 
-def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> int:
+def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> int:
     """Return the flat index of the first id the scheme cannot take, or -1."""
     negative = ids_BS < 0
     bad = ids_BS >= plan.canonical.num_ids
@@ -22,7 +23,7 @@ def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> int:
     return int(np.argmax(bad)) if bad.any() else -1
 
 
-def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
+def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.int64]:
     """Map token ids to canonical ids; marks pass through, but -1 where it means the fill."""
     ids = ids_BS.astype(np.int64)
     token_map = plan.canonical.token_map
@@ -105,3 +106,32 @@ def row_ids(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
             slots = poly_slots(walk[:order], base, int(modulus), exact=exact)
         columns.append(slots + offset)
     return np.stack(columns, axis=-1)
+
+
+def longest_matches(
+    ids_BS: NDArray[np.integer[Any]],
+    rules: IdRules,
+    orders: Sequence[int],
+    row_of: Mapping[tuple[int, ...], int],
+) -> NDArray[np.int64]:
+    """Map every position to the row of the longest n-gram that ends there, or -1.
+
+    A window's fills match nothing: here they read as START, which no n-gram holds.
+
+    Args:
+        ids_BS: token ids (B, orders[-1] - 1 + T): history first, START where there is none.
+        rules: token map and boundary.
+        orders: ascending lengths.
+        row_of: canonical ids, oldest first -> row.
+
+    Returns:
+        int64 (B, T).
+    """
+    unfilled = replace(rules.boundary, fill=START)
+    walk = np.stack(window(canonicalise(ids_BS, rules), unfilled, orders[-1]), axis=-1)
+    rows_BT = np.full(walk.shape[:2], -1, np.int64)
+    for place in np.ndindex(rows_BT.shape):
+        newest_first = walk[place].tolist()
+        for order in orders:
+            rows_BT[place] = row_of.get(tuple(newest_first[order - 1 :: -1]), rows_BT[place])
+    return rows_BT

@@ -1,0 +1,76 @@
+"""The n-grams of a counts folder, read in batches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from engramctl.errors import CorpusError
+from engramctl.parquet import reading
+
+BATCH_ROWS = 1 << 17
+
+
+def order_file(counts: Path, order: int) -> Path:
+    """Return where a counts folder keeps the n-grams of one order."""
+    return counts / f"order{order}.parquet"
+
+
+def read_ngrams(
+    counts: Path, order: int, vocab_size: int | None = None
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint64]]]:
+    """Read the n-grams of one order.
+
+    Args:
+        counts: a folder that `engramctl mine` made.
+        order: one of its orders.
+        vocab_size: token ids must lie in [0, vocab_size); None: any.
+
+    Yields:
+        Token ids, oldest first, uint32 (M, order), and counts, uint64 (M,).
+
+    Raises:
+        CorpusError: a broken file, or token ids outside the vocabulary.
+    """
+    file = order_file(counts, order)
+    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
+        columns = ["token_ids", "count"]
+        _check_columns(parquet.schema_arrow, order, file)
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+            ids = batch.column(0).flatten().to_numpy().reshape(-1, order)
+            if vocab_size is not None:
+                _check_vocabulary(ids, vocab_size, file)
+            yield ids, batch.column(1).to_numpy()
+
+
+def _check_columns(schema: pa.Schema, order: int, file: Path) -> None:
+    found = {name: schema.field(name).type for name in schema.names}
+    ids = found.get("token_ids", pa.null())
+    right = pa.types.is_fixed_size_list(ids) and ids.list_size == order
+    if not right or ids.value_type != pa.uint32() or found.get("count") != pa.uint64():
+        raise CorpusError(
+            f"{file.name} holds no counts of order {order}",
+            facts={
+                "file": file,
+                "expected": f"token_ids fixed_size_list<uint32>[{order}], count uint64",
+                "found": ", ".join(f"{name} {kind}" for name, kind in found.items())[:300],
+            },
+            hint="make the folder again: engramctl mine ... --force",
+        )
+
+
+def _check_vocabulary(ids_MN: NDArray[np.uint32], vocab_size: int, file: Path) -> None:
+    largest = int(ids_MN.max(initial=0))
+    if largest >= vocab_size:
+        raise CorpusError(
+            f"{file.name} has token ids outside the scheme's vocabulary",
+            facts={
+                "file": file,
+                "expected": f"0 to {vocab_size - 1:,}",
+                "found": f"{largest:,}",
+            },
+            hint="mine with the tokenizer the scheme is for",
+        )

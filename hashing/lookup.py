@@ -1,0 +1,20 @@
+"""Both kinds of scheme under one name, and the one door for scheme.json."""
+
+from typing import Any
+
+from engramctl.hashing.dictionary import DictionaryScheme
+from engramctl.hashing.scheme import Scheme
+
+Lookup = Scheme | DictionaryScheme
+"""Anything with `row_ids`; a dictionary gives -1 where nothing matches, a hash never does."""
+
+
+def lookup_from_dict(document: dict[str, Any]) -> Lookup:
+    """Read scheme.json of either kind, derive every constant again and compare.
+
+    Raises:
+        ConfigError: as `Scheme.from_dict` and `DictionaryScheme.from_dict`.
+    """
+    if "ngrams" in document:
+        return DictionaryScheme.from_dict(document)
+    return Scheme.from_dict(document)
