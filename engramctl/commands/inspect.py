@@ -1,13 +1,26 @@
 """`engramctl inspect`: what is this?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, output_format
+from engramctl.commands.options import (
+    Config,
+    Heads,
+    Json,
+    Orders,
+    Quiet,
+    Slots,
+    Tokenizer,
+    output_format,
+    parse_numbers,
+)
 from engramctl.errors import ConfigError
 from engramctl.output import Output, Table
+
+if TYPE_CHECKING:
+    from engramctl.schemes import SchemeOptions
 
 
 def inspect(
@@ -27,6 +40,10 @@ def inspect(
             "head, beside what chance would give.",
         ),
     ] = None,
+    tokenizer: Tokenizer = None,
+    slots: Slots = None,
+    orders: Orders = None,
+    heads: Heads = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -34,14 +51,29 @@ def inspect(
     """Say what a folder, a scheme or a result is.
 
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
-    Counts hold no n-grams that begin before their document does.
+    Counts hold no n-grams that begin before their document does. --tokenizer,
+    --slots, --orders and --heads change a preset that --counts is used with.
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
     """
+    from engramctl.schemes import FIXED, SchemeOptions
+
     sink = Output(format=output_format(json), quiet=quiet)
+    options = SchemeOptions(
+        scheme=str(path),
+        tokenizer=tokenizer,
+        slots=slots,
+        orders=parse_numbers(orders, "--orders"),
+        heads=heads,
+    )
     if counts is not None:
-        _diagnose(sink, path, counts)
+        _diagnose(sink, options, counts)
         return
+    if given := options.given(*FIXED):
+        raise ConfigError(
+            f"{given} changes the scheme that counts are hashed with",
+            hint="name the counts with --counts, or leave it out",
+        )
     from engramctl.describe import describe
 
     document = describe(path)
@@ -57,14 +89,12 @@ def inspect(
     sink.result(document, tables)
 
 
-def _diagnose(sink: Output, path: Path, counts: Path) -> None:
-    """Show what the scheme of `path` does to mined n-grams."""
+def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
+    """Show what a scheme does to mined n-grams."""
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
     from engramctl.hashing import DictionaryScheme
     from engramctl.scheme_sources import assumed_map, find_scheme
-    from engramctl.schemes import SchemeOptions
 
-    options = SchemeOptions(scheme=str(path))
     scheme = find_scheme(options)
     if isinstance(scheme, DictionaryScheme):
         raise ConfigError(

@@ -303,11 +303,20 @@ def _failure(found: "Comparison", path: Path) -> CheckFailed:
             f"order {first.order}, head {first.head}",
             "expected": first.expected,
             "found": first.found,
-            "likely": "\n          ".join(likely) or "no known mistake gives all these ids",
+            "likely": "\n          ".join(likely) or _closest(found),
         },
         hint=None
         if likely
         else f"look at: engramctl rows --layer {first.layer} --explain {first.position}",
+    )
+
+
+def _closest(found: "Comparison") -> str:
+    if found.closest is None:
+        return "no known mistake gives these ids"
+    return (
+        f"no known mistake gives all these ids; closest, with {found.closest_percent:.1f} % of "
+        f"those that differ: {found.closest.name}: {found.closest.explanation}"
     )
 
 

@@ -13,9 +13,26 @@ from engramctl.rows.sequences import TokenSequence
 from engramctl.rows.wrong_dictionaries import DICTIONARY_VARIANTS
 from engramctl.rows.wrong_variants import VARIANTS, Rows, Variant
 
-Candidate = tuple[Variant, dict[int, Rows]]
 JUDGED_TOKENS = 1 << 18
-"""Equal sequences also rule variants out, among the first this many tokens; then only others do."""
+"""Mistakes are judged on sequences until they have had this many tokens; then they still are ruled
+out by sequences that differ, as long as they give every id."""
+
+
+@dataclass
+class Candidate:
+    """A mistake on trial.
+
+    Attributes:
+        variant: the mistake.
+        rows: what it gives, by layer.
+        wrong: ids it did not give.
+        explained: ids that differ from ours and that it gave.
+    """
+
+    variant: Variant
+    rows: dict[int, Rows]
+    wrong: int = 0
+    explained: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,8 @@ class Comparison:
         differing_ids: how many differ.
         first: the first difference, or None.
         likely: the known mistakes that give every id that was found.
+        closest: where there is none, the mistake that gives most of the ids that differ.
+        closest_percent: its share of them, of those judged.
     """
 
     sequences: int = 0
@@ -51,6 +70,8 @@ class Comparison:
     differing_ids: int = 0
     first: Difference | None = None
     likely: list[Variant] = field(default_factory=list)
+    closest: Variant | None = None
+    closest_percent: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -61,6 +82,13 @@ class Comparison:
             "differing_ids": self.differing_ids,
             "first": asdict(self.first) if self.first else None,
             "likely": [{"name": one.name, "explanation": one.explanation} for one in self.likely],
+            "closest": None
+            if self.closest is None
+            else {
+                "name": self.closest.name,
+                "explanation": self.closest.explanation,
+                "percent": self.closest_percent,
+            },
         }
 
 
@@ -85,24 +113,34 @@ def compare(
     """
     result = Comparison()
     candidates = _candidates(scheme, layers)
-    judged = 0
+    judged = judged_differing = 0
     for sequence in ours:
         found = next(theirs, None)
         if found is None:
             raise _shape(name, "sequences", f"more than {result.sequences}", result.sequences)
-        equal = True
+        before = result.differing_ids
+        wrong = {}
         for layer in layers:
             expected = sequence.row_ids(scheme, layer).astype(np.int64)
             ids = _fitting(found, layer, expected, name, result.sequences)
-            equal &= _count(result, scheme, layer, expected, ids)
-        if not equal or judged < JUDGED_TOKENS:
+            wrong[layer] = _count(result, scheme, layer, expected, ids)
+        differing = result.differing_ids - before
+        judging = judged < JUDGED_TOKENS
+        if not judging:
+            candidates = [one for one in candidates if not one.wrong]
+        if differing or judging:
+            _judge(candidates, sequence, {n: (found[n], wrong[n]) for n in layers})
+        if judging:
             judged += len(sequence.token_ids)
-            candidates = _still_likely(candidates, sequence, {n: found[n] for n in layers})
+            judged_differing += differing
+            _note_closest(result, candidates, judged_differing)
         result.sequences += 1
     if next(theirs, None) is not None:
         raise _shape(name, "sequences", result.sequences, f"more than {result.sequences}")
     if result.first is not None:
-        result.likely = [variant for variant, _ in candidates]
+        result.likely = [one.variant for one in candidates if not one.wrong]
+    if result.likely:
+        result.closest = result.closest_percent = None
     return result
 
 
@@ -111,7 +149,7 @@ def _candidates(scheme: Lookup, layers: Sequence[int]) -> list[Candidate]:
     known = DICTIONARY_VARIANTS if isinstance(scheme, DictionaryScheme) else VARIANTS
     made = [(one, {layer: one.make(scheme, layer) for layer in layers}) for one in known]
     return [
-        (one, {layer: rows for layer, rows in by_layer.items() if rows is not None})
+        Candidate(one, {layer: rows for layer, rows in by_layer.items() if rows is not None})
         for one, by_layer in made
         if None not in by_layer.values()
     ]
@@ -149,9 +187,10 @@ def _count(
     layer: int,
     expected: NDArray[np.int64],
     found: NDArray[np.int64],
-) -> bool:
-    """Add one layer of one sequence; whether all its ids are equal."""
-    wrong = np.argwhere(expected != found)
+) -> NDArray[np.bool_]:
+    """Add one layer of one sequence; return which of its ids differ, (T, H)."""
+    differs_TH: NDArray[np.bool_] = expected != found
+    wrong = np.argwhere(differs_TH)
     result.compared_ids += expected.size
     result.differing_ids += len(wrong)
     if len(wrong) and result.first is None:
@@ -165,7 +204,7 @@ def _count(
             expected=int(expected[position, head]),
             found=int(found[position, head]),
         )
-    return not len(wrong)
+    return differs_TH
 
 
 def _order(scheme: Lookup, layer: int, head: int, row: int) -> int:
@@ -174,22 +213,28 @@ def _order(scheme: Lookup, layer: int, head: int, row: int) -> int:
     return scheme.layer_hash(layer).heads[head].order
 
 
-def _still_likely(
+def _judge(
     candidates: list[Candidate],
     sequence: TokenSequence,
-    found: dict[int, NDArray[np.int64]],
-) -> list[Candidate]:
+    found: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]],
+) -> None:
+    """Put every mistake to one sequence: its ids, and which of them differ from ours."""
     if not len(sequence.token_ids):
-        return candidates
+        return
     past = np.empty(0, np.int64) if sequence.history is None else sequence.history
-    return [
-        (variant, rows)
-        for variant, rows in candidates
-        if all(
-            np.array_equal(rows[layer](sequence.token_ids, past), ids)
-            for layer, ids in found.items()
-        )
-    ]
+    for one in candidates:
+        for layer, (ids_TH, differs_TH) in found.items():
+            given_TH = one.rows[layer](sequence.token_ids, past) == ids_TH
+            one.wrong += int(given_TH.size - np.count_nonzero(given_TH))
+            one.explained += int(np.count_nonzero(given_TH & differs_TH))
+
+
+def _note_closest(result: Comparison, candidates: list[Candidate], differing: int) -> None:
+    """Keep the mistake that explains most, while all are judged."""
+    best = max(candidates, key=lambda one: one.explained, default=None)
+    if best is not None and best.explained:
+        result.closest = best.variant
+        result.closest_percent = 100 * best.explained / differing
 
 
 def _shape(name: str, what: str, expected: object, found: object) -> CorpusError:

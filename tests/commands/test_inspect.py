@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.hashing import presets
+from engramctl.sample import train_tokenizer
 from tests.conftest import RunCli
 from tests.mining.conftest import write_ids, zipf_documents
 
@@ -156,3 +157,25 @@ def test_counts_that_do_not_fit_are_one_clear_error(
     assert run_cli("inspect", "nonsense", "--counts", counts).exit_code == 2
     (counts / "order2.parquet").write_bytes(b"PAR1")
     assert "order2.parquet" in run_cli("inspect", tables, "--counts", counts).stderr
+
+
+def test_a_preset_is_resized_for_its_diagnosis(run_cli: RunCli, tmp_path: Path) -> None:
+    source, counts = write_ids(tmp_path / "c.parquet", zipf_documents(3, 900, 200)), tmp_path / "n"
+    assert run_cli("mine", source, "-o", counts).exit_code == 0
+    options = ["--slots", "5000", "--orders", "2,3", "--heads", "2"]
+    found = run_cli("inspect", "deepseek-v41", "--counts", counts, *options, "--json")
+    assert found.exit_code == 0, found.stderr
+    orders = found.json["orders"]
+    assert [(one["order"], len(one["heads"])) for one in orders] == [(2, 2), (3, 2)] * 2
+    assert all(5000 <= head["num_slots"] < 6000 for one in orders for head in one["heads"])
+    tokenizer = tmp_path / "tokenizer.json"
+    train_tokenizer(["the cat sat on the mat", "the dog sat on the log"] * 5, tokenizer, 300)
+    mapped = run_cli("inspect", "deepseek-v41", "--counts", counts, "--tokenizer", tokenizer)
+    assert mapped.exit_code == 0, mapped.stderr
+    plain = run_cli("inspect", "deepseek-v41", "--counts", counts)
+    assert "identity token map" in plain.stderr
+    assert "identity token map" not in mapped.stderr
+    assert mapped.stdout != plain.stdout
+    refused = run_cli("inspect", counts, "--slots", "5000")
+    assert refused.exit_code == 2
+    assert "--slots" in refused.stderr

@@ -113,6 +113,23 @@ def test_equal_ids_and_unknown_mistakes_have_no_name() -> None:
     assert first.found == first.expected + 1
 
 
+def test_a_mistake_beside_another_is_the_closest_with_its_share() -> None:
+    given = sequences(LONGCAT)
+    [variant] = [one for one in VARIANTS if one.name == "boundary ignored"]
+    rows = variant.make(LONGCAT, 0)
+    assert rows is not None
+    theirs = ids_of({0: rows}, given, (0,))
+    whole = compare(LONGCAT, (0,), given, iter(theirs), "theirs")
+    assert (whole.closest, whole.closest_percent) == (None, None)
+    theirs[1][0][0, :5] += 1  # where the boundary changes nothing
+    found = compare(LONGCAT, (0,), given, iter(theirs), "theirs")
+    assert found.likely == []
+    assert found.differing_ids == whole.differing_ids + 5
+    assert found.closest == variant
+    assert found.closest_percent == pytest.approx(100 * whole.differing_ids / found.differing_ids)
+    assert found.document()["closest"]["name"] == "boundary ignored"
+
+
 @pytest.mark.parametrize("name", PRESETS)
 @given(data=st.data())
 @settings(max_examples=10, deadline=None)
