@@ -135,6 +135,7 @@ class PartialDirectory:
         self._resume = resume
         self._lock: int | None = None
         self._published = False
+        self.abandoned = False
         check_target(path, force=force, resume=resume, resumable=keep_on_failure)
 
     def __enter__(self) -> Self:
@@ -155,6 +156,10 @@ class PartialDirectory:
         """Replace `state.json` in one step; `state` must be JSON. `.state` has it on resume."""
         about = {"command": self._command, "resumable": self._keep}
         write_json(self.path / STATE, {**state, **about})
+
+    def abandon(self) -> None:
+        """Remove the work when it is left, whatever was written: nothing can continue it."""
+        self.abandoned = True
 
     def publish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, sync everything and give the directory its final name.
@@ -178,7 +183,7 @@ class PartialDirectory:
         trace: TracebackType | None,
     ) -> None:
         """Keep or remove what was not published; name the cause when a write failed."""
-        self._leave(keep=self._keep)
+        self._leave(keep=self._keep and not self.abandoned)
         if isinstance(error, OSError) and error.errno in _WRITE_ERRNOS:
             raise storage_error(error, "write", self.path) from error
 

@@ -10,6 +10,7 @@ from engramctl.commands.options import (
     Force,
     Json,
     Quiet,
+    Resume,
     output_format,
     parse_bytes,
     parse_numbers,
@@ -50,16 +51,27 @@ def mine(
         ),
     ] = None,
     orders: Annotated[
-        str, typer.Option(metavar="LIST", help="Lengths of n-grams to count, 1 to 4.")
+        str, typer.Option(metavar="LIST", help="Lengths of n-grams to count, 1 to 5.")
     ] = "1,2,3,4",
     min_count: Annotated[
         int,
         typer.Option(metavar="N", min=1, help="Leave out n-grams that occur fewer than N times."),
     ] = 1,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Write only the N most frequent of each order.  [default: all]"
+        ),
+    ] = None,
     memory: Annotated[
         str,
-        typer.Option(metavar="SIZE", help="Memory to use; what does not fit goes to disk by -o."),
+        typer.Option(metavar="SIZE", help="Memory to use; what does not fit goes to disk."),
     ] = "0.6GiB",
+    tmp_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder for that.  [default: beside COUNTS]"),
+    ] = None,
+    resume: Resume = False,
     skip_bad_files: Annotated[
         bool,
         typer.Option(
@@ -77,19 +89,26 @@ def mine(
 
     Reads Parquet once, never counts across the end of a document, and writes
     one Parquet file an order with columns token_ids and count. The result does
-    not depend on memory or cores. Needs 8 bytes a token and order on the disk
-    of COUNTS while it works, less what fits in memory.
+    not depend on memory or cores. Needs 8 bytes a token on the disk while it
+    works (16 for order 5), less what fits in memory. A run that was killed
+    goes on with --resume from at most a minute of reading before.
 
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
     from engramctl.corpus import Corpus
-    from engramctl.mining.local import MineOptions
     from engramctl.mining.local import mine as mine_corpus
+    from engramctl.mining.options import MineOptions
     from engramctl.storage.publish import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
-    options = MineOptions(parse_numbers(orders, "--orders") or (), min_count, parse_bytes(memory))
-    check_target(out, force=force, resumable=False)
+    options = MineOptions(
+        parse_numbers(orders, "--orders") or (),
+        min_count=min_count,
+        top_k=top_k,
+        memory_bytes=parse_bytes(memory),
+        tmp_dir=tmp_dir,
+    )
+    check_target(out, force=force, resume=resume)
     source = Corpus.open(
         corpus,
         column=column,
@@ -100,15 +119,17 @@ def mine(
     for file, reason in source.skipped:
         output.note(f"left out {file}: {reason}")
     output.announce_compilation()
-    summary = mine_corpus(source, out, options, force=force, progress=output.progress)
+    summary = mine_corpus(
+        source, out, options, force=force, resume=resume, progress=output.progress
+    )
     output.result(summary, _tables(summary))
     output.note(f"wrote {out}")
 
 
 def _tables(summary: dict[str, Any]) -> list[Table]:
-    facts = {name: summary[name] for name in ("tokens", "documents", "column", "min_count")}
+    names = ("tokens", "documents", "column", "min_count", "top_k")
     tables = [
-        Table("corpus", [facts]),
+        Table("corpus", [{name: summary[name] for name in names}]),
         Table("n-grams", [_row(order) for order in summary["orders"]]),
     ]
     if summary["skipped_files"]:

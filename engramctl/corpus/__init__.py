@@ -1,5 +1,5 @@
 """A corpus: Parquet files -> batches of token ids."""
 
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.corpus import Corpus, Progress, TokenBatch
 
-__all__ = ["Corpus", "TokenBatch"]
+__all__ = ["Corpus", "Progress", "TokenBatch"]

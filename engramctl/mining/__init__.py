@@ -1,7 +1,9 @@
 """Exact n-gram counts of a corpus of any size.
 
-keys        the exact key, its mix (the order of every result) and the packed record
-reference   the same in plain Python: what every engine must give
-local       the embedded engine: chunks -> kernels -> spill -> count -> writer
-wide        the path for ids too large to pack into one word
+keys        the order of every result, and the record of an n-gram
+reference   the counts in plain Python: what every engine must give
+count       the two pure steps: a chunk -> records by partition; a partition -> rows of every order
+local       the embedded engine: reading -> chunks -> spill -> count -> output
+kernels, table, levels      the compiled loops of the two steps
+unigrams, top               what needs all partitions: order 1, --top-k
 """

@@ -18,14 +18,14 @@ class Chunk:
 
     Attributes:
         ids: uint32, flat.
-        offsets: int64, documents + 1. A document that was cut begins the next chunk again.
-        skip: leading ids that only give context: the last ids of the chunk before, in the same
-            document. N-grams that end in them were counted there.
+        offsets: int64, documents + 1. A document that is cut goes on in the next chunk.
+        tail: last ids of the chunk that only end n-grams here: the document is cut in them, and
+            the n-grams that begin with them are counted in the next chunk, which repeats them.
     """
 
     ids: NDArray[np.uint32]
     offsets: NDArray[np.int64]
-    skip: int
+    tail: int
 
 
 def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
@@ -38,7 +38,7 @@ def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
     assert size > CONTEXT
     parts: list[NDArray[np.uint32]] = []
     ends: list[NDArray[np.int64]] = []
-    filled = skip = 0
+    filled = 0
     for batch in batches:
         at = 0
         while at < len(batch.ids):
@@ -49,16 +49,15 @@ def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
             filled += stop - at
             at = stop
             if filled == size:
-                yield _chunk(parts, ends, filled, skip)
-                begin = int(batch.offsets[inner[1] - 1])
-                skip = min(CONTEXT, at - begin) if at < len(batch.ids) else 0
-                parts, ends, filled = [batch.ids[at - skip : at]], [], skip
-    if filled > skip:
-        yield _chunk(parts, ends, filled, skip)
+                tail = min(CONTEXT, at - int(batch.offsets[inner[1] - 1]))
+                yield _chunk(parts, ends, filled, tail)
+                parts, ends, filled = [batch.ids[at - tail : at]], [], tail
+    if filled:
+        yield _chunk(parts, ends, filled, 0)
 
 
 def _chunk(
-    parts: list[NDArray[np.uint32]], ends: list[NDArray[np.int64]], filled: int, skip: int
+    parts: list[NDArray[np.uint32]], ends: list[NDArray[np.int64]], filled: int, tail: int
 ) -> Chunk:
     bounds = np.concatenate([[0], *ends, [filled]]).astype(np.int64)
-    return Chunk(np.concatenate(parts), bounds, skip)
+    return Chunk(np.concatenate(parts), bounds, tail)

@@ -1,95 +1,111 @@
-"""The exact key of an n-gram, its 64-bit mix, and the record that is spilled for it.
+"""The order of rows, and the record that is spilled for an n-gram.
 
-Key. An n-gram of order 1 to 4 is packed with 32 bits an id, first id highest, into two words
-`(hi, lo)`; it is exact for every uint32 id.
+Row order. Rows of order 1 ascend by token id. Rows of order 2 and more ascend by
+`(bucket(t0, t1), t0, t1, t2, ...)`, where the bucket is a 12-bit hash of the first two ids:
 
-Mix. Rows of every counts file ascend by `mix(hi, lo)`, ties by token ids; its top bits are the
-partition. fmix64 is the finaliser of MurmurHash3 (Appleby, public domain):
+    bucket(t0, t1) = ((((t0 << 32) | (t1 >> 12)) * 0x9e3779b97f4a7c15 mod 2^64) >> 52)
+                     ^ (t1 & 0xfff)
 
-    fmix64(x):  x ^= x >> 33; x *= 0xff51afd7ed558ccd
-                x ^= x >> 33; x *= 0xc4ceb9fe1a85ec53
-                x ^= x >> 33                             (all modulo 2^64)
-    mix(hi, lo) = fmix64(lo ^ fmix64(hi >> 12)) ^ ((hi & 0xfff) << 52)
+The multiplier is 2^64 over the golden ratio (Knuth, TAOCP volume 3, section 6.4). The partition of
+an n-gram is the top of its bucket, so all orders of one place in the text share a partition: one
+record of the longest order counts for every order, and the shorter ones are sums over its prefixes.
 
-Record. With ids below 2^v an n-gram needs only n*v bits. Up to 64 they are the record. Up to
-`MAX_NARROW_BITS` = 76 the surplus of n*v - 64 bits is left out and the partition carries it
-(quotienting, spec/mining.md section 3 item 3): the top of the mix is a function of the rest of the
-key, XORed with `hi & 0xfff`, so those bits come back from the partition number. Above that, records
-are two words (`engramctl.mining.wide`). The record is internal: no file's bytes depend on v.
+Record. The longest order that is counted, one record a token: the ids from that token on, behind
+the end of the document `end_id`, one above the largest id. With `end_id < 2^v` it is, from the top:
+
+    low bits of the bucket (12 - partition bits) | t0 (v) | t1 >> 12 (v - 12) | t2 (v) | ...
+
+The partition carries the top of the bucket and the bucket gives back the low 12 bits of t1: nothing
+is lost (quotienting, spec/mining.md section 3 item 3), so counts are exact. Records of a partition
+ascend as their rows do. They take one word up to 64 bits, else two (high word first). The record is
+internal: no file's bytes depend on v or on the number of partitions.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numba import njit
 
-MAX_ORDER = 4
-MAX_NARROW_BITS = 76
-QUOTIENT_BITS = 12  # of `hi`, on top of the mix; no more partitions than 2^12
+from engramctl.errors import ConfigError
 
+MAX_ORDER = 5
+BUCKET_BITS = 12  # no more partitions than 2^12
+
+Words = tuple[int, ...]  # only its length counts, which compiled code knows from its type
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_U12, _U32, _U33, _U52 = (np.uint64(number) for number in (12, 32, 33, 52))
-_LOW32 = np.uint64(0xFFFFFFFF)
+_U12, _U32, _U52, _U64 = (np.uint64(number) for number in (12, 32, 52, 64))
 _LOW12 = np.uint64(0xFFF)
-_MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)
-_MULTIPLIER_B = np.uint64(0xC4CEB9FE1A85EC53)
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class KeyLayout:
-    """How the records of one order are packed.
+    """How records are packed.
 
     Attributes:
-        order: ids of an n-gram, 1 to 4.
-        id_bits: v; every id is below 2^v.
+        order: ids of a record, 2 to 5: the longest order that is counted.
+        end_id: stands for what is behind a document's end; above every id.
         partition_bits: log2 of the number of partitions, 1 to 12.
     """
 
     order: int
-    id_bits: int
+    end_id: int
     partition_bits: int
 
     def __post_init__(self) -> None:
         """Check what the packing relies on."""
-        assert 1 <= self.order <= MAX_ORDER
-        assert 1 <= self.id_bits <= 32
-        assert 1 <= self.partition_bits <= QUOTIENT_BITS
-        assert self.wide or self.surplus_bits <= self.partition_bits
+        assert 2 <= self.order <= MAX_ORDER
+        assert 1 <= self.end_id <= 1 << 32
+        assert 1 <= self.partition_bits <= BUCKET_BITS
+        assert self.record_bits <= 128
+        assert full_bits(2, self.id_bits) - self.partition_bits <= 64
 
     @property
-    def surplus_bits(self) -> int:
-        """Bits of the key beyond one word; two ids always fit."""
-        return 0 if self.order <= 2 else max(0, self.order * self.id_bits - 64)
+    def id_bits(self) -> int:
+        """Bits of the largest id and of `end_id`: v."""
+        return self.end_id.bit_length()
 
     @property
-    def wide(self) -> bool:
-        """Whether a record takes two words."""
-        return self.surplus_bits > QUOTIENT_BITS
+    def record_bits(self) -> int:
+        """Bits that a record uses."""
+        return full_bits(self.order, self.id_bits) - self.partition_bits
 
     @property
     def record_words(self) -> int:
         """Words of 8 bytes a record."""
-        return 2 if self.wide else 1
+        return 1 if self.record_bits <= 64 else 2
 
 
-def partition_bits(orders: tuple[int, ...], id_bits: int, tokens: int, target: int) -> int:
+def full_bits(order: int, id_bits: int) -> int:
+    """Return the bits of a record that no partition number helps."""
+    return BUCKET_BITS + id_bits + max(0, id_bits - BUCKET_BITS) + (order - 2) * id_bits
+
+
+def partition_bits(order: int, id_bits: int, tokens: int, target: int) -> int:
     """Choose log2 of the number of partitions; results do not depend on it.
 
     Args:
-        orders: the orders that are counted.
-        id_bits: bits of the largest id.
+        order: the longest order.
+        id_bits: bits of `end_id`.
         tokens: about how many tokens there are.
-        target: n-grams a partition should hold, so that its table stays in the L2 cache.
+        target: records a partition should hold, so that its table stays in the L2 cache.
+
+    Raises:
+        ConfigError: a record would need more than two words.
     """
-    bits = max(1, min((tokens // target).bit_length(), QUOTIENT_BITS))
-    for order in orders:
-        surplus = KeyLayout(order, id_bits, QUOTIENT_BITS).surplus_bits
-        if surplus <= QUOTIENT_BITS:
-            bits = max(bits, surplus)
-    return bits
+    bits = max(1, min((tokens // target).bit_length(), BUCKET_BITS))
+    for record_bits in (64, 128):
+        surplus = full_bits(order, id_bits) - record_bits
+        if surplus <= BUCKET_BITS:
+            return max(bits, surplus, full_bits(2, id_bits) - 64)
+    raise ConfigError(
+        f"order {order} cannot be counted for ids as large as these",
+        facts={"expected": "ids below 2^28 - 1 at order 5", "found": f"ids of {id_bits} bits"},
+        hint="leave the order out: --orders 1,2,3,4",
+    )
 
 
 def compiled(function: Function) -> Function:
@@ -97,65 +113,47 @@ def compiled(function: Function) -> Function:
     return cast(Function, njit(nogil=True, cache=True)(function))
 
 
-def plain_fmix64(x: Any) -> Any:
-    """Return MurmurHash3's 64-bit finaliser of a uint64, or of an array of them."""
-    x = (x ^ (x >> _U33)) * _MULTIPLIER_A
-    x = (x ^ (x >> _U33)) * _MULTIPLIER_B
-    return x ^ (x >> _U33)
-
-
-fmix64 = compiled(plain_fmix64)
+@compiled
+def bucket(first: np.uint64, second: np.uint64) -> np.uint64:
+    """Return the bucket of an n-gram's first two ids, uint64 below 2^12."""
+    return ((((first << _U32) | (second >> _U12)) * _MULTIPLIER) >> _U52) ^ (second & _LOW12)
 
 
 @compiled
-def mix(hi: np.uint64, lo: np.uint64) -> Any:
-    """Return the 64-bit mix of a key (two uint64) by which rows ascend."""
-    return fmix64(lo ^ fmix64(hi >> _U12)) ^ ((hi & _LOW12) << _U52)
-
-
-@compiled
-def pack(
-    hi: np.uint64, lo: np.uint64, order: int, id_bits: np.uint64, surplus: np.uint64
-) -> np.uint64:
-    """Return the one-word record of a key: its ids at `id_bits` each, less `surplus` bits.
-
-    The bits left out are the highest of `hi & 0xfff`.
-    """
-    if order <= 2:
-        return lo
-    kept = _U12 - surplus
-    low = hi & _LOW32  # the id of `hi` that loses bits
-    low = ((low >> _U12) << kept) | (low & ((np.uint64(1) << kept) - np.uint64(1)))
-    first = np.uint64(0)
-    if order == 4:
-        first = (hi >> _U32) << (id_bits - surplus)
-    pair = ((lo >> _U32) << id_bits) | (lo & _LOW32)
-    return ((first | low) << (id_bits + id_bits)) | pair
-
-
-@compiled
-def unpack(
-    record: np.uint64,
-    order: int,
-    id_bits: np.uint64,
-    surplus: np.uint64,
-    partition: np.uint64,
-    bits: np.uint64,
+def push(
+    hi: np.uint64, lo: np.uint64, value: np.uint64, bits: np.uint64
 ) -> tuple[np.uint64, np.uint64]:
-    """Return the key (hi, lo) of a record that lies in `partition` of 2^bits: `pack`'s inverse."""
-    if order <= 2:
-        return np.uint64(0), record
+    """Shift `bits` (1 to 63) bits of `value` into a key of two words."""
+    return (hi << bits) | (lo >> (_U64 - bits)), (lo << bits) | value
+
+
+@compiled
+def shifted(hi: np.uint64, lo: np.uint64, bits: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Return a key of two words without its last `bits` (0 to 127) bits."""
+    if bits == 0:
+        return hi, lo
+    if bits >= _U64:
+        return np.uint64(0), hi >> (bits - _U64)
+    return hi >> bits, (lo >> bits) | (hi << (_U64 - bits))
+
+
+@compiled
+def first_pair(
+    key: np.uint64, partition: np.uint64, low_bits: np.uint64, id_bits: np.uint64
+) -> tuple[np.uint64, np.uint64]:
+    """Return (t0, t1) of a record's key, from which the later ids were shifted out.
+
+    Args:
+        key: low bits of the bucket, t0 and t1 >> 12, as in a record.
+        partition: its number.
+        low_bits: bits of the bucket that the partition lacks, 12 - partition bits.
+        id_bits: v.
+    """
     one = np.uint64(1)
-    mask = (one << id_bits) - one
-    lo = (((record >> id_bits) & mask) << _U32) | (record & mask)
-    rest = record >> (id_bits + id_bits)
-    first = np.uint64(0)
-    if order == 4:
-        first = rest >> (id_bits - surplus)
-        rest = rest & ((one << (id_bits - surplus)) - one)
-    kept = _U12 - surplus
-    hi = (first << _U32) | ((rest >> kept) << _U12)
-    if surplus > 0:
-        top = fmix64(lo ^ fmix64(hi >> _U12)) >> (np.uint64(64) - surplus)
-        hi |= (top ^ (partition >> (bits - surplus))) << kept
-    return hi | (rest & ((one << kept) - one)), lo
+    rest_bits = id_bits - min(id_bits, _U12)
+    second = key & ((one << rest_bits) - one)
+    first = (key >> rest_bits) & ((one << id_bits) - one)
+    low = (key >> (rest_bits + id_bits)) & ((one << low_bits) - one)
+    whole = (partition << low_bits) | low
+    second <<= _U12
+    return first, second | ((bucket(first, second) ^ whole) & _LOW12)

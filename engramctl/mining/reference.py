@@ -4,28 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 Row = tuple[tuple[int, ...], int]
-_MASK = 2**64 - 1
 
 
-def fmix64(x: int) -> int:
-    """Return MurmurHash3's 64-bit finaliser.
+def bucket(token_ids: Sequence[int]) -> int:
+    """Return the bucket by which rows ascend first; formula in `engramctl.mining.keys`.
 
     Example:
-        >>> hex(fmix64(1))
-        '0xb456bcfc34c2cb2c'
+        >>> bucket([1]), bucket([1, 2]), bucket([1, 3, 9])
+        (0, 2038, 2039)
     """
-    x = ((x ^ (x >> 33)) * 0xFF51AFD7ED558CCD) & _MASK
-    x = ((x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53) & _MASK
-    return x ^ (x >> 33)
-
-
-def mix(token_ids: Sequence[int]) -> int:
-    """Return the mix by which rows ascend; formula in `engramctl.mining.keys`."""
-    key = 0
-    for token in token_ids:
-        key = key << 32 | token
-    hi, lo = key >> 64, key & _MASK
-    return fmix64(lo ^ fmix64(hi >> 12)) ^ (hi & 0xFFF) << 52
+    if len(token_ids) == 1:
+        return 0
+    first, second = token_ids[:2]
+    product = (first << 32 | second >> 12) * 0x9E3779B97F4A7C15 % 2**64
+    return product >> 52 ^ second & 0xFFF
 
 
 def count_ngrams(documents: Iterable[Sequence[int]], order: int) -> Counter[tuple[int, ...]]:
@@ -43,7 +35,7 @@ def count_ngrams(documents: Iterable[Sequence[int]], order: int) -> Counter[tupl
 
 
 def rows(documents: Iterable[Sequence[int]], order: int, min_count: int = 1) -> list[Row]:
-    """Return the rows of `order{n}.parquet`: ascending mix, ties by token ids."""
+    """Return the rows of `order{n}.parquet`: ascending bucket, then ascending token ids."""
     counts = count_ngrams(documents, order)
     kept = ((ngram, times) for ngram, times in counts.items() if times >= min_count)
-    return sorted(kept, key=lambda row: (mix(row[0]), row[0]))
+    return sorted(kept, key=lambda row: (bucket(row[0]), row[0]))

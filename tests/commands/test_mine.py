@@ -69,7 +69,7 @@ def test_options_come_from_the_config_file(run_cli: RunCli, corpus: Path, tmp_pa
 @pytest.mark.parametrize(
     "options",
     [
-        ["--orders", "5"],
+        ["--orders", "6"],
         ["--orders", "0,1"],
         ["--orders", "2,2"],
         ["--orders", "two"],
@@ -77,6 +77,8 @@ def test_options_come_from_the_config_file(run_cli: RunCli, corpus: Path, tmp_pa
         ["--min-count", "0"],
         ["--memory", "lots"],
         ["--memory", "0"],
+        ["--memory", "100MiB"],
+        ["--top-k", "0"],
         ["--tokenizer", "none.json"],
     ],
 )
@@ -149,7 +151,7 @@ exit $code
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
-@pytest.mark.parametrize("memory", ["1MiB", "4GiB"], ids=["while spilling", "while writing"])
+@pytest.mark.parametrize("memory", ["532MiB", "4GiB"], ids=["while spilling", "while writing"])
 def test_a_full_disk_exits_with_1_and_keeps_the_earlier_result(
     memory: str, run_cli: RunCli, corpus: Path, tmp_path: Path
 ) -> None:

@@ -6,8 +6,11 @@ import duckdb
 import pytest
 
 from engramctl.corpus import Corpus
-from engramctl.mining.local import MineOptions, mine
+from engramctl.mining.local import mine
+from engramctl.mining.options import MineOptions
 from engramctl.sample import SampleCorpus
+
+ORDERS = (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("min_count", [1, 2])
@@ -15,9 +18,9 @@ def test_counts_of_real_text_equal_duckdbs(
     sample: SampleCorpus, min_count: int, tmp_path: Path
 ) -> None:
     target = tmp_path / "counts"
-    mine(Corpus.open([sample.parquet]), target, MineOptions((2, 3, 4), min_count=min_count))
+    mine(Corpus.open([sample.parquet]), target, MineOptions(ORDERS, min_count=min_count))
     with duckdb.connect() as database:
-        for order in (2, 3, 4):
+        for order in ORDERS:
             names = [f"t{place}" for place in range(order)]
             windows = ", ".join(
                 f"unnest(input_ids[{place + 1} : len(input_ids) - {order - 1 - place}]) AS {name}"

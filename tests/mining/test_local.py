@@ -1,7 +1,9 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import xxhash
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 from engramctl.corpus import Corpus
 from engramctl.errors import ConfigError
 from engramctl.mining import reference, writer
-from engramctl.mining.local import MineOptions, mine
+from engramctl.mining.count import Rows
+from engramctl.mining.local import mine
+from engramctl.mining.options import MineOptions
 from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
 
-TINY = 1 << 19  # chunks of 1,024 tokens, every record on disk
+SPILLED: dict[str, Any] = {"chunk_tokens": 1 << 10, "resident_bytes": 0}
 
 
 def check_against_reference(
@@ -46,9 +50,13 @@ def test_counts_equal_the_plain_count_for_any_ids_and_documents(data: st.DataObj
     ids = st.integers(0, min(top, 2)) | st.integers(max(0, top - 2), top)
     document = st.none() | st.lists(ids, max_size=12)
     documents = [[top], *data.draw(st.lists(document, max_size=30))]
+    longest = 5 if top < 2**28 - 1 else 4
+    orders = data.draw(st.sets(st.integers(1, longest), min_size=1))
     options = MineOptions(
+        tuple(orders),
         min_count=data.draw(st.integers(1, 3)),
-        memory_bytes=data.draw(st.sampled_from([1, 1 << 30])),
+        chunk_tokens=data.draw(st.integers(5, 30)),
+        resident_bytes=data.draw(st.sampled_from([0, 300, 1 << 30])),
         threads=data.draw(st.integers(1, 3)),
         partition_bits=data.draw(st.integers(1, 5)),
     )
@@ -62,7 +70,7 @@ def test_documents_longer_than_a_chunk_are_counted_across_its_border(
 ) -> None:
     documents: list[list[int] | None] = [*zipf_documents(1, 6_000, vocabulary)]
     documents.insert(3, [token for document in documents[:200] for token in document or []])
-    check_against_reference(documents, tmp_path, MineOptions(min_count=2, memory_bytes=TINY))
+    check_against_reference(documents, tmp_path, MineOptions(min_count=2, **SPILLED))
 
 
 def test_bytes_do_not_depend_on_memory_threads_partitions_or_batches(
@@ -71,18 +79,66 @@ def test_bytes_do_not_depend_on_memory_threads_partitions_or_batches(
     monkeypatch.setattr(writer, "ROW_GROUP_ROWS", 300)
     source = write_ids(tmp_path / "corpus.parquet", zipf_documents(2, 8_000, 129_280))
     corpus = Corpus.open([source])
-    mine(corpus, tmp_path / "first", MineOptions())
+    orders = (1, 2, 3, 4, 5)
+    mine(corpus, tmp_path / "first", MineOptions(orders))
     expected = file_bytes(tmp_path / "first")
     ways = [
-        MineOptions(memory_bytes=1),
-        MineOptions(memory_bytes=1 << 29),
-        MineOptions(memory_bytes=TINY, threads=1, partition_bits=1),
-        MineOptions(memory_bytes=TINY, threads=3, partition_bits=12),
+        MineOptions(orders, chunk_tokens=5, resident_bytes=0),
+        MineOptions(orders, memory_bytes=1 << 30),
+        MineOptions(orders, threads=1, partition_bits=1, resident_bytes=5000, chunk_tokens=100),
+        MineOptions(orders, threads=3, partition_bits=12, **SPILLED),
+        MineOptions((5, 3, 1, 2, 4), tmp_dir=tmp_path / "elsewhere" / "deep", **SPILLED),
     ]
     for number, options in enumerate(ways):
         monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 1 << (4 + 3 * number))
         mine(corpus, tmp_path / str(number), options)
         assert file_bytes(tmp_path / str(number)) == expected
+    assert list((tmp_path / "elsewhere" / "deep").iterdir()) == []
+
+
+def test_a_shorter_list_of_orders_gives_the_same_files(tmp_path: Path) -> None:
+    source = write_ids(tmp_path / "corpus.parquet", zipf_documents(5, 6_000, 3_000))
+    corpus = Corpus.open([source])
+    for min_count in (1, 2):
+        mine(corpus, tmp_path / "all", MineOptions((1, 2, 3, 4, 5), min_count), force=True)
+        for order in (1, 2, 3, 4, 5):
+            mine(corpus, tmp_path / "one", MineOptions((order,), min_count), force=True)
+            name = f"order{order}.parquet"
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+@pytest.mark.parametrize("top_k", [1, 50, 10**5])
+def test_the_top_k_of_every_order_are_written_in_row_order(top_k: int, tmp_path: Path) -> None:
+    documents = zipf_documents(6, 4_000, 500)
+    source = write_ids(tmp_path / "corpus.parquet", documents)
+    options = MineOptions((1, 2, 3), min_count=2, top_k=top_k)
+    summary = mine(Corpus.open([source]), tmp_path / "counts", options)
+    assert summary["top_k"] == top_k
+    assert json.loads((tmp_path / "counts" / "manifest.json").read_text())["top_k"] == top_k
+    for entry in summary["orders"]:
+        rows = reference.rows(documents, entry["order"], 2)
+        best = sorted(range(len(rows)), key=lambda row: (-rows[row][1], row))[:top_k]
+        assert read_rows(tmp_path / "counts", entry["order"]) == [rows[row] for row in sorted(best)]
+        assert entry["kept"] == len(best)
+        assert entry["distinct"] == len(reference.count_ngrams(documents, entry["order"]))
+
+
+def test_a_sink_sees_every_distinct_ngram_while_only_the_kept_are_written(tmp_path: Path) -> None:
+    documents = zipf_documents(8, 5_000, 900)
+    source = write_ids(tmp_path / "corpus.parquet", documents)
+    seen: dict[int, list[Any]] = {1: [], 2: [], 3: []}
+
+    def sink(order: int, rows: Rows) -> None:
+        assert rows.counts.dtype == np.uint64
+        seen[order] += zip(map(tuple, rows.ids.tolist()), rows.counts.tolist(), strict=True)
+
+    corpus = Corpus.open([source])
+    options = MineOptions((1, 2, 3), min_count=3, top_k=20)
+    mine(corpus, tmp_path / "with", options, sink=sink)
+    for order, rows in seen.items():
+        assert rows == reference.rows(documents, order)
+    mine(corpus, tmp_path / "without", options)
+    assert file_bytes(tmp_path / "with") == file_bytes(tmp_path / "without")
 
 
 def test_rows_do_not_depend_on_how_documents_are_split_into_files(tmp_path: Path) -> None:
@@ -136,7 +192,7 @@ def test_the_manifest_names_the_corpus_and_every_file_with_its_digest(tmp_path: 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("orders", [(), (0,), (5,), (2, 2)])
+@pytest.mark.parametrize("orders", [(), (0,), (6,), (2, 2)])
 def test_orders_that_cannot_be_counted_are_refused(orders: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError):
         MineOptions(orders=orders)
@@ -145,3 +201,17 @@ def test_orders_that_cannot_be_counted_are_refused(orders: tuple[int, ...]) -> N
 def test_a_min_count_below_one_is_refused() -> None:
     with pytest.raises(ConfigError):
         MineOptions(min_count=0)
+
+
+def test_memory_below_what_mining_needs_is_refused_with_the_figure() -> None:
+    least = MineOptions((2, 3)).least_memory_bytes
+    MineOptions((2, 3), memory_bytes=least)
+    with pytest.raises(ConfigError, match=f"{least >> 20} MiB"):
+        MineOptions((2, 3), memory_bytes=least - 1)
+
+
+def test_order_5_of_huge_ids_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    source = write_ids(tmp_path / "corpus.parquet", [[2**28, 1, 2]])
+    with pytest.raises(ConfigError, match="order 5"):
+        mine(Corpus.open([source]), tmp_path / "counts", MineOptions((5,)))
+    assert [file.name for file in tmp_path.iterdir()] == ["corpus.parquet"]

@@ -1,0 +1,96 @@
+"""Rows of all orders, a partition after the other -> the files, the totals and whoever listens."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engramctl.mining.count import Rows
+from engramctl.mining.options import MineOptions
+from engramctl.mining.top import TopRows
+from engramctl.mining.unigrams import Unigrams
+from engramctl.mining.writer import OrderTotals, OrderWriter
+
+Sink = Callable[[int, Rows], None]
+
+
+class CountsOutput:
+    """Writes what is kept of every order. Rows come in row order, from one thread."""
+
+    def __init__(
+        self, folder: Path, options: MineOptions, pool: Executor, sink: Sink | None
+    ) -> None:
+        """Open the files.
+
+        Args:
+            folder: where they are made.
+            options: the orders, and what is kept.
+            pool: encodes row groups.
+            sink: called with an order and its rows before pruning, in row order: every distinct
+                n-gram of that order once.
+        """
+        self.totals = {order: OrderTotals(order) for order in sorted(options.orders)}
+        self._options = options
+        self._sink = sink
+        self._unigrams = Unigrams()
+        self._top = {order: TopRows(options.top_k, order) for order in self.totals if options.top_k}
+        self._stack = ExitStack()
+        with self._stack as opened:
+            self._writers = {
+                order: opened.enter_context(
+                    OrderWriter(folder / f"order{order}.parquet", order, pool)
+                )
+                for order in self.totals
+            }
+            self._stack = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving closes the files."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write row groups that wait, unless an error is on its way, and close the files."""
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def min_count(self) -> int:
+        """What rows must have when they come: 1 while somebody listens."""
+        return self._options.min_count if self._sink is None else 1
+
+    def add(self, rows: Mapping[int, Rows]) -> None:
+        """Take in the rows of a partition, or of a range of it, by order."""
+        for order, part in rows.items():
+            if order == 1:
+                self._unigrams.add(part)
+            else:
+                self._take(order, part)
+
+    def finish(self) -> list[OrderTotals]:
+        """Write what had to wait for the last partition; returns the totals, orders ascending."""
+        if 1 in self.totals:
+            self._take(1, self._unigrams.rows())
+        for order, top in self._top.items():
+            self._keep(order, top.rows())
+        return list(self.totals.values())
+
+    def _take(self, order: int, rows: Rows) -> None:
+        self.totals[order].see(rows)
+        if self._sink is not None:
+            self._sink(order, rows)
+        if self._sink is not None or order == 1:
+            rows = rows.pruned(self._options.min_count)
+        if order in self._top:
+            self._top[order].add(rows)
+        else:
+            self._keep(order, rows)
+
+    def _keep(self, order: int, rows: Rows) -> None:
+        self.totals[order].keep(rows)
+        self._writers[order].append(rows)
