@@ -1,4 +1,4 @@
-"""scheme.json of a dictionary: whole, or refused by name."""
+"""scheme.json of a dictionary: read back as written, refused when edited."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import DictionaryScheme, Scheme, lookup_from_dict
-from tests.hashing.test_dictionary import SMALL, dictionaries
+from tests.hashing.dictionaries import SMALL, dictionaries
 
 
 @given(scheme=dictionaries())
