@@ -8,12 +8,14 @@ from typing import Any
 from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing import DictionaryScheme, Lookup, lookup_from_dict
+from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
 from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.reader import TableFiles, open_table
 from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"
+SUMMARY = "summary.json"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -177,4 +179,15 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
             for order in (orders if isinstance(orders, list) else [])
             if isinstance(order, dict)
         ],
+        **_reuse(path / SUMMARY),
     }
+
+
+def _reuse(summary: Path) -> dict[str, Any]:
+    """Return what `mine --curves` found, where it was asked."""
+    try:
+        found = json.loads(summary.read_bytes()).get("reuse")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+    known = isinstance(found, dict) and found.get("schema") == REUSE_SCHEMA
+    return {"reuse": found} if known else {}

@@ -18,7 +18,7 @@ FLOORS = [
     {"parquet"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"tables", "mining", "model", "sample"},
-    {"bench", "rows", "diagnosis", "dictionaries"},
+    {"bench", "rows", "diagnosis", "dictionaries", "reuse"},
     {"describe", "scheme_sources"},
     {"commands"},
     {"cli"},

@@ -86,6 +86,10 @@ def inspect(
     tables += [
         Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
     ]
+    if "reuse" in document:
+        from engramctl.reuse.view import reuse_tables
+
+        tables += reuse_tables(document["reuse"])
     sink.result(document, tables)
 
 

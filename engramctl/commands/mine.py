@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engramctl.commands.curves import check_unused, curve_maker
 from engramctl.commands.options import (
     Config,
     Force,
@@ -67,6 +68,38 @@ def mine(
         str,
         typer.Option(metavar="SIZE", help="Memory to use; what does not fit goes to disk."),
     ] = "0.6GiB",
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Whose rows --curves is about: a preset, a scheme.json, tables."
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="Also measure what caches and n-gram dictionaries would serve."
+        ),
+    ] = False,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Text to evaluate curves on, not counted; repeat for more. Every tenth document "
+            "of CORPUS is held out for them as well.",
+        ),
+    ] = None,
+    sample_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of rows that LRU and S3-FIFO are simulated with: 1, 0.5, 0.25, ..  "
+            "[default: by size]",
+        ),
+    ] = None,
+    max_tokens_per_file: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Tokens a dictionary learns from one file.  [default: all]"),
+    ] = None,
     tmp_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder for that.  [default: beside COUNTS]"),
@@ -93,6 +126,10 @@ def mine(
     works (16 for order 5), less what fits in memory. A run that was killed
     goes on with --resume from at most a minute of reading before.
 
+    --curves reads the corpus once more and adds cache hit rates (LRU, S3-FIFO,
+    fixed rows) for 1, 8, 64 and 512 documents read in turn, the share of
+    distinct n-grams in chunks, and what n-gram dictionaries would serve.
+
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
     from engramctl.corpus import Corpus
@@ -118,9 +155,21 @@ def mine(
     )
     for file, reason in source.skipped:
         output.note(f"left out {file}: {reason}")
+    also = None
+    if curves:
+        also = curve_maker(
+            output, source, scheme, tokenizer, held_out or (), sample_rate, max_tokens_per_file
+        )
+    else:
+        check_unused(
+            scheme=scheme,
+            held_out=held_out,
+            sample_rate=sample_rate,
+            max_tokens_per_file=max_tokens_per_file,
+        )
     output.announce_compilation()
     summary = mine_corpus(
-        source, out, options, force=force, resume=resume, progress=output.progress
+        source, out, options, force=force, resume=resume, also=also, progress=output.progress
     )
     output.result(summary, _tables(summary))
     output.note(f"wrote {out}")
@@ -134,6 +183,10 @@ def _tables(summary: dict[str, Any]) -> list[Table]:
     ]
     if summary["skipped_files"]:
         tables.append(Table("files left out", summary["skipped_files"]))
+    if "reuse" in summary:
+        from engramctl.reuse.view import reuse_tables
+
+        tables += reuse_tables(summary["reuse"])
     return tables
 
 

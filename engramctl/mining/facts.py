@@ -106,6 +106,7 @@ def manifest(about: dict[str, Any], found: dict[str, Any], folder: Path) -> dict
         name = f"order{order['order']}.parquet"
         facts = {key: order[key] for key in ("order", "distinct", "kept")}
         orders.append({**facts, "file": name, **file_facts(SourceFile.local(folder / name))})
+    others = {file.name for file in folder.glob("*.parquet")} - {one["file"] for one in orders}
     return {
         "schema": MANIFEST_SCHEMA,
         "created_by": f"engramctl {engramctl.__version__}",
@@ -119,4 +120,7 @@ def manifest(about: dict[str, Any], found: dict[str, Any], folder: Path) -> dict
         "min_count": found["min_count"],
         "top_k": found["top_k"],
         "orders": orders,
+        "statistics": [
+            {"file": name, **file_facts(SourceFile.local(folder / name))} for name in sorted(others)
+        ],
     }

@@ -9,7 +9,7 @@ partitions and encode row groups. Nothing they do can change a result.
 import hashlib
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -42,6 +42,7 @@ def mine(
     *,
     force: bool = False,
     resume: bool = False,
+    also: Callable[[Path], dict[str, Any]] | None = None,
     progress: Progress | None = None,
     sink: Sink | None = None,
 ) -> dict[str, Any]:
@@ -53,6 +54,8 @@ def mine(
         options: what to count.
         force: replace a finished directory.
         resume: continue a run that was killed after a checkpoint; begin where there is none.
+        also: called with the folder in the making when all is counted; it may write Parquet files
+            there, and what it returns goes into the summary.
         progress: as `Output.progress`: title, total and unit -> a context with a counter.
         sink: called with an order and a piece of its rows, before `min_count` and `top_k` leave any
             out: so every distinct n-gram is seen once, in row order, whatever is written.
@@ -82,6 +85,8 @@ def mine(
             work.abandon()
             raise
         summary = facts.summary(corpus, read, options, totals)
+        if also is not None:
+            summary |= also(work.path)
         write_json(work.path / "summary.json", summary)
         work.save_state({})  # without its records a run that is killed now has to begin anew
         run.remove()
