@@ -42,6 +42,7 @@ ORDERS = (2, 3, 4)
 TARGETS = {(2,): None, (3,): 2.5, (4,): 4.0, ORDERS: 4.0}  # spec/mining.md section 8
 MOST_GROWTH = 4.4
 Facts = dict[str, Any]
+Times = tuple[float, float]  # seconds of the clock and of the processors
 
 
 def run(quick: bool) -> list[Row]:
@@ -85,6 +86,9 @@ def _compare(
     peaks = ", ".join(
         f"{name} {max(facts['peak_gib'] for facts in runs):.2f}" for name, runs in taken.items()
     )
+    cpu = ", ".join(
+        f"{name} {median(facts['cpu_s'] for facts in runs):.1f}" for name, runs in taken.items()
+    )
     spilled = max(facts["disk_mib"] for facts in taken["ours"])
     return row(
         _name(orders),
@@ -92,7 +96,7 @@ def _compare(
         seconds["ours"],
         seconds[best],
         target=TARGETS[orders],
-        bound=f"{bound}; peak GiB: {peaks}; temporary disk {spilled:.0f} MiB",
+        bound=f"{bound}; cpu s: {cpu}; peak GiB: {peaks}; temporary disk {spilled:.0f} MiB",
         work=tokens,
         unit="tokens/s",
     )
@@ -161,13 +165,13 @@ def _child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Fa
 
 
 def child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Facts:
-    """Run one engine once in this process; returns seconds, peak, disk and what was kept."""
+    """Run one engine once in this process; returns times, peak, disk and what was kept."""
     import resource
 
     targets = {order: folder / f"{name}{order}.parquet" for order in orders}
     facts: Facts = {"disk_mib": 0.0}
-    seconds = {"ours": _ours, "duckdb": _duckdb, "polars": _polars}[name](source, targets, facts)
-    facts["seconds"] = seconds
+    engines = {"ours": _ours, "duckdb": _duckdb, "polars": _polars}
+    facts["seconds"], facts["cpu_s"] = engines[name](source, targets, facts)
     facts["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     facts["kept"] = []
     for target in targets.values():
@@ -176,7 +180,7 @@ def child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Fac
     return facts
 
 
-def _ours(source: Path, targets: dict[int, Path], facts: Facts) -> float:
+def _ours(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
     from engramctl.mining.local import mine
     from engramctl.mining.options import MineOptions
     from engramctl.mining.spill import SpillStore
@@ -193,22 +197,22 @@ def _ours(source: Path, targets: dict[int, Path], facts: Facts) -> float:
     pq.write_table(pa.table({"input_ids": [[1, 2, 3, 1 << ID_BITS - 1]]}), tiny)
     mine(Corpus.open([tiny]), folder, options, force=True)  # compiles
     with patch.object(SpillStore, "remove", watched):
-        start = time.perf_counter()
+        start = _now()
         mine(Corpus.open([source]), folder, options, force=True)
-        seconds = time.perf_counter() - start
+        times = _since(start)
     for order, target in targets.items():
         os.replace(folder / f"order{order}.parquet", target)
-    return seconds
+    return times
 
 
-def _duckdb(source: Path, targets: dict[int, Path], facts: Facts) -> float:
+def _duckdb(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
     import duckdb
 
     with duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False}) as database:
-        start = time.perf_counter()
+        start = _now()
         for order, target in targets.items():
             database.execute(_query(source, target, order))
-        return time.perf_counter() - start
+        return _since(start)
 
 
 def _query(source: Path, target: Path, order: int) -> str:
@@ -228,11 +232,11 @@ def _query(source: Path, target: Path, order: int) -> str:
     )
 
 
-def _polars(source: Path, targets: dict[int, Path], facts: Facts) -> float:
+def _polars(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
     os.environ["POLARS_MAX_THREADS"] = str(THREADS)  # read when polars is imported
     import polars as pl
 
-    start = time.perf_counter()
+    start = _now()
     for order, target in targets.items():
         ids = pl.col("input_ids")
         windows = [
@@ -249,7 +253,15 @@ def _polars(source: Path, targets: dict[int, Path], facts: Facts) -> float:
             flat, keys = flat.select(packed.alias("key")), [pl.col("key")]
         counted = flat.group_by(keys).agg(pl.len().alias("count"))
         counted.filter(pl.col("count") >= MIN_COUNT).sink_parquet(target, engine="streaming")
-    return time.perf_counter() - start
+    return _since(start)
+
+
+def _now() -> Times:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(start: Times) -> Times:
+    return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def _shifts(order: int) -> Iterator[int]:
