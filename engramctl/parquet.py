@@ -53,20 +53,24 @@ def read_footer(file: SourceFile) -> Any:
         return _retried(file, footer)
 
 
-def read_column(file: SourceFile, name: str, rows: int) -> Iterator[pa.Array]:
-    """Give a column in arrays of at most `rows`, each once, in order.
+def read_column(
+    file: SourceFile, name: str, rows: int, groups: range | None = None
+) -> Iterator[pa.Array]:
+    """Give a column in arrays of at most `rows`, each once, in order; of all row groups or some.
 
     A remote read that fails is tried again, from the array that failed.
 
     Raises:
         CorpusError: the data is broken, or the read fails time after time.
     """
-    group = done = attempts = 0
+    group = groups.start if groups else 0
+    done = attempts = 0
     with reading(file):
         while True:
             try:
                 with open_parquet(file) as parquet:
-                    while group < parquet.num_row_groups:
+                    end = groups.stop if groups else parquet.num_row_groups
+                    while group < end:
                         batches = parquet.iter_batches(rows, row_groups=[group], columns=[name])
                         for number, batch in enumerate(batches):
                             if number == done:

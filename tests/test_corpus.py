@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.corpus import Corpus
@@ -60,6 +60,7 @@ def test_every_integer_list_is_read_and_a_null_list_is_an_empty_document(
 
 
 @given(st.lists(st.none() | st.lists(st.integers(0, 99), min_size=2, max_size=2)), st.data())
+@settings(deadline=None)
 def test_slices_and_nulls_of_lists_are_respected(rows: list[Any], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(rows)))
     stop = data.draw(st.integers(start, len(rows)))

@@ -16,6 +16,7 @@ from engramctl.commands.options import (
     parse_bytes,
     parse_numbers,
 )
+from engramctl.errors import ConfigError
 from engramctl.output import Output, Table
 
 
@@ -104,6 +105,15 @@ def mine(
         Path | None,
         typer.Option(metavar="DIR", help="The folder for that.  [default: beside COUNTS]"),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="local, or ray: the same result from a cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDR", help="The cluster of --engine ray.  [default: RAY_ADDRESS, else here]"
+        ),
+    ] = None,
     resume: Resume = False,
     skip_bad_files: Annotated[
         bool,
@@ -145,7 +155,8 @@ def mine(
         memory_bytes=parse_bytes(memory),
         tmp_dir=tmp_dir,
     )
-    check_target(out, force=force, resume=resume)
+    _check_engine(engine, ray_address, resume)
+    check_target(out, force=force, resume=resume, resumable=engine == "local")
     source = Corpus.open(
         corpus,
         column=column,
@@ -168,11 +179,28 @@ def mine(
             max_tokens_per_file=max_tokens_per_file,
         )
     output.announce_compilation()
-    summary = mine_corpus(
-        source, out, options, force=force, resume=resume, also=also, progress=output.progress
-    )
+    if engine == "ray":
+        from engramctl.mining.ray_engine import mine_on_ray
+
+        summary = mine_on_ray(
+            source, out, options, address=ray_address, force=force, also=also,
+            progress=output.progress,
+        )  # fmt: skip
+    else:
+        summary = mine_corpus(
+            source, out, options, force=force, resume=resume, also=also, progress=output.progress
+        )
     output.result(summary, _tables(summary))
     output.note(f"wrote {out}")
+
+
+def _check_engine(engine: str, ray_address: str | None, resume: bool) -> None:
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"unknown engine '{engine}'", facts={"known": "local, ray"})
+    if engine == "ray" and resume:
+        raise ConfigError("--engine ray cannot --resume", hint="Ray repeats lost tasks itself")
+    if engine == "local" and ray_address is not None:
+        raise ConfigError("--ray-address belongs to --engine ray", hint="add --engine ray")
 
 
 def _tables(summary: dict[str, Any]) -> list[Table]:

@@ -159,17 +159,29 @@ class Corpus:
             CorpusError: broken data, null elements, or an id that is negative or above `max_id`.
         """
         for file in self.files:
-            row = 0
-            for array in self._arrays(file):
-                with reading(file):
-                    lists = (
-                        self._tokenise(array) if self.tokenizer else flat_lists(array, file, row)
-                    )
-                    batch = TokenBatch(self._checked(*lists, file, row), lists[1])
-                row += len(array)
+            for batch in self.part(file):
                 yield batch
                 if progress is not None:
                     progress(len(batch.ids))
+
+    def part(self, file: SourceFile, groups: range | None = None) -> Iterator[TokenBatch]:
+        """Read one file, or some of its row groups.
+
+        Args:
+            file: one of the files.
+            groups: row groups, consecutive; None: all.
+
+        Raises:
+            CorpusError: as `batches`.
+        """
+        meta = read_footer(file)
+        row = sum(meta.row_group(group).num_rows for group in range(groups.start if groups else 0))
+        for array in self._arrays(file, groups):
+            with reading(file):
+                lists = self._tokenise(array) if self.tokenizer else flat_lists(array, file, row)
+                batch = TokenBatch(self._checked(*lists, file, row), lists[1])
+            row += len(array)
+            yield batch
 
     def bounded(self) -> "Corpus":
         """Return the same corpus with `max_id` known; reads it once where no statistics tell."""
@@ -178,13 +190,13 @@ class Corpus:
         largest = max((int(batch.ids.max(initial=0)) for batch in self.batches()), default=0)
         return replace(self, max_id=largest)
 
-    def _arrays(self, file: SourceFile) -> Iterator[pa.Array]:
+    def _arrays(self, file: SourceFile, groups: range | None = None) -> Iterator[pa.Array]:
         is_text = self.tokenizer is not None
         meta = read_footer(file)
         per_row = max(1, column_size(meta, self.column, is_text=is_text) // max(1, meta.num_rows))
         limit = BATCH_DOCUMENTS if is_text else 1 << 16
         rows = max(1, min(limit, BATCH_TOKENS // per_row))
-        return read_column(file, self.column, rows)
+        return read_column(file, self.column, rows, groups)
 
     def _decode(self) -> None:
         """Read everything and check what would be checked, but make no ids of text."""

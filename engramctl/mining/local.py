@@ -117,7 +117,7 @@ class _Run:
             self._corpus = replace(corpus, max_id=self._layout.end_id - 1)
         else:
             self._corpus = corpus.bounded()
-            self._layout = _layout(self._corpus, options)
+            self._layout = layout_of(self._corpus, options)
         self._folder = _spill_folder(work, options, keep=self._state is not None)
         self._store = SpillStore(
             self._folder,
@@ -256,7 +256,8 @@ class _Counter:
         return number, parts
 
 
-def _layout(corpus: Corpus, options: MineOptions) -> KeyLayout:
+def layout_of(corpus: Corpus, options: MineOptions) -> KeyLayout:
+    """Return how the records of a corpus, whose `max_id` is known, are packed."""
     end_id = (corpus.max_id or 0) + 1
     id_bits = end_id.bit_length()
     bits = partition_bits(options.longest, id_bits, corpus.tokens_hint, PARTITION_RECORDS)

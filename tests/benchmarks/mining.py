@@ -131,7 +131,10 @@ def _name(orders: tuple[int, ...]) -> str:
 
 def _corpus(folder: Path, least: int) -> tuple[Path, int]:
     named = os.environ.get(ENVIRONMENT)
-    files = Corpus.open([named]).files if named else [write_sample_corpus(folder).parquet]
+    if named:
+        files = [Path(file.path) for file in Corpus.open([named]).files]
+    else:
+        files = [write_sample_corpus(folder).parquet]
     columns = [pq.read_table(file, columns=["input_ids"])["input_ids"] for file in files]
     path = folder / "ids.parquet"
     random = np.random.default_rng(0)
