@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from engramctl.cli import run
 
 ROOT = Path(__file__).parents[1]
+
+# A shared machine may stop for longer than any deadline; what takes long is seen in the durations.
+settings.register_profile("engramctl", deadline=None)
+settings.load_profile("engramctl")
 
 
 def pytest_report_header() -> str:
