@@ -16,6 +16,7 @@ from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"
 SUMMARY = "summary.json"
+COUNTS_SUMMARY_SCHEMA = "engramctl.counts-summary/1"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -179,15 +180,22 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
             for order in (orders if isinstance(orders, list) else [])
             if isinstance(order, dict)
         ],
-        **_reuse(path / SUMMARY),
+        **_summary(path / SUMMARY),
     }
 
 
-def _reuse(summary: Path) -> dict[str, Any]:
-    """Return what `mine --curves` found, where it was asked."""
+def _summary(file: Path) -> dict[str, Any]:
+    """Return what the run found out: orders in full, `mine --scheme` and `mine --curves`."""
     try:
-        found = json.loads(summary.read_bytes()).get("reuse")
-    except (OSError, ValueError, AttributeError, RecursionError):
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}
-    known = isinstance(found, dict) and found.get("schema") == REUSE_SCHEMA
-    return {"reuse": found} if known else {}
+    if not isinstance(found, dict) or found.get("schema") != COUNTS_SUMMARY_SCHEMA:
+        return {}
+    document = {"orders": found["orders"]}
+    if found.get("access"):
+        document["access"] = found["access"]
+    reuse = found.get("reuse")
+    if isinstance(reuse, dict) and reuse.get("schema") == REUSE_SCHEMA:
+        document["reuse"] = reuse
+    return document

@@ -56,6 +56,41 @@ class HeadLoad:
     overshadowed_percent: float
     expected_overshadowed_percent: float
 
+    @classmethod
+    def of(
+        cls,
+        head: int,
+        num_slots: int,
+        counts: CountHistogram,
+        *,
+        reached: int,
+        alone: int,
+        top_accesses: int,
+    ) -> "HeadLoad":
+        """Put what was counted beside what chance would give.
+
+        Args:
+            head: column of `row_ids`.
+            num_slots: its modulus.
+            counts: of all distinct n-grams of the order.
+            reached: slots some n-gram reads.
+            alone: slots exactly one n-gram reads.
+            top_accesses: the counts of every slot's most frequent n-gram, summed up.
+        """
+        hidden = counts.accesses - top_accesses
+        return cls(
+            head=head,
+            num_slots=num_slots,
+            load_factor=counts.ngrams / num_slots,
+            reached_slots=reached,
+            unreached_slots=num_slots - reached,
+            expected_reached_slots=counts.expected_reached(num_slots),
+            colliding_ngrams=counts.ngrams - alone,
+            expected_colliding_ngrams=counts.expected_colliding(num_slots),
+            overshadowed_percent=100 * hidden / max(1, counts.accesses),
+            expected_overshadowed_percent=100 * counts.expected_overshadowed(num_slots),
+        )
+
 
 @dataclass(frozen=True)
 class OrderLoad:
@@ -162,21 +197,13 @@ class _Tally:
             self.top_K[hit] = np.maximum(self.top_K[hit], np.maximum.reduceat(counts, starts))
 
     def load(self, column: int, counts: CountHistogram) -> HeadLoad:
-        num_slots = len(self.ngrams_K)
-        reached = int(np.count_nonzero(self.ngrams_K))
-        alone = int(np.count_nonzero(self.ngrams_K == 1))
-        hidden = counts.accesses - int(self.top_K.sum())
-        return HeadLoad(
-            head=column,
-            num_slots=num_slots,
-            load_factor=counts.ngrams / num_slots,
-            reached_slots=reached,
-            unreached_slots=num_slots - reached,
-            expected_reached_slots=counts.expected_reached(num_slots),
-            colliding_ngrams=counts.ngrams - alone,
-            expected_colliding_ngrams=counts.expected_colliding(num_slots),
-            overshadowed_percent=100 * hidden / max(1, counts.accesses),
-            expected_overshadowed_percent=100 * counts.expected_overshadowed(num_slots),
+        return HeadLoad.of(
+            column,
+            len(self.ngrams_K),
+            counts,
+            reached=int(np.count_nonzero(self.ngrams_K)),
+            alone=int(np.count_nonzero(self.ngrams_K == 1)),
+            top_accesses=int(self.top_K.sum()),
         )
 
 

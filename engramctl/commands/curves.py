@@ -1,4 +1,4 @@
-"""What `mine --curves` adds to a counts folder: the options' meaning, nothing measured here."""
+"""What `mine --scheme` and `--curves` mean; nothing is measured here."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,12 +9,35 @@ from engramctl.output import Output
 
 if TYPE_CHECKING:
     from engramctl.corpus import Corpus
+    from engramctl.hashing.scheme import Scheme
+
+
+def counted_scheme(output: Output, name: str, tokenizer: Path | None) -> "Scheme":
+    """Return the scheme whose rows are counted.
+
+    Raises:
+        ConfigError: an unknown one, or options it cannot have.
+    """
+    from engramctl.hashing import PRESETS, DictionaryScheme
+    from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.schemes import SchemeOptions
+
+    chosen = SchemeOptions(scheme=name, tokenizer=tokenizer if name in PRESETS else None)
+    made = find_scheme(chosen)
+    if isinstance(made, DictionaryScheme):
+        raise ConfigError(
+            "accesses and cache curves are of hashed rows, and a dictionary has none",
+            hint="name a hashed scheme with --scheme",
+        )
+    if words := assumed_map(chosen, made):
+        output.note(f"assumed: {words}")
+    return made
 
 
 def curve_maker(
     output: Output,
     corpus: "Corpus",
-    scheme: str | None,
+    scheme: "Scheme | None",
     tokenizer: Path | None,
     held_out: Sequence[str],
     sample_rate: float | None,
@@ -23,37 +46,25 @@ def curve_maker(
     """Check everything that can be checked before work begins; returns what does it in a folder.
 
     Raises:
-        ConfigError: no scheme, an unknown one, or options it cannot have.
+        ConfigError: no scheme, or options it cannot have.
         CorpusError: a held-out corpus cannot be read.
     """
     from engramctl.corpus import Corpus
-    from engramctl.hashing import PRESETS, DictionaryScheme
     from engramctl.reuse.curves import measure
     from engramctl.reuse.options import ReuseOptions
-    from engramctl.scheme_sources import assumed_map, find_scheme
-    from engramctl.schemes import SchemeOptions
 
     if scheme is None:
         raise ConfigError(
             "cache curves need to know which rows a text reads",
             hint="add --scheme deepseek-v41, a scheme.json or a folder of tables",
         )
-    chosen = SchemeOptions(scheme=scheme, tokenizer=tokenizer if scheme in PRESETS else None)
-    made = find_scheme(chosen)
-    if isinstance(made, DictionaryScheme):
-        raise ConfigError(
-            "cache curves are about hashed rows, and a dictionary has none",
-            hint="name a hashed scheme with --scheme",
-        )
-    if words := assumed_map(chosen, made):
-        output.note(f"assumed: {words}")
     options = ReuseOptions(sample_rate=sample_rate, max_tokens_per_file=max_tokens_per_file)
     others = [
         (name, Corpus.open([name], column=corpus.column, tokenizer=tokenizer)) for name in held_out
     ]
 
     def work(folder: Path) -> dict[str, Any]:
-        found = measure(corpus, made, folder, options, held_out=others, progress=output.progress)
+        found = measure(corpus, scheme, folder, options, held_out=others, progress=output.progress)
         return {"reuse": found}
 
     return work

@@ -1,7 +1,7 @@
 """`engramctl inspect`: what is this?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,7 +52,8 @@ def inspect(
 
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
     Counts hold no n-grams that begin before their document does. --tokenizer,
-    --slots, --orders and --heads change a preset that --counts is used with.
+    --slots, --orders and --heads change a preset that --counts is used with;
+    with counts alone --tokenizer shows n-grams as text.
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
     """
@@ -69,7 +70,7 @@ def inspect(
     if counts is not None:
         _diagnose(sink, options, counts)
         return
-    if given := options.given(*FIXED):
+    if given := options.given(*(name for name in FIXED if name != "tokenizer")):
         raise ConfigError(
             f"{given} changes the scheme that counts are hashed with",
             hint="name the counts with --counts, or leave it out",
@@ -77,6 +78,16 @@ def inspect(
     from engramctl.describe import describe
 
     document = describe(path)
+    if document["kind"] == "counts":
+        sink.result(document, _counts_tables(document, tokenizer))
+        return
+    if tokenizer is not None:
+        raise ConfigError(f"{path} has no n-grams to show as text", hint="leave out --tokenizer")
+    sink.result(document, _tables(document))
+
+
+def _tables(document: dict[str, Any]) -> list[Table]:
+    """Show facts as one table, and every list as one of its own."""
     facts = [
         {"fact": name.replace("_", " "), "value": value}
         for name, value in document.items()
@@ -86,11 +97,25 @@ def inspect(
     tables += [
         Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
     ]
-    if "reuse" in document:
-        from engramctl.reuse.view import reuse_tables
+    return tables
 
+
+def _counts_tables(document: dict[str, Any], tokenizer: Path | None) -> list[Table]:
+    """Show counts: facts, orders, and what the run found of rows and caches."""
+    from engramctl.access.view import access_tables, order_table
+    from engramctl.ngram_text import ngram_text
+    from engramctl.reuse.view import reuse_tables
+
+    text = None
+    if tokenizer is not None:
+        text = ngram_text(tokenizer, document.get("token_map_xxh3_128"))
+    tables = _tables({**document, "orders": None})
+    tables.append(order_table(document["orders"], text))
+    if "access" in document:
+        tables += access_tables(document["access"])
+    if "reuse" in document:
         tables += reuse_tables(document["reuse"])
-    sink.result(document, tables)
+    return tables
 
 
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.curves import check_unused, curve_maker
+from engramctl.commands.curves import check_unused, counted_scheme, curve_maker
 from engramctl.commands.options import (
     Config,
     Force,
@@ -72,7 +72,9 @@ def mine(
     scheme: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Whose rows --curves is about: a preset, a scheme.json, tables."
+            metavar="NAME",
+            help="Also count how often each row of this scheme is read: a preset, a scheme.json "
+            "or a folder of tables. A preset takes its token map from --tokenizer.",
         ),
     ] = None,
     curves: Annotated[
@@ -136,6 +138,9 @@ def mine(
     works (16 for order 5), less what fits in memory. A run that was killed
     goes on with --resume from at most a minute of reading before.
 
+    --scheme writes access.layer01.parquet (row_id, count) and so on, as the model
+    would read the text. With a token map canonical ids are counted.
+
     --curves reads the corpus once more and adds cache hit rates (LRU, S3-FIFO,
     fixed rows) for 1, 8, 64 and 512 documents read in turn, the share of
     distinct n-grams in chunks, and what n-gram dictionaries would serve.
@@ -155,12 +160,14 @@ def mine(
         memory_bytes=parse_bytes(memory),
         tmp_dir=tmp_dir,
     )
-    _check_engine(engine, ray_address, resume)
+    _check_engine(engine, ray_address, resume, scheme)
     check_target(out, force=force, resume=resume, resumable=engine == "local")
+    rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
     source = Corpus.open(
         corpus,
         column=column,
         tokenizer=tokenizer,
+        vocab_size=rows_of.vocab_size if rows_of else None,
         skip_bad_files=skip_bad_files,
         progress=output.progress,
     )
@@ -169,11 +176,10 @@ def mine(
     also = None
     if curves:
         also = curve_maker(
-            output, source, scheme, tokenizer, held_out or (), sample_rate, max_tokens_per_file
+            output, source, rows_of, tokenizer, held_out or (), sample_rate, max_tokens_per_file
         )
     else:
         check_unused(
-            scheme=scheme,
             held_out=held_out,
             sample_rate=sample_rate,
             max_tokens_per_file=max_tokens_per_file,
@@ -188,27 +194,34 @@ def mine(
         )  # fmt: skip
     else:
         summary = mine_corpus(
-            source, out, options, force=force, resume=resume, also=also, progress=output.progress
-        )
+            source, out, options, force=force, resume=resume, scheme=rows_of, also=also,
+            progress=output.progress,
+        )  # fmt: skip
     output.result(summary, _tables(summary))
     output.note(f"wrote {out}")
 
 
-def _check_engine(engine: str, ray_address: str | None, resume: bool) -> None:
+def _check_engine(engine: str, ray_address: str | None, resume: bool, scheme: str | None) -> None:
     if engine not in ("local", "ray"):
         raise ConfigError(f"unknown engine '{engine}'", facts={"known": "local, ray"})
     if engine == "ray" and resume:
         raise ConfigError("--engine ray cannot --resume", hint="Ray repeats lost tasks itself")
+    if engine == "ray" and scheme is not None:
+        raise ConfigError("--engine ray cannot count the rows of a --scheme", hint="mine locally")
     if engine == "local" and ray_address is not None:
         raise ConfigError("--ray-address belongs to --engine ray", hint="add --engine ray")
 
 
 def _tables(summary: dict[str, Any]) -> list[Table]:
+    from engramctl.access.view import access_tables, order_table
+
     names = ("tokens", "documents", "column", "min_count", "top_k")
     tables = [
         Table("corpus", [{name: summary[name] for name in names}]),
-        Table("n-grams", [_row(order) for order in summary["orders"]]),
+        order_table(summary["orders"]),
     ]
+    if summary["access"]:
+        tables += access_tables(summary["access"])
     if summary["skipped_files"]:
         tables.append(Table("files left out", summary["skipped_files"]))
     if "reuse" in summary:
@@ -216,16 +229,3 @@ def _tables(summary: dict[str, Any]) -> list[Table]:
 
         tables += reuse_tables(summary["reuse"])
     return tables
-
-
-def _row(order: dict[str, Any]) -> dict[str, object]:
-    top = order["top"] or {"token_ids": [], "count": None}
-    coverage = order["coverage"]
-    return {
-        "order": order["order"],
-        "distinct": order["distinct"],
-        "kept": order["kept"],
-        "coverage percent": None if coverage is None else 100 * coverage,
-        "top n-gram": " ".join(str(token) for token in top["token_ids"]),
-        "times": top["count"],
-    }

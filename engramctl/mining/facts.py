@@ -1,6 +1,6 @@
 """What a counts directory says about itself, and what an unfinished run remembers of its corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,17 @@ def file_facts(file: SourceFile) -> dict[str, Any]:
     return {"bytes": file.num_bytes, "xxh3_128": file_digest(file)}
 
 
-def identity(corpus: Corpus, options: MineOptions) -> dict[str, Any]:
-    """Return what must be the same for a run to be continued: what decides the bytes."""
+def identity(corpus: Corpus, options: MineOptions, scheme: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be the same for a run to be continued: what decides the bytes.
+
+    `scheme` is `engramctl.access.recorder.Recorder.identity`.
+    """
     tokenizer = corpus.tokenizer_path if corpus.tokenizer else None
     return {
         "orders": sorted(options.orders),
         "min_count": options.min_count,
         "top_k": options.top_k,
+        **scheme,
         "column": corpus.column,
         "tokenizer_xxh3_128": file_digest(SourceFile.local(tokenizer)) if tokenizer else None,
         "corpus": [{"file": str(file), **file_facts(file)} for file in corpus.files],
@@ -114,7 +118,7 @@ def manifest(about: dict[str, Any], found: dict[str, Any], folder: Path) -> dict
         "skipped_files": found["skipped_files"],
         "column": about["column"],
         "tokenizer_xxh3_128": about["tokenizer_xxh3_128"],
-        "token_map_xxh3_128": None,
+        "token_map_xxh3_128": about["token_map_xxh3_128"],
         "tokens": found["tokens"],
         "documents": found["documents"],
         "min_count": found["min_count"],

@@ -16,8 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
 from engramctl.errors import CorpusError
+from engramctl.hashing.scheme import Scheme
 from engramctl.mining import facts
 from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
@@ -42,6 +44,7 @@ def mine(
     *,
     force: bool = False,
     resume: bool = False,
+    scheme: Scheme | None = None,
     also: Callable[[Path], dict[str, Any]] | None = None,
     progress: Progress | None = None,
     sink: Sink | None = None,
@@ -54,6 +57,7 @@ def mine(
         options: what to count.
         force: replace a finished directory.
         resume: continue a run that was killed after a checkpoint; begin where there is none.
+        scheme: whose row accesses are counted too; with a token map canonical ids are counted.
         also: called with the folder in the making when all is counted; it may write Parquet files
             there, and what it returns goes into the summary.
         progress: as `Output.progress`: title, total and unit -> a context with a counter.
@@ -65,10 +69,12 @@ def mine(
 
     Raises:
         CorpusError: the data cannot be used, or there are no tokens.
-        ConfigError: `target` is taken, or `resume` with another corpus or other options.
+        ConfigError: `target` is taken, `resume` with another corpus or other options, or a scheme
+            that needs orders that are not counted.
         StorageError: a write failed; an earlier result is untouched.
     """
     options = options or MineOptions()
+    recorder = Recorder(scheme, options.orders, options.min_count, options.top_k)
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
     with (
         os_errors("write", target),
@@ -76,21 +82,23 @@ def mine(
         ExitStack() as stack,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
-        run = _Run(corpus, options, work, pool, show)
+        run = _Run(corpus, options, work, pool, show, recorder)
         stack.callback(run.close)
         try:
             read = run.read()
             totals = run.count(sink)
+            summary = facts.summary(corpus, read, options, totals)
+            run.record(summary)
         except Exception:
             work.abandon()
             raise
-        summary = facts.summary(corpus, read, options, totals)
         if also is not None:
             summary |= also(work.path)
         write_json(work.path / "summary.json", summary)
         work.save_state({})  # without its records a run that is killed now has to begin anew
         run.remove()
-        work.publish(facts.manifest(run.identity, summary, work.path))
+        about = facts.manifest(run.identity, summary, work.path)
+        work.publish(about | recorder.manifest())
     return summary
 
 
@@ -104,20 +112,24 @@ class _Run:
         work: PartialDirectory,
         pool: ThreadPoolExecutor,
         show: Progress,
+        recorder: Recorder,
     ) -> None:
         self._options = options
         self._work = work
         self._pool = pool
         self._show = show
+        self._recorder = recorder
         self._state = work.state if work.state and "layout" in work.state else None
-        self._identity = pool.submit(facts.identity, corpus, options)
+        self._identity = pool.submit(facts.identity, corpus, options, recorder.identity())
         if self._state is not None:
             facts.check_identity(work.path, self._state["identity"], self.identity)
             self._layout = KeyLayout(**self._state["layout"])
-            self._corpus = replace(corpus, max_id=self._layout.end_id - 1)
+            largest = self._layout.end_id - 1 if corpus.max_id is None else corpus.max_id
+            self._corpus = replace(corpus, max_id=largest)
         else:
             self._corpus = corpus.bounded()
-            self._layout = layout_of(self._corpus, options)
+            largest = recorder.largest_id(self._corpus.max_id or 0)
+            self._layout = layout_of(replace(self._corpus, max_id=largest), options)
         self._folder = _spill_folder(work, options, keep=self._state is not None)
         self._store = SpillStore(
             self._folder,
@@ -127,6 +139,7 @@ class _Run:
         )
         if self._state is not None:
             self._store.take_up(self._state["spill"])
+        recorder.begin(self._folder, self._state["recorder"] if self._state else None)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -140,7 +153,7 @@ class _Run:
             state = self._state["position"] if self._state else None
             reader = CorpusReader(self._corpus, state, advance)
             while not reader.finished:
-                batches = reader.segment(CHECKPOINT_SECONDS)
+                batches = map(self._recorder.read, reader.segment(CHECKPOINT_SECONDS))
                 chunks = cut_chunks(batches, self._options.chunk_size(hint))
                 tasks = (self._pool.submit(self._partition, chunk) for chunk in chunks)
                 for _ in _in_order(tasks, self._options.num_threads):
@@ -166,7 +179,7 @@ class _Run:
         with (
             self._show("counting", records, "n-grams") as advance,
             ThreadPoolExecutor(self._options.num_threads) as encoders,
-            CountsOutput(self._work.path, self._options, encoders, sink) as output,
+            CountsOutput(self._work.path, self._options, encoders, self._recorder, sink) as output,
         ):
             counted = _Counter(store, self._layout, output.min_count, self._options)
             for number, parts in counted.all(numbers, self._pool):
@@ -174,6 +187,17 @@ class _Run:
                     output.add(rows)
                 advance(store.size(number))
             return output.finish()
+
+    def record(self, summary: dict[str, Any]) -> None:
+        """Add what follows from the counts to the summary; the records are needed no more."""
+        self._store.close()
+        self._recorder.finish(
+            self._work.path,
+            summary,
+            memory_bytes=self._options.memory_bytes,
+            threads=self._options.num_threads,
+            show=self._show,
+        )
 
     def close(self) -> None:
         """Give back memory and files; a run that may be continued keeps them on disk."""
@@ -184,6 +208,7 @@ class _Run:
     def remove(self) -> None:
         """Delete the records."""
         self._store.remove()
+        self._recorder.remove()
         if self._folder != self._work.path:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -201,6 +226,7 @@ class _Run:
                     "partition_bits": layout.partition_bits,
                 },
                 "spill": self._store.checkpoint(),
+                "recorder": self._recorder.checkpoint(),
                 "position": position.state(),
             }
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from engramctl.access.recorder import Recorder
 from engramctl.mining.count import Rows
 from engramctl.mining.options import MineOptions
 from engramctl.mining.top import TopRows
@@ -20,7 +21,12 @@ class CountsOutput:
     """Writes what is kept of every order. Rows come in row order, from one thread."""
 
     def __init__(
-        self, folder: Path, options: MineOptions, pool: Executor, sink: Sink | None
+        self,
+        folder: Path,
+        options: MineOptions,
+        pool: Executor,
+        recorder: Recorder,
+        sink: Sink | None,
     ) -> None:
         """Open the files.
 
@@ -28,11 +34,13 @@ class CountsOutput:
             folder: where they are made.
             options: the orders, and what is kept.
             pool: encodes row groups.
+            recorder: sees all rows that come.
             sink: called with an order and its rows before pruning, in row order: every distinct
                 n-gram of that order once.
         """
         self.totals = {order: OrderTotals(order) for order in sorted(options.orders)}
         self._options = options
+        self._recorder = recorder
         self._sink = sink
         self._unigrams = Unigrams()
         self._top = {order: TopRows(options.top_k, order) for order in self.totals if options.top_k}
@@ -62,7 +70,8 @@ class CountsOutput:
     @property
     def min_count(self) -> int:
         """What rows must have when they come: 1 while somebody listens."""
-        return self._options.min_count if self._sink is None else 1
+        listens = self._sink is not None or self._recorder.wants_all
+        return 1 if listens else self._options.min_count
 
     def add(self, rows: Mapping[int, Rows]) -> None:
         """Take in the rows of a partition, or of a range of it, by order."""
@@ -82,6 +91,7 @@ class CountsOutput:
 
     def _take(self, order: int, rows: Rows) -> None:
         self.totals[order].see(rows)
+        self._recorder.see(order, rows)
         if self._sink is not None:
             self._sink(order, rows)
         if self._sink is not None or order == 1:

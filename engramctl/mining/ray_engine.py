@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import facts
@@ -75,13 +76,14 @@ def mine_on_ray(
     """
     options = options or MineOptions()
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
+    recorder = Recorder(None, options.orders, options.min_count, options.top_k)
     with (
         _cluster(address) as ray,
         os_errors("write", target),
         PartialDirectory(target, force=force, keep_on_failure=False, command="mine") as work,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
-        identity = pool.submit(facts.identity, corpus, options)
+        identity = pool.submit(facts.identity, corpus, options, recorder.identity())
         corpus = corpus.bounded()
         layout = layout_of(corpus, options)
         with show("reading", corpus.tokens_hint, "tokens") as advance:
@@ -90,7 +92,7 @@ def mine_on_ray(
             raise CorpusError("the corpus has no tokens", facts={"files": len(corpus.files)})
         with (
             show("counting", len(buckets), "buckets") as advance,
-            CountsOutput(work.path, options, pool, None) as output,
+            CountsOutput(work.path, options, pool, recorder, None) as output,
         ):
             for parts in _count_all(ray, buckets, layout, options):
                 for rows in parts:
@@ -98,10 +100,17 @@ def mine_on_ray(
                 advance(1)
             totals = output.finish()
         summary = facts.summary(corpus, read, options, totals)
+        recorder.finish(
+            work.path,
+            summary,
+            memory_bytes=options.memory_bytes,
+            threads=options.num_threads,
+            show=show,
+        )
         if also is not None:
             summary |= also(work.path)
         write_json(work.path / "summary.json", summary)
-        work.publish(facts.manifest(identity.result(), summary, work.path))
+        work.publish(facts.manifest(identity.result(), summary, work.path) | recorder.manifest())
     return summary
 
 

@@ -8,7 +8,7 @@ import sys
 from engramctl.environment import capture
 from engramctl.output import Output, Table
 
-NAMES = ("startup", "hashing", "hashing_cuda", "dictionary", "gather", "mining", "reuse")
+NAMES = ("startup", "hashing", "hashing_cuda", "dictionary", "gather", "mining", "access", "reuse")
 
 
 def main() -> None:

@@ -1,0 +1,6 @@
+"""How often a model reads each row of its tables, and what the counts of n-grams look like.
+
+What the model reads at a position hangs on the ids of its window alone, so each *distinct* n-gram
+is hashed once and weighs its count; windows that begin before their document does are counted
+beside them (`engramctl.access.starts`). Exact, in bounded memory.
+"""

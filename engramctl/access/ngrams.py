@@ -1,0 +1,95 @@
+"""Distinct n-grams with their counts, read again and again: from a counts folder or a raw file.
+
+The raw file is temporary and ours alone: `order` ids and the count of one n-gram, then the next,
+all uint32, the count's low word first. It may hold n-grams twice.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.ngram_counts import BATCH_ROWS, read_ngrams
+
+Ngrams = tuple[NDArray[np.uint32], NDArray[np.uint64]]
+
+
+class NgramSource(Protocol):
+    """Reads n-grams of one order anew each time it is iterated: ids (R, order), counts (R,)."""
+
+    @property
+    def order(self) -> int:
+        """Ids of an n-gram."""
+
+    def __iter__(self) -> Iterator[Ngrams]:
+        """Begin again."""
+
+
+class CountedNgrams:
+    """One order of a counts folder, which left none out."""
+
+    def __init__(self, counts: Path, order: int) -> None:
+        """Remember the folder; reading begins with iteration."""
+        self.order = order
+        self._counts = counts
+
+    def __iter__(self) -> Iterator[Ngrams]:
+        """Give rows in their order; raises as `read_ngrams`."""
+        return read_ngrams(self._counts, self.order)
+
+
+class RawNgrams:
+    """A raw file of n-grams, appended to in large pieces and read."""
+
+    def __init__(self, path: Path, order: int, size: int = 0) -> None:
+        """Begin an empty file, or go on behind the first `size` bytes of one."""
+        self.path = path
+        self.order = order
+        with path.open("r+b" if size else "wb") as file:
+            file.truncate(size)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
+    def append(self, ids_MN: NDArray[np.uint32], counts_M: NDArray[np.uint64]) -> None:
+        """Add n-grams."""
+        records = np.empty((len(ids_MN), self.order + 2), np.uint32)
+        records[:, :-2] = ids_MN
+        records[:, -2:] = counts_M.astype("<u8", copy=False).view("<u4").reshape(-1, 2)
+        with self.path.open("ab") as file:
+            file.write(records.data)
+
+    def __iter__(self) -> Iterator[Ngrams]:
+        """Give what was appended, in its order."""
+        width = self.order + 2
+        with self.path.open("rb") as file:
+            while len(flat := np.fromfile(file, np.uint32, BATCH_ROWS * width)):
+                records = flat.reshape(-1, width)
+                counts = np.ascontiguousarray(records[:, -2:]).view("<u8").reshape(-1)
+                yield np.ascontiguousarray(records[:, :-2]), counts
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)
+
+
+def merged(ids_MN: NDArray[np.uint32], counts_M: NDArray[np.uint64]) -> Ngrams:
+    """Add up the counts of equal n-grams; what comes back ascends.
+
+    Example:
+        >>> ids = np.array([[5, 1], [2, 9], [5, 1]], np.uint32)
+        >>> [part.tolist() for part in merged(ids, np.array([1, 2, 3], np.uint64))]
+        [[[2, 9], [5, 1]], [2, 4]]
+    """
+    if not len(ids_MN):
+        return ids_MN, counts_M
+    turn = np.lexsort(ids_MN.T[::-1])
+    ids = ids_MN[turn]
+    new = np.ones(len(ids), bool)
+    new[1:] = (ids[1:] != ids[:-1]).any(axis=1)
+    begins = np.flatnonzero(new)
+    return ids[begins], np.add.reduceat(counts_M[turn], begins)

@@ -1,0 +1,134 @@
+"""Table rows that show what a mining run found, for `mine` and `inspect`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engramctl.output import Table
+
+NgramText = Callable[[Sequence[int]], str]
+
+_BY_CHANCE = (
+    "load: distinct n-grams a slot; colliding: n-grams that share their slot; overshadowed: "
+    "accesses by an n-gram that is not the top one of its slot; chance: thrown at random"
+)
+
+
+def order_table(orders: Sequence[Mapping[str, Any]], text: NgramText | None = None) -> Table:
+    """Return what is known of the n-grams of every order.
+
+    Args:
+        orders: of the summary.
+        text: what an n-gram says, where a tokenizer tells.
+    """
+    return Table(
+        "n-grams",
+        [_order_row(order, text) for order in orders],
+        "zipf: exponent of count over rank, by least squares in the middle ranks and by maximum "
+        "likelihood of the counts from x_min on; entropy: of one n-gram of the text",
+    )
+
+
+def _order_row(order: Mapping[str, Any], text: NgramText | None) -> dict[str, object]:
+    top = order.get("top") or {"token_ids": [], "count": None}
+    coverage = order.get("coverage")
+    fits, entropy = order.get("zipf") or {}, order.get("entropy") or {}
+    line, tail = fits.get("least_squares") or {}, fits.get("likelihood") or {}
+    return {
+        "order": order.get("order"),
+        "tokens": order.get("occurrences"),
+        "distinct": order.get("distinct"),
+        "kept": order.get("kept"),
+        "coverage percent": None if coverage is None else 100 * coverage,
+        "entropy bits": entropy.get("bits"),
+        "of even": entropy.get("normalised"),
+        "zipf ls": line.get("s"),
+        "zipf mle": tail.get("s"),
+        "x_min": tail.get("x_min"),
+        "top n-gram": text(top["token_ids"]) if text else " ".join(map(str, top["token_ids"])),
+        "times": top["count"],
+    }
+
+
+def access_tables(access: Mapping[str, Any]) -> list[Table]:
+    """Return what is known of the rows that a scheme reads: orders, heads and coverage."""
+    title = f"rows that {access['scheme']} reads"
+    return [
+        Table(title, [row for layer in access["layers"] for row in _order_rows(layer)]),
+        Table(
+            "heads, each beside pure chance",
+            [_head_row(layer, order, head) for layer, order, head in _heads(access)],
+            _BY_CHANCE,
+        ),
+        Table(
+            "share of accesses that the hottest rows serve, percent",
+            [row for layer in access["layers"] for row in _coverage_rows(layer)],
+        ),
+    ]
+
+
+def _heads(
+    access: Mapping[str, Any],
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
+    return [
+        (layer, order, head)
+        for layer in access["layers"]
+        for order in layer["orders"]
+        for head in order["heads"]
+    ]
+
+
+def _order_rows(layer: Mapping[str, Any]) -> list[dict[str, object]]:
+    rows = []
+    for part in (*layer["orders"], layer):
+        line, tail = part["zipf"]["least_squares"] or {}, part["zipf"]["likelihood"] or {}
+        rows.append(
+            {
+                "layer": layer["layer"],
+                "order": str(part.get("order", "all")),
+                "windows": part.get("windows"),
+                "rows": part["num_rows"],
+                "read": part["rows_read"],
+                "read %": 100 * part["rows_read"] / part["num_rows"],
+                "accesses": part["accesses"],
+                "zipf ls": line.get("s"),
+                "zipf mle": tail.get("s"),
+                "x_min": tail.get("x_min"),
+            }
+        )
+    return rows
+
+
+def _head_row(
+    layer: Mapping[str, Any], order: Mapping[str, Any], head: Mapping[str, Any]
+) -> dict[str, object]:
+    windows, slots = max(1, order["windows"]), head["num_slots"]
+    return {
+        "layer": layer["layer"],
+        "order": order["order"],
+        "head": head["head"],
+        "slots": slots,
+        "load": head["load_factor"],
+        "read %": 100 * head["reached_slots"] / slots,
+        "by chance %": 100 * head["expected_reached_slots"] / slots,
+        "colliding %": 100 * head["colliding_ngrams"] / windows,
+        "by chance": 100 * head["expected_colliding_ngrams"] / windows,
+        "overshadowed %": head["overshadowed_percent"],
+        "chance": head["expected_overshadowed_percent"],
+    }
+
+
+def _coverage_rows(layer: Mapping[str, Any]) -> list[dict[str, object]]:
+    return [
+        {
+            "layer": layer["layer"],
+            "order": str(part.get("order", "all")),
+            **{
+                f"{point['percent']:g} % of rows": None
+                if point["share"] is None
+                else 100 * point["share"]
+                for point in part["coverage"]
+                if point["percent"] is not None
+            },
+        }
+        for part in (*layer["orders"], layer)
+    ]
