@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.access.memory import give_back
 from engramctl.access.tally import RowRange, RowsRead, RowSummary, Tally
 from engramctl.access.windows import Windows
 from engramctl.access.writer import AccessWriter
@@ -95,11 +96,20 @@ def count_rows(
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(threads)]
         for group in _groups(scheme, tokens, memory_bytes):
-            tallies = [Tally(rows, tokens) for rows in group]
-            for order in sorted({rows.order for rows in group}):
-                chosen = [tally for tally in tallies if tally.range.order == order]
-                _pass(scheme, windows[order], chosen, pools)
-            yield from _pieces(tallies, pools)
+            give_back()
+            yield from _count(scheme, windows, [Tally(rows, tokens) for rows in group], pools)
+
+
+def _count(
+    scheme: Scheme,
+    windows: Mapping[int, Windows],
+    tallies: Sequence[Tally],
+    pools: Sequence[ThreadPoolExecutor],
+) -> Iterator[tuple[RowRange, RowsRead]]:
+    for order in sorted({tally.range.order for tally in tallies}):
+        chosen = [tally for tally in tallies if tally.range.order == order]
+        _pass(scheme, windows[order], chosen, pools)
+    yield from _pieces(tallies, pools)
 
 
 def check_rows(scheme: Scheme) -> None:

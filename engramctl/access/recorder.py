@@ -4,7 +4,6 @@ The run hands over the corpus as it is read and the rows as they are counted; `f
 when the files of all orders are written.
 """
 
-import ctypes
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.access.count import check_rows, count_access
-from engramctl.access.ngrams import CountedNgrams, NgramSource, RawNgrams
+from engramctl.access.ngrams import RawNgrams
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.starts import DocumentStarts
 from engramctl.access.statistics import layer_document, order_statistics
@@ -53,23 +52,19 @@ class CountedRows(Protocol):
 class Recorder:
     """Listens to one run. Without a scheme it keeps the spectra only, and costs next to nothing."""
 
-    def __init__(
-        self, scheme: Scheme | None, orders: Iterable[int], min_count: int, top_k: int | None
-    ) -> None:
+    def __init__(self, scheme: Scheme | None, orders: Iterable[int], min_count: int) -> None:
         """Check that the run counts what the scheme needs.
 
         Args:
             scheme: whose rows are counted; with a token map the run mines canonical ids.
             orders: that are counted.
             min_count: of the files.
-            top_k: of the files.
 
         Raises:
             ConfigError: the scheme reads orders that are not counted, or has too many rows.
         """
         self._scheme = scheme
         self._min_count = min_count
-        self._pruned = min_count > 1 or top_k is not None
         self._spectra = {order: Spectrum() for order in sorted(orders)}
         self._starts: DocumentStarts | None = None
         self._raw: dict[int, RawNgrams] = {}
@@ -114,6 +109,10 @@ class Recorder:
             size = int(state["starts_bytes"]) if state else 0
             context = self._scheme.max_order - 1
             self._starts = DocumentStarts(folder / "starts.raw", context, size)
+            self._raw = {
+                order: RawNgrams(folder / f"ngrams{order}.raw", order)
+                for order in self._scheme.orders
+            }
 
     def largest_id(self, max_id: int) -> int:
         """Return the largest id that is counted, when the corpus has none above `max_id`."""
@@ -155,9 +154,7 @@ class Recorder:
         left_out = rows.distinct - len(rows.counts)
         if left_out:
             spectrum.hide(left_out, rows.occurrences - int(rows.counts.sum()), self._min_count)
-        if self._scheme is not None and self._pruned and order in self._scheme.orders:
-            if order not in self._raw:
-                self._raw[order] = RawNgrams(self._folder / f"ngrams{order}.raw", order)
+        if order in self._raw:
             self._raw[order].append(rows.ids, rows.counts)
 
     def finish(
@@ -184,9 +181,8 @@ class Recorder:
         if self._scheme is None:
             return
         scheme = self._scheme
-        windows = {order: self._windows(folder, order) for order in scheme.orders}
+        windows = {order: self._windows(order) for order in scheme.orders}
         rows = sum(scheme.num_rows(layer) for layer in scheme.layers)
-        _give_back_memory()
         with show("rows", rows, "rows") as advance:
             found = count_access(
                 scheme,
@@ -212,29 +208,15 @@ class Recorder:
         for raw in self._raw.values():
             raw.remove()
 
-    def _windows(self, folder: Path, order: int) -> Windows:
+    def _windows(self, order: int) -> Windows:
         assert self._scheme is not None
-        source: NgramSource = CountedNgrams(folder, order)
-        if self._pruned:
-            source = self._raw.get(order) or RawNgrams(self._folder / f"ngrams{order}.raw", order)
-            self._raw[order] = source
         return Windows(
-            source,
+            self._raw[order],
             self._starts,
             self._scheme.boundary,
             self._scheme.canonical.num_canonical,
             self._folder,
         )
-
-
-def _give_back_memory() -> None:
-    """Return to the system what allocators keep of work that is done: 130 MiB, measured."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-    if trim is not None:
-        trim(0)
 
 
 def _comma(orders: Iterable[int]) -> str:

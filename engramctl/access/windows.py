@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from engramctl.access.ngrams import Ngrams, NgramSource, RawNgrams, merged
+from engramctl.access.ngrams import Ngrams, RawNgrams, merged
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.starts import DocumentStarts
 from engramctl.errors import CorpusError
@@ -62,7 +62,7 @@ class Windows:
 
     def __init__(
         self,
-        source: NgramSource,
+        source: RawNgrams,
         starts: DocumentStarts | None,
         boundary: Boundary,
         num_canonical: int,

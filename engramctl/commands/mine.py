@@ -139,7 +139,8 @@ def mine(
     goes on with --resume from at most a minute of reading before.
 
     --scheme writes access.layer01.parquet (row_id, count) and so on, as the model
-    would read the text. With a token map canonical ids are counted.
+    would read the text. With a token map canonical ids are counted. It needs 16
+    to 24 bytes a distinct n-gram on the disk more.
 
     --curves reads the corpus once more and adds cache hit rates (LRU, S3-FIFO,
     fixed rows) for 1, 8, 64 and 512 documents read in turn, the share of

@@ -74,7 +74,7 @@ def mine(
         StorageError: a write failed; an earlier result is untouched.
     """
     options = options or MineOptions()
-    recorder = Recorder(scheme, options.orders, options.min_count, options.top_k)
+    recorder = Recorder(scheme, options.orders, options.min_count)
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
     with (
         os_errors("write", target),

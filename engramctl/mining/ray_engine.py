@@ -76,7 +76,7 @@ def mine_on_ray(
     """
     options = options or MineOptions()
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
-    recorder = Recorder(None, options.orders, options.min_count, options.top_k)
+    recorder = Recorder(None, options.orders, options.min_count)
     with (
         _cluster(address) as ray,
         os_errors("write", target),
