@@ -131,12 +131,12 @@ def _table(table: TableFiles) -> dict[str, Any]:
     rows = scheme["rows_per_token"]
     layers = [
         {
-            "layer": n,
-            "num_rows": table.num_rows(n),
-            "files": len(table.shards(n)),
-            "bytes": sum(shard.data_offset + shard.data_bytes for shard in table.shards(n)),
+            "layer": one.layer,
+            "num_rows": one.num_rows,
+            "files": len(one.shards),
+            "bytes": sum(shard.data_offset + shard.data_bytes for shard in one.shards),
         }
-        for n in table.layers
+        for one in manifest.layers
     ]
     return {
         "path": str(table.path),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup, lookup_from_dict, presets
-from engramctl.storage.record import DTYPES
+from engramctl.storage.dtypes import DTYPES
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000

@@ -6,6 +6,7 @@ it. The two packages below know nothing of each other.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from engramctl.storage.checksum import file_digest
 from engramctl.storage.format import EXTENT_BYTES
 from engramctl.storage.geometry import TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import VerifyReport, verify, verify_files
-from engramctl.storage.layout import RowCopier
+from engramctl.storage.layout import lay_out
 from engramctl.storage.manifest import Manifest, Provenance
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.rows import RowFiller, RowInit
+from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import write_table
 
 COUNTS_SCHEMA = "engramctl.counts/1"
@@ -203,11 +205,9 @@ def run_layout(
         verify(source.path, progress=verified)
     except EngramError as error:
         raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
-    copier = RowCopier(source, plan.layout)
-    try:
-        return write_table(plan, out, copier.fill, command="layout", **run)
-    finally:
-        copier.close()
+    with RecordReader(source) as reader:
+        fill = partial(lay_out, reader.read, plan.layout)
+        return write_table(plan, out, fill, command="layout", **run)
 
 
 def row_data_bytes(path: Path) -> int | None:

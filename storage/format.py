@@ -8,11 +8,13 @@ reader compares them and needs no parser. docs/format.md says the same for peopl
 import json
 import re
 import struct
+from collections.abc import Sequence
 
 from engramctl.errors import FormatError
 from engramctl.storage.geometry import Layout
 
 ALIGNMENT_BYTES = 4096
+MAX_ALIGNMENT_BYTES = 64 << 20  # the header may not be longer: safetensors allows 100 MB
 EXTENT_BYTES = 64 << 20
 PARTS = ("weight", "scale", "records")
 _NAME = re.compile(r"layer(\d{2,5})\.(weight|scale|records)\.(\d{3,6})\.safetensors", re.ASCII)
@@ -45,23 +47,33 @@ def parse_file_name(name: str) -> tuple[int, str, int]:
     )
 
 
-def header_bytes(layout: Layout, part: str, num_rows: int) -> bytes:
-    """Return everything before a row file's data: a multiple of 4,096 bytes.
+def header_bytes(
+    layout: Layout, part: str, segment_rows: Sequence[int], alignment_bytes: int = ALIGNMENT_BYTES
+) -> bytes:
+    """Return everything before a row file's data: a multiple of `alignment_bytes`.
 
     Eight bytes of little-endian length, then compact JSON naming the tensor after its part, then
     spaces.
 
+    Args:
+        layout: how rows lie.
+        part: of the record.
+        segment_rows: rows of each segment; one begins where the units of the last one end.
+        alignment_bytes: a power of two.
+
     Example:
         >>> from engramctl.storage.record import RecordSpec
-        >>> header = header_bytes(Layout.of("packed", RecordSpec("f8_e4m3", 256)), "records", 2)
+        >>> header = header_bytes(Layout.of("packed", RecordSpec("f8_e4m3", 256)), "records", [2])
         >>> len(header), header[8:84]
         (4096, b'{"records":{"dtype":"U8","shape":[2,264],"data_offsets":[0,528]}}           ')
     """
-    dtype, shape = layout.tensor(part, num_rows)
-    end = layout.data_bytes(part, num_rows)
-    tensor = {"dtype": dtype, "shape": list(shape), "data_offsets": [0, end]}
+    shapes = [layout.tensor(part, rows) for rows in segment_rows]
+    dtype, (_, columns) = shapes[0]
+    shape = [sum(rows for _, (rows, _) in shapes), columns]
+    end = sum(layout.data_bytes(part, rows) for rows in segment_rows)
+    tensor = {"dtype": dtype, "shape": shape, "data_offsets": [0, end]}
     text = json.dumps({part: tensor}, separators=(",", ":")).encode()
-    total = -(-(8 + len(text)) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+    total = -(-(8 + len(text)) // alignment_bytes) * alignment_bytes
     return struct.pack("<Q", total - 8) + text.ljust(total - 8, b" ")
 
 

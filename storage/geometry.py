@@ -18,6 +18,8 @@ FORMS = ("planar", "packed", "paged")
 TIERS = ("gpu", "host", "ssd")
 TIER_FORMS = {"gpu": "packed", "host": "packed", "ssd": "paged"}
 PAGE_BYTES = 4096
+PAGE_STEP = 512
+MAX_PAGE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,33 @@ class Layout:
     rows_per_page: int | None = None
 
     @classmethod
-    def of(cls, form: str, record: RecordSpec) -> Self:
-        """Return the layout of a form; a page is 4,096 bytes, or what one large record needs."""
+    def of(cls, form: str, record: RecordSpec, page_bytes: int | None = None) -> Self:
+        """Return the layout of a form.
+
+        Args:
+            form: one of FORMS.
+            record: what is stored.
+            page_bytes: of a page, a multiple of 512 that holds a record (default: 4,096, or the
+                multiple of it that one large record needs).
+
+        Raises:
+            ConfigError: an unknown form, or a page that cannot be.
+        """
         if form not in FORMS:
             raise ConfigError(f"unknown form '{form}'", facts={"known": ", ".join(FORMS)})
         if form != "paged":
+            if page_bytes is not None:
+                raise ConfigError(f"form {form} has no pages", hint="leave out --page-bytes")
             return cls(form, record.dtype, record.row_dim, record.record_bytes)
-        page = -(-record.record_bytes // PAGE_BYTES) * PAGE_BYTES
+        page = page_bytes or -(-record.record_bytes // PAGE_BYTES) * PAGE_BYTES
+        if page % PAGE_STEP or not record.record_bytes <= page <= MAX_PAGE_BYTES:
+            raise ConfigError(
+                f"a page cannot have {page:,} bytes",
+                facts={
+                    "expected": f"a multiple of {PAGE_STEP} from {record.record_bytes:,} "
+                    f"to {MAX_PAGE_BYTES:,}"
+                },
+            )
         rows = page // record.record_bytes
         return cls(form, record.dtype, record.row_dim, record.record_bytes, page, rows)
 
@@ -94,10 +116,11 @@ class Layout:
         unit = self.unit(part)
         if part == "records":
             return "U8", (-(-num_rows // unit.num_rows), unit.num_bytes)
-        record = self.record
+        facts = self.record.facts
         if part == "weight":
-            return record.weight_tensor_dtype, (num_rows, self.row_dim)
-        return record.scale_tensor_dtype, (num_rows, record.scale_bytes)
+            return facts.tensor, (num_rows, unit.num_bytes // facts.item_bytes)
+        assert facts.scale_tensor is not None
+        return facts.scale_tensor, (num_rows, unit.num_bytes // facts.scale_item_bytes)
 
     def blocks(
         self, data: NDArray[np.uint8], num_rows: int

@@ -31,17 +31,31 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class HeadRows:
+    """The rows of one head that are in a shard.
+
+    Attributes:
+        head: its number in the layer.
+        rows: first row and the row after the last, counted in the layer.
+    """
+
+    head: int
+    rows: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Shard:
-    """One row file: rows [rows[0], rows[1]) of one part.
+    """One row file of one part: consecutive rows of all heads, or all rows of some heads.
 
     Attributes:
         file: its name.
-        rows: first row and the row after the last.
+        rows: first row and the row after the last; with `heads` counted in the file.
         data_offset: where the data begins in the file, in bytes.
         data_bytes: how long it is.
         extent_bytes: data bytes under one checksum; the last extent may be shorter.
         xxh3_128: one hex digest an extent.
-        heads: None: all heads (sharding by heads comes with a later schema).
+        heads: the heads it holds, one after the other, each from the start of a unit on; None: the
+            rows of all heads as they come.
     """
 
     file: str
@@ -50,19 +64,27 @@ class Shard:
     data_bytes: int
     extent_bytes: int
     xxh3_128: tuple[str, ...]
-    heads: None = None
+    heads: tuple[HeadRows, ...] | None = None
 
     @property
     def part(self) -> str:
         """What it holds: `weight`, `scale` or `records`."""
         return parse_file_name(self.file)[1]
 
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of the layer's rows it holds, in the order of the file."""
+        return (self.rows,) if self.heads is None else tuple(one.rows for one in self.heads)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest's entry."""
+        heads = None
+        if self.heads is not None:
+            heads = [{"head": one.head, "rows": list(one.rows)} for one in self.heads]
         return {
             "file": self.file,
             "rows": list(self.rows),
-            "heads": None,
+            "heads": heads,
             "data_offset": self.data_offset,
             "data_bytes": self.data_bytes,
             "extent_bytes": self.extent_bytes,
@@ -72,11 +94,19 @@ class Shard:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """One layer's table and its files, in order of rows."""
+    """One layer's table and its files.
+
+    Attributes:
+        layer: its number.
+        num_rows: how many rows it has.
+        shards: its files, in order of rows or heads.
+        table_scale: the float32 that scales every value, for dtypes that have one.
+    """
 
     layer: int
     num_rows: int
     shards: tuple[Shard, ...]
+    table_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +136,7 @@ class Manifest:
                 {
                     "layer": table.layer,
                     "num_rows": table.num_rows,
+                    "table_scale": table.table_scale,
                     "shards": [shard.to_dict() for shard in table.shards],
                 }
                 for table in self.layers

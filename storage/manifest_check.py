@@ -9,27 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
+from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
+    MAX_ALIGNMENT_BYTES,
     file_name,
     header_bytes,
     num_extents,
     parse_file_name,
 )
-from engramctl.storage.geometry import FORMS, TIERS, Layout
+from engramctl.storage.geometry import FORMS, MAX_PAGE_BYTES, TIERS, Layout
 from engramctl.storage.manifest import (
     KINDS,
     MAX_LAYER,
     MAX_ROWS,
     SCHEMA,
+    HeadRows,
     LayerTable,
     Manifest,
     Provenance,
     Shard,
 )
-from engramctl.storage.record import DTYPES, RecordSpec
+from engramctl.storage.record import RecordSpec
 
 _INT_MAX = (1 << 63) - 1
+MAX_SCALE = 2.0**128  # float32 ends before
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -146,40 +150,60 @@ class _Checker:
         form = self.text(entry["form"], "layout.form", FORMS)
         dtype = self.text(entry["dtype"], "layout.dtype", DTYPES)
         row_dim = self.integer(entry["row_dim"], "layout.row_dim", 1)
+        page = None
+        if form == "paged":
+            page = self.integer(entry["page_bytes"], "layout.page_bytes", 1, MAX_PAGE_BYTES)
         try:
-            expected = Layout.of(form, RecordSpec(dtype, row_dim))
+            expected = Layout.of(form, RecordSpec(dtype, row_dim), page)
         except ConfigError as error:
-            raise self.fail("layout.row_dim", error.facts.get("expected"), row_dim) from error
+            place = "layout.page_bytes" if "page" in error.message else "layout.row_dim"
+            raise self.fail(place, error.facts.get("expected"), page or row_dim) from error
         for name, wanted in asdict(expected).items():
             if type(entry[name]) is not type(wanted) or entry[name] != wanted:
                 raise self.fail(f"layout.{name}", wanted, entry[name])
         return expected
 
     def layer(self, layout: Layout, value: object, place: str) -> LayerTable:
-        entry = self.keys(value, place, "layer num_rows shards")
+        entry = self.keys(value, place, "layer num_rows table_scale shards")
         layer = self.integer(entry["layer"], f"{place}.layer", 0, MAX_LAYER)
         num_rows = self.integer(entry["num_rows"], f"{place}.num_rows", 1, MAX_ROWS)
+        scale = self.table_scale(layout, entry["table_scale"], f"{place}.table_scale")
         shards = []
-        stops = dict.fromkeys(layout.parts, 0)
+        segments: dict[str, list[tuple[int, int]]] = {part: [] for part in layout.parts}
         counts = dict.fromkeys(layout.parts, 0)
         for i, item in enumerate(self.array(entry["shards"], f"{place}.shards")):
             where = f"{place}.shards[{i}]"
             shard = self.shard(layout, item, where)
-            part = shard.part
-            if part not in stops:
-                raise self.fail(f"{where}.file", " or ".join(layout.parts), shard.file)
-            name = file_name(layer, part, counts[part])
+            name = file_name(layer, shard.part, counts[shard.part])
             if shard.file != name:
                 raise self.fail(f"{where}.file", name, shard.file)
-            if shard.rows[0] != stops[part]:
-                raise self.fail(f"{where}.rows", f"to begin at row {stops[part]:,}", shard.rows)
-            stops[part] = shard.rows[1]
-            counts[part] += 1
+            last = segments[shard.part][-1:]
+            if shard.heads is None and last and shard.rows[0] < last[0][1]:
+                raise self.fail(f"{where}.rows", f"to begin at row {last[0][1]:,}", shard.rows)
+            counts[shard.part] += 1
+            segments[shard.part] += shard.segments
             shards.append(shard)
-        for part, stop in stops.items():
-            if stop != num_rows:
-                raise self.fail(f"{place}.shards", f"{num_rows:,} rows of {part}", f"{stop:,} rows")
-        return LayerTable(layer, num_rows, tuple(shards))
+        for part, ranges in segments.items():
+            row = 0
+            for start, stop in sorted(ranges):
+                if start != row:
+                    wanted = f"rows of {part} from {row:,} on, each once"
+                    raise self.fail(f"{place}.shards", wanted, f"rows from {start:,} on")
+                row = stop
+            if row != num_rows:
+                raise self.fail(f"{place}.shards", f"{num_rows:,} rows of {part}", f"{row:,} rows")
+        return LayerTable(layer, num_rows, tuple(shards), scale)
+
+    def table_scale(self, layout: Layout, value: object, place: str) -> float | None:
+        if not layout.record.facts.table_scale:
+            if value is not None:
+                raise self.fail(place, f"null for dtype {layout.dtype}", value)
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.fail(place, "a number", value)
+        if not 0 < value < MAX_SCALE:
+            raise self.fail(place, "a finite number above 0", value)
+        return float(value)
 
     def shard(self, layout: Layout, value: object, place: str) -> Shard:
         names = "file rows heads data_offset data_bytes extent_bytes xxh3_128"
@@ -193,22 +217,47 @@ class _Checker:
             ) from error
         if part not in layout.parts:
             raise self.fail(f"{place}.file", " or ".join(layout.parts), file)
-        rows = self.array(entry["rows"], f"{place}.rows")
-        if len(rows) != 2:
-            raise self.fail(f"{place}.rows", "first row and row after the last", rows)
-        start = self.integer(rows[0], f"{place}.rows", 0, MAX_ROWS)
-        stop = self.integer(rows[1], f"{place}.rows", start + 1, MAX_ROWS)
-        if entry["heads"] is not None:
-            raise self.fail(f"{place}.heads", None, entry["heads"])
+        rows = self.rows(entry["rows"], f"{place}.rows")
+        heads = self.heads(entry["heads"], rows, place)
+        sizes = [rows[1] - rows[0]]
+        if heads is not None:
+            sizes = [one.rows[1] - one.rows[0] for one in heads]
         extent = self.integer(entry["extent_bytes"], f"{place}.extent_bytes", ALIGNMENT_BYTES)
-        offset = len(header_bytes(layout, part, stop - start))
-        length = layout.data_bytes(part, stop - start)
-        for name, wanted in (("data_offset", offset), ("data_bytes", length)):
-            if type(entry[name]) is not int or entry[name] != wanted:
-                raise self.fail(f"{place}.{name}", wanted, entry[name])
+        offset = entry["data_offset"]
+        self.integer(offset, f"{place}.data_offset", ALIGNMENT_BYTES, MAX_ALIGNMENT_BYTES)
+        shortest = len(header_bytes(layout, part, sizes))
+        if offset % ALIGNMENT_BYTES or offset < shortest:
+            wanted = f"a multiple of {ALIGNMENT_BYTES:,} from {shortest:,} on"
+            raise self.fail(f"{place}.data_offset", wanted, offset)
+        length = sum(layout.data_bytes(part, size) for size in sizes)
+        if type(entry["data_bytes"]) is not int or entry["data_bytes"] != length:
+            raise self.fail(f"{place}.data_bytes", length, entry["data_bytes"])
         digests = self.array(entry["xxh3_128"], f"{place}.xxh3_128")
-        wanted = num_extents(length, extent)
-        if len(digests) != wanted:
-            raise self.fail(f"{place}.xxh3_128", f"{wanted:,} digests", f"{len(digests):,}")
+        wanted_digests = num_extents(length, extent)
+        if len(digests) != wanted_digests:
+            raise self.fail(f"{place}.xxh3_128", f"{wanted_digests:,} digests", f"{len(digests):,}")
         checked = tuple(self.digest(one, f"{place}.xxh3_128") for one in digests)
-        return Shard(file, (start, stop), offset, length, extent, checked)
+        return Shard(file, rows, offset, length, extent, checked, heads)
+
+    def rows(self, value: object, place: str) -> tuple[int, int]:
+        pair = self.array(value, place)
+        if len(pair) != 2:
+            raise self.fail(place, "first row and row after the last", pair)
+        start = self.integer(pair[0], place, 0, MAX_ROWS - 1)
+        return start, self.integer(pair[1], place, start + 1, MAX_ROWS)
+
+    def heads(
+        self, value: object, rows: tuple[int, int], place: str
+    ) -> tuple[HeadRows, ...] | None:
+        if value is None:
+            return None
+        heads = []
+        for i, item in enumerate(self.array(value, f"{place}.heads")):
+            where = f"{place}.heads[{i}]"
+            entry = self.keys(item, where, "head rows")
+            head = self.integer(entry["head"], f"{where}.head", 0, MAX_ROWS)
+            heads.append(HeadRows(head, self.rows(entry["rows"], f"{where}.rows")))
+        total = sum(one.rows[1] - one.rows[0] for one in heads)
+        if rows != (0, total):
+            raise self.fail(f"{place}.rows", [0, total], rows)
+        return tuple(heads)

@@ -1,6 +1,6 @@
 """What a table will be, before a byte is written: files, sizes, manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from engramctl.storage.atomic import dump_json
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
+    MAX_ALIGNMENT_BYTES,
     file_name,
     header_bytes,
     num_extents,
@@ -18,6 +19,7 @@ from engramctl.storage.geometry import PAGE_BYTES, Layout, Unit
 from engramctl.storage.manifest import (
     MAX_LAYER,
     MAX_ROWS,
+    HeadRows,
     LayerTable,
     Manifest,
     Provenance,
@@ -27,6 +29,7 @@ from engramctl.storage.publish import MANIFEST
 
 SHARD_BYTES = 4 << 30
 _MAX_SHARDS = 1_000_000
+Segments = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class FilePlan:
         name: file name.
         layer: its layer.
         part: `weight`, `scale` or `records`.
-        row_start: first row.
-        row_stop: the row after the last.
+        segments: ranges of the layer's rows, in the order of the file; each begins with a unit.
+        heads: the head of each segment, or None when all heads are there.
         header: everything before the data.
         data_bytes: length of the data.
         extent_bytes: data bytes under one checksum.
@@ -48,12 +51,22 @@ class FilePlan:
     name: str
     layer: int
     part: str
-    row_start: int
-    row_stop: int
+    segments: tuple[tuple[int, int], ...]
+    heads: tuple[int, ...] | None
     header: bytes = field(repr=False)
     data_bytes: int
     extent_bytes: int
     unit: Unit
+
+    @property
+    def row_start(self) -> int:
+        """The first row of the first segment."""
+        return self.segments[0][0]
+
+    @property
+    def row_stop(self) -> int:
+        """The row after the last segment's last."""
+        return self.segments[-1][1]
 
     @property
     def data_offset(self) -> int:
@@ -78,8 +91,13 @@ class TablePlan:
         provenance: where the rows come from.
         layout: how rows lie.
         num_rows: rows of each layer.
-        shard_rows: rows of one file, but the last.
+        shard_rows: rows of one file, but the last; of no meaning with `head_shards`.
         extent_bytes: data bytes under one checksum.
+        alignment_bytes: data begins at a multiple of it; a power of two from 4,096 on.
+        table_scales: the layers' `table_scale`, for dtypes that have one.
+        head_rows: each layer's heads as ranges of rows that cover the layer, for `head_shards`.
+        head_shards: files a layer's heads are dealt to, file k taking heads k, k + n, ...: heads of
+            longer orders are read more, so neighbours part (spec/tiers.md lesson 13).
         identity_extra: what else decides the bytes, e.g. the initialiser; for `--resume`.
 
     Raises:
@@ -95,10 +113,24 @@ class TablePlan:
     num_rows: Mapping[int, int]
     shard_rows: int
     extent_bytes: int = EXTENT_BYTES
+    alignment_bytes: int = ALIGNMENT_BYTES
+    table_scales: Mapping[int, float | None] = field(default_factory=dict)
+    head_rows: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    head_shards: int | None = None
     identity_extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse sizes no table can have."""
+        alignment = self.alignment_bytes
+        if alignment < ALIGNMENT_BYTES or alignment & (alignment - 1):
+            raise ConfigError(
+                f"data cannot be aligned to {alignment:,} bytes",
+                facts={"expected": f"a power of two from {ALIGNMENT_BYTES:,} on"},
+            )
+        if alignment > MAX_ALIGNMENT_BYTES:
+            raise ConfigError(f"an alignment above {MAX_ALIGNMENT_BYTES:,} bytes is not supported")
+        if self.head_shards is not None and self.head_shards < 1:
+            raise ConfigError("heads are dealt to one file at least")
         if not self.num_rows or self.shard_rows < 1 or self.extent_bytes < ALIGNMENT_BYTES:
             raise ConfigError("a table needs a layer, rows a shard and extents of 4,096 bytes")
         for layer, rows in self.num_rows.items():
@@ -113,26 +145,45 @@ class TablePlan:
     @cached_property
     def files(self) -> tuple[FilePlan, ...]:
         """All row files, in the order they are written and listed."""
-        files = []
-        for layer in sorted(self.num_rows):
+        return tuple(
+            self._file(layer, part, index, segments, heads)
+            for layer in sorted(self.num_rows)
+            for index, (segments, heads) in enumerate(self._cuts(layer))
+            for part in self.layout.parts
+        )
+
+    def _cuts(self, layer: int) -> Iterator[tuple[Segments, tuple[int, ...] | None]]:
+        """Give the segments of each of a layer's files, and their heads."""
+        if self.head_shards is None:
             total = self.num_rows[layer]
-            for index, start in enumerate(range(0, total, self.shard_rows)):
-                stop = min(start + self.shard_rows, total)
-                for part in self.layout.parts:
-                    files.append(
-                        FilePlan(
-                            name=file_name(layer, part, index),
-                            layer=layer,
-                            part=part,
-                            row_start=start,
-                            row_stop=stop,
-                            header=header_bytes(self.layout, part, stop - start),
-                            data_bytes=self.layout.data_bytes(part, stop - start),
-                            extent_bytes=self.extent_bytes,
-                            unit=self.layout.unit(part),
-                        )
-                    )
-        return tuple(files)
+            for start in range(0, total, self.shard_rows):
+                yield ((start, min(start + self.shard_rows, total)),), None
+            return
+        ranges = self.head_rows[layer]
+        for shard in range(min(self.head_shards, len(ranges))):
+            heads = tuple(range(shard, len(ranges), self.head_shards))
+            yield tuple(ranges[head] for head in heads), heads
+
+    def _file(
+        self,
+        layer: int,
+        part: str,
+        index: int,
+        segments: Segments,
+        heads: tuple[int, ...] | None,
+    ) -> FilePlan:
+        sizes = [stop - start for start, stop in segments]
+        return FilePlan(
+            name=file_name(layer, part, index),
+            layer=layer,
+            part=part,
+            segments=segments,
+            heads=heads,
+            header=header_bytes(self.layout, part, sizes, self.alignment_bytes),
+            data_bytes=sum(self.layout.data_bytes(part, size) for size in sizes),
+            extent_bytes=self.extent_bytes,
+            unit=self.layout.unit(part),
+        )
 
     @property
     def row_file_bytes(self) -> int:
@@ -161,26 +212,18 @@ class TablePlan:
         if self.provenance.source:
             document["provenance"]["source"] = self.provenance.source["manifest_xxh3_128"]
         document["layers"] = {str(layer): rows for layer, rows in sorted(self.num_rows.items())}
-        sizes = {"shard_rows": self.shard_rows, "extent_bytes": self.extent_bytes}
+        names = ("shard_rows", "extent_bytes", "alignment_bytes", "head_shards")
+        sizes = {name: getattr(self, name) for name in names}
         return {**document, **sizes, **self.identity_extra}
 
     def manifest(self, digests: Mapping[str, tuple[str, ...]]) -> Manifest:
         """Return the manifest, given each file's checksums (none: an empty list)."""
         layers = []
         for layer in sorted(self.num_rows):
-            shards = tuple(
-                Shard(
-                    file=file.name,
-                    rows=(file.row_start, file.row_stop),
-                    data_offset=file.data_offset,
-                    data_bytes=file.data_bytes,
-                    extent_bytes=file.extent_bytes,
-                    xxh3_128=digests.get(file.name, ()),
-                )
-                for file in self.files
-                if file.layer == layer
-            )
-            layers.append(LayerTable(layer, self.num_rows[layer], shards))
+            files = [file for file in self.files if file.layer == layer]
+            shards = tuple(_shard(file, digests.get(file.name, ())) for file in files)
+            scale = self.table_scales.get(layer)
+            layers.append(LayerTable(layer, self.num_rows[layer], shards, scale))
         return Manifest(
             self.kind,
             self.tier,
@@ -190,6 +233,22 @@ class TablePlan:
             self.layout,
             tuple(layers),
         )
+
+
+def _shard(file: FilePlan, digests: tuple[str, ...]) -> Shard:
+    heads, rows = None, file.segments[0]
+    if file.heads is not None:
+        heads = tuple(map(HeadRows, file.heads, file.segments))
+        rows = (0, sum(stop - start for start, stop in file.segments))
+    return Shard(
+        file=file.name,
+        rows=rows,
+        data_offset=file.data_offset,
+        data_bytes=file.data_bytes,
+        extent_bytes=file.extent_bytes,
+        xxh3_128=digests,
+        heads=heads,
+    )
 
 
 def default_shard_rows(layout: Layout, shard_bytes: int = SHARD_BYTES) -> int:

@@ -7,35 +7,21 @@
 import os
 import shlex
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engramctl.errors import FormatError, StorageError
+from engramctl.errors import FormatError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.format import header_bytes
 from engramctl.storage.geometry import Layout
-from engramctl.storage.manifest import Manifest, Shard
+from engramctl.storage.manifest import LayerTable, Manifest, Shard
 from engramctl.storage.manifest_check import parse_manifest
 from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.record import RecordSpec
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """One row file on disk: rows [row_start, row_stop) of a part.
-
-    A row's address: `data_offset + layout.row_offset(part, row - row_start)`.
-    """
-
-    path: Path
-    part: str
-    row_start: int
-    row_stop: int
-    data_offset: int
-    data_bytes: int
+from engramctl.storage.region import Region, cut_short
 
 
 class TableFiles:
@@ -45,12 +31,8 @@ class TableFiles:
         """Use `open_table`, which checks."""
         self.path = path
         self.manifest = manifest
-        self._shards = {
-            table.layer: tuple(
-                ShardFile(path / s.file, s.part, *s.rows, s.data_offset, s.data_bytes)
-                for s in table.shards
-            )
-            for table in manifest.layers
+        self._regions = {
+            table.layer: tuple(_regions(path, table, manifest.layout)) for table in manifest.layers
         }
         self._num_rows = {table.layer: table.num_rows for table in manifest.layers}
 
@@ -72,7 +54,7 @@ class TableFiles:
     @property
     def data_bytes(self) -> int:
         """Bytes of row data in all files, headers left out."""
-        return sum(shard.data_bytes for shards in self._shards.values() for shard in shards)
+        return sum(shard.data_bytes for table in self.manifest.layers for shard in table.shards)
 
     def num_rows(self, layer: int) -> int:
         """Return the rows of a layer.
@@ -83,14 +65,19 @@ class TableFiles:
         self._check_layer(layer)
         return self._num_rows[layer]
 
-    def shards(self, layer: int) -> tuple[ShardFile, ...]:
-        """Return the row files of a layer, each part in order of rows.
+    def table_scale(self, layer: int) -> float | None:
+        """Return the float32 that scales a whole layer, for dtypes that have one."""
+        self._check_layer(layer)
+        return next(one.table_scale for one in self.manifest.layers if one.layer == layer)
+
+    def regions(self, layer: int) -> tuple[Region, ...]:
+        """Return where a layer's rows are, by column of the record, then row.
 
         Raises:
             ValueError: the layer has no table.
         """
         self._check_layer(layer)
-        return self._shards[layer]
+        return self._regions[layer]
 
     def read_rows(
         self, layer: int, row_ids: ArrayLike
@@ -118,33 +105,18 @@ class TableFiles:
                 f"row id {ids[at]} at position {at} is outside [0, {self.num_rows(layer):,})"
             )
         record = self.record
-        sizes = {
-            "weight": record.weight_bytes,
-            "scale": record.scale_bytes,
-            "records": record.record_bytes,
-        }
         out = np.empty((len(ids), record.record_bytes), np.uint8)
-        column = 0
-        for part in self.layout.parts:
-            self._read_part(layer, part, ids, out[:, column : column + sizes[part]])
-            column += sizes[part]
-        return out[:, : record.weight_bytes].copy(), out[:, record.weight_bytes :].copy()
-
-    def _read_part(
-        self, layer: int, part: str, ids: NDArray[np.integer], out: NDArray[np.uint8]
-    ) -> None:
-        for shard in self._shards[layer]:
-            if shard.part != part:
-                continue
-            wanted = np.flatnonzero((ids >= shard.row_start) & (ids < shard.row_stop))
+        for region in self._regions[layer]:
+            wanted = np.flatnonzero((ids >= region.row_start) & (ids < region.row_stop))
             if not wanted.size:
                 continue
-            with os_errors("read", shard.path), shard.path.open("rb", buffering=0) as file:
+            columns = slice(region.column, region.column + region.width)
+            with os_errors("read", region.path), region.path.open("rb", buffering=0) as file:
                 for i in wanted:
-                    row = int(ids[i]) - shard.row_start
-                    offset = shard.data_offset + self.layout.row_offset(part, row)
-                    data = pread_exactly(file.fileno(), out.shape[1], offset, shard.path)
-                    out[i] = np.frombuffer(data, np.uint8)
+                    offset = region.position(int(ids[i]))
+                    data = pread_exactly(file.fileno(), region.width, offset, region.path)
+                    out[i, columns] = np.frombuffer(data, np.uint8)
+        return out[:, : record.weight_bytes].copy(), out[:, record.weight_bytes :].copy()
 
     def _check_layer(self, layer: int) -> None:
         if layer not in self._num_rows:
@@ -167,18 +139,26 @@ def pread_exactly(descriptor: int, num_bytes: int, offset: int, path: Path) -> b
     return data
 
 
-def cut_short(path: Path, offset: int, expected: int, found: int) -> StorageError:
-    """Return the error for a file that ended before what should be read."""
-    return StorageError(
-        f"{path.name} ended while it was read",
-        facts={
-            "file": path,
-            "offset": f"{offset:,}",
-            "expected": f"{expected:,} bytes",
-            "found": f"{found:,} bytes",
-        },
-        hint=f"the file changed while it was open; run: engramctl verify {path.parent}",
-    )
+def _regions(folder: Path, table: LayerTable, layout: Layout) -> Iterator[Region]:
+    """Give where a layer's rows are, by column of the record, then row."""
+    record = layout.record
+    columns = {
+        "records": (0, record.record_bytes),
+        "weight": (0, record.weight_bytes),
+        "scale": (record.weight_bytes, record.scale_bytes),
+    }
+    for part in layout.parts:
+        column, width = columns[part]
+        unit = layout.unit(part)
+        found = []
+        for shard in (shard for shard in table.shards if shard.part == part):
+            offset = shard.data_offset
+            for start, stop in shard.segments:
+                path = folder / shard.file
+                at = (path, column, width, start, stop, offset, unit.num_rows, unit.num_bytes)
+                found.append(Region(*at))
+                offset += layout.data_bytes(part, stop - start)
+        yield from sorted(found, key=lambda region: region.row_start)
 
 
 def open_table(path: Path) -> TableFiles:
@@ -238,7 +218,8 @@ def _check_file(folder: Path, shard: Shard, layout: Layout, again: str) -> None:
                 },
                 hint=f"the file was changed after it was written; {again}",
             )
-        header = header_bytes(layout, shard.part, shard.rows[1] - shard.rows[0])
+        sizes = [stop - start for start, stop in shard.segments]
+        header = header_bytes(layout, shard.part, sizes, shard.data_offset)
         if os.pread(descriptor, len(header), 0) != header:
             raise FormatError(
                 f"shard {shard.file} has another header than the manifest says",

@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.storage.dtypes import BY_NAME, DTYPES, Dtype
 
-DTYPES = ("f8_e4m3", "bf16", "f32")
 BLOCK_VALUES = 32
 MAX_ROW_DIM = 1 << 16
 E4M3_MAX = 448.0
-_VALUE_BYTES = {"f8_e4m3": 1, "bf16": 2, "f32": 4}
-_TENSOR_DTYPES = {"f8_e4m3": "F8_E4M3", "bf16": "BF16", "f32": "F32"}
-_ELEMENTS: dict[str, type[np.uint8] | type[np.uint16] | type[np.uint32]] = {
-    "f8_e4m3": np.uint8,
-    "bf16": np.uint16,
-    "f32": np.uint32,
+_ELEMENTS: dict[int, type[np.uint8] | type[np.uint16] | type[np.uint32]] = {
+    1: np.uint8,
+    2: np.uint16,
+    4: np.uint32,
 }
 
 
@@ -33,7 +31,7 @@ class RecordSpec:
 
     Attributes:
         dtype: one of DTYPES.
-        row_dim: values in a row; a multiple of 32 for f8_e4m3.
+        row_dim: values in a row; a multiple of the dtype's block (32 for f8_e4m3).
 
     Raises:
         ConfigError: an unknown dtype, or a row_dim it cannot have.
@@ -49,29 +47,37 @@ class RecordSpec:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be stored."""
-        if self.dtype not in DTYPES:
+        if self.dtype not in BY_NAME:
             raise ConfigError(f"unknown dtype '{self.dtype}'", facts={"known": ", ".join(DTYPES)})
         if not 1 <= self.row_dim <= MAX_ROW_DIM:
             raise ConfigError(
                 f"row_dim {self.row_dim} is out of range",
                 facts={"expected": f"1 to {MAX_ROW_DIM:,}"},
             )
-        if self.dtype == "f8_e4m3" and self.row_dim % BLOCK_VALUES:
+        if self.row_dim % self.facts.block_values:
             raise ConfigError(
-                f"row_dim {self.row_dim} does not fit dtype f8_e4m3",
-                facts={"expected": f"a multiple of {BLOCK_VALUES}: one scale covers that many"},
+                f"row_dim {self.row_dim} does not fit dtype {self.dtype}",
+                facts={
+                    "expected": f"a multiple of {self.facts.block_values}: a block has that many"
+                },
                 hint="choose such a row_dim, or dtype bf16",
             )
 
     @property
+    def facts(self) -> Dtype:
+        """What holds for every row of the dtype."""
+        return BY_NAME[self.dtype]
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of one row's values."""
-        return self.row_dim * _VALUE_BYTES[self.dtype]
+        return self.row_dim // self.facts.block_values * self.facts.block_bytes
 
     @property
     def scale_bytes(self) -> int:
-        """Bytes of one row's scales; 0 when the dtype has none."""
-        return self.row_dim // BLOCK_VALUES if self.dtype == "f8_e4m3" else 0
+        """Bytes of one row's scales; 0 when the dtype has none apart from its values."""
+        blocks = self.row_dim // self.facts.block_values
+        return blocks * self.facts.block_scale_bytes + self.facts.row_scale_bytes
 
     @property
     def record_bytes(self) -> int:
@@ -81,17 +87,7 @@ class RecordSpec:
     @property
     def element(self) -> type[np.uint8] | type[np.uint16] | type[np.uint32]:
         """The unsigned integer that holds one value's bits."""
-        return _ELEMENTS[self.dtype]
-
-    @property
-    def weight_tensor_dtype(self) -> str:
-        """The safetensors name of the values' dtype."""
-        return _TENSOR_DTYPES[self.dtype]
-
-    @property
-    def scale_tensor_dtype(self) -> str:
-        """The safetensors name of the scales' dtype."""
-        return "F8_E8M0"
+        return _ELEMENTS[self.facts.item_bytes]
 
     def decode(
         self, weights: NDArray[np.uint8], scales: NDArray[np.uint8] | None = None

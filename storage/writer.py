@@ -233,17 +233,19 @@ def _chunks(writer: _Writer, chunk_bytes: int) -> Iterator[_Chunk]:
             continue
         unit = file.unit
         step = max(1, chunk_bytes // unit.num_bytes)
-        first = done // unit.num_bytes
-        last = file.data_bytes // unit.num_bytes
-        for start in range(first, last, step):
-            stop = min(start + step, last)
-            yield _Chunk(
-                file,
-                file.row_start + start * unit.num_rows,
-                min(file.row_start + stop * unit.num_rows, file.row_stop),
-                start * unit.num_bytes,
-                (stop - start) * unit.num_bytes,
-            )
+        begin = 0  # of the segment, in units of the file
+        for row_start, row_stop in file.segments:
+            units = -(-(row_stop - row_start) // unit.num_rows)
+            for start in range(max(0, done // unit.num_bytes - begin), units, step):
+                stop = min(start + step, units)
+                yield _Chunk(
+                    file,
+                    row_start + start * unit.num_rows,
+                    min(row_start + stop * unit.num_rows, row_stop),
+                    (begin + start) * unit.num_bytes,
+                    (stop - start) * unit.num_bytes,
+                )
+            begin += units
 
 
 def _write_all(descriptor: int, data: memoryview, offset: int) -> None:

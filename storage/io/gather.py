@@ -20,8 +20,9 @@ from engramctl.storage.io.native import (
     float_from_bits,
     prefetch_line,
 )
-from engramctl.storage.reader import ShardFile, TableFiles
+from engramctl.storage.reader import TableFiles
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
+from engramctl.storage.region import Region
 
 DTYPE_CODES = {"f8_e4m3": 0, "bf16": 1, "f32": 2}
 OUT_CODES = {"bf16": 1, "f32": 2}
@@ -47,16 +48,16 @@ class RowMap:
     geometry: NDArray[np.int64]
 
     @classmethod
-    def of(cls, table: TableFiles, layer: int, address: Callable[[ShardFile], int]) -> "RowMap":
-        """Lay a layer out; `address` gives where a file's data begins, values before scales."""
-        shards = table.shards(layer)
-        values = [shard for shard in shards if shard.part != "scale"]
-        scales = [shard for shard in shards if shard.part == "scale"]
-        starts = [shard.row_start for shard in values] + [table.num_rows(layer)]
+    def of(cls, table: TableFiles, layer: int, address: Callable[[Region], int]) -> "RowMap":
+        """Lay a layer out; `address` gives where a region's bytes begin, values before scales."""
+        regions = table.regions(layer)
+        values = [region for region in regions if not region.column]
+        scales = [region for region in regions if region.column]
+        starts = [region.row_start for region in values] + [table.num_rows(layer)]
         return cls(
             np.array(starts, dtype=np.int64),
-            np.array([address(shard) for shard in values], dtype=np.int64),
-            np.array([address(s) for s in scales] or [0] * len(values), dtype=np.int64),
+            np.array([address(region) for region in values], dtype=np.int64),
+            np.array([address(one) for one in scales] or [0] * len(values), dtype=np.int64),
             geometry_of(table.layout),
         )
 

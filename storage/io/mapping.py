@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,22 +12,23 @@ from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.gather import RowMap
-from engramctl.storage.reader import ShardFile, TableFiles
+from engramctl.storage.reader import TableFiles
+from engramctl.storage.region import Region
 
 
 class MappedFile:
     """A row file as a read-only mapping, with the identity it had when opened."""
 
-    def __init__(self, shard: ShardFile) -> None:
+    def __init__(self, path: Path) -> None:
         """Map the whole file; random access, so that a fault reads one page and no more."""
-        self.shard = shard
-        with os_errors("open", shard.path):
-            self.descriptor = os.open(shard.path, os.O_RDONLY | os.O_CLOEXEC)
+        self.path = path
+        with os_errors("open", path):
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._identity = self._now()
             self.num_bytes = self._identity[0]
-            if self.num_bytes < shard.data_offset + shard.data_bytes:
+            if not self.num_bytes:
                 os.close(self.descriptor)
-                raise StorageError(f"{shard.path} was cut short while it was opened")
+                raise StorageError(f"{path} was cut short while it was opened")
             self.mapping = mmap.mmap(self.descriptor, 0, mmap.MAP_SHARED, mmap.PROT_READ)
         self.mapping.madvise(mmap.MADV_RANDOM)
         view = np.frombuffer(self.mapping, np.uint8)
@@ -44,7 +46,7 @@ class MappedFile:
         """
         if self._now() != self._identity:
             raise StorageError(
-                f"{self.shard.path} was changed while it was open",
+                f"{self.path} was changed while it was open",
                 facts={"size then": f"{self._identity[0]:,}", "size now": f"{self._now()[0]:,}"},
                 hint="close the store, run engramctl verify on its folder and open it again",
             )
@@ -59,20 +61,30 @@ class MappedLayer:
     """All row files of one layer, and where their rows lie."""
 
     def __init__(self, table: TableFiles, layer: int) -> None:
-        """Map the layer's files: values or records shard by shard, then scales."""
+        """Map the layer's files: values or records region by region, then scales."""
         self.num_rows = table.num_rows(layer)
         self.record = table.record
-        self.files: list[MappedFile] = []
-        self.rows = RowMap.of(table, layer, self._map)
+        self._by_path: dict[Path, MappedFile] = {}
+        regions: list[Path] = []
+
+        def address(region: Region) -> int:
+            regions.append(region.path)
+            return self._map(region)
+
+        self.rows = RowMap.of(table, layer, address)
+        self.files = list(self._by_path.values())
         sizes = np.array([-(-f.num_bytes // pages.PAGE) for f in self.files], dtype=np.int64)
         first_seen = np.cumsum(sizes) - sizes
-        self._bases = np.array([f.address for f in self.files]) // pages.PAGE - first_seen
+        bases = np.array([f.address for f in self.files]) // pages.PAGE - first_seen
+        self._bases = bases[[list(self._by_path).index(path) for path in regions]]
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
 
-    def _map(self, shard: ShardFile) -> int:
-        file = MappedFile(shard)
-        self.files.append(file)
-        return file.address + shard.data_offset
+    def _map(self, region: Region) -> int:
+        file = self._by_path.get(region.path) or MappedFile(region.path)
+        self._by_path[region.path] = file
+        if file.num_bytes < region.offset + region.num_bytes:
+            raise StorageError(f"{region.path} was cut short while it was opened")
+        return file.address + region.offset
 
     def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pages of these rows not touched before, now marked, in units of pages."""

@@ -47,8 +47,8 @@ def unseen_pages(
         scales_S: see RowMap.
         geometry: see RowMap.
         scale_bytes: bytes of a row's scales.
-        bases_F: for file f, (address of its first byte) >> page shift, minus its first position in
-            `seen`; files are the shards' weights or records, then their scales, int64 (F,).
+        bases_F: for region f, (address of its file's first byte) >> page shift, minus the file's
+            first position in `seen`; weights or records first, then scales, int64 (F,).
         seen: uint8, one a page.
 
     Returns:

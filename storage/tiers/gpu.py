@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from engramctl.errors import StorageError
-from engramctl.storage.atomic import os_errors
-from engramctl.storage.reader import ShardFile
 from engramctl.storage.record import BLOCK_VALUES
+from engramctl.storage.source import RecordReader
 from engramctl.storage.tiers.store import Request, Store
 
-_CHUNK_UNITS = 1 << 16
+_CHUNK_ROWS = 1 << 16
 
 
 class GpuStore(Store):
@@ -33,32 +31,12 @@ class GpuStore(Store):
         record = self.table.record
         shape = (self.table.num_rows(layer), record.record_bytes)
         records = torch.empty(shape, dtype=torch.uint8, device=self.device)
-        columns = {
-            "records": slice(None),
-            "weight": slice(0, record.weight_bytes),
-            "scale": slice(record.weight_bytes, None),
-        }
-        for shard in self.table.shards(layer):
-            self._copy(shard, records[shard.row_start : shard.row_stop, columns[shard.part]])
+        with RecordReader(self.table) as reader:
+            for row in range(0, len(records), _CHUNK_ROWS):
+                chunk = np.empty((min(_CHUNK_ROWS, len(records) - row), shape[1]), np.uint8)
+                reader.read(layer, row, chunk)
+                records[row : row + len(chunk)] = torch.from_numpy(chunk).to(self.device)
         return records
-
-    def _copy(self, shard: ShardFile, target: torch.Tensor) -> None:
-        """Stream one row file to its rows and columns of the device tensor."""
-        unit = self.table.layout.unit(shard.part)
-        width = target.shape[1]
-        with os_errors("read", shard.path), shard.path.open("rb") as file:
-            file.seek(shard.data_offset)
-            row = 0
-            while row < len(target):
-                rows = min(_CHUNK_UNITS * unit.num_rows, len(target) - row)
-                size = self.table.layout.data_bytes(shard.part, rows)
-                data = np.fromfile(file, np.uint8, size)
-                if len(data) != size:
-                    raise StorageError(f"{shard.path} ended early")
-                units = data.reshape(-1, unit.num_bytes)[:, : unit.num_rows * width]
-                chunk = torch.from_numpy(units.reshape(-1, width)[:rows].copy())
-                target[row : row + rows] = chunk.to(self.device)
-                row += rows
 
     def start(self, requests: dict[int, Request]) -> None:
         """Nothing to begin: every row is on the device."""

@@ -10,7 +10,7 @@ from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io.gather import RowMap
 from engramctl.storage.io.pages import PAGE, resident_pages
-from engramctl.storage.reader import ShardFile
+from engramctl.storage.region import Region
 from engramctl.storage.tiers.cpu import available_bytes, gather_into
 from engramctl.storage.tiers.store import Request, Store
 
@@ -31,18 +31,18 @@ class HostStore(Store):
         self._buffers: list[NDArray[np.uint8]] = []
         self._rows = {layer: RowMap.of(self.table, layer, self._read) for layer in self.layers}
 
-    def _read(self, shard: ShardFile) -> int:
-        """Copy one file's data to memory and return where it lies."""
-        buffer = np.empty(shard.data_bytes, np.uint8)
-        with os_errors("read", shard.path), shard.path.open("rb", buffering=0) as file:
-            file.seek(shard.data_offset)
+    def _read(self, region: Region) -> int:
+        """Copy one region's bytes to memory and return where it lies."""
+        buffer = np.empty(region.num_bytes, np.uint8)
+        with os_errors("read", region.path), region.path.open("rb", buffering=0) as file:
+            file.seek(region.offset)
             view, done = buffer.data, 0
             while done < len(buffer):
                 got = file.readinto(view[done : done + _CHUNK_BYTES])
                 if not got:
                     raise StorageError(
-                        f"{shard.path} ended early",
-                        facts={"offset": f"{shard.data_offset + done:,}"},
+                        f"{region.path} ended early",
+                        facts={"offset": f"{region.offset + done:,}"},
                     )
                 done += got
         self._buffers.append(buffer)

@@ -42,7 +42,7 @@ def test_an_unfinished_build_is_refused(run_cli: RunCli, tmp_path: Path) -> None
 
 def test_a_truncated_shard_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     table = small_table(tmp_path / "t", tier="ssd")
-    file = table.shards(table.layers[0])[0].path
+    file = table.regions(table.layers[0])[0].path
     os.truncate(file, file.stat().st_size - 4096)
     result = run_cli("bench", table.path, "--tier", "ssd")
     assert result.exit_code == 1

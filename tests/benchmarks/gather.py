@@ -46,7 +46,7 @@ def packed_table(path: Path, dtype: str, slots: int) -> TableFiles:
 def warm(table: TableFiles, rounds: int) -> list[Row]:
     """The host tier against torch and numpy over the same records in memory."""
     layer = table.layers[0]
-    records = np.fromfile(table.shards(layer)[0].path, np.uint8)[4096:]
+    records = np.fromfile(table.regions(layer)[0].path, np.uint8)[4096:]
     records = records.reshape(table.num_rows(layer), table.record.record_bytes)
     random = np.random.default_rng(0)
     results = []
@@ -147,7 +147,7 @@ def numpy_rows(
 def cold(table: TableFiles, rounds: int) -> list[Row]:
     """The ssd tier against torch over a mapping of the same file, pages dropped before each."""
     layer = table.layers[0]
-    shard = table.shards(layer)[0]
+    shard = table.regions(layer)[0]
     random = np.random.default_rng(1)
     count = 2048
     with open_store(table.path, "ssd") as store, shard.path.open("rb") as file:

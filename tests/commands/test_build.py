@@ -113,7 +113,7 @@ def test_the_table_made_in_one_pass_is_the_one_that_is_laid_out(
     [
         ("--scheme", "v42"),
         ("--scheme", "missing.json"),
-        ("--dtype", "f16"),
+        ("--dtype", "f17"),
         ("--init", "uniform"),
         ("--tier", "tape"),
         ("--slots", "0"),

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.layout import RowCopier
+from engramctl.storage.layout import lay_out
 from engramctl.storage.plan import FilePlan
 from engramctl.storage.reader import open_table
+from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import write_table
 from tests.storage.tables import POISON, contents, make_plan, write
 
@@ -24,16 +26,13 @@ def relay(source: Path, form: str, out: Path, *, shard_rows: int, chunk_bytes: i
         rows=rows,
         shard_rows=shard_rows,
     )
-    copier = RowCopier(table, plan.layout)
+    with RecordReader(table) as reader:
 
-    def fill(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
-        data[:] = POISON
-        copier.fill(file, row, num_rows, data)
+        def fill(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
+            data[:] = POISON
+            lay_out(reader.read, plan.layout, file, row, num_rows, data)
 
-    try:
         write_table(plan, out, fill, chunk_bytes=chunk_bytes, workers=3)
-    finally:
-        copier.close()
 
 
 @settings(max_examples=30, deadline=None)
@@ -86,11 +85,10 @@ def test_a_source_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path) -> No
     write(make_plan(), tmp_path / "source")
     table = open_table(tmp_path / "source")
     plan = make_plan(form="paged")
-    copier = RowCopier(table, plan.layout)
     (tmp_path / "source" / "layer01.weight.000.safetensors").write_bytes(b"")
-    try:
-        with pytest.raises(StorageError, match="ended while it was read"):
-            write_table(plan, tmp_path / "out", copier.fill)
-    finally:
-        copier.close()
+    with (
+        RecordReader(table) as reader,
+        pytest.raises(StorageError, match="ended while it was read"),
+    ):
+        write_table(plan, tmp_path / "out", partial(lay_out, reader.read, plan.layout))
     assert not (tmp_path / "out").exists()

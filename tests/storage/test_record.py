@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
+from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.record import (
-    DTYPES,
     RecordSpec,
     e4m3_values,
     e8m0_at_least,

@@ -273,7 +273,7 @@ def test_a_table_larger_than_its_budget_is_refused(tmp_path: Path, tier: str) ->
 def test_a_file_changed_while_open_is_an_error_not_a_signal(tmp_path: Path, change: str) -> None:
     table = small_table(tmp_path / "t", tier="ssd")
     layer = table.layers[0]
-    file = table.shards(layer)[0].path
+    file = table.regions(layer)[0].path
     with open_store(table.path, "ssd") as store:
         store.gather(layer, np.arange(5))
         if change == "truncate":

@@ -255,7 +255,7 @@ def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_header_bytes_are_golden() -> None:
     layout = make_plan(row_dim=256).layout
-    header = header_bytes(layout, "weight", 384_006_168)
+    header = header_bytes(layout, "weight", [384_006_168])
     text = b'{"weight":{"dtype":"F8_E4M3","shape":[384006168,256],"data_offsets":[0,98305579008]}}'
     assert header == (4088).to_bytes(8, "little") + text + b" " * (4088 - len(text))
 

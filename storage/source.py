@@ -1,0 +1,159 @@
+"""Rows wherever they are: a table of ours, or a model's checkpoint read in place.
+
+A source says which regions of which files hold each layer's records; nothing is copied or
+converted. `RecordReader` reads records from any source.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import FormatError
+from engramctl.storage.record import RecordSpec
+from engramctl.storage.region import Region, RegionFiles
+
+
+class Source(Protocol):
+    """What a reader of rows needs to know; `TableFiles` and `CheckpointTables` are sources."""
+
+    @property
+    def path(self) -> Path:
+        """The folder or file."""
+
+    @property
+    def record(self) -> RecordSpec:
+        """The geometry of one record."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that have a table, ascending."""
+
+    def num_rows(self, layer: int) -> int:
+        """Return the rows of a layer."""
+
+    def table_scale(self, layer: int) -> float | None:
+        """Return the float32 that scales a whole layer, for dtypes that have one."""
+
+    def regions(self, layer: int) -> tuple[Region, ...]:
+        """Return what holds a layer: every byte of every record once; by column, then row."""
+
+
+@dataclass(frozen=True)
+class CheckpointTables:
+    """The tables of a model's checkpoint, where they lie.
+
+    Attributes:
+        path: the checkpoint.
+        record: how its rows are stored.
+        tables: regions by layer.
+        scales: the layers' `table_scale`, for dtypes that have one.
+
+    Raises:
+        FormatError: a row of some column is missing or there twice.
+    """
+
+    path: Path
+    record: RecordSpec
+    tables: Mapping[int, tuple[Region, ...]]
+    scales: Mapping[int, float | None]
+
+    def __post_init__(self) -> None:
+        """Refuse regions that do not hold every byte of every record exactly once."""
+        for layer, regions in self.tables.items():
+            check_regions(self.path, layer, regions, self.record)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that have a table, ascending."""
+        return tuple(sorted(self.tables))
+
+    def num_rows(self, layer: int) -> int:
+        """Return the rows of a layer."""
+        return self.tables[layer][-1].row_stop
+
+    def table_scale(self, layer: int) -> float | None:
+        """Return the float32 that scales a whole layer, for dtypes that have one."""
+        return self.scales.get(layer)
+
+    def regions(self, layer: int) -> tuple[Region, ...]:
+        """Return what holds a layer: every byte of every record once; by column, then row."""
+        return self.tables[layer]
+
+
+def check_regions(path: Path, layer: int, regions: tuple[Region, ...], record: RecordSpec) -> None:
+    """Compare regions, sorted by column and row, with a table of whole records.
+
+    Raises:
+        FormatError: a gap or an overlap.
+    """
+    column = 0
+    num_rows = regions[-1].row_stop if regions else 0
+    for first, group in groupby(regions, key=lambda region: (region.column, region.width)):
+        if first[0] != column:
+            raise _gap(path, layer, "a region of byte", column, first[0])
+        column += first[1]
+        row = 0
+        for region in group:
+            if region.row_start != row or region.row_stop <= row:
+                raise _gap(path, layer, "a region that begins with row", row, region.row_start)
+            row = region.row_stop
+        if row != num_rows:
+            raise _gap(path, layer, "rows", num_rows, row)
+    if column != record.record_bytes or not num_rows:
+        raise _gap(path, layer, "bytes of a record", record.record_bytes, column)
+
+
+def _gap(path: Path, layer: int, what: str, expected: int, found: int) -> FormatError:
+    return FormatError(
+        f"{path}: the table of layer {layer} has a gap or an overlap",
+        facts={"expected": f"{what} {expected:,}", "found": f"{found:,}"},
+    )
+
+
+class RecordReader:
+    """Reads ranges of records from a source; safe from several threads. A context manager."""
+
+    def __init__(self, source: Source) -> None:
+        """Open nothing yet.
+
+        Args:
+            source: what to read.
+        """
+        self.source = source
+        self._files = RegionFiles()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._files.close()
+
+    def __enter__(self) -> "RecordReader":
+        """Return itself; leaving closes the files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self.close()
+
+    def read(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
+        """Read consecutive records, weights then scales.
+
+        Args:
+            layer: whose table.
+            row_start: the first row.
+            out: uint8 (n, record_bytes), all of it written.
+
+        Raises:
+            StorageError: a read failed or ended early.
+        """
+        row_stop = row_start + len(out)
+        for region in self.source.regions(layer):
+            first = max(row_start, region.row_start)
+            last = min(row_stop, region.row_stop)
+            if first < last:
+                columns = slice(region.column, region.column + region.width)
+                self._files.read(region, first, out[first - row_start : last - row_start, columns])
