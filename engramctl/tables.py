@@ -1,31 +1,29 @@
 """Tables: where a scheme's rows and the files they rest in meet.
 
-`plan_build` and `plan_layout` say exactly what will be written; `run_build` and `run_layout` write
-it. The two packages below know nothing of each other.
+`plan_build` says exactly what will be written, `run_build` writes it. The two packages below know
+nothing of each other.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import engramctl
 from engramctl.errors import CheckFailed, ConfigError, EngramError, FormatError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
+from engramctl.relay import tier_form
 from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.checksum import file_digest
 from engramctl.storage.format import EXTENT_BYTES
-from engramctl.storage.geometry import TIER_FORMS, TIERS, Layout
+from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import VerifyReport, verify, verify_files
-from engramctl.storage.layout import lay_out
 from engramctl.storage.manifest import Manifest, Provenance
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.rows import RowFiller, RowInit
-from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import write_table
 
 COUNTS_SCHEMA = "engramctl.counts/1"
@@ -75,7 +73,8 @@ def plan_build(
     """
     scheme = resolve_scheme(options)
     init = init or RowInit()
-    layout = Layout.of(_form(tier), RecordSpec(scheme.dtype, scheme.row_dim))
+    form = "planar" if tier is None else tier_form(tier)
+    layout = Layout.of(form, RecordSpec(scheme.dtype, scheme.row_dim))
     digest = None if counts is None else counts_digest(counts)
     provenance = Provenance(
         command=_build_command(options, scheme, init, counts, tier),
@@ -95,12 +94,6 @@ def plan_build(
         identity_extra={"init": init.kind, "std": init.std if init.kind == "normal" else None},
     )
     return BuildPlan(scheme, init, table, options.assumed(scheme))
-
-
-def _form(tier: str | None) -> str:
-    if tier is not None and tier not in TIERS:
-        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(TIERS)})
-    return "planar" if tier is None else TIER_FORMS[tier]
 
 
 def read_counts_manifest(counts: Path) -> dict[str, Any]:
@@ -137,77 +130,6 @@ def run_build(plan: BuildPlan, out: Path, **run: Any) -> Manifest:
         ),
         **run,
     )
-
-
-def plan_layout(
-    source: TableFiles,
-    tier: str,
-    *,
-    shard_bytes: int = SHARD_BYTES,
-    shard_rows: int | None = None,
-    extent_bytes: int = EXTENT_BYTES,
-) -> TablePlan:
-    """Decide a re-laid table; nothing is written.
-
-    Args:
-        source: an open table of any form.
-        tier: `gpu` and `host` give packed, `ssd` gives paged records.
-        shard_bytes: records of one file, about.
-        shard_rows: exact rows of one file, instead of `shard_bytes`.
-        extent_bytes: data bytes under one checksum.
-
-    Raises:
-        ConfigError: an unknown tier.
-    """
-    before = source.manifest
-    layout = Layout.of(_form(tier), source.record)
-    origin = {
-        "path": str(source.path),
-        "manifest_xxh3_128": file_digest(source.path / MANIFEST),
-    }
-    command = ("engramctl", "layout", str(source.path), "--tier", tier)
-    return TablePlan(
-        kind="shards",
-        tier=tier,
-        created_by=f"engramctl {engramctl.__version__}",
-        scheme=before.scheme,
-        provenance=replace(before.provenance, command=command, source=origin),
-        layout=layout,
-        num_rows={layer: source.num_rows(layer) for layer in source.layers},
-        shard_rows=shard_rows or default_shard_rows(layout, shard_bytes),
-        extent_bytes=extent_bytes,
-    )
-
-
-def run_layout(
-    source: TableFiles,
-    plan: TablePlan,
-    out: Path,
-    *,
-    verified: Callable[[int], None] = lambda amount: None,
-    **run: Any,
-) -> Manifest:
-    """Write a planned layout, after checking that every byte of the source is right.
-
-    Args:
-        source: the table the plan was made from.
-        plan: what to write.
-        out: the final folder.
-        verified: told of source bytes as they are checked.
-        **run: the options of `write_table`.
-
-    Raises:
-        FormatError: the source is damaged; nothing is written.
-    """
-    if source.path.resolve() == out.resolve():
-        raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
-    try:
-        verify(source.path, progress=verified)
-    except EngramError as error:
-        raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
-    with RecordReader(source) as reader:
-        fill = partial(lay_out, reader.read, plan.layout)
-        return write_table(plan, out, fill, command="layout", **run)
 
 
 def row_data_bytes(path: Path) -> int | None:

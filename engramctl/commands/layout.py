@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, DryRun, Force, Json, Quiet, Resume, output_format
+from engramctl.commands.options import (
+    Config,
+    DryRun,
+    Force,
+    Json,
+    Quiet,
+    Resume,
+    output_format,
+    parse_bytes,
+)
 from engramctl.commands.written import resumable, show_written
 from engramctl.output import Output
 
@@ -26,6 +35,25 @@ def layout(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="SHARDS", help="Folder to make.")
     ] = Path("shards"),
+    form: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="planar, packed or paged.  [default: the tier's]"),
+    ] = None,
+    page_bytes: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Size of a page.  [default: 4096, or one record's]"),
+    ] = None,
+    align: Annotated[
+        str, typer.Option(metavar="SIZE", help="Data begins at a multiple of this in every file.")
+    ] = "4096",
+    head_shards: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Deal whole heads to N files a layer, file k taking heads k, k+N, ...  "
+            "[default: cut by rows]",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -40,26 +68,27 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.opened import open_rows
+    from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.publish import check_target
-    from engramctl.storage.reader import open_table
-    from engramctl.tables import plan_layout, run_layout
 
     sink = Output(format=output_format(json), quiet=quiet)
     if not dry_run:
         check_target(out, force=force, resume=resume)
-    table = open_table(source)
-    plan = plan_layout(table, tier)
+    opened = open_rows(source)
+    options = LayoutOptions(
+        tier=tier,
+        form=form,
+        page_bytes=None if page_bytes is None else parse_bytes(page_bytes),
+        alignment_bytes=parse_bytes(align),
+        head_shards=head_shards,
+    )
+    plan = plan_layout(opened, options)
     if not dry_run:
-        total = table.data_bytes + plan.row_file_bytes
+        total = opened.data_bytes + plan.row_file_bytes
         bar = sink.progress("check and lay out", total, "B")
         with resumable(sink, out), bar as advance:
             run_layout(
-                table,
-                plan,
-                out,
-                verified=advance,
-                force=force,
-                resume=resume,
-                progress=advance,
+                opened, plan, out, verified=advance, force=force, resume=resume, progress=advance
             )
     show_written(sink, plan, out, dry_run=dry_run)

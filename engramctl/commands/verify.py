@@ -1,16 +1,28 @@
 """`engramctl verify`: is every byte right?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from engramctl.commands.options import Config, Json, Quiet, output_format
+from engramctl.errors import ConfigError
 from engramctl.output import Output, Table
 
 
 def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Tables, shards or counts.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Compare the rows with those of other tables, shards or a checkpoint as well.",
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Compare about N rows a layer.  [default: all]"),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -20,19 +32,30 @@ def verify(
     Ends with 0 when every byte is right and with 3 at the first that is not,
     naming the file, the offset and the command that makes it again.
 
-      Example:  engramctl verify shards
+      Example:  engramctl verify shards --against tables
     """
     from engramctl.tables import row_data_bytes, verify_path
 
     sink = Output(format=output_format(json), quiet=quiet)
+    if sample is not None and (against is None or sample < 1):
+        raise ConfigError("--sample says how many rows to compare with --against, 1 at least")
     with sink.progress("verify", row_data_bytes(path), "B") as advance:
         report = verify_path(path, advance)
-    document = {
+    document: dict[str, Any] = {
         "path": str(path),
         "ok": True,
         "files": report.num_files,
         "checksums": report.num_extents,
         "data_bytes": report.num_bytes,
     }
+    if against is not None:
+        from engramctl.against import compare_rows, rows_to_compare
+        from engramctl.opened import open_rows
+
+        ours, theirs = open_rows(path), open_rows(against)
+        with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:
+            compared = compare_rows(ours, theirs, sample_rows=sample, progress=advance)
+        document |= {"against": str(against), "rows_compared": compared.rows}
+        document["sampled"] = compared.sampled
     rows = [{key: value for key, value in document.items() if key != "ok"}]
     sink.result(document, [Table("every byte is right", rows)])

@@ -1,0 +1,166 @@
+"""The same rows in another layout: what `engramctl layout` plans and runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import engramctl
+from engramctl.errors import ConfigError, EngramError, FormatError
+from engramctl.hashing import Scheme, lookup_from_dict
+from engramctl.opened import Opened
+from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
+from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
+from engramctl.storage.integrity import verify
+from engramctl.storage.layout import lay_out
+from engramctl.storage.manifest import Manifest
+from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
+from engramctl.storage.reader import TableFiles
+from engramctl.storage.source import RecordReader
+from engramctl.storage.writer import write_table
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """How rows shall lie.
+
+    Attributes:
+        tier: what they are for; decides the form when none is given.
+        form: planar, packed or paged; None: the tier's.
+        page_bytes: of a paged form; None: 4,096, or what one record needs.
+        alignment_bytes: the data of every file begins at a multiple of it.
+        head_shards: deal whole heads to so many files a layer; None: cut by rows.
+        shard_bytes: records of one file, about.
+        shard_rows: exact rows of one file, instead of `shard_bytes`.
+        extent_bytes: data bytes under one checksum.
+    """
+
+    tier: str = "ssd"
+    form: str | None = None
+    page_bytes: int | None = None
+    alignment_bytes: int = ALIGNMENT_BYTES
+    head_shards: int | None = None
+    shard_bytes: int = SHARD_BYTES
+    shard_rows: int | None = None
+    extent_bytes: int = EXTENT_BYTES
+
+    def layout(self, source: Opened) -> Layout:
+        """Return the layout for a source's records.
+
+        Raises:
+            ConfigError: an unknown tier or form, or a page that cannot be.
+        """
+        return Layout.of(self.form or tier_form(self.tier), source.rows.record, self.page_bytes)
+
+    def words(self) -> tuple[str, ...]:
+        """Return the words of the command line that say the same."""
+        words = ["--tier", self.tier]
+        if self.form is not None:
+            words += ["--form", self.form]
+        if self.page_bytes is not None:
+            words += ["--page-bytes", str(self.page_bytes)]
+        if self.alignment_bytes != ALIGNMENT_BYTES:
+            words += ["--align", str(self.alignment_bytes)]
+        if self.head_shards is not None:
+            words += ["--head-shards", str(self.head_shards)]
+        return tuple(words)
+
+
+def tier_form(tier: str) -> str:
+    """Return the form a tier reads best.
+
+    Raises:
+        ConfigError: an unknown tier.
+    """
+    if tier not in TIERS:
+        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(TIERS)})
+    return TIER_FORMS[tier]
+
+
+def plan_layout(source: Opened, options: LayoutOptions) -> TablePlan:
+    """Decide a re-laid table; nothing is written.
+
+    Args:
+        source: rows of any form.
+        options: how they shall lie.
+
+    Raises:
+        ConfigError: an option that cannot be, or heads asked for of a scheme that has none.
+    """
+    if options.form is not None and options.form not in FORMS:
+        raise ConfigError(f"unknown form '{options.form}'", facts={"known": ", ".join(FORMS)})
+    tier_form(options.tier)
+    layout = options.layout(source)
+    rows = source.rows
+    command = ("engramctl", "layout", str(source.path), *options.words())
+    origin = {"path": str(source.path), "manifest_xxh3_128": source.digest}
+    heads: Mapping[int, Ranges] = {}
+    if options.head_shards is not None:
+        heads = {layer: head_rows(source, layer) for layer in rows.layers}
+    return TablePlan(
+        kind="shards",
+        tier=options.tier,
+        created_by=f"engramctl {engramctl.__version__}",
+        scheme=source.scheme,
+        provenance=replace(source.provenance, command=command, source=origin),
+        layout=layout,
+        num_rows={layer: rows.num_rows(layer) for layer in rows.layers},
+        shard_rows=options.shard_rows or default_shard_rows(layout, options.shard_bytes),
+        extent_bytes=options.extent_bytes,
+        alignment_bytes=options.alignment_bytes,
+        table_scales={layer: rows.table_scale(layer) for layer in rows.layers},
+        head_rows=heads,
+        head_shards=options.head_shards,
+    )
+
+
+def head_rows(source: Opened, layer: int) -> Ranges:
+    """Return the rows of each head of a layer; padding rows at the end go with the last head.
+
+    Raises:
+        ConfigError: the scheme has no heads.
+    """
+    scheme = lookup_from_dict(dict(source.scheme))
+    if not isinstance(scheme, Scheme):
+        raise ConfigError(
+            "a dictionary has no heads to deal to files", hint="leave out --head-shards"
+        )
+    starts = [head.offset for head in scheme.layer_hash(layer).heads]
+    stops = [*starts[1:], source.rows.num_rows(layer)]
+    return tuple(zip(starts, stops, strict=True))
+
+
+def run_layout(
+    source: Opened,
+    plan: TablePlan,
+    out: Path,
+    *,
+    verified: Callable[[int], None] = lambda amount: None,
+    **run: Any,
+) -> Manifest:
+    """Write a planned layout, after checking that every byte of the source is right.
+
+    Args:
+        source: what the plan was made from; of a checkpoint, which has no checksums, sizes and
+            headers were checked when it was opened.
+        plan: what to write.
+        out: the final folder.
+        verified: told of source bytes as they are checked.
+        **run: the options of `write_table`.
+
+    Raises:
+        FormatError: the source is damaged; nothing is written.
+    """
+    if source.path.resolve() == out.resolve():
+        raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
+    if isinstance(source.rows, TableFiles):
+        try:
+            verify(source.path, progress=verified)
+        except EngramError as error:
+            raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
+    with RecordReader(source.rows) as reader:
+        fill = partial(lay_out, reader.read, plan.layout)
+        return write_table(plan, out, fill, command="layout", **run)

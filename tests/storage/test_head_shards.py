@@ -1,0 +1,119 @@
+"""Shards that hold whole heads: the same rows, whatever the form, the page and the number."""
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+from engramctl.storage.geometry import Layout
+from engramctl.storage.integrity import verify
+from engramctl.storage.layout import lay_out
+from engramctl.storage.manifest import Provenance
+from engramctl.storage.plan import FilePlan, TablePlan
+from engramctl.storage.reader import open_table
+from engramctl.storage.record import RecordSpec
+from engramctl.storage.source import RecordReader
+from engramctl.storage.tiers import open_store
+from engramctl.storage.writer import write_table
+from tests.storage.tables import POISON, make_plan, write
+
+
+def deal(
+    source: Path, out: Path, sizes: list[int], shards: int, form: str, page: int | None
+) -> TablePlan:
+    table = open_table(source)
+    edges = np.cumsum([0, *sizes]).tolist()
+    plan = TablePlan(
+        kind="shards",
+        tier="ssd",
+        created_by="engramctl test",
+        scheme={"name": "opaque"},
+        provenance=Provenance(command=("engramctl", "layout")),
+        layout=Layout.of(form, table.record, page),
+        num_rows={1: edges[-1]},
+        shard_rows=1,
+        extent_bytes=4096,
+        alignment_bytes=8192,
+        head_rows={1: tuple(pairwise(edges))},
+        head_shards=shards,
+    )
+    with RecordReader(table) as reader:
+        fill = partial(lay_out, reader.read, plan.layout)
+
+        def poisoned(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
+            data[:] = POISON
+            fill(file, row, num_rows, data)
+
+        write_table(plan, out, poisoned, chunk_bytes=600, workers=2)
+    return plan
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=7),
+    shards=st.integers(1, 8),
+    form=st.sampled_from(["planar", "packed", "paged"]),
+    page=st.sampled_from([None, 512, 1536]),
+)
+def test_rows_dealt_by_heads_are_the_rows(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    shards: int,
+    form: str,
+    page: int | None,
+) -> None:
+    folder = tmp_path_factory.mktemp("heads")
+    total = sum(sizes)
+    write(make_plan(rows={1: total}, row_dim=64), folder / "source")
+    page = page if form == "paged" else None
+    plan = deal(folder / "source", folder / "out", sizes, shards, form, page)
+    ids = np.arange(total)
+    expected = open_table(folder / "source").read_rows(1, ids)
+    table = open_table(folder / "out")
+    for found, wanted in zip(table.read_rows(1, ids), expected, strict=True):
+        assert np.array_equal(found, wanted)
+    assert all(file.data_offset == 8192 for file in plan.files)
+    assert verify(folder / "out").num_files == min(shards, len(sizes)) * len(plan.layout.parts)
+
+
+@pytest.mark.parametrize("tier", ["host", "ssd"])
+@pytest.mark.parametrize("form", ["planar", "packed", "paged"])
+def test_tiers_read_dealt_heads(tmp_path: Path, tier: str, form: str) -> None:
+    sizes = [700, 1, 333, 90]
+    write(make_plan(rows={1: sum(sizes)}, row_dim=256), tmp_path / "source")
+    deal(tmp_path / "source", tmp_path / "out", sizes, 2, form, 1024 if form == "paged" else None)
+    ids = np.random.default_rng(0).integers(0, sum(sizes), (50, 4))
+    with open_store(tmp_path / "source", tier="host") as store:
+        expected = store.gather(1, ids)
+    with open_store(tmp_path / "out", tier=tier) as store:
+        out = torch.full((50, 4, 256), float("nan"), dtype=torch.bfloat16)
+        assert torch.equal(store.gather(1, ids, out), expected)
+
+
+@pytest.mark.parametrize("page", [100, 511, 256, 1 << 31])
+def test_a_page_that_cannot_be_is_refused(page: int) -> None:
+    with pytest.raises(ConfigError, match="page"):
+        Layout.of("paged", RecordSpec("f8_e4m3", 256), page)
+
+
+@pytest.mark.parametrize("alignment", [512, 5000, 1 << 30])
+def test_an_alignment_that_cannot_be_is_refused(alignment: int) -> None:
+    with pytest.raises(ConfigError, match="align"):
+        TablePlan(
+            kind="tables",
+            tier=None,
+            created_by="engramctl test",
+            scheme={},
+            provenance=Provenance(command=()),
+            layout=Layout.of("planar", RecordSpec("f32", 4)),
+            num_rows={1: 5},
+            shard_rows=5,
+            alignment_bytes=alignment,
+        )
