@@ -1,10 +1,9 @@
 """Counting n-grams exactly: `engramctl mine` against DuckDB and polars, each in its own process.
 
 All read the same Parquet of token-id lists and write a Parquet of the n-grams that occur at least
-twice; rows kept and the sum of their counts must agree. The peers get their best form
-(spec/mining.md sections 2 and 7): zipped unnests and one packed key, no insertion order, two
-threads; polars its streaming engine. Timed is the query alone: no start-up, no compilation. Ours
-includes what a result needs: digests, the manifest and the syncs. Peak memory is the process's.
+twice; rows kept and the sum of their counts must agree (`mining_engines` runs each). Peak memory is
+the process's. KenLM's `count_ngrams`, named by ENGRAMCTL_KENLM, reads the ids as text, which is in
+its time, and counts sentence markers too. Ray runs our own kernels: its peer is our local engine.
 
 The corpus is the standard library's own source, or the files that ENGRAMCTL_MINING_CORPUS names
 (column input_ids, ids below 2^17). It is repeated to about 100 M tokens, each time under another
@@ -19,11 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -32,17 +29,16 @@ import pyarrow.parquet as pq
 from engramctl.corpus import Corpus
 from engramctl.sample import write_sample_corpus
 from tests.benchmarks.harness import Row, interleave, row, skipped
+from tests.benchmarks.mining_engines import ID_BITS, KENLM, Facts
 
 ENVIRONMENT = "ENGRAMCTL_MINING_CORPUS"
-ID_BITS = 17
-MIN_COUNT = 2
-THREADS = 2
 LONG_TOKENS, QUICK_TOKENS = 100_000_000, 4_000_000
 ORDERS = (2, 3, 4)
 TARGETS = {(2,): None, (3,): 2.5, (4,): 4.0, ORDERS: 4.0}  # spec/mining.md section 8
+LIMITED_TARGETS = {3: 3.0, 4: 4.0}  # DuckDB with 1.2 GB
+KENLM_TARGET = 12.0
+RAY_TARGET = 1 / 1.3
 MOST_GROWTH = 4.4
-Facts = dict[str, Any]
-Times = tuple[float, float]  # seconds of the clock and of the processors
 
 
 def run(quick: bool) -> list[Row]:
@@ -59,8 +55,46 @@ def run(quick: bool) -> list[Row]:
                 reason = "neither duckdb nor polars is installed"
                 rows.append(skipped(_name(orders), "duckdb, polars", reason, target))
                 continue
-            rows.append(_compare(folder, source, orders, peers, 1 if quick else 3, bound, tokens))
-        return [*rows, _growth(folder, source, tokens)]
+            shared = (1 if quick else 3, bound, tokens, target)
+            rows.append(_compare(folder, source, orders, peers, *shared))
+        rounds = 1 if quick else 3
+        if "duckdb" in peers:
+            rows += [
+                _compare(folder, source, (n,), ["duckdb_limited"], rounds, bound, tokens, target)
+                for n, target in LIMITED_TARGETS.items()
+            ]
+        return [
+            *rows,
+            *(_kenlm(folder, source, order, rounds, bound, tokens) for order in (3, 4)),
+            _on_ray(folder, source, rounds, tokens),
+            _growth(folder, source, tokens),
+        ]
+
+
+def _kenlm(folder: Path, source: Path, order: int, rounds: int, bound: str, tokens: int) -> Row:
+    if KENLM not in os.environ:
+        return skipped(_name((order,)), "KenLM", f"{KENLM} names no count_ngrams", KENLM_TARGET)
+    compared = (folder, source, (order,), ["kenlm"], rounds, bound, tokens, KENLM_TARGET)
+    return _compare(*compared, same_rows=False)
+
+
+def _on_ray(folder: Path, source: Path, rounds: int, tokens: int) -> Row:
+    name, peer = "mine on Ray, order 3", "the local engine"
+    if not importlib.util.find_spec("ray"):
+        return skipped(name, peer, "ray is not installed", RAY_TARGET)
+    taken: dict[str, list[Facts]] = {"on_ray": [], "ours": []}
+
+    def arm(engine: str) -> Any:
+        return lambda: taken[engine].append(_child(engine, folder, source, (3,)))
+
+    interleave({engine: arm(engine) for engine in taken}, rounds)
+    if taken["on_ray"][0]["kept"] != taken["ours"][0]["kept"]:
+        raise AssertionError("Ray and the local engine differ")
+    ours, theirs = ([run["seconds"] for run in taken[engine]] for engine in taken)
+    bound = "start-up excluded; the driver writes Parquet alone while two workers count"
+    return row(
+        name, peer, ours, theirs, target=RAY_TARGET, bound=bound, work=tokens, unit="tokens/s"
+    )
 
 
 def _compare(
@@ -71,6 +105,9 @@ def _compare(
     rounds: int,
     bound: str,
     tokens: int,
+    target: float | None,
+    *,
+    same_rows: bool = True,
 ) -> Row:
     taken: dict[str, list[Facts]] = {name: [] for name in ("ours", *peers)}
 
@@ -79,7 +116,7 @@ def _compare(
 
     interleave({name: arm(name) for name in taken}, rounds)
     kept = {name: runs[0]["kept"] for name, runs in taken.items()}
-    if any(found != kept["ours"] for found in kept.values()):
+    if same_rows and any(found != kept["ours"] for found in kept.values()):
         raise AssertionError(f"orders {orders}: (rows, sum of counts) differ: {kept}")
     seconds = {name: [facts["seconds"] for facts in runs] for name, runs in taken.items()}
     best = min(peers, key=lambda name: median(seconds[name]))
@@ -95,7 +132,7 @@ def _compare(
         best if len(orders) == 1 else f"{best}, one query an order",
         seconds["ours"],
         seconds[best],
-        target=TARGETS[orders],
+        target=target,
         bound=f"{bound}; cpu s: {cpu}; peak GiB: {peaks}; temporary disk {spilled:.0f} MiB",
         work=tokens,
         unit="tokens/s",
@@ -161,117 +198,7 @@ def _reading_speed(source: Path, tokens: int) -> float:
 
 def _child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Facts:
     words = [name, str(folder), str(source), ",".join(map(str, orders))]
-    command = [sys.executable, "-m", "tests.benchmarks.mining", *words]
+    command = [sys.executable, "-m", "tests.benchmarks.mining_engines", *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     facts: Facts = json.loads(done.stdout)
     return facts
-
-
-def child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Facts:
-    """Run one engine once in this process; returns times, peak, disk and what was kept."""
-    import resource
-
-    targets = {order: folder / f"{name}{order}.parquet" for order in orders}
-    facts: Facts = {"disk_mib": 0.0}
-    engines = {"ours": _ours, "duckdb": _duckdb, "polars": _polars}
-    facts["seconds"], facts["cpu_s"] = engines[name](source, targets, facts)
-    facts["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    facts["kept"] = []
-    for target in targets.values():
-        counts = pq.read_table(target, columns=["count"])["count"].to_numpy()
-        facts["kept"].append((len(counts), int(counts.sum())))
-    return facts
-
-
-def _ours(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
-    from engramctl.mining.local import mine
-    from engramctl.mining.options import MineOptions
-    from engramctl.mining.spill import SpillStore
-
-    remove = SpillStore.remove
-
-    def watched(store: SpillStore) -> None:
-        facts["disk_mib"] = max(facts["disk_mib"], store.spilled_bytes / 2**20)
-        remove(store)
-
-    options = MineOptions(tuple(targets), min_count=MIN_COUNT, threads=THREADS)
-    folder = source.parent / "ours"
-    tiny = source.parent / "tiny.parquet"
-    pq.write_table(pa.table({"input_ids": [[1, 2, 3, 1 << ID_BITS - 1]]}), tiny)
-    mine(Corpus.open([tiny]), folder, options, force=True)  # compiles
-    with patch.object(SpillStore, "remove", watched):
-        start = _now()
-        mine(Corpus.open([source]), folder, options, force=True)
-        times = _since(start)
-    for order, target in targets.items():
-        os.replace(folder / f"order{order}.parquet", target)
-    return times
-
-
-def _duckdb(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
-    import duckdb
-
-    with duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False}) as database:
-        start = _now()
-        for order, target in targets.items():
-            database.execute(_query(source, target, order))
-        return _since(start)
-
-
-def _query(source: Path, target: Path, order: int) -> str:
-    shifts = list(_shifts(order))
-    windows = ", ".join(
-        f"unnest(input_ids[{place + 1} : len(input_ids) - {order - 1 - place}]) AS t{place}"
-        for place in range(order)
-    )
-    kind = "BIGINT" if order * ID_BITS < 64 else "HUGEINT"
-    key = " | ".join(f"(t{place}::{kind} << {shift})" for place, shift in enumerate(shifts))
-    ids = ", ".join(f"((key >> {shift}) & {(1 << ID_BITS) - 1})::UINTEGER" for shift in shifts)
-    return (
-        f"COPY (SELECT [{ids}] AS token_ids, times AS count FROM (SELECT key, count(*) AS times "
-        f"FROM (SELECT {key} AS key FROM (SELECT {windows} FROM '{source}' "
-        f"WHERE len(input_ids) >= {order})) GROUP BY key HAVING times >= {MIN_COUNT})) "
-        f"TO '{target}' (FORMAT parquet)"
-    )
-
-
-def _polars(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
-    os.environ["POLARS_MAX_THREADS"] = str(THREADS)  # read when polars is imported
-    import polars as pl
-
-    start = _now()
-    for order, target in targets.items():
-        ids = pl.col("input_ids")
-        windows = [
-            ids.list.slice(place, ids.list.len() - (order - 1)).alias(f"t{place}")
-            for place in range(order)
-        ]
-        long = pl.scan_parquet(source).filter(ids.list.len() >= order).select(windows)
-        flat = long.explode([f"t{place}" for place in range(order)])
-        keys: list[Any] = [pl.col(f"t{place}") for place in range(order)]
-        if order * ID_BITS < 64:
-            packed = pl.lit(0, pl.Int64)
-            for key in keys:
-                packed = packed * (1 << ID_BITS) + key.cast(pl.Int64)
-            flat, keys = flat.select(packed.alias("key")), [pl.col("key")]
-        counted = flat.group_by(keys).agg(pl.len().alias("count"))
-        counted.filter(pl.col("count") >= MIN_COUNT).sink_parquet(target, engine="streaming")
-    return _since(start)
-
-
-def _now() -> Times:
-    return time.perf_counter(), time.process_time()
-
-
-def _since(start: Times) -> Times:
-    return time.perf_counter() - start[0], time.process_time() - start[1]
-
-
-def _shifts(order: int) -> Iterator[int]:
-    return (ID_BITS * (order - 1 - place) for place in range(order))
-
-
-if __name__ == "__main__":
-    engine, place, file, numbers = sys.argv[1:]
-    wanted = tuple(int(number) for number in numbers.split(","))
-    print(json.dumps(child(engine, Path(place), Path(file), wanted)))
