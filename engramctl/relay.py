@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import engramctl
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
+from engramctl.storage.convert import Converter, fitting_scale
 from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import lay_out
-from engramctl.storage.manifest import Manifest
-from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
+from engramctl.storage.layout import ReadRecords, lay_out
+from engramctl.storage.plan import SHARD_BYTES, FilePlan, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
+from engramctl.storage.record import RecordSpec
 from engramctl.storage.source import RecordReader
-from engramctl.storage.writer import write_table
+from engramctl.storage.writer import Fill, write_table
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -32,6 +35,7 @@ class LayoutOptions:
         form: planar, packed or paged; None: the tier's.
         page_bytes: of a paged form; None: 4,096, or what one record needs.
         alignment_bytes: the data of every file begins at a multiple of it.
+        dtype: to convert the rows to; None: as they are.
         head_shards: deal whole heads to so many files a layer; None: cut by rows.
         shard_bytes: records of one file, about.
         shard_rows: exact rows of one file, instead of `shard_bytes`.
@@ -42,6 +46,7 @@ class LayoutOptions:
     form: str | None = None
     page_bytes: int | None = None
     alignment_bytes: int = ALIGNMENT_BYTES
+    dtype: str | None = None
     head_shards: int | None = None
     shard_bytes: int = SHARD_BYTES
     shard_rows: int | None = None
@@ -53,7 +58,10 @@ class LayoutOptions:
         Raises:
             ConfigError: an unknown tier or form, or a page that cannot be.
         """
-        return Layout.of(self.form or tier_form(self.tier), source.rows.record, self.page_bytes)
+        record = source.rows.record
+        if self.dtype is not None:
+            record = RecordSpec(self.dtype, record.row_dim)
+        return Layout.of(self.form or tier_form(self.tier), record, self.page_bytes)
 
     def words(self) -> tuple[str, ...]:
         """Return the words of the command line that say the same."""
@@ -64,6 +72,8 @@ class LayoutOptions:
             words += ["--page-bytes", str(self.page_bytes)]
         if self.alignment_bytes != ALIGNMENT_BYTES:
             words += ["--align", str(self.alignment_bytes)]
+        if self.dtype is not None:
+            words += ["--dtype", self.dtype]
         if self.head_shards is not None:
             words += ["--head-shards", str(self.head_shards)]
         return tuple(words)
@@ -80,12 +90,17 @@ def tier_form(tier: str) -> str:
     return TIER_FORMS[tier]
 
 
-def plan_layout(source: Opened, options: LayoutOptions) -> TablePlan:
+def plan_layout(
+    source: Opened,
+    options: LayoutOptions,
+    progress: Callable[[int], None] = lambda amount: None,
+) -> TablePlan:
     """Decide a re-laid table; nothing is written.
 
     Args:
         source: rows of any form.
         options: how they shall lie.
+        progress: told of rows that are read to find the scale of a table, where the dtype has one.
 
     Raises:
         ConfigError: an option that cannot be, or heads asked for of a scheme that has none.
@@ -104,17 +119,44 @@ def plan_layout(source: Opened, options: LayoutOptions) -> TablePlan:
         kind="shards",
         tier=options.tier,
         created_by=f"engramctl {engramctl.__version__}",
-        scheme=source.scheme,
+        scheme=_with_dtype(source, layout.dtype),
         provenance=replace(source.provenance, command=command, source=origin),
         layout=layout,
         num_rows={layer: rows.num_rows(layer) for layer in rows.layers},
         shard_rows=options.shard_rows or default_shard_rows(layout, options.shard_bytes),
         extent_bytes=options.extent_bytes,
         alignment_bytes=options.alignment_bytes,
-        table_scales={layer: rows.table_scale(layer) for layer in rows.layers},
+        table_scales=_scales(source, layout.record, progress),
         head_rows=heads,
         head_shards=options.head_shards,
     )
+
+
+def _with_dtype(source: Opened, dtype: str) -> Mapping[str, Any]:
+    if dtype == source.rows.record.dtype:
+        return source.scheme
+    return replace(lookup_from_dict(dict(source.scheme)), dtype=dtype).to_dict()
+
+
+def _scales(
+    source: Opened, record: RecordSpec, progress: Callable[[int], None]
+) -> dict[int, float | None]:
+    rows = source.rows
+    if record == rows.record:
+        return {layer: rows.table_scale(layer) for layer in rows.layers}
+    with RecordReader(rows) as reader:
+        return {
+            layer: fitting_scale(
+                reader.read,
+                rows.record,
+                rows.table_scale(layer),
+                record,
+                layer,
+                rows.num_rows(layer),
+                progress,
+            )
+            for layer in rows.layers
+        }
 
 
 def head_rows(source: Opened, layer: int) -> Ranges:
@@ -140,7 +182,7 @@ def run_layout(
     *,
     verified: Callable[[int], None] = lambda amount: None,
     **run: Any,
-) -> Manifest:
+) -> list[dict[str, Any]]:
     """Write a planned layout, after checking that every byte of the source is right.
 
     Args:
@@ -150,6 +192,10 @@ def run_layout(
         out: the final folder.
         verified: told of source bytes as they are checked.
         **run: the options of `write_table`.
+
+    Returns:
+        what converting to another dtype lost, one entry a layer and head (`HeadError.to_dict`);
+        empty when nothing was converted. After `--resume` only rows of this run are in it.
 
     Raises:
         FormatError: the source is damaged; nothing is written.
@@ -162,5 +208,41 @@ def run_layout(
         except EngramError as error:
             raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
     with RecordReader(source.rows) as reader:
-        fill = partial(lay_out, reader.read, plan.layout)
-        return write_table(plan, out, fill, command="layout", **run)
+        if plan.layout.record == source.rows.record:
+            write_table(plan, out, filler(reader.read, plan), command="layout", **run)
+            return []
+        converter = Converter(
+            reader.read,
+            source.rows.record,
+            plan.layout.record,
+            source.rows.table_scale,
+            lambda layer: plan.table_scales[layer],
+            lambda layer: _heads_or_all(source, layer),
+        )
+        write_table(
+            plan, out, filler(converter.read, plan, converter.read_again), command="layout", **run
+        )
+        return converter.errors()
+
+
+def _heads_or_all(source: Opened, layer: int) -> Ranges:
+    try:
+        return head_rows(source, layer)
+    except ConfigError:
+        return ((0, source.rows.num_rows(layer)),)
+
+
+def filler(read: ReadRecords, plan: TablePlan, read_again: ReadRecords | None = None) -> Fill:
+    """Return what fills a planned table's files with records.
+
+    Args:
+        read: as `RecordReader.read`.
+        plan: whose files.
+        read_again: used for the scales' files, whose rows were read for their values' already.
+    """
+
+    def fill(file: FilePlan, row: int, num_rows: int, out: NDArray[np.uint8]) -> None:
+        reads = read if read_again is None or file.part != "scale" else read_again
+        lay_out(reads, plan.layout, file.layer, file.part, row, num_rows, out)
+
+    return fill

@@ -89,6 +89,7 @@ def plan_build(
         provenance=provenance,
         layout=layout,
         num_rows={layer: scheme.num_rows(layer) for layer in scheme.layers},
+        table_scales=dict.fromkeys(scheme.layers, init.table_scale(layout.record)),
         shard_rows=shard_rows or default_shard_rows(layout, shard_bytes),
         extent_bytes=extent_bytes,
         identity_extra={"init": init.kind, "std": init.std if init.kind == "normal" else None},

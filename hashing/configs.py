@@ -27,7 +27,7 @@ _MARKS = {
     "oe_vocab_size_ratio": "longcat",
     "oe_vocab_sizes": "over-encoding",
 }
-_QWEN_DTYPES = {"bfloat16": "bf16", "float8_e4m3fn": "f8", "nvfp4": "nvfp4"}
+_QWEN_DTYPES = {"bfloat16": "bf16", "float8_e4m3fn": "f8_e4m3_scalar", "nvfp4": "nvfp4"}
 
 
 def scheme_from_config(

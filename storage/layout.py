@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.geometry import Layout
-from engramctl.storage.plan import FilePlan
 
 ReadRecords = Callable[[int, int, NDArray[np.uint8]], None]
 
@@ -14,7 +13,8 @@ ReadRecords = Callable[[int, int, NDArray[np.uint8]], None]
 def lay_out(
     read: ReadRecords,
     layout: Layout,
-    file: FilePlan,
+    layer: int,
+    part: str,
     row_start: int,
     num_rows: int,
     out: NDArray[np.uint8],
@@ -24,21 +24,22 @@ def lay_out(
     Args:
         read: called with layer, first row and uint8 (n, record_bytes) to fill.
         layout: what is written.
-        file: the row file, of any part.
+        layer: whose rows.
+        part: `weight`, `scale` or `records`.
         row_start: first row.
         num_rows: how many.
         out: uint8 (data_bytes,), all of it written.
     """
     if layout.form == "packed":
-        read(file.layer, row_start, out.reshape(num_rows, -1))
+        read(layer, row_start, out.reshape(num_rows, -1))
         return
     records = np.empty((num_rows, layout.record_bytes), np.uint8)
-    read(file.layer, row_start, records)
-    if file.part == "records":
+    read(layer, row_start, records)
+    if part == "records":
         for block, rows in layout.blocks(out, num_rows):
             block[:] = records[rows].reshape(block.shape)
         layout.clear_unused(out, num_rows)
         return
     width = layout.record.weight_bytes
-    columns = slice(0, width) if file.part == "weight" else slice(width, None)
+    columns = slice(0, width) if part == "weight" else slice(width, None)
     out.reshape(num_rows, -1)[:] = records[:, columns]

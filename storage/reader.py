@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage.atomic import os_errors
+from engramctl.storage.codecs import decode
 from engramctl.storage.format import header_bytes
 from engramctl.storage.geometry import Layout
 from engramctl.storage.manifest import LayerTable, Manifest, Shard
@@ -117,6 +118,11 @@ class TableFiles:
                     data = pread_exactly(file.fileno(), region.width, offset, region.path)
                     out[i, columns] = np.frombuffer(data, np.uint8)
         return out[:, : record.weight_bytes].copy(), out[:, record.weight_bytes :].copy()
+
+    def read_values(self, layer: int, row_ids: ArrayLike) -> NDArray[np.float32]:
+        """Read rows one at a time as values: as `read_rows`, float32 (n, row_dim)."""
+        records = np.concatenate(self.read_rows(layer, row_ids), axis=1)
+        return decode(self.record, records, self.table_scale(layer))
 
     def _check_layer(self, layer: int) -> None:
         if layer not in self._num_rows:

@@ -1,9 +1,7 @@
-"""One row at rest: its dtype, its scales, and the plain numpy way between bytes and values.
+"""One row at rest: its geometry, and the small floats its bytes are made of.
 
-`f32` and `bf16` rows are their values, little-endian. An `f8_e4m3` row is one byte a value and one
-E8M0 scale byte for every 32 values (spec/engram-deepseek-v41.md section 3): value j is
-e4m3(weight[j]) * 2^(scale[j div 32] - 127). Everything here is the reference the fast paths are
-tested against.
+`engramctl.storage.codecs` has the plain way between records and values; docs/format.md says the
+same for people.
 """
 
 from dataclasses import dataclass
@@ -89,52 +87,8 @@ class RecordSpec:
         """The unsigned integer that holds one value's bits."""
         return _ELEMENTS[self.facts.item_bytes]
 
-    def decode(
-        self, weights: NDArray[np.uint8], scales: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.float32]:
-        """Return the values of rows.
 
-        Exact in float32, but for products beyond its range (scale bytes near 0 and 254).
-
-        Args:
-            weights: uint8 (n, weight_bytes).
-            scales: uint8 (n, scale_bytes); may be left out when scale_bytes is 0.
-
-        Returns:
-            float32 (n, row_dim); NaN where an e4m3 or e8m0 byte says so.
-        """
-        bits = np.ascontiguousarray(weights).view(self.element)
-        if self.dtype == "f32":
-            return bits.view(np.float32)
-        if self.dtype == "bf16":
-            return (bits.astype(np.uint32) << 16).view(np.float32)
-        assert scales is not None
-        factors = e8m0_values()[scales].repeat(BLOCK_VALUES, axis=1)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return np.asarray(e4m3_values()[bits] * factors, dtype=np.float32)
-
-    def encode(self, values: ArrayLike) -> NDArray[np.unsignedinteger]:
-        """Return the bits of values as the row dtype, each rounded once, to nearest even.
-
-        Args:
-            values: float32 or float64; for f8_e4m3 already divided by their block's scale.
-
-        Returns:
-            `element` integers of the same shape. f8_e4m3 saturates: beyond 448, infinities
-            included, the byte is that of 448 with the value's sign. f32 and bf16 overflow to
-            infinity. NaN stays NaN.
-        """
-        exact = np.asarray(values, dtype=np.float64)
-        if self.dtype == "f32":
-            with np.errstate(over="ignore", under="ignore"):
-                single: NDArray[np.float32] = exact.astype(np.float32)
-            return single.view(np.uint32)
-        if self.dtype == "bf16":
-            return _round(exact, mantissa_bits=7, min_exponent=-126, top=0x7F80, nan=0x7FC0)
-        return _round(exact, mantissa_bits=3, min_exponent=-6, top=0x7E, nan=0x7F)
-
-
-def _round(
+def round_bits(
     values: NDArray[np.float64], *, mantissa_bits: int, min_exponent: int, top: int, nan: int
 ) -> NDArray[np.unsignedinteger]:
     """Round float64 to a small float's bits in one step, ties to even.
@@ -162,14 +116,29 @@ def _round(
     return rounded
 
 
-def to_bf16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Return the bf16 bit patterns of float32 values, rounded to nearest even.
+def to_bf16_bits(values: ArrayLike) -> NDArray[np.uint16]:
+    """Return the bf16 bit patterns of values, rounded to nearest even; overflow is infinity.
 
     Example:
         >>> to_bf16_bits(np.array([1.0, -2.5], dtype=np.float32)).tolist()
         [16256, 49184]
     """
-    return RecordSpec("bf16", 1).encode(values).astype(np.uint16)
+    exact = np.asarray(values, dtype=np.float64)
+    bits = round_bits(exact, mantissa_bits=7, min_exponent=-126, top=0x7F80, nan=0x7FC0)
+    return bits.astype(np.uint16)
+
+
+def to_e4m3_bytes(values: ArrayLike) -> NDArray[np.uint8]:
+    """Return the e4m3fn bytes of values, rounded to nearest even.
+
+    Beyond 448, infinities included, the byte is that of 448 with the value's sign; NaN stays NaN.
+
+    Example:
+        >>> to_e4m3_bytes([1.0, -448.0, 1e9]).tolist()
+        [56, 254, 126]
+    """
+    exact = np.asarray(values, dtype=np.float64)
+    return round_bits(exact, mantissa_bits=3, min_exponent=-6, top=0x7E, nan=0x7F).astype(np.uint8)
 
 
 @cache
@@ -190,13 +159,16 @@ def e8m0_values() -> NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-def e8m0_at_least(size: float) -> int:
-    """Return the e8m0 byte of the smallest power of two that is not below `size` (> 0, finite).
+def e8m0_at_least(size: ArrayLike) -> NDArray[np.uint8]:
+    """Return the e8m0 bytes of the smallest powers of two that are not below `size` (finite).
+
+    Zero gets the smallest byte, 0.
 
     Example:
-        >>> e8m0_at_least(1.0), e8m0_at_least(1.5), e8m0_at_least(0.25)
-        (127, 128, 125)
+        >>> e8m0_at_least([1.0, 1.5, 0.25]).tolist()
+        [127, 128, 125]
     """
-    mantissa, exponent = np.frexp(size)
-    power = int(exponent) - (1 if mantissa == 0.5 else 0)
-    return min(max(power + 127, 0), 254)
+    mantissa, exponent = np.frexp(np.asarray(size, dtype=np.float64))
+    power = exponent - (mantissa == 0.5)
+    byte = np.where(mantissa == 0, 0, np.clip(power + 127, 0, 254))
+    return byte.astype(np.uint8)

@@ -1,8 +1,9 @@
 """How rows begin: zeros, or seeded normal values that any language can make byte for byte.
 
 The definition is in docs/format.md. A value is picked, not computed: 16 bits of a SplitMix64
-stream index a table of 65,536 normal quantiles, each rounded once to the row's dtype. A row's
-bytes depend on seed, layer, row id, row_dim and dtype only: never on chunks, threads or layout.
+stream index a table of 65,536 normal quantiles, each rounded once to the row's dtype; where a
+row's scales follow from its values, the f32 row is encoded as `codecs.encode` does. A row's bytes
+depend on seed, layer, row id, row_dim and dtype only: never on chunks, threads or layout.
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.storage.codecs import encode, table_scale_for
 from engramctl.storage.geometry import Layout
-from engramctl.storage.record import E4M3_MAX, RecordSpec, e8m0_at_least
+from engramctl.storage.layout import lay_out
+from engramctl.storage.record import (
+    E4M3_MAX,
+    RecordSpec,
+    e8m0_at_least,
+    to_bf16_bits,
+    to_e4m3_bytes,
+)
 
 INITS = ("normal", "zeros")
 DEFAULT_STD = 0.02
 NUM_QUANTILES = 65_536
 _MASK = (1 << 64) - 1
 _STD_RANGE = (1e-30, 1e30)
+TABLED = ("f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar")  # a value's bits need no other value
 _ONE = 127  # the e8m0 byte of 1.0
+_PIECE_ROWS = 1024
 
 
 def splitmix64(x: int) -> int:
@@ -79,18 +90,31 @@ class RowInit:
                 f"std {self.std} is out of range", facts={"expected": f"{low:g} to {high:g}"}
             )
 
+    @property
+    def largest(self) -> float:
+        """The largest value there can be."""
+        return 0.0 if self.kind == "zeros" else float(quantiles(self.std)[-1])
+
+    def table_scale(self, spec: RecordSpec) -> float | None:
+        """Return the table scale of rows of a dtype that has one: the largest value just fits."""
+        return table_scale_for(spec, self.largest)
+
     def scale_byte(self) -> int:
-        """Return the one e8m0 scale byte of every f8 row: 2^0 for zeros."""
-        if self.kind == "zeros":
-            return _ONE
-        return e8m0_at_least(float(quantiles(self.std)[-1]) / E4M3_MAX)
+        """Return the one e8m0 scale byte of every f8_e4m3 row: 2^0 for zeros."""
+        return int(e8m0_at_least(self.largest / E4M3_MAX)) if self.largest else _ONE
 
     def value_table(self, spec: RecordSpec) -> NDArray[np.unsignedinteger]:
         """Return the stored bits of each quantile, `spec.element` (65536,)."""
         values = quantiles(self.std)
-        if spec.scale_bytes:
-            values = np.ldexp(values, _ONE - self.scale_byte())
-        return spec.encode(values)
+        if spec.dtype == "bf16":
+            return to_bf16_bits(values)
+        if spec.dtype == "f16":
+            return values.astype(np.float16).view(np.uint16)
+        if spec.dtype == "f32":
+            return values.astype(np.float32).view(np.uint32)
+        if spec.dtype == "f8_e4m3":
+            return to_e4m3_bytes(np.ldexp(values, _ONE - self.scale_byte()))
+        return to_e4m3_bytes(values / np.float32(self.table_scale(spec) or 1.0))
 
 
 class RowFiller:
@@ -106,7 +130,14 @@ class RowFiller:
         """
         self.spec = spec
         self.scale_byte = init.scale_byte()
-        self._table = None if init.kind == "zeros" else init.value_table(spec)
+        self._scale = init.table_scale(spec)
+        self._floats = None
+        if spec.dtype not in TABLED:
+            self._floats = RowFiller(init, RecordSpec("f32", spec.row_dim), layer)
+        self._table = None
+        if init.kind != "zeros" and self._floats is None:
+            self._table = init.value_table(spec)
+        self._layer = layer
         self._state = np.uint64(splitmix64((init.seed + layer) & _MASK))
 
     def fill(
@@ -121,6 +152,9 @@ class RowFiller:
             num_rows: how many rows.
             out: uint8 (data_bytes,), contiguous, aligned to the value's size.
         """
+        if self._floats is not None:
+            lay_out(self._encoded, layout, self._layer, part, row_start, num_rows, out)
+            return
         if part == "scale" or self._table is None:
             out[:] = self.scale_byte if part == "scale" else 0
         else:
@@ -129,6 +163,17 @@ class RowFiller:
             for block, _ in layout.blocks(out, num_rows):
                 block[:, :, self.spec.weight_bytes :] = self.scale_byte
             layout.clear_unused(out, num_rows)
+
+    def _encoded(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
+        """Write records of dtypes whose scales follow from a row's values."""
+        assert self._floats is not None
+        layout = Layout.of("packed", self._floats.spec)
+        for start in range(0, len(out), _PIECE_ROWS):
+            piece = out[start : start + _PIECE_ROWS]
+            values = np.empty((len(piece), self.spec.row_dim), np.float32)
+            flat = values.view(np.uint8).reshape(-1)
+            self._floats.fill(layout, "records", row_start + start, len(piece), flat)
+            piece[:] = encode(self.spec, values, self._scale)
 
     def _fill_values(
         self, layout: Layout, part: str, row_start: int, num_rows: int, out: NDArray[np.uint8]

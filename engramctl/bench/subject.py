@@ -111,7 +111,7 @@ class Subject:
             some = np.arange(len(flat))
             if len(flat) > _CHECKED_ROWS:
                 some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
-            wanted = torch.from_numpy(table.record.decode(*table.read_rows(layer, flat[some])))
+            wanted = torch.from_numpy(table.read_values(layer, flat[some]))
             same = found[torch.from_numpy(some)].cpu() == wanted.to(self.store.dtype)
             self.checked_rows += len(some)
             self.mismatches += int((~same.all(dim=1)).sum())

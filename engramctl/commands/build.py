@@ -49,7 +49,7 @@ def build(
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(metavar="DTYPE", help="f8_e4m3, bf16 or f32.  [default: scheme's]"),
+        typer.Option(metavar="DTYPE", help="As layout --dtype knows them.  [default: scheme's]"),
     ] = None,
     init: Annotated[str, typer.Option(metavar="INIT", help="normal or zeros.")] = "normal",
     std: Annotated[

@@ -1,7 +1,7 @@
 """`engramctl layout`: the same rows, laid out for a tier."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +54,15 @@ def layout(
             "[default: cut by rows]",
         ),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DTYPE",
+            help="Convert the rows, and say what that lost: f32, bf16, f16, f8_e4m3, "
+            "f8_e4m3_scalar, int8, int4, int4_affine, nvfp4, q8_0, q4_0 or iq4_nl.  "
+            "[default: as they are]",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -81,14 +90,17 @@ def layout(
         form=form,
         page_bytes=None if page_bytes is None else parse_bytes(page_bytes),
         alignment_bytes=parse_bytes(align),
+        dtype=dtype,
         head_shards=head_shards,
     )
-    plan = plan_layout(opened, options)
+    with sink.progress("scale", None, "rows") as scanned:
+        plan = plan_layout(opened, options, scanned)
+    errors: list[dict[str, Any]] = []
     if not dry_run:
         total = opened.data_bytes + plan.row_file_bytes
         bar = sink.progress("check and lay out", total, "B")
         with resumable(sink, out), bar as advance:
-            run_layout(
+            errors = run_layout(
                 opened, plan, out, verified=advance, force=force, resume=resume, progress=advance
             )
-    show_written(sink, plan, out, dry_run=dry_run)
+    show_written(sink, plan, out, dry_run=dry_run, errors=errors)

@@ -1,14 +1,24 @@
 """What `build` and `layout` print: the same document for a plan and for its result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
     from engramctl.storage.plan import TablePlan
+
+
+def _readable(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error's row as people read it."""
+    names = {"layer": "layer", "head": "head", "max_abs": "max abs error", "rms": "RMS error"}
+    shown = {title: error[name] for name, title in names.items()}
+    for title in ("max abs error", "RMS error"):
+        shown[title] = f"{shown[title]:.3g}"
+    cosine = error["cosine"]
+    return {**shown, "cosine": "-" if cosine is None else f"{cosine:.6f}"}
 
 
 @contextmanager
@@ -24,10 +34,20 @@ def resumable(sink: Output, out: Path) -> Iterator[None]:
         raise
 
 
-def show_written(sink: Output, plan: "TablePlan", out: Path, *, dry_run: bool) -> None:
-    """Print what was written, or with `dry_run` what would be, exact to the byte."""
+def show_written(
+    sink: Output,
+    plan: "TablePlan",
+    out: Path,
+    *,
+    dry_run: bool,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Print what was written, or with `dry_run` what would be, exact to the byte.
+
+    `errors` is what converting to another dtype lost, an entry a layer and head.
+    """
     layout = plan.layout
-    document = {
+    document: dict[str, Any] = {
         "path": str(out),
         "dry_run": dry_run,
         "kind": plan.kind,
@@ -43,6 +63,8 @@ def show_written(sink: Output, plan: "TablePlan", out: Path, *, dry_run: bool) -
         "files": [{"file": name, "bytes": size} for name, size in plan.sizes.items()],
         "total_bytes": sum(plan.sizes.values()),
     }
+    if errors:
+        document["conversion"] = list(errors)
     layers = [
         {
             "layer": layer,
@@ -57,6 +79,8 @@ def show_written(sink: Output, plan: "TablePlan", out: Path, *, dry_run: bool) -
     ]
     title = "would be written" if dry_run else "written"
     tables = [Table(title, layers)]
+    if errors:
+        tables.append(Table(f"lost by storing {layout.dtype}", [_readable(one) for one in errors]))
     if dry_run:
         tables.append(Table("files", [{"file": n, "bytes": b} for n, b in plan.sizes.items()]))
     sink.result(document, tables)

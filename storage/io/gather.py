@@ -16,19 +16,18 @@ from numpy.typing import NDArray
 from engramctl.storage.geometry import Layout
 from engramctl.storage.io.native import (
     as_pointer,
-    bits_from_float,
-    float_from_bits,
     prefetch_line,
 )
+from engramctl.storage.io.widen import WIDEN_CODES, e4m3, half_values, round_bf16, widen_row
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.region import Region
 
-DTYPE_CODES = {"f8_e4m3": 0, "bf16": 1, "f32": 2}
+DTYPE_CODES = {"f8_e4m3": 0, "bf16": 1, "f32": 2, **WIDEN_CODES}
 OUT_CODES = {"bf16": 1, "f32": 2}
 _LINE = 64
 _AHEAD = 12
-_F8, _BF16 = 0, 1
+_F8, _BF16, _F32 = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,14 @@ class RowMap:
         weights_S: address of each shard's first value byte, int64 (S,).
         scales_S: address of each shard's first scale byte, int64 (S,); unused when packed.
         geometry: see `geometry_of`.
+        table_scale: float32 that scales the layer, 1 for dtypes without one.
     """
 
     starts_S: NDArray[np.int64]
     weights_S: NDArray[np.int64]
     scales_S: NDArray[np.int64]
     geometry: NDArray[np.int64]
+    table_scale: np.float32
 
     @classmethod
     def of(cls, table: TableFiles, layer: int, address: Callable[[Region], int]) -> "RowMap":
@@ -59,6 +60,7 @@ class RowMap:
             np.array([address(region) for region in values], dtype=np.int64),
             np.array([address(one) for one in scales] or [0] * len(values), dtype=np.int64),
             geometry_of(table.layout),
+            np.float32(table.table_scale(layer) or 1.0),
         )
 
 
@@ -96,31 +98,6 @@ def locate(row: Any, starts_S: Any, weights_S: Any, scales_S: Any, geometry: Any
     return weight, weight + geometry[4]
 
 
-@njit(inline="always")
-def _round_bf16(value: Any) -> Any:
-    bits = bits_from_float(value)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))
-                     >> np.uint32(16))  # fmt: skip
-
-
-@njit(inline="always")
-def _e4m3(byte: Any) -> Any:
-    """Widen e4m3fn to float32 without a table, so that the loop vectorises.
-
-    Normal numbers: the seven low bits move to float32's exponent and mantissa, plus 120 on the
-    exponent. Subnormal ones are their three bits times 2^-9, as an integer made float: going
-    through float32 subnormals would be as exact and many times slower (each costs an assist).
-    """
-    bits = np.uint32(byte)
-    low = bits & np.uint32(0x7F)
-    size = (low << np.uint32(20)) + np.uint32(120 << 23)
-    if low < np.uint32(8):
-        size = bits_from_float(np.float32(low) * np.float32(2.0**-9))
-    if low == np.uint32(0x7F):
-        size = np.uint32(0x7FC00000)
-    return float_from_bits(size | ((bits & np.uint32(0x80)) << np.uint32(24)))
-
-
 @njit(nogil=True, cache=True)
 def gather_rows(
     rows: Any,
@@ -130,7 +107,9 @@ def gather_rows(
     weights_S: Any,
     scales_S: Any,
     geometry: Any,
+    table_scale: Any,
     scale_values: Any,
+    halves: Any,
     out_code: Any,
     out_address: Any,
 ) -> None:
@@ -144,7 +123,9 @@ def gather_rows(
         weights_S: see RowMap.
         scales_S: see RowMap.
         geometry: see RowMap.
+        table_scale: see RowMap.
         scale_values: float32 (256,), the value of each e8m0 byte.
+        halves: float32 (65536,), the value of each float16.
         out_code: OUT_CODES of the output.
         out_address: of row_dim values for rows[0]; the others follow.
     """
@@ -167,11 +148,11 @@ def gather_rows(
                 if out_code == _BF16:
                     shorts = carray(as_pointer(target + 2 * first), (BLOCK_VALUES,), np.uint16)
                     for j in range(BLOCK_VALUES):
-                        shorts[j] = _round_bf16(_e4m3(values[j]) * factor)
+                        shorts[j] = round_bf16(e4m3(values[j]) * factor)
                 else:
                     longs = carray(as_pointer(target + 4 * first), (BLOCK_VALUES,), np.float32)
                     for j in range(BLOCK_VALUES):
-                        longs[j] = _e4m3(values[j]) * factor
+                        longs[j] = e4m3(values[j]) * factor
         elif dtype_code == _BF16:
             halves_E = carray(as_pointer(weight), (row_dim,), np.uint16)
             if out_code == _BF16:
@@ -182,12 +163,17 @@ def gather_rows(
                 words_E = carray(as_pointer(target), (row_dim,), np.uint32)
                 for j in range(row_dim):
                     words_E[j] = np.uint32(halves_E[j]) << np.uint32(16)
+        elif dtype_code > _F32:
+            widen_row(
+                dtype_code, weight, scale, row_dim, geometry[2], table_scale, halves, out_code,
+                target,
+            )  # fmt: skip
         else:
             floats_E = carray(as_pointer(weight), (row_dim,), np.float32)
             if out_code == _BF16:
                 short_E = carray(as_pointer(target), (row_dim,), np.uint16)
                 for j in range(row_dim):
-                    short_E[j] = _round_bf16(floats_E[j])
+                    short_E[j] = round_bf16(floats_E[j])
             else:
                 long_E = carray(as_pointer(target), (row_dim,), np.float32)
                 for j in range(row_dim):
@@ -232,5 +218,6 @@ def gather(
     """Call the kernel for one piece; see `gather_rows`."""
     gather_rows(
         rows, start, len(rows) if stop is None else stop, row_map.starts_S, row_map.weights_S,
-        row_map.scales_S, row_map.geometry, e8m0_values(), out_code, out_address,
+        row_map.scales_S, row_map.geometry, row_map.table_scale, e8m0_values(), half_values(),
+        out_code, out_address,
     )  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from engramctl.storage.record import BLOCK_VALUES
 from engramctl.storage.source import RecordReader
 from engramctl.storage.tiers.store import Request, Store
+from engramctl.storage.tiers.widen import widen
 
 _CHUNK_ROWS = 1 << 16
 
@@ -45,17 +45,8 @@ class GpuStore(Store):
         """Gather records, then widen them."""
         ids = torch.from_numpy(request.row_ids).to(self.device, non_blocking=True)
         records = self._records[layer].index_select(0, ids)
-        record = self.table.record
-        values = records[:, : record.weight_bytes].contiguous()
-        if record.dtype == "f8_e4m3":
-            scales = records[:, record.weight_bytes :].to(torch.int32)
-            # 2^(byte - 127): a float32's exponent field, but for 0 (subnormal) and 255 (NaN)
-            bits = torch.where(scales == 0, 0x00400000, scales << 23)
-            bits = torch.where(scales == 255, 0x7FC00000, bits)
-            factors = bits.view(torch.float32).repeat_interleave(BLOCK_VALUES, dim=1)
-            rows = values.view(torch.float8_e4m3fn).to(torch.float32) * factors
-        else:
-            rows = values.view(torch.bfloat16 if record.dtype == "bf16" else torch.float32)
+        scale = self.table.table_scale(layer) or 1.0
+        rows = widen(self.table.record, records, scale)
         return out.copy_(rows.reshape(out.shape))
 
     def release(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from engramctl.schemes import SchemeOptions
+from engramctl.storage.codecs import decode
 from engramctl.storage.reader import TableFiles, open_table
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.tiers import Store, open_store
@@ -138,7 +139,7 @@ def numpy_rows(
 
     def rows(ids: np.ndarray) -> None:
         found = records.take(ids, axis=0)
-        values = record.decode(found[:, : record.weight_bytes], found[:, record.weight_bytes :])
+        values = decode(record, found)
         out.copy_(torch.from_numpy(values))
 
     return rows

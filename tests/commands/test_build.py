@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import presets
+from engramctl.storage.codecs import decode
 from engramctl.storage.reader import open_table
 from tests.conftest import RunCli
 
@@ -67,7 +68,7 @@ def test_rows_of_a_built_table_are_the_schemes(run_cli: RunCli, tmp_path: Path) 
     assert {n: table.num_rows(n) for n in table.layers} == {n: scheme.num_rows(n) for n in (3, 7)}
     assert table.manifest.scheme == scheme.to_dict()
     weights, scales = table.read_rows(3, np.arange(table.num_rows(3)))
-    values = table.record.decode(weights, scales)
+    values = decode(table.record, np.concatenate([weights, scales], axis=1))
     assert abs(values.std() - 0.02) < 0.002
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -104,3 +105,27 @@ def test_a_missing_source_names_itself(run_cli: RunCli, tmp_path: Path) -> None:
     result = run_cli("layout", tmp_path / "nowhere", "-o", tmp_path / "shards")
     assert result.exit_code == 1
     assert "nowhere" in result.stderr
+
+
+@pytest.mark.parametrize("dtype", ["f8_e4m3", "nvfp4", "int4", "q8_0"])
+def test_layout_converts_and_tells_what_was_lost_in_every_head(
+    run_cli: RunCli, tmp_path: Path, dtype: str
+) -> None:
+    tables, shards = tmp_path / "tables", tmp_path / "shards"
+    words = ("--slots", "50", "--heads", "2", "--row-dim", "32", "--dtype", "bf16")
+    assert run_cli("build", *words, "-o", tables).exit_code == 0
+    result = run_cli("layout", tables, "--dtype", dtype, "-o", shards, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["dtype"] == dtype
+    assert [(one["layer"], one["head"]) for one in document["conversion"]] == [
+        (layer, head) for layer in (1, 14) for head in range(6)
+    ]
+    assert all(0 < one["rms"] <= one["max_abs"] < 0.02 for one in document["conversion"])
+    assert all(0.98 < one["cosine"] < 1 for one in document["conversion"])
+    assert run_cli("verify", shards).exit_code == 0
+    before, after = open_table(tables), open_table(shards)
+    ids = np.arange(before.num_rows(1))
+    lost = np.abs(after.read_values(1, ids) - before.read_values(1, ids)).max()
+    told = max(one["max_abs"] for one in document["conversion"] if one["layer"] == 1)
+    assert lost == pytest.approx(told)

@@ -1,6 +1,5 @@
 """Shards that hold whole heads: the same rows, whatever the form, the page and the number."""
 
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.relay import filler
 from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import lay_out
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import FilePlan, TablePlan
 from engramctl.storage.reader import open_table
@@ -45,7 +44,7 @@ def deal(
         head_shards=shards,
     )
     with RecordReader(table) as reader:
-        fill = partial(lay_out, reader.read, plan.layout)
+        fill = filler(reader.read, plan)
 
         def poisoned(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
             data[:] = POISON

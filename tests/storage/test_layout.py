@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.relay import filler
 from engramctl.storage.layout import lay_out
 from engramctl.storage.plan import FilePlan
 from engramctl.storage.reader import open_table
@@ -30,7 +30,7 @@ def relay(source: Path, form: str, out: Path, *, shard_rows: int, chunk_bytes: i
 
         def fill(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
             data[:] = POISON
-            lay_out(reader.read, plan.layout, file, row, num_rows, data)
+            lay_out(reader.read, plan.layout, file.layer, file.part, row, num_rows, data)
 
         write_table(plan, out, fill, chunk_bytes=chunk_bytes, workers=3)
 
@@ -90,5 +90,5 @@ def test_a_source_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path) -> No
         RecordReader(table) as reader,
         pytest.raises(StorageError, match="ended while it was read"),
     ):
-        write_table(plan, tmp_path / "out", partial(lay_out, reader.read, plan.layout))
+        write_table(plan, tmp_path / "out", filler(reader.read, plan))
     assert not (tmp_path / "out").exists()

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
+from engramctl.storage.codecs import decode
 from engramctl.storage.reader import TableFiles, open_table
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.tiers import Store, open_store
@@ -57,7 +58,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str | No
 def expected(table: TableFiles, layer: int, row_ids: Any, dtype: torch.dtype) -> torch.Tensor:
     """What the plain reader and the plain decoder give."""
     ids = np.asarray(row_ids)
-    values = table.record.decode(*table.read_rows(layer, ids.ravel()))
+    values = table.read_values(layer, ids.ravel())
     return torch.from_numpy(values).to(dtype).reshape(*ids.shape, table.record.row_dim)
 
 
@@ -108,12 +109,12 @@ def test_every_byte_of_f8_and_its_scales_is_widened_as_the_reference_does(tmp_pa
     rows = np.zeros((256, record.record_bytes), np.uint8)
     rows[:, :256] = np.arange(256)
     rows[:, 256:] = np.arange(256)[:, None]
-    values = torch.from_numpy(record.decode(rows[:, :256], rows[:, 256:]))
+    values = torch.from_numpy(decode(record, rows))
     for dtype, name in ((torch.float32, "f32"), (torch.bfloat16, "bf16")):
         out = torch.full((256, 256), POISON, dtype=dtype)
         row_map = RowMap(
             np.array([0, 256]), np.array([rows.ctypes.data]), np.array([0]),
-            geometry_of(Layout.of("packed", record)),
+            geometry_of(Layout.of("packed", record)), np.float32(1),
         )  # fmt: skip
         gather(np.arange(256), row_map, OUT_CODES[name], out.data_ptr())
         wanted = values.to(dtype)

@@ -1,0 +1,82 @@
+"""Records -> values with torch operations, on any device, as `engramctl.storage.codecs` has it."""
+
+import torch
+
+from engramctl.storage.codecs import E2M1_VALUES
+from engramctl.storage.codecs_ggml import IQ4_NL
+from engramctl.storage.record import RecordSpec
+
+
+def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.Tensor:
+    """Return the values of records.
+
+    Args:
+        spec: how they are stored.
+        records: uint8 (n, record_bytes), contiguous.
+        table_scale: float32 that scales the layer, 1 for dtypes without one.
+
+    Returns:
+        float32, bfloat16 or float16 (n, row_dim), exact.
+    """
+    values = records[:, : spec.weight_bytes].contiguous()
+    scales = records[:, spec.weight_bytes :].contiguous()
+    match spec.dtype:
+        case "f32":
+            return values.view(torch.float32)
+        case "bf16":
+            return values.view(torch.bfloat16)
+        case "f16":
+            return values.view(torch.float16)
+        case "f8_e4m3":
+            return _e4m3(values) * _e8m0(scales).repeat_interleave(32, dim=1)
+        case "f8_e4m3_scalar":
+            return _e4m3(values) * _scalar(table_scale, values)
+        case "int8":
+            return values.view(torch.int8).to(torch.float32) * scales.view(torch.float32)
+        case "int4":
+            halves = scales.view(torch.float16).to(torch.float32)
+            return (_nibbles(values).to(torch.float32) - 8) * halves.repeat_interleave(32, dim=1)
+        case "int4_affine":
+            halves = scales.view(torch.float16).to(torch.float64).repeat_interleave(32, dim=1)
+            factors, biases = halves.chunk(2, dim=1)
+            return (_nibbles(values).to(torch.float64) * factors + biases).to(torch.float32)
+        case "nvfp4":
+            factors = _e4m3(scales) * _scalar(table_scale, values)
+            codes = torch.from_numpy(E2M1_VALUES).to(values.device)[_nibbles(values).long()]
+            return codes * factors.repeat_interleave(16, dim=1)
+    return _ggml(spec.dtype, values)
+
+
+def _ggml(dtype: str, values: torch.Tensor) -> torch.Tensor:
+    blocks = values.reshape(-1, 34 if dtype == "q8_0" else 18)
+    factors = blocks[:, :2].contiguous().view(torch.float16).to(torch.float32)
+    codes = blocks[:, 2:].contiguous()
+    if dtype == "q8_0":
+        steps = codes.view(torch.int8).to(torch.float32)
+    else:
+        numbers = torch.cat([codes & 15, codes >> 4], dim=1)
+        if dtype == "q4_0":
+            steps = numbers.to(torch.float32) - 8
+        else:
+            steps = torch.from_numpy(IQ4_NL).to(values.device)[numbers.long()]
+    return (steps * factors).reshape(len(values), -1)
+
+
+def _scalar(value: float, like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(value, dtype=torch.float32, device=like.device)
+
+
+def _e4m3(data: torch.Tensor) -> torch.Tensor:
+    return data.view(torch.float8_e4m3fn).to(torch.float32)
+
+
+def _e8m0(data: torch.Tensor) -> torch.Tensor:
+    """Widen 2^(byte - 127): a float32's exponent field, but for 0 (subnormal) and 255 (NaN)."""
+    wide = data.to(torch.int32)
+    bits = torch.where(wide == 0, 0x00400000, wide << 23)
+    return torch.where(wide == 255, 0x7FC00000, bits).view(torch.float32)
+
+
+def _nibbles(data: torch.Tensor) -> torch.Tensor:
+    """Return the nibbles of bytes, the low one first."""
+    return torch.stack([data & 15, data >> 4], dim=2).reshape(len(data), -1)
