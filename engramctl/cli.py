@@ -30,6 +30,7 @@ COMMANDS = {
     "bench": "Measure gated-lookup latency, tier by tier.",
     "inspect": "Say what a folder, a scheme or a result is.",
     "verify": "Check a folder: manifest, sizes, headers and every checksum.",
+    "export": "Write tables back as engines load them.",
     "env": "Show what this machine has: devices, disk, libraries.",
 }
 _PLAIN: dict[str, Any] = {

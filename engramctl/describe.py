@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
+from engramctl.checkpoints.opening import is_checkpoint
+from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, FormatError, StorageError
-from engramctl.hashing import DictionaryScheme, Lookup, lookup_from_dict
+from engramctl.hashing import lookup_from_dict
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
 from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
@@ -30,6 +32,8 @@ def describe(path: Path) -> dict[str, Any]:
         return _unfinished(path)
     if not path.exists() and partial_path(path).is_dir():
         return _unfinished(partial_path(path))
+    if is_checkpoint(path):
+        return describe_checkpoint(path)
     if path.is_file():
         return _result(path) or _scheme_file(path)
     schema = read_manifest(path).get("schema")
@@ -95,35 +99,13 @@ def _scheme_file(path: Path) -> dict[str, Any]:
             hint=error.hint or "name a folder with manifest.json, or a scheme.json",
         ) from error
     layers = [{"layer": n, "num_rows": scheme.num_rows(n)} for n in scheme.layers]
-    return {"path": str(path), "kind": "scheme", **_scheme_facts(scheme), "layers": layers}
-
-
-def _scheme_facts(scheme: Lookup) -> dict[str, Any]:
-    size: dict[str, Any] = {}
-    ngrams: dict[str, Any] = {}
-    if isinstance(scheme, DictionaryScheme):
-        facts = scheme.ngrams.facts(scheme.orders)
-        counts = zip(scheme.orders, facts["per_order"], strict=True)
-        size = {"num_ngrams": facts["num_ngrams"], "sha256": facts["sha256"]}
-        ngrams = {"ngrams": [{"order": order, "ngrams": count} for order, count in counts]}
-    else:
-        size = {"heads_per_order": scheme.heads_per_order}
-    return {
-        "scheme": scheme.name,
-        "orders": ", ".join(str(order) for order in scheme.orders),
-        **size,
-        "vocab_size": scheme.vocab_size,
-        "row_dim": scheme.row_dim,
-        "dtype": scheme.dtype,
-        "rows_per_token": scheme.num_heads * len(scheme.layers),
-        **ngrams,
-    }
+    return {"path": str(path), "kind": "scheme", **scheme_facts(scheme), "layers": layers}
 
 
 def _table(table: TableFiles) -> dict[str, Any]:
     manifest, layout, record = table.manifest, table.layout, table.record
     try:
-        scheme = _scheme_facts(lookup_from_dict(dict(manifest.scheme)))
+        scheme = scheme_facts(lookup_from_dict(dict(manifest.scheme)))
     except ConfigError as error:
         raise FormatError(
             f"{table.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint

@@ -113,6 +113,7 @@ class PartialDirectory:
         resume: bool = False,
         keep_on_failure: bool = True,
         command: str = "build",
+        document: str = MANIFEST,
     ) -> None:
         """Look, but write nothing: that begins with `with`.
 
@@ -122,6 +123,7 @@ class PartialDirectory:
             resume: continue an unfinished directory; begins when there is none.
             keep_on_failure: keep the work when it fails, for `resume`.
             command: the command that makes it, named in hints.
+            document: the JSON file that comes last and says what the directory is.
 
         Raises:
             ConfigError: the name is taken, and neither option says what to do about it.
@@ -131,12 +133,13 @@ class PartialDirectory:
         self.state: dict[str, Any] | None = None
         self._shown = path
         self._command = command
+        self._document = document
         self._keep = keep_on_failure
         self._resume = resume
         self._lock: int | None = None
         self._published = False
         self.abandoned = False
-        check_target(path, force=force, resume=resume, resumable=keep_on_failure)
+        check_target(path, force=force, resume=resume, resumable=keep_on_failure, document=document)
 
     def __enter__(self) -> Self:
         """Make the partial directory, or take up the one that is there."""
@@ -168,7 +171,7 @@ class PartialDirectory:
             StorageError: a write failed; the old directory, if any, is untouched.
         """
         with os_errors("publish", self._shown):
-            write_json(self.path / MANIFEST, manifest)
+            write_json(self.path / self._document, manifest)
             sync_tree(self.path)
             (self.path / STATE).unlink(missing_ok=True)
             move(self.path, self.target)
@@ -215,7 +218,12 @@ class PartialDirectory:
 
 
 def check_target(
-    path: Path, *, force: bool = False, resume: bool = False, resumable: bool = True
+    path: Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    resumable: bool = True,
+    document: str = MANIFEST,
 ) -> None:
     """Refuse a name that is taken unless an option says what to do. Writes nothing.
 
@@ -235,7 +243,7 @@ def check_target(
                 f"{path} exists already",
                 hint="add --force to replace it, or name another folder with -o",
             )
-        if not _is_ours(target):
+        if not _is_ours(target, document):
             raise ConfigError(
                 f"{path} was not written by engramctl and is not replaced",
                 hint="name another folder with -o, or remove this one yourself",
@@ -257,10 +265,13 @@ def _resolved(path: Path) -> Path:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_ours(folder: Path, document: str) -> bool:
     try:
-        schema = read_manifest(folder).get("schema")
-    except EngramError:
+        if document == MANIFEST:
+            schema = read_manifest(folder).get("schema")
+        else:
+            schema = json.loads((folder / document).read_bytes())["schema"]
+    except (EngramError, OSError, ValueError, LookupError, TypeError):
         return False
     return isinstance(schema, str) and schema.startswith("engramctl.")
 

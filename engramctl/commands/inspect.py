@@ -28,8 +28,8 @@ def inspect(
         Path,
         typer.Argument(
             metavar="PATH",
-            help="Tables, shards, counts, a scheme.json or a result; with --counts also a "
-            "preset's name.",
+            help="Tables, shards, counts, a checkpoint, a scheme.json or a result; with --counts "
+            "also a preset's name.",
         ),
     ],
     counts: Annotated[

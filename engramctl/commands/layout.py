@@ -21,7 +21,7 @@ from engramctl.output import Output
 
 def layout(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Tables or shards to re-lay.")
+        Path, typer.Argument(metavar="SRC", help="Tables, shards, or a model's checkpoint.")
     ] = Path("tables"),
     tier: Annotated[
         str,
@@ -63,6 +63,12 @@ def layout(
             "[default: as they are]",
         ),
     ] = None,
+    scheme: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="scheme.json of a checkpoint whose own files do not say it."
+        ),
+    ] = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -73,7 +79,10 @@ def layout(
     """Lay tables out for a tier, bit for bit the same rows.
 
     A record is a row's values and then its scales, so one read fetches both.
-    Every byte of SRC is checked before the first one is written.
+    Every byte of SRC is checked before the first one is written; a checkpoint
+    has no checksums, so its headers, sizes and scales are. Checkpoints are read
+    in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat, one tensor a table,
+    GGUF, and per-shard raw files.
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
@@ -84,7 +93,7 @@ def layout(
     sink = Output(format=output_format(json), quiet=quiet)
     if not dry_run:
         check_target(out, force=force, resume=resume)
-    opened = open_rows(source)
+    opened = open_rows(source, scheme)
     options = LayoutOptions(
         tier=tier,
         form=form,

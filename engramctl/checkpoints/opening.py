@@ -1,0 +1,119 @@
+"""A model's files -> its tables in place, and its scheme where the config has it."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import xxhash
+
+from engramctl.checkpoints.families import family_tables, find_family
+from engramctl.checkpoints.files import read_tensors
+from engramctl.checkpoints.gguf_file import gguf_tables
+from engramctl.checkpoints.raw import DONE, raw_tables
+from engramctl.checkpoints.scheme import CONFIG, read_scheme
+from engramctl.errors import FormatError
+from engramctl.hashing import Lookup, Scheme
+from engramctl.storage.source import CheckpointTables
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's tables, read where they lie.
+
+    Attributes:
+        family: deepseek-v41, qwen-ple, longcat, over-encoding, gguf or raw-shards.
+        rows: the tables.
+        scheme: from its config.json, with the rows' dtype; None where there is none.
+    """
+
+    family: str
+    rows: CheckpointTables
+    scheme: Lookup | None
+
+    @property
+    def digest(self) -> str:
+        """xxh3-128 of where every row lies: the headers, said shortly."""
+        places = [
+            {
+                "layer": layer,
+                "file": [region.path.name, region.path.stat().st_size],
+                "place": [region.offset, region.column, region.row_start, region.row_stop],
+            }
+            for layer in self.rows.layers
+            for region in self.rows.regions(layer)
+        ]
+        return xxhash.xxh3_128_hexdigest(json.dumps(places).encode())
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell whether a path looks like a model's files, and not like a folder of ours."""
+    if path.is_dir():
+        return not (path / "manifest.json").exists() and any(
+            next(path.glob(pattern), None) for pattern in ("*.safetensors", "**/*" + DONE)
+        )
+    return path.is_file() and path.suffix == ".gguf"
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a model's tables in place: nothing is copied or converted.
+
+    Args:
+        path: a folder of safetensors files with config.json, one of raw shards, or a GGUF file.
+
+    Raises:
+        FormatError: no table of a known family, or what is wrong with it.
+        ConfigError: config.json and the tensors do not fit each other.
+        StorageError: a file cannot be read.
+    """
+    if path.is_file():
+        return Checkpoint("gguf", gguf_tables(path), None)
+    if next(path.rglob("*" + DONE), None):
+        return Checkpoint("raw-shards", raw_tables(path), _scheme(path, None))
+    tensors = read_tensors(path)
+    family = find_family(tensors)
+    if family is None:
+        raise FormatError(
+            f"{path} holds no n-gram tables of a known family",
+            facts={"folder": path, "found": f"{len(tensors):,} tensors, none of them a table"},
+            hint="name the folder of the whole checkpoint: tables may be in its last files",
+        )
+    rows = family_tables(family, path, tensors)
+    return Checkpoint(family, rows, _scheme(path, rows))
+
+
+def _scheme(path: Path, rows: CheckpointTables | None) -> Lookup | None:
+    if rows is None or not (path / CONFIG).exists():
+        return None
+    scheme = read_scheme(path)
+    check_rows(path, scheme, rows)
+    return replace(scheme, dtype=rows.record.dtype)
+
+
+def check_rows(path: Path, scheme: Lookup, rows: CheckpointTables) -> None:
+    """Compare a scheme with the tables: layers, rows, row_dim and where heads are cut.
+
+    Raises:
+        FormatError: they do not fit.
+    """
+    found = {layer: rows.num_rows(layer) for layer in rows.layers}
+    wanted = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
+    if found != wanted or rows.record.row_dim != scheme.row_dim:
+        raise FormatError(
+            f"the tables of {path} are not those of its scheme",
+            facts={
+                "expected": f"rows {wanted}, row_dim {scheme.row_dim}",
+                "found": f"rows {found}, row_dim {rows.record.row_dim}",
+            },
+            hint="a shard is missing, or config.json is from another model",
+        )
+    if not isinstance(scheme, Scheme):
+        return
+    for layer in rows.layers:
+        starts = [head.offset for head in scheme.layer_hash(layer).heads]
+        cuts = [region.row_start for region in rows.regions(layer) if region.column == 0]
+        if len(cuts) == len(starts) and cuts != starts:
+            raise FormatError(
+                f"the tables of {path} are cut elsewhere than its scheme's heads",
+                facts={"expected": starts[:5], "found": cuts[:5]},
+                hint="two tables have changed places, or config.json is from another model",
+            )

@@ -1,0 +1,107 @@
+"""What `inspect` says about a model's checkpoint, and about any scheme."""
+
+from pathlib import Path
+from typing import Any
+
+from engramctl.checkpoints.opening import open_checkpoint
+from engramctl.hashing import DictionaryScheme, Lookup
+from engramctl.storage.geometry import Layout
+from engramctl.storage.record import RecordSpec
+
+
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a JSON document: family, scheme, tables, records, and what each tier would cost.
+
+    Raises:
+        FormatError: no tables of a known family, or what is wrong with them.
+        ConfigError: config.json and the tensors do not fit each other.
+        StorageError: a file cannot be read.
+    """
+    checkpoint = open_checkpoint(path)
+    rows, record, scheme = checkpoint.rows, checkpoint.rows.record, checkpoint.scheme
+    layers: list[dict[str, Any]] = []
+    for n in rows.layers:
+        regions = rows.regions(n)
+        layers.append(
+            {
+                "layer": n,
+                "num_rows": rows.num_rows(n),
+                "tensors": len(regions),
+                "files": len({region.path for region in regions}),
+                "bytes": sum(region.num_bytes for region in regions),
+                "table_scale": rows.table_scale(n),
+            }
+        )
+    parts = len({region.column for region in rows.regions(rows.layers[0])})
+    reads = None if scheme is None else scheme.num_heads * len(scheme.layers)
+    return {
+        "path": str(path),
+        "kind": "checkpoint",
+        "family": checkpoint.family,
+        **({"scheme": "not in its files"} if scheme is None else scheme_facts(scheme)),
+        "dtype": record.dtype,
+        "row_dim": record.row_dim,
+        "scale_rule": _scale_rule(record),
+        "record_bytes": record.record_bytes,
+        "bytes_per_token": None if reads is None else reads * record.record_bytes,
+        "reads_per_token": None if reads is None else reads * parts,
+        "reads_per_row": parts,
+        "total_bytes": sum(layer["bytes"] for layer in layers),
+        "layers": layers,
+        "tiers": _tiers(record, [layer["num_rows"] for layer in layers], reads, parts),
+    }
+
+
+def _tiers(
+    record: RecordSpec, num_rows: list[int], reads: int | None, parts: int
+) -> list[dict[str, Any]]:
+    """Return memory, disk and device reads of each tier; None where the scheme is not known."""
+    packed = sum(num_rows) * record.record_bytes
+    paged = sum(Layout.of("paged", record).data_bytes("records", rows) for rows in num_rows)
+    cold = {"ssd": 1, "ssd, in place": parts}
+    return [
+        {
+            "tier": tier,
+            "memory_bytes": 0 if tier in cold else packed,
+            "disk_bytes": {"ssd": paged, "ssd, in place": packed}.get(tier, 0),
+            "cold_reads_per_token": None if reads is None else reads * cold.get(tier, 0),
+        }
+        for tier in ("gpu", "host", "ssd", "ssd, in place")
+    ]
+
+
+def _scale_rule(record: RecordSpec) -> str:
+    facts = record.facts
+    rules = []
+    if facts.scale_tensor and facts.block_scale_bytes:
+        rules.append(f"{facts.scale_tensor} for {facts.block_values} values")
+    if facts.row_scale_bytes:
+        rules.append("F32 for a row")
+    if facts.table_scale:
+        rules.append("F32 for the table")
+    if not rules and facts.block_values > 1:
+        rules.append(f"F16 among each {facts.block_values} values")
+    return ", ".join(rules) or "none"
+
+
+def scheme_facts(scheme: Lookup) -> dict[str, Any]:
+    """Return what a scheme reads for a token, for `inspect`."""
+    size: dict[str, Any] = {}
+    ngrams: dict[str, Any] = {}
+    if isinstance(scheme, DictionaryScheme):
+        facts = scheme.ngrams.facts(scheme.orders)
+        counts = zip(scheme.orders, facts["per_order"], strict=True)
+        size = {"num_ngrams": facts["num_ngrams"], "sha256": facts["sha256"]}
+        ngrams = {"ngrams": [{"order": order, "ngrams": count} for order, count in counts]}
+    else:
+        size = {"heads_per_order": scheme.heads_per_order}
+    return {
+        "scheme": scheme.name,
+        "orders": ", ".join(str(order) for order in scheme.orders),
+        **size,
+        "vocab_size": scheme.vocab_size,
+        "row_dim": scheme.row_dim,
+        "dtype": scheme.dtype,
+        "rows_per_token": scheme.num_heads * len(scheme.layers),
+        **ngrams,
+    }
