@@ -26,6 +26,7 @@ from engramctl.storage.atomic import (
     sync_tree,
     write_json,
 )
+from engramctl.storage.strict_json import load_strict
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -85,7 +86,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     with os_errors("read", file):
         content = file.read_bytes()
     try:
-        document = json.loads(content)
+        document = load_strict(content)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{file} is not valid JSON: {error}", facts={"file": file}) from error
     if not isinstance(document, dict):

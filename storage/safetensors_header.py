@@ -4,7 +4,6 @@ The official library gives tensors, not their places, and reading rows in place 
 number is checked before it is used; the file's data is not read.
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from engramctl.errors import FormatError
 from engramctl.storage.atomic import os_errors
+from engramctl.storage.strict_json import load_strict
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 ITEM_BITS = {
@@ -60,7 +60,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
             _fail(path, "the header's length", f"2 to {min(MAX_HEADER_BYTES, size - 8):,}", length)
         text = os.pread(file.fileno(), length, 8)
     try:
-        document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        document = load_strict(text)
     except (ValueError, RecursionError) as error:
         _fail(path, "the header", "JSON", f"{error}"[:200])
     if not isinstance(document, dict):
@@ -101,17 +101,6 @@ def _tensor(path: Path, name: str, entry: Any, start: int, data_bytes: int) -> T
     if bits % 8 or offsets[1] - offsets[0] != bits // 8:
         _fail(path, f"the span of {what}", f"{bits / 8:,.1f} bytes", offsets)
     return Tensor(path, name, dtype, tuple(shape), start + offsets[0], bits // 8)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key is there twice")
-    return made
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
 
 
 def _fail(path: Path, what: str, expected: object, found: object) -> NoReturn:
