@@ -181,6 +181,7 @@ def run_layout(
     out: Path,
     *,
     verified: Callable[[int], None] = lambda amount: None,
+    check: bool = True,
     **run: Any,
 ) -> list[dict[str, Any]]:
     """Write a planned layout, after checking that every byte of the source is right.
@@ -191,6 +192,7 @@ def run_layout(
         plan: what to write.
         out: the final folder.
         verified: told of source bytes as they are checked.
+        check: whether to check them at all.
         **run: the options of `write_table`.
 
     Returns:
@@ -202,7 +204,7 @@ def run_layout(
     """
     if source.path.resolve() == out.resolve():
         raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
-    if isinstance(source.rows, TableFiles):
+    if check and isinstance(source.rows, TableFiles):
         try:
             verify(source.path, progress=verified)
         except EngramError as error:

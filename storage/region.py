@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
+from engramctl.storage.pack import copy_rows
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ class RegionFiles:
         used = units[:, : region.unit_rows * region.width]
         skip = row_start - region.row_start - first * region.unit_rows
         if region.unit_rows == 1:
-            out[:] = used
+            copy_rows(used, out)
         else:
-            out[:] = used.reshape(-1, region.width)[skip : skip + len(out)]
+            copy_rows(used.reshape(-1, region.width)[skip : skip + len(out)], out)
 
     def pread(self, path: Path, position: int, out: NDArray[np.uint8]) -> None:
         """Fill `out`, uint8 (n,) contiguous, from one place of a file."""

@@ -8,7 +8,10 @@ import sys
 from engramctl.environment import capture
 from engramctl.output import Output, Table
 
-NAMES = ("startup", "hashing", "hashing_cuda", "dictionary", "gather", "mining", "access", "reuse")
+NAMES = (
+    "startup", "hashing", "hashing_cuda", "dictionary", "gather", "mining", "access", "reuse",
+    "storage",
+)  # fmt: skip
 
 
 def main() -> None:

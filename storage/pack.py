@@ -1,0 +1,39 @@
+"""Rows of bytes copied to where records want them: a strided copy that vectorises."""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy(rows: Any, out: Any) -> None:
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j]
+
+
+def copy_rows(rows: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Copy rows; as `out[:] = rows`, and faster where rows of `out` lie apart.
+
+    Args:
+        rows: uint8 (n, bytes).
+        out: uint8 of the same shape, any steps.
+    """
+    assert rows.shape == out.shape
+    _copy(rows, out)
+
+
+def pack_records(
+    weights: NDArray[np.uint8], scales: NDArray[np.uint8], out: NDArray[np.uint8]
+) -> None:
+    """Write records: each row's values, then its scales.
+
+    Args:
+        weights: uint8 (n, weight_bytes).
+        scales: uint8 (n, scale_bytes).
+        out: uint8 (n, weight_bytes + scale_bytes).
+    """
+    copy_rows(weights, out[:, : weights.shape[1]])
+    copy_rows(scales, out[:, weights.shape[1] :])
