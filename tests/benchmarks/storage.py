@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,8 @@ def writing(folder: Path, rows: int, rounds: int) -> list[Row]:
     }
     for name, (form, job) in jobs.items():
         size = plan_of(form, rows).row_file_bytes
-        seconds = interleave({"ours": job, "plain": lambda n=size: plain_write(folder, n)}, rounds)
+        seconds = interleave({"ours": job, "plain": partial(plain_write, folder, size)}, rounds)
+        peak = peak_mib(name, folder, rows)
         made.append(
             row(
                 name,
@@ -119,7 +121,7 @@ def writing(folder: Path, rows: int, rounds: int) -> list[Row]:
                 seconds["ours"],
                 seconds["plain"],
                 target=0.9,
-                bound=f"{size / MIB:,.0f} MiB; peak of a process {peak_mib(name, folder, rows)} MiB",
+                bound=f"{size / MIB:,.0f} MiB; peak of a process {peak} MiB",
                 work=size / MIB,
                 unit="MiB/s",
             )
@@ -153,10 +155,14 @@ def checking(folder: Path, rounds: int) -> list[Row]:
             list(pool.map(lambda piece: plain_read(*piece), pieces))
 
     made = []
-    for state, before in (("in memory", lambda: None), ("on disk", drop)):
+    states: dict[str, Callable[[], object]] = {"in memory": list, "on disk": drop}
+    for state, before in states.items():
         seconds: dict[str, list[float]] = {"ours": [], "plain": []}
         for number in range(rounds):
-            arms = {"ours": lambda: verify(folder / "paged"), "plain": read}
+            arms: dict[str, Callable[[], object]] = {
+                "ours": lambda: verify(folder / "paged"),
+                "plain": read,
+            }
             for arm in list(arms)[:: 1 if number % 2 else -1]:
                 before()
                 start = time.perf_counter()
