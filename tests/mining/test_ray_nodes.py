@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def cluster(namespaces: tuple[str, str]) -> Iterator[tuple[str, dict[str, str]]]
     """A head node in one namespace and a worker node in the other; the head's, and what to set."""
     env = {**os.environ, "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
     env |= {"RAY_AUTH_MODE": "token", "PYTHONPATH": os.getcwd()}
+    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # short: sockets lie in it
+    env["RAY_TMPDIR"] = folder  # else later tests would find this cluster and join it
     ray = str(Path(sys.executable).with_name("ray"))
     inside = [("ip", "netns", "exec", name) for name in namespaces]
     common = ("--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats")
@@ -84,6 +87,7 @@ def cluster(namespaces: tuple[str, str]) -> Iterator[tuple[str, dict[str, str]]]
         for name in namespaces:
             pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
             subprocess.run(["kill", "-9", *pids.stdout.split()], capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.slow
