@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, DryRun, Force, Json, Quiet, output_format
+from engramctl.commands.options import (
+    Config,
+    DryRun,
+    Force,
+    Json,
+    Quiet,
+    SchemeFile,
+    output_format,
+)
 from engramctl.output import Output, Table
 
 
@@ -29,12 +37,7 @@ def export(
         int,
         typer.Option(metavar="N", help="Row shards of a table, for qwen-ple and raw-shards."),
     ] = 128,
-    scheme: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="scheme.json of a checkpoint whose own files do not say it."
-        ),
-    ] = None,
+    scheme: SchemeFile = None,
     dry_run: DryRun = False,
     force: Force = False,
     json: Json = False,

@@ -12,6 +12,7 @@ from engramctl.commands.options import (
     Json,
     Quiet,
     Resume,
+    SchemeFile,
     output_format,
     parse_bytes,
 )
@@ -63,12 +64,7 @@ def layout(
             "[default: as they are]",
         ),
     ] = None,
-    scheme: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="scheme.json of a checkpoint whose own files do not say it."
-        ),
-    ] = None,
+    scheme: SchemeFile = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,

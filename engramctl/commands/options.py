@@ -45,6 +45,13 @@ Tokenizer = Annotated[
         metavar="FILE", help="tokenizer.json that decides the token map.  [default: identity]"
     ),
 ]
+SchemeFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="scheme.json of a checkpoint whose own files do not say it.",
+    ),
+]
 Slots = Annotated[
     int | None,
     typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
