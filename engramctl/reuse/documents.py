@@ -11,6 +11,7 @@ from engramctl.hashing import START, Scheme
 from engramctl.reuse.interleave import Block
 
 HELD_OUT_EVERY = 10
+PIECE_TOKENS = 1 << 17
 TENTH = "tenth"
 
 
@@ -43,7 +44,8 @@ class Part:
                 documents = len(batch.offsets) - 1
                 keep = self.keep(np.arange(number, number + documents, dtype=np.int64))
                 number += documents
-                yield file, _chosen(batch, keep)
+                for piece in _pieces(_chosen(batch, keep)):
+                    yield file, piece
 
 
 def split(corpus: Corpus) -> tuple[Part, Part]:
@@ -69,6 +71,18 @@ def _chosen(batch: TokenBatch, keep: NDArray[np.bool_]) -> TokenBatch:
     lengths = np.diff(batch.offsets)
     offsets = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
     return TokenBatch(batch.ids[np.repeat(keep, lengths)], offsets)
+
+
+def _pieces(batch: TokenBatch) -> Iterator[TokenBatch]:
+    """Cut a batch between documents, about every PIECE_TOKENS: a position needs 150 bytes here."""
+    documents = len(batch.offsets) - 1
+    start = 0
+    while start < documents:
+        reach = int(batch.offsets[start]) + PIECE_TOKENS
+        stop = max(start + 1, int(np.searchsorted(batch.offsets, reach, side="right")) - 1)
+        begin, end = int(batch.offsets[start]), int(batch.offsets[stop])
+        yield TokenBatch(batch.ids[begin:end], batch.offsets[start : stop + 1] - begin)
+        start = stop
 
 
 @dataclass(frozen=True)
