@@ -10,7 +10,7 @@ from engramctl.mining.keys import MAX_ORDER
 DEFAULT_MEMORY_BYTES = 644_245_094  # 0.6 GiB
 # Measured: the process itself with pyarrow and numba, chunks and tables of two threads; and for
 # each order its row groups on their way out. A document is read whole, so a huge one adds to it.
-BASE_BYTES = 370 << 20
+BASE_BYTES = 368 << 20
 ORDER_BYTES = 48 << 20
 PARTITION_RECORDS = 1 << 17  # aimed at: the table of a partition stays in the L2 cache
 TOP_ROW_BYTES = 128  # of memory for a row of --top-k while it is chosen

@@ -151,7 +151,7 @@ exit $code
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
-@pytest.mark.parametrize("memory", ["562MiB", "4GiB"], ids=["while spilling", "while writing"])
+@pytest.mark.parametrize("memory", ["560MiB", "4GiB"], ids=["while spilling", "while writing"])
 def test_a_full_disk_exits_with_1_and_keeps_the_earlier_result(
     memory: str, run_cli: RunCli, corpus: Path, tmp_path: Path
 ) -> None:
