@@ -111,6 +111,7 @@ def _table(table: TableFiles) -> dict[str, Any]:
             f"{table.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint
         ) from error
     rows = scheme["rows_per_token"]
+    dictionary = {} if manifest.dictionary is None else manifest.dictionary.facts
     layers = [
         {
             "layer": one.layer,
@@ -135,6 +136,7 @@ def _table(table: TableFiles) -> dict[str, Any]:
         "seed": manifest.provenance.seed,
         "made_by": manifest.created_by,
         "command": shlex.join(manifest.provenance.command),
+        **{f"dictionary_{name}": value for name, value in dictionary.items()},
         "layers": layers,
     }
 

@@ -19,6 +19,17 @@ def order_file(counts: Path, order: int) -> Path:
     return counts / f"order{order}.parquet"
 
 
+def num_ngrams(counts: Path, order: int) -> int:
+    """Return how many n-grams of one order there are.
+
+    Raises:
+        CorpusError: a broken file.
+    """
+    file = order_file(counts, order)
+    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
+        return int(parquet.metadata.num_rows)
+
+
 def read_ngrams(
     counts: Path, order: int, vocab_size: int | None = None
 ) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint64]]]:

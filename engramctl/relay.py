@@ -23,6 +23,7 @@ from engramctl.storage.record import RecordSpec
 from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import Fill, write_table
 
+DICTIONARY_BYTES = 4 << 30
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -40,6 +41,8 @@ class LayoutOptions:
         shard_bytes: records of one file, about.
         shard_rows: exact rows of one file, instead of `shard_bytes`.
         extent_bytes: data bytes under one checksum.
+        counts: n-grams for a dictionary; None: no dictionary.
+        dictionary_bytes: what the dictionary's files may take.
     """
 
     tier: str = "ssd"
@@ -51,6 +54,8 @@ class LayoutOptions:
     shard_bytes: int = SHARD_BYTES
     shard_rows: int | None = None
     extent_bytes: int = EXTENT_BYTES
+    counts: Path | None = None
+    dictionary_bytes: int = DICTIONARY_BYTES
 
     def layout(self, source: Opened) -> Layout:
         """Return the layout for a source's records.
@@ -76,6 +81,9 @@ class LayoutOptions:
             words += ["--dtype", self.dtype]
         if self.head_shards is not None:
             words += ["--head-shards", str(self.head_shards)]
+        if self.counts is not None:
+            words += ["--dictionary", str(self.counts)]
+            words += ["--dictionary-budget", str(self.dictionary_bytes)]
         return tuple(words)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from engramctl.errors import CheckFailed, FormatError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.checksum import hash_range
+from engramctl.storage.dictionary.entry import DictionaryFile
+from engramctl.storage.dictionary.read import check_files
 from engramctl.storage.manifest import Shard
 from engramctl.storage.publish import read_manifest
 from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
@@ -35,16 +37,16 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class _Extent:
-    shard: Shard
+    of: Shard | DictionaryFile
     index: int
 
     @property
     def start(self) -> int:
-        return self.index * self.shard.extent_bytes
+        return self.index * self.of.extent_bytes
 
     @property
     def num_bytes(self) -> int:
-        return min(self.shard.extent_bytes, self.shard.data_bytes - self.start)
+        return min(self.of.extent_bytes, self.of.data_bytes - self.start)
 
 
 def verify(
@@ -72,26 +74,28 @@ def verify(
         if not str(document.get("schema")).startswith("engramctl."):
             raise
         raise CheckFailed(error.message, facts=error.facts, hint=error.hint) from error
-    shards = [shard for layer in table.manifest.layers for shard in layer.shards]
-    extents = [_Extent(shard, i) for shard in shards for i in range(len(shard.xxh3_128))]
+    files: list[Shard | DictionaryFile] = []
+    files += (shard for layer in table.manifest.layers for shard in layer.shards)
+    files += _dictionary_files(table)
+    extents = [_Extent(one, i) for one in files for i in range(len(one.xxh3_128))]
 
     def found(extent: _Extent) -> str | None:
-        file = path / extent.shard.file
+        file = path / extent.of.file
         with os_errors("read", file), file.open("rb", buffering=0) as handle:
             os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            offset = extent.shard.data_offset + extent.start
+            offset = extent.of.data_offset + extent.start
             return hash_range(handle.fileno(), offset, extent.num_bytes)
 
     pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="verify")
     try:
         for extent, digest in zip(extents, pool.map(found, extents), strict=True):
-            if digest != extent.shard.xxh3_128[extent.index]:
+            if digest != extent.of.xxh3_128[extent.index]:
                 raise _bad_extent(table, extent, digest)
             progress(extent.num_bytes)
     finally:
         pool.shutdown(cancel_futures=True)
-    num_bytes = sum(shard.data_bytes for shard in shards)
-    return VerifyReport(path, len(shards), len(extents), num_bytes)
+    num_bytes = sum(one.data_bytes for one in files)
+    return VerifyReport(path, len(files), len(extents), num_bytes)
 
 
 def verify_files(path: Path, entries: Iterable[Mapping[str, Any]]) -> VerifyReport:
@@ -133,15 +137,28 @@ def verify_files(path: Path, entries: Iterable[Mapping[str, Any]]) -> VerifyRepo
     return VerifyReport(path, num_files, num_files, num_bytes)
 
 
+def _dictionary_files(table: TableFiles) -> tuple[DictionaryFile, ...]:
+    """Return the files of the n-gram dictionary that are to be checked: none, or both."""
+    dictionary = table.manifest.dictionary
+    if dictionary is None:
+        return ()
+    try:
+        there = check_files(table.path, table.manifest)
+    except FormatError as error:
+        raise CheckFailed(error.message, facts=error.facts, hint=error.hint) from error
+    return dictionary.files if there else ()
+
+
 def _bad_extent(table: TableFiles, extent: _Extent, digest: str | None) -> CheckFailed:
-    shard = extent.shard
-    offset = shard.data_offset + extent.start
+    file = extent.of
+    offset = file.data_offset + extent.start
+    kind = "shard" if isinstance(file, Shard) else "dictionary file"
     return CheckFailed(
-        f"shard {shard.file} is damaged at offset {offset:,}",
+        f"{kind} {file.file} is damaged at offset {offset:,}",
         facts={
-            "file": table.path / shard.file,
+            "file": table.path / file.file,
             "offset": f"{offset:,} to {offset + extent.num_bytes:,}",
-            "expected": shard.xxh3_128[extent.index],
+            "expected": file.xxh3_128[extent.index],
             "found": digest or "the end of the file",
         },
         hint=f"bytes changed after they were written; {rebuild_hint(table.path, table.manifest)}",

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import xxhash
+
+from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.format import parse_file_name
 from engramctl.storage.geometry import Layout
 
@@ -120,6 +123,16 @@ class Manifest:
     provenance: Provenance
     layout: Layout
     layers: tuple[LayerTable, ...]
+    dictionary: Dictionary | None = None
+
+    @property
+    def table_xxh3_128(self) -> str:
+        """The xxh3-128 of all row files' digests as text, in this order; binds a dictionary."""
+        digest = xxhash.xxh3_128()
+        for table in self.layers:
+            for shard in table.shards:
+                digest.update("".join(shard.xxh3_128).encode())
+        return digest.hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document, keys in their fixed order."""
@@ -141,5 +154,5 @@ class Manifest:
                 }
                 for table in self.layers
             ],
-            "dictionary": None,
+            "dictionary": None if self.dictionary is None else self.dictionary.to_dict(),
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
+from engramctl.storage.dictionary.entry import check_dictionary
 from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
@@ -19,6 +20,7 @@ from engramctl.storage.format import (
     parse_file_name,
 )
 from engramctl.storage.geometry import FORMS, MAX_PAGE_BYTES, TIERS, Layout
+from engramctl.storage.json_check import JsonChecker
 from engramctl.storage.manifest import (
     KINDS,
     MAX_LAYER,
@@ -32,9 +34,7 @@ from engramctl.storage.manifest import (
 )
 from engramctl.storage.record import RecordSpec
 
-_INT_MAX = (1 << 63) - 1
 MAX_SCALE = 2.0**128  # float32 ends before
-_HEX = frozenset("0123456789abcdef")
 
 
 def parse_manifest(document: Mapping[str, Any], file: Path) -> Manifest:
@@ -50,50 +50,8 @@ def parse_manifest(document: Mapping[str, Any], file: Path) -> Manifest:
     return _Checker(file).manifest(document)
 
 
-class _Checker:
-    """Reads one document, key by key; every complaint names file, place, expected and found."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def fail(self, place: str, expected: object, found: object) -> FormatError:
-        return FormatError(
-            f"{self.file}: {place} is wrong",
-            facts={"file": self.file, "expected": expected, "found": ascii(found)[:200]},
-            hint="the manifest was edited or is not from this version; build or lay out again",
-        )
-
-    def keys(self, value: object, place: str, names: str) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise self.fail(place, "a JSON object", value)
-        known = names.split()
-        for name in value:
-            if name not in known:
-                raise self.fail(place, f"no other keys than {', '.join(known)}", name)
-        for name in known:
-            if name not in value:
-                raise self.fail(place, f"the key {name}", "no such key")
-        return value
-
-    def integer(self, value: object, place: str, low: int = 0, high: int = _INT_MAX) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise self.fail(place, f"an integer from {low:,} to {high:,}", value)
-        return value
-
-    def text(self, value: object, place: str, known: tuple[str, ...] = ()) -> str:
-        if not isinstance(value, str) or (known and value not in known):
-            raise self.fail(place, " or ".join(known) or "a string", value)
-        return value
-
-    def array(self, value: object, place: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.fail(place, "a JSON array", value)
-        return value
-
-    def digest(self, value: object, place: str) -> str:
-        if not isinstance(value, str) or len(value) != 32 or not _HEX.issuperset(value):
-            raise self.fail(place, "32 lower-case hex digits", value)
-        return value
+class _Checker(JsonChecker):
+    """Reads one manifest."""
 
     def manifest(self, document: Mapping[str, Any]) -> Manifest:
         if document.get("schema") != SCHEMA:
@@ -109,8 +67,6 @@ class _Checker:
             raise self.fail("tier", "null for tables", top["tier"])
         if not isinstance(top["scheme"], dict):
             raise self.fail("scheme", "a JSON object", top["scheme"])
-        if top["dictionary"] is not None:
-            raise self.fail("dictionary", None, top["dictionary"])
         layout = self.layout(top["layout"])
         layers = self.array(top["layers"], "layers")
         if not layers:
@@ -119,6 +75,10 @@ class _Checker:
         numbers = [table.layer for table in tables]
         if numbers != sorted(set(numbers)):
             raise self.fail("layers", "ascending, each once", numbers)
+        dictionary = None
+        if top["dictionary"] is not None:
+            width = layout.record_bytes
+            dictionary = check_dictionary(self, top["dictionary"], numbers, width)
         return Manifest(
             kind=kind,
             tier=tier,
@@ -127,6 +87,7 @@ class _Checker:
             provenance=self.provenance(top["provenance"]),
             layout=layout,
             layers=tables,
+            dictionary=dictionary,
         )
 
     def provenance(self, value: object) -> Provenance:
@@ -159,8 +120,7 @@ class _Checker:
             place = "layout.page_bytes" if "page" in error.message else "layout.row_dim"
             raise self.fail(place, error.facts.get("expected"), page or row_dim) from error
         for name, wanted in asdict(expected).items():
-            if type(entry[name]) is not type(wanted) or entry[name] != wanted:
-                raise self.fail(f"layout.{name}", wanted, entry[name])
+            self.exactly(entry[name], f"layout.{name}", wanted)
         return expected
 
     def layer(self, layout: Layout, value: object, place: str) -> LayerTable:
@@ -230,14 +190,10 @@ class _Checker:
             wanted = f"a multiple of {ALIGNMENT_BYTES:,} from {shortest:,} on"
             raise self.fail(f"{place}.data_offset", wanted, offset)
         length = sum(layout.data_bytes(part, size) for size in sizes)
-        if type(entry["data_bytes"]) is not int or entry["data_bytes"] != length:
-            raise self.fail(f"{place}.data_bytes", length, entry["data_bytes"])
-        digests = self.array(entry["xxh3_128"], f"{place}.xxh3_128")
-        wanted_digests = num_extents(length, extent)
-        if len(digests) != wanted_digests:
-            raise self.fail(f"{place}.xxh3_128", f"{wanted_digests:,} digests", f"{len(digests):,}")
-        checked = tuple(self.digest(one, f"{place}.xxh3_128") for one in digests)
-        return Shard(file, rows, offset, length, extent, checked, heads)
+        self.exactly(entry["data_bytes"], f"{place}.data_bytes", length)
+        count = num_extents(length, extent)
+        digests = self.digests(entry["xxh3_128"], f"{place}.xxh3_128", count)
+        return Shard(file, rows, offset, length, extent, digests, heads)
 
     def rows(self, value: object, place: str) -> tuple[int, int]:
         pair = self.array(value, place)

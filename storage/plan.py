@@ -7,6 +7,7 @@ from typing import Any
 
 from engramctl.errors import ConfigError
 from engramctl.storage.atomic import dump_json
+from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
@@ -98,6 +99,7 @@ class TablePlan:
         head_rows: each layer's heads as ranges of rows that cover the layer, for `head_shards`.
         head_shards: files a layer's heads are dealt to, file k taking heads k, k + n, ...: heads of
             longer orders are read more, so neighbours part (spec/tiers.md lesson 13).
+        dictionary: the n-gram dictionary to be, all but its digests; None: none.
         identity_extra: what else decides the bytes, e.g. the initialiser; for `--resume`.
 
     Raises:
@@ -117,6 +119,7 @@ class TablePlan:
     table_scales: Mapping[int, float | None] = field(default_factory=dict)
     head_rows: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     head_shards: int | None = None
+    dictionary: Dictionary | None = None
     identity_extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -191,6 +194,12 @@ class TablePlan:
         return sum(file.file_bytes for file in self.files)
 
     @property
+    def data_file_bytes(self) -> int:
+        """Bytes of all files but the manifest."""
+        extra = {} if self.dictionary is None else self.dictionary.sizes
+        return self.row_file_bytes + sum(extra.values())
+
+    @property
     def manifest_bytes(self) -> int:
         """Bytes `manifest.json` will have: checksums differ, their length does not."""
         blank = {
@@ -202,7 +211,10 @@ class TablePlan:
     @property
     def sizes(self) -> dict[str, int]:
         """Every file of the finished folder with its exact size, `manifest.json` last."""
-        return {f.name: f.file_bytes for f in self.files} | {MANIFEST: self.manifest_bytes}
+        sizes = {f.name: f.file_bytes for f in self.files}
+        if self.dictionary is not None:
+            sizes |= self.dictionary.sizes
+        return sizes | {MANIFEST: self.manifest_bytes}
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -217,7 +229,7 @@ class TablePlan:
         return {**document, **sizes, **self.identity_extra}
 
     def manifest(self, digests: Mapping[str, tuple[str, ...]]) -> Manifest:
-        """Return the manifest, given each file's checksums (none: an empty list)."""
+        """Return the manifest, given each row file's checksums (none: an empty list)."""
         layers = []
         for layer in sorted(self.num_rows):
             files = [file for file in self.files if file.layer == layer]
@@ -232,6 +244,7 @@ class TablePlan:
             self.provenance,
             self.layout,
             tuple(layers),
+            self.dictionary,
         )
 
 

@@ -6,19 +6,18 @@
 
 import os
 import shlex
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engramctl.errors import FormatError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.codecs import decode
+from engramctl.storage.file_check import check_file
 from engramctl.storage.format import header_bytes
 from engramctl.storage.geometry import Layout
-from engramctl.storage.manifest import LayerTable, Manifest, Shard
+from engramctl.storage.manifest import LayerTable, Manifest
 from engramctl.storage.manifest_check import parse_manifest
 from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.record import RecordSpec
@@ -179,8 +178,9 @@ def open_table(path: Path) -> TableFiles:
     again = rebuild_hint(path, manifest)
     for table in manifest.layers:
         for shard in table.shards:
-            with os_errors("read", path / shard.file):
-                _check_file(path, shard, manifest.layout, again)
+            sizes = [stop - start for start, stop in shard.segments]
+            header = header_bytes(manifest.layout, shard.part, sizes, shard.data_offset)
+            check_file(path, shard.file, len(header) + shard.data_bytes, header, again)
     return TableFiles(path, manifest)
 
 
@@ -188,53 +188,3 @@ def rebuild_hint(path: Path, manifest: Manifest) -> str:
     """Return the words that make the folder again, for hints."""
     words = manifest.provenance.command or ("engramctl", "build")
     return f"run: {shlex.join(words)} -o {shlex.quote(str(path))} --force"
-
-
-def _check_file(folder: Path, shard: Shard, layout: Layout, again: str) -> None:
-    path = folder / shard.file
-    expected = shard.data_offset + shard.data_bytes
-    if not os.path.lexists(path):
-        raise FormatError(
-            f"shard {shard.file} is missing",
-            facts={"file": path, "expected": f"{expected:,} bytes", "found": "no such file"},
-            hint=again,
-        )
-    if path.resolve().parent != folder.resolve():
-        raise FormatError(
-            f"shard {shard.file} is a link that leaves the folder",
-            facts={"file": path, "expected": "a file in the folder", "found": path.resolve()},
-            hint=f"replace the link by the file it names, or {again}",
-        )
-    if not path.is_file():
-        raise FormatError(f"shard {shard.file} is not a file", facts={"file": path}, hint=again)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        facts = os.fstat(descriptor)
-        found = facts.st_size
-        if not stat.S_ISREG(facts.st_mode) or found != expected:
-            side = f"{expected - found:,} bytes short"
-            if found > expected:
-                side = f"{found - expected:,} bytes too long"
-            raise FormatError(
-                f"shard {shard.file} is {side}",
-                facts={
-                    "file": path,
-                    "expected": f"{expected:,} bytes",
-                    "found": f"{found:,} bytes",
-                },
-                hint=f"the file was changed after it was written; {again}",
-            )
-        sizes = [stop - start for start, stop in shard.segments]
-        header = header_bytes(layout, shard.part, sizes, shard.data_offset)
-        if os.pread(descriptor, len(header), 0) != header:
-            raise FormatError(
-                f"shard {shard.file} has another header than the manifest says",
-                facts={
-                    "file": path,
-                    "expected": ascii(header[8:].rstrip().decode()),
-                    "found": ascii(os.pread(descriptor, 200, 8).rstrip()),
-                },
-                hint=f"the file was replaced or edited; {again}",
-            )
-    finally:
-        os.close(descriptor)

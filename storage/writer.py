@@ -27,6 +27,7 @@ from engramctl.storage.space import check_space
 
 Fill = Callable[[FilePlan, int, int, NDArray[np.uint8]], None]
 Progress = Callable[[int], None]
+Finish = Callable[[Path, Manifest], Manifest]
 CHUNK_BYTES = 8 << 20
 CHECKPOINT_BYTES = 256 << 20
 
@@ -59,6 +60,7 @@ def write_table(
     chunk_bytes: int = CHUNK_BYTES,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
     progress: Progress = lambda amount: None,
+    finish: Finish = lambda folder, manifest: manifest,
 ) -> Manifest:
     """Write all row files of a plan and publish them with their manifest.
 
@@ -76,13 +78,15 @@ def write_table(
         chunk_bytes: bytes filled at once, rounded to whole rows or pages.
         checkpoint_bytes: data written between two syncs with `state.json`.
         progress: told of bytes as they are written, and once of those found on resume.
+        finish: called as finish(folder, manifest) when the row files are whole; adds what is made
+            from them to the folder and returns the manifest to publish.
 
     Raises:
         ConfigError: the folder exists, or was begun with other options.
         StorageError: no space, or a write failed; finished extents stay for `resume`.
     """
     check_target(target, force=force, resume=resume)
-    check_space(plan.row_file_bytes, target, reuse=partial_path(target) if resume else None)
+    check_space(plan.data_file_bytes, target, reuse=partial_path(target) if resume else None)
     with PartialDirectory(target, force=force, resume=resume, command=command) as work:
         writer = _Writer(plan, work, checkpoint_bytes)
         writer.take_up()
@@ -93,7 +97,7 @@ def write_table(
                 _stream(writer, fill, workers or default_workers(), chunk_bytes, progress)
             finally:
                 writer.stop()
-        manifest = plan.manifest(writer.digests)
+        manifest = finish(work.path, plan.manifest(writer.digests))
         work.publish(manifest.to_dict())
     return manifest
 

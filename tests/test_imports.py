@@ -20,6 +20,7 @@ FLOORS = [
     {"access", "opened", "describe_checkpoint"},
     {"relay"},
     {"tables", "mining", "model", "sample"},
+    {"ngram_choice"},
     {
         "bench",
         "rows",

@@ -1,5 +1,6 @@
 """`engramctl layout`: the same rows, laid out for a tier."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,6 +65,16 @@ def layout(
             "[default: as they are]",
         ),
     ] = None,
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COUNTS",
+            help="Add a dictionary: the counts' n-grams, each with its rows of all layers.",
+        ),
+    ] = None,
+    dictionary_budget: Annotated[
+        str, typer.Option(metavar="SIZE", help="What the dictionary's files may take.")
+    ] = "4GiB",
     scheme: SchemeFile = None,
     dry_run: DryRun = False,
     resume: Resume = False,
@@ -80,8 +91,13 @@ def layout(
     in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat, one tensor a table,
     GGUF, and per-shard raw files.
 
+    With --dictionary, mined n-grams get a record each that holds their rows of
+    all layers, so that a known n-gram costs one read; the n-grams expected most
+    in further text come first. Those two files may be deleted at any time.
+
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.publish import check_target
@@ -97,15 +113,23 @@ def layout(
         alignment_bytes=parse_bytes(align),
         dtype=dtype,
         head_shards=head_shards,
+        counts=dictionary,
+        dictionary_bytes=parse_bytes(dictionary_budget),
     )
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)
+    ngrams: NgramPlan | None = None
+    run: dict[str, Any] = {"force": force, "resume": resume}
+    if dictionary is not None:
+        with sink.progress("n-grams", None, "n-grams") as counted:
+            plan, ngrams = plan_dictionary(plan, dictionary, options.dictionary_bytes, counted)
     errors: list[dict[str, Any]] = []
     if not dry_run:
-        total = opened.data_bytes + plan.row_file_bytes
+        total = opened.data_bytes + plan.data_file_bytes
         bar = sink.progress("check and lay out", total, "B")
         with resumable(sink, out), bar as advance:
-            errors = run_layout(
-                opened, plan, out, verified=advance, force=force, resume=resume, progress=advance
-            )
-    show_written(sink, plan, out, dry_run=dry_run, errors=errors)
+            if ngrams is not None:
+                run["finish"] = partial(ngrams.write, progress=advance)
+            errors = run_layout(opened, plan, out, verified=advance, progress=advance, **run)
+    by_order = None if ngrams is None else ngrams.by_order()
+    show_written(sink, plan, out, dry_run=dry_run, errors=errors, ngrams=by_order)

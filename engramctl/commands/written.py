@@ -41,10 +41,12 @@ def show_written(
     *,
     dry_run: bool,
     errors: Sequence[Mapping[str, Any]] = (),
+    ngrams: Mapping[int, int] | None = None,
 ) -> None:
     """Print what was written, or with `dry_run` what would be, exact to the byte.
 
-    `errors` is what converting to another dtype lost, an entry a layer and head.
+    `errors` is what converting to another dtype lost, an entry a layer and head; `ngrams` how many
+    n-grams of each order the dictionary holds.
     """
     layout = plan.layout
     document: dict[str, Any] = {
@@ -81,6 +83,12 @@ def show_written(
     tables = [Table(title, layers)]
     if errors:
         tables.append(Table(f"lost by storing {layout.dtype}", [_readable(one) for one in errors]))
+    if plan.dictionary is not None:
+        facts = plan.dictionary.facts
+        document["dictionary"] = {**facts, "by_order": ngrams}
+        shown = {name.replace("_", " "): value for name, value in facts.items()}
+        shown |= {f"order {order}": count for order, count in (ngrams or {}).items()}
+        tables.append(Table("n-gram dictionary", [shown]))
     if dry_run:
         tables.append(Table("files", [{"file": n, "bytes": b} for n, b in plan.sizes.items()]))
     sink.result(document, tables)
