@@ -13,11 +13,12 @@ from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
 from engramctl.storage.convert import Converter, fitting_scale
+from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import ReadRecords, lay_out
-from engramctl.storage.plan import SHARD_BYTES, FilePlan, TablePlan, default_shard_rows
+from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.source import RecordReader

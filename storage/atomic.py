@@ -55,6 +55,14 @@ def os_errors(action: str, path: Path) -> Iterator[None]:
         raise storage_error(error, action, path) from error
 
 
+def write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write bytes at a place of a file, in as many calls as the system wants."""
+    while data:
+        count = os.pwrite(descriptor, data, offset)
+        data = data[count:]
+        offset += count
+
+
 def dump_json(document: Mapping[str, Any]) -> bytes:
     """Return a document as the bytes every JSON file of ours holds: one-space indent, newline."""
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()

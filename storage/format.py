@@ -5,7 +5,6 @@ data begins at a multiple of 4,096 bytes; the header's bytes follow from geometr
 reader compares them and needs no parser. docs/format.md says the same for people.
 """
 
-import json
 import re
 import struct
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from engramctl.storage.geometry import Layout
 ALIGNMENT_BYTES = 4096
 MAX_ALIGNMENT_BYTES = 64 << 20  # the header may not be longer: safetensors allows 100 MB
 EXTENT_BYTES = 64 << 20
+MAX_EXTENTS = 256  # of a file: opening a table costs the same at any size
 PARTS = ("weight", "scale", "records")
 _NAME = re.compile(r"layer(\d{2,5})\.(weight|scale|records)\.(\d{3,6})\.safetensors", re.ASCII)
 
@@ -69,10 +69,10 @@ def header_bytes(
     """
     shapes = [layout.tensor(part, rows) for rows in segment_rows]
     dtype, (_, columns) = shapes[0]
-    shape = [sum(rows for _, (rows, _) in shapes), columns]
+    shape = f"[{sum(rows for _, (rows, _) in shapes)},{columns}]"
     end = sum(layout.data_bytes(part, rows) for rows in segment_rows)
-    tensor = {"dtype": dtype, "shape": shape, "data_offsets": [0, end]}
-    text = json.dumps({part: tensor}, separators=(",", ":")).encode()
+    tensor = f'{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{end}]}}'
+    text = f'{{"{part}":{tensor}}}'.encode()
     total = -(-(8 + len(text)) // alignment_bytes) * alignment_bytes
     return struct.pack("<Q", total - 8) + text.ljust(total - 8, b" ")
 
@@ -80,3 +80,19 @@ def header_bytes(
 def num_extents(data_bytes: int, extent_bytes: int) -> int:
     """Return how many extents, and so checksums, a file has."""
     return -(-data_bytes // extent_bytes)
+
+
+def fitting_extent(data_bytes: int, unit_bytes: int, wanted_bytes: int = EXTENT_BYTES) -> int:
+    """Return the extents of a file: whole units, so that each can be written on its own.
+
+    Args:
+        data_bytes: of the file.
+        unit_bytes: rows or pages, which no extent cuts.
+        wanted_bytes: about so many; more when there would be over `MAX_EXTENTS` of them.
+
+    Example:
+        >>> fitting_extent(1 << 30, 264), fitting_extent(64 << 30, 264), fitting_extent(9, 3, 1)
+        (67108800, 268435464, 4098)
+    """
+    least = -(-max(ALIGNMENT_BYTES, -(-data_bytes // MAX_EXTENTS)) // unit_bytes)
+    return max(least, wanted_bytes // unit_bytes) * unit_bytes

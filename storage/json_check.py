@@ -1,5 +1,6 @@
 """Reading a JSON document key by key: every complaint names file, place, expected and found."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,4 +73,8 @@ class JsonChecker:
         found = self.array(value, place)
         if len(found) != count:
             raise self.fail(place, f"{count:,} digests", f"{len(found):,}")
+        with contextlib.suppress(TypeError, ValueError):  # all at once: there may be hundreds
+            text = "".join(found)
+            if {32}.issuperset(map(len, found)) and bytes.fromhex(text).hex() == text:
+                return tuple(found)
         return tuple(self.digest(one, place) for one in found)

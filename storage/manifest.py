@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import xxhash
@@ -69,7 +70,7 @@ class Shard:
     xxh3_128: tuple[str, ...]
     heads: tuple[HeadRows, ...] | None = None
 
-    @property
+    @cached_property
     def part(self) -> str:
         """What it holds: `weight`, `scale` or `records`."""
         return parse_file_name(self.file)[1]

@@ -8,15 +8,16 @@ from typing import Any
 from engramctl.errors import ConfigError
 from engramctl.storage.atomic import dump_json
 from engramctl.storage.dictionary.entry import Dictionary
+from engramctl.storage.file_plan import FilePlan, Segments
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
     MAX_ALIGNMENT_BYTES,
     file_name,
+    fitting_extent,
     header_bytes,
-    num_extents,
 )
-from engramctl.storage.geometry import PAGE_BYTES, Layout, Unit
+from engramctl.storage.geometry import PAGE_BYTES, Layout
 from engramctl.storage.manifest import (
     MAX_LAYER,
     MAX_ROWS,
@@ -28,56 +29,8 @@ from engramctl.storage.manifest import (
 )
 from engramctl.storage.publish import MANIFEST
 
-SHARD_BYTES = 4 << 30
+SHARD_BYTES = 128 << 30
 _MAX_SHARDS = 1_000_000
-Segments = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class FilePlan:
-    """One row file to be written.
-
-    Attributes:
-        name: file name.
-        layer: its layer.
-        part: `weight`, `scale` or `records`.
-        segments: ranges of the layer's rows, in the order of the file; each begins with a unit.
-        heads: the head of each segment, or None when all heads are there.
-        header: everything before the data.
-        data_bytes: length of the data.
-        extent_bytes: data bytes under one checksum.
-        unit: what the data repeats.
-    """
-
-    name: str
-    layer: int
-    part: str
-    segments: tuple[tuple[int, int], ...]
-    heads: tuple[int, ...] | None
-    header: bytes = field(repr=False)
-    data_bytes: int
-    extent_bytes: int
-    unit: Unit
-
-    @property
-    def row_start(self) -> int:
-        """The first row of the first segment."""
-        return self.segments[0][0]
-
-    @property
-    def row_stop(self) -> int:
-        """The row after the last segment's last."""
-        return self.segments[-1][1]
-
-    @property
-    def data_offset(self) -> int:
-        """Where the data begins."""
-        return len(self.header)
-
-    @property
-    def file_bytes(self) -> int:
-        """The whole file's length."""
-        return self.data_offset + self.data_bytes
 
 
 @dataclass(frozen=True)
@@ -93,7 +46,8 @@ class TablePlan:
         layout: how rows lie.
         num_rows: rows of each layer.
         shard_rows: rows of one file, but the last; of no meaning with `head_shards`.
-        extent_bytes: data bytes under one checksum.
+        extent_bytes: data bytes under one checksum, about: a file's extents are whole units, and
+            longer where there would be more than `MAX_EXTENTS`.
         alignment_bytes: data begins at a multiple of it; a power of two from 4,096 on.
         table_scales: the layers' `table_scale`, for dtypes that have one.
         head_rows: each layer's heads as ranges of rows that cover the layer, for `head_shards`.
@@ -176,6 +130,8 @@ class TablePlan:
         heads: tuple[int, ...] | None,
     ) -> FilePlan:
         sizes = [stop - start for start, stop in segments]
+        data_bytes = sum(self.layout.data_bytes(part, size) for size in sizes)
+        unit = self.layout.unit(part)
         return FilePlan(
             name=file_name(layer, part, index),
             layer=layer,
@@ -183,9 +139,9 @@ class TablePlan:
             segments=segments,
             heads=heads,
             header=header_bytes(self.layout, part, sizes, self.alignment_bytes),
-            data_bytes=sum(self.layout.data_bytes(part, size) for size in sizes),
-            extent_bytes=self.extent_bytes,
-            unit=self.layout.unit(part),
+            data_bytes=data_bytes,
+            extent_bytes=fitting_extent(data_bytes, unit.num_bytes, self.extent_bytes),
+            unit=unit,
         )
 
     @property
@@ -202,10 +158,7 @@ class TablePlan:
     @property
     def manifest_bytes(self) -> int:
         """Bytes `manifest.json` will have: checksums differ, their length does not."""
-        blank = {
-            file.name: ("0" * 32,) * num_extents(file.data_bytes, file.extent_bytes)
-            for file in self.files
-        }
+        blank = {file.name: ("0" * 32,) * file.num_extents for file in self.files}
         return len(dump_json(self.manifest(blank).to_dict()))
 
     @property

@@ -160,8 +160,9 @@ class RowFiller:
         else:
             self._fill_values(layout, part, row_start, num_rows, out)
         if part == "records":
-            for block, _ in layout.blocks(out, num_rows):
-                block[:, :, self.spec.weight_bytes :] = self.scale_byte
+            if self._table is None:
+                for block, _ in layout.blocks(out, num_rows):
+                    block[:, :, self.spec.weight_bytes :] = self.scale_byte
             layout.clear_unused(out, num_rows)
 
     def _encoded(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
@@ -191,29 +192,28 @@ class RowFiller:
             (self.spec.record_bytes if paged else unit.num_bytes) // width,
             unit.num_bytes // width,
             unit.num_rows,
+            self.spec.scale_bytes if part == "records" else 0,
+            self.scale_byte,
         )
 
 
 @numba.njit(nogil=True, cache=True)
 def _fill(  # type: ignore[no-untyped-def]  # pragma: no cover
-    out, table, state, row_start, num_rows, row_dim, stride, page, rows_per_page
+    out, table, state, row_start, num_rows, row_dim, stride, page, rows_per_page, scales, scale
 ):
-    words = np.uint64((row_dim + 3) // 4)
-    whole = row_dim // 4
+    # Words first, then look-ups: the first loop is vectorised, the second only loads and stores.
+    words = (row_dim + 3) // 4
+    stream = np.empty(words, np.uint64)
+    indices = stream.view(np.uint16)
     for i in range(num_rows):
-        at = i // rows_per_page * page + i % rows_per_page * stride
-        x = state + np.uint64(row_start + i) * words
-        for w in range(whole + (1 if row_dim % 4 else 0)):
-            z = x + np.uint64(w) + np.uint64(0x9E3779B97F4A7C15)
+        x = state + np.uint64(row_start + i) * np.uint64(words) + np.uint64(0x9E3779B97F4A7C15)
+        for w in range(words):
+            z = x + np.uint64(w)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            z = z ^ (z >> np.uint64(31))
-            if w < whole:
-                out[at] = table[z & np.uint64(0xFFFF)]
-                out[at + 1] = table[(z >> np.uint64(16)) & np.uint64(0xFFFF)]
-                out[at + 2] = table[(z >> np.uint64(32)) & np.uint64(0xFFFF)]
-                out[at + 3] = table[z >> np.uint64(48)]
-                at += 4
-            else:
-                for j in range(row_dim % 4):
-                    out[at + j] = table[(z >> np.uint64(16 * j)) & np.uint64(0xFFFF)]
+            stream[w] = z ^ (z >> np.uint64(31))
+        at = i // rows_per_page * page + i % rows_per_page * stride
+        for j in range(row_dim):
+            out[at + j] = table[indices[j]]
+        for j in range(scales):  # their bytes follow the values, which are bytes too
+            out[at + row_dim + j] = scale

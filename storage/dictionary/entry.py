@@ -8,7 +8,7 @@ from typing import Any
 
 from engramctl.errors import ConfigError
 from engramctl.storage.dictionary.index import MAX_ENTRIES, bucket_bits, index_bytes
-from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES, num_extents
+from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES, fitting_extent, num_extents
 from engramctl.storage.json_check import JsonChecker
 
 RECORDS_FILE = "dictionary.records.000.safetensors"
@@ -94,7 +94,7 @@ class Dictionary:
             row_record_bytes: bytes of one row of the table.
             key_bits: see above, as the next.
             counts_xxh3_128: see above.
-            extent_bytes: data bytes under one checksum.
+            extent_bytes: data bytes under one checksum, about; see `fitting_extent`.
 
         Raises:
             ConfigError: no index can be exact for so many entries and so long keys.
@@ -105,12 +105,9 @@ class Dictionary:
             INDEX_FILE: index_bytes(entries, len(orders), key_bits),
         }
         records, index = (
-            DictionaryFile(
-                name, ALIGNMENT_BYTES, size, extent_bytes,
-                (_BLANK,) * num_extents(size, extent_bytes),
-            )
+            _planned_file(name, size, fitting_extent(size, 1, extent_bytes))
             for name, size in sizes.items()
-        )  # fmt: skip
+        )
         return cls(
             entries, tuple(orders), tuple(layers), heads_per_order, record_bytes, key_bits,
             counts_xxh3_128, _BLANK, (records, index),
@@ -171,6 +168,11 @@ class Dictionary:
             "table_xxh3_128": self.table_xxh3_128,
             "files": [one.to_dict() for one in self.files],
         }
+
+
+def _planned_file(name: str, data_bytes: int, extent_bytes: int) -> DictionaryFile:
+    blank = (_BLANK,) * num_extents(data_bytes, extent_bytes)
+    return DictionaryFile(name, ALIGNMENT_BYTES, data_bytes, extent_bytes, blank)
 
 
 def check_dictionary(

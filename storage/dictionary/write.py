@@ -4,7 +4,6 @@ A record is the stored bytes of the rows, layer by layer, head by head. While on
 is written and hashed, the next is read.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.atomic import os_errors, write_all
 from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.io.records import StoredRecords
@@ -106,16 +105,16 @@ def _write(
     path, header = folder / facts.file, dictionary.header(facts.file)
     digests, digest, position = [], xxhash.xxh3_128(), 0
     with os_errors("write", path), path.open("wb", buffering=0) as file:
-        os.write(file.fileno(), header)
+        write_all(file.fileno(), memoryview(header), 0)
         progress(len(header))
         for part in parts:
             progress(len(part))
             while part:
                 room = facts.extent_bytes - position % facts.extent_bytes
                 piece = part[: min(room, _PIECE_BYTES)]
-                count = os.write(file.fileno(), piece)
-                digest.update(piece[:count])
-                position, part = position + count, part[count:]
+                write_all(file.fileno(), piece, len(header) + position)
+                digest.update(piece)
+                position, part = position + len(piece), part[len(piece) :]
                 if position % facts.extent_bytes == 0:
                     digests.append(digest.hexdigest())
                     digest = xxhash.xxh3_128()

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.relay import filler
+from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.layout import lay_out
-from engramctl.storage.plan import FilePlan
 from engramctl.storage.reader import open_table
 from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import write_table
