@@ -55,11 +55,6 @@ class NgramPlan:
         return replace(manifest, dictionary=written)
 
 
-def key_bits(scheme: Scheme) -> int:
-    """Return the bits of the longest n-gram key."""
-    return max(1, (scheme.canonical.num_canonical - 1).bit_length()) * scheme.max_order
-
-
 def plan_dictionary(
     plan: TablePlan,
     counts: Path,
@@ -119,7 +114,7 @@ def plan_ngrams(
             layers=sorted(scheme.layers),
             heads_per_order=scheme.heads_per_order,
             row_record_bytes=row_record_bytes,
-            key_bits=key_bits(scheme),
+            key_bits=scheme.key_bits,
             counts_xxh3_128=digest,
         )
 
@@ -136,7 +131,7 @@ def plan_ngrams(
         found.order_index,
         found.keys,
         num_orders=len(scheme.orders),
-        key_bits=key_bits(scheme),
+        key_bits=scheme.key_bits,
     )
     return NgramPlan(
         scheme, planned(len(found)), index, found.order_index[turn], found.token_ids[turn]

@@ -12,12 +12,14 @@ import engramctl
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
-from engramctl.storage.convert import Converter, fitting_scale
+from engramctl.schemes import Ranges, head_ranges
+from engramctl.storage.convert import ValueRows, Values, decoded, fitting_scale
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import ReadRecords, lay_out
+from engramctl.storage.layout import RecordRows, Rows
+from engramctl.storage.losses import Losses
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.record import RecordSpec
@@ -25,7 +27,6 @@ from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import Fill, write_table
 
 DICTIONARY_BYTES = 4 << 30
-Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -154,18 +155,15 @@ def _scales(
     if record == rows.record:
         return {layer: rows.table_scale(layer) for layer in rows.layers}
     with RecordReader(rows) as reader:
+        values = _values(source, reader)
         return {
-            layer: fitting_scale(
-                reader.read,
-                rows.record,
-                rows.table_scale(layer),
-                record,
-                layer,
-                rows.num_rows(layer),
-                progress,
-            )
+            layer: fitting_scale(values, record, layer, rows.num_rows(layer), progress)
             for layer in rows.layers
         }
+
+
+def _values(source: Opened, reader: RecordReader) -> Values:
+    return decoded(reader.read, source.rows.record, source.rows.table_scale)
 
 
 def head_rows(source: Opened, layer: int) -> Ranges:
@@ -179,9 +177,7 @@ def head_rows(source: Opened, layer: int) -> Ranges:
         raise ConfigError(
             "a dictionary has no heads to deal to files", hint="leave out --head-shards"
         )
-    starts = [head.offset for head in scheme.layer_hash(layer).heads]
-    stops = [*starts[1:], source.rows.num_rows(layer)]
-    return tuple(zip(starts, stops, strict=True))
+    return head_ranges(scheme, layer, source.rows.num_rows(layer))
 
 
 def run_layout(
@@ -206,7 +202,7 @@ def run_layout(
 
     Returns:
         what converting to another dtype lost, one entry a layer and head (`HeadError.to_dict`);
-        empty when nothing was converted. After `--resume` only rows of this run are in it.
+        empty when nothing was converted.
 
     Raises:
         FormatError: the source is damaged; nothing is written.
@@ -218,42 +214,31 @@ def run_layout(
             verify(source.path, progress=verified)
         except EngramError as error:
             raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
+    losses = Losses()
     with RecordReader(source.rows) as reader:
-        if plan.layout.record == source.rows.record:
-            write_table(plan, out, filler(reader.read, plan), command="layout", **run)
-            return []
-        converter = Converter(
-            reader.read,
-            source.rows.record,
-            plan.layout.record,
-            source.rows.table_scale,
-            lambda layer: plan.table_scales[layer],
-            lambda layer: _heads_or_all(source, layer),
-        )
-        write_table(
-            plan, out, filler(converter.read, plan, converter.read_again), command="layout", **run
-        )
-        return converter.errors()
+        rows: Rows = RecordRows(reader.read)
+        if plan.layout.record != source.rows.record:
+            rows = ValueRows(
+                _values(source, reader),
+                plan.layout.record,
+                plan.table_scales,
+                _all_heads(source),
+            )
+        fill = filler(rows, plan)
+        write_table(plan, out, fill, command="layout", remark=losses.told, **run)
+    return losses.to_dicts()
 
 
-def _heads_or_all(source: Opened, layer: int) -> Ranges:
-    try:
-        return head_rows(source, layer)
-    except ConfigError:
-        return ((0, source.rows.num_rows(layer)),)
+def _all_heads(source: Opened) -> dict[int, Ranges]:
+    scheme = lookup_from_dict(dict(source.scheme))
+    rows = source.rows
+    return {layer: head_ranges(scheme, layer, rows.num_rows(layer)) for layer in rows.layers}
 
 
-def filler(read: ReadRecords, plan: TablePlan, read_again: ReadRecords | None = None) -> Fill:
-    """Return what fills a planned table's files with records.
+def filler(rows: Rows, plan: TablePlan) -> Fill:
+    """Return what fills a planned table's files with rows."""
 
-    Args:
-        read: as `RecordReader.read`.
-        plan: whose files.
-        read_again: used for the scales' files, whose rows were read for their values' already.
-    """
-
-    def fill(file: FilePlan, row: int, num_rows: int, out: NDArray[np.uint8]) -> None:
-        reads = read if read_again is None or file.part != "scale" else read_again
-        lay_out(reads, plan.layout, file.layer, file.part, row, num_rows, out)
+    def fill(file: FilePlan, row: int, num_rows: int, out: NDArray[np.uint8]) -> Any:
+        return rows.fill(plan.layout, file.layer, file.part, row, num_rows, out)
 
     return fill

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import Lookup, lookup_from_dict, presets
+from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
 from engramctl.storage.dtypes import DTYPES
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
 DICTIONARY = "dictionary"
+Ranges = tuple[tuple[int, int], ...]
 FIXED = ("tokenizer", "slots", "orders", "heads", "layers")
 """Options that a scheme.json and a folder of tables have already decided."""
 
@@ -135,3 +136,17 @@ def read_scheme(path: Path) -> Lookup:
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
     return lookup_from_dict(document)
+
+
+def head_ranges(scheme: Lookup, layer: int, num_rows: int) -> Ranges:
+    """Return the rows of each head of a layer: ranges that cover it.
+
+    Args:
+        scheme: whose heads; a dictionary counts as one.
+        layer: one of its layers.
+        num_rows: of the table; padding rows at the end go with the last head.
+    """
+    starts = [0]
+    if isinstance(scheme, Scheme):
+        starts = [head.offset for head in scheme.layer_hash(layer).heads]
+    return tuple(zip(starts, [*starts[1:], num_rows], strict=True))

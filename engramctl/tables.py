@@ -182,16 +182,22 @@ def check_scheme(table: TableFiles) -> Lookup:
         scheme = lookup_from_dict(dict(manifest.scheme))
     except ConfigError as error:
         raise CheckFailed(error.message, facts={**place, **error.facts}, hint=error.hint) from error
-    expected = {
+    expected: dict[str, Any] = {
         "rows": {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)},
         "row_dim": scheme.row_dim,
         "dtype": scheme.dtype,
+        "dictionary": None,
     }
-    found = {
+    found: dict[str, Any] = {
         "rows": {layer: table.num_rows(layer) for layer in table.layers},
         "row_dim": table.record.row_dim,
         "dtype": table.record.dtype,
+        "dictionary": None,
     }
+    if manifest.dictionary is not None and isinstance(scheme, Scheme):
+        names = ("orders", "heads_per_order", "key_bits")
+        expected["dictionary"] = {name: getattr(scheme, name) for name in names}
+        found["dictionary"] = {name: getattr(manifest.dictionary, name) for name in names}
     for name, wanted in expected.items():
         if found[name] != wanted:
             raise CheckFailed(

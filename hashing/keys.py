@@ -14,6 +14,16 @@ from engramctl.hashing.window import window
 WORD_BITS = 64
 
 
+def id_bits(num_canonical: int) -> int:
+    """Return the bits of one id in a key.
+
+    Example:
+        >>> id_bits(99_092)
+        17
+    """
+    return max(1, (num_canonical - 1).bit_length())
+
+
 def pack_windows(
     walk: Sequence[NDArray[np.int64]], orders: Sequence[int], num_canonical: int
 ) -> NDArray[np.uint64]:
@@ -33,7 +43,7 @@ def pack_windows(
     Raises:
         ValueError: negative ids, or windows of more than 128 bits.
     """
-    bits = max(1, (num_canonical - 1).bit_length())
+    bits = id_bits(num_canonical)
     if bits * len(walk) > 2 * WORD_BITS:
         raise ValueError(f"a window of {len(walk)} ids of {bits} bits exceeds 128 bits")
     keys = np.zeros((*walk[0].shape, len(orders), 2), np.uint64)

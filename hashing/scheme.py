@@ -24,7 +24,7 @@ from engramctl.hashing.batch import (
 from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.keys import window_keys
+from engramctl.hashing.keys import id_bits, window_keys
 from engramctl.hashing.mix import XOR_MUL, Mix
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import Boundary
@@ -246,6 +246,11 @@ class Scheme:
 
         largest = max(head.modulus for layer in self.hashes for head in layer.heads)
         return choice.kernel(str(device).partition(":")[0], largest)
+
+    @property
+    def key_bits(self) -> int:
+        """The bits of the longest n-gram key."""
+        return id_bits(self.canonical.num_canonical) * self.max_order
 
     def ngram_keys(self, token_ids: Any, history: Any = None) -> NDArray[np.uint64]:
         """Return the windows themselves, packed: the exact key of every n-gram.

@@ -1,138 +1,99 @@
-"""Records of one dtype into records of another, and what that costs in accuracy, head by head."""
+"""Rows that begin as values: encoded on the way into row files, and what that lost."""
 
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.codecs import decode, encode, table_scale_for
-from engramctl.storage.layout import ReadRecords
+from engramctl.storage.geometry import Layout
+from engramctl.storage.layout import ReadRecords, lay_out
+from engramctl.storage.losses import Losses, Ranges
 from engramctl.storage.record import RecordSpec
 
 PIECE_ROWS = 4096
+Values = Callable[[int, int, NDArray[np.float32]], None]
+"""Called with layer, first row and float32 (n, row_dim) to fill."""
 
 
-@dataclass
-class HeadError:
-    """What encoding did to the values of one head.
-
-    Attributes:
-        values: how many were compared.
-        largest: largest absolute error.
-        squares: sum of squared errors.
-        dot: sum of products of values before and after.
-        before: sum of squared values before.
-        after: sum of squared values after.
-    """
-
-    values: int = 0
-    largest: float = 0.0
-    squares: float = 0.0
-    dot: float = 0.0
-    before: float = 0.0
-    after: float = 0.0
-
-    def add(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> None:
-        """Compare more values, float32 of one shape."""
-        exact, found = before.astype(np.float64), after.astype(np.float64)
-        error = found - exact
-        self.values += exact.size
-        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
-        self.squares += float((error * error).sum())
-        self.dot += float((exact * found).sum())
-        self.before += float((exact * exact).sum())
-        self.after += float((found * found).sum())
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """Return values compared, largest and RMS error, and the cosine (None for zeros)."""
-        norms = (self.before * self.after) ** 0.5
-        return {
-            "values": self.values,
-            "max_abs": self.largest,
-            "rms": (self.squares / self.values) ** 0.5 if self.values else 0.0,
-            "cosine": self.dot / norms if norms else None,
-        }
-
-
-class Converter:
-    """Reads records of a source as records of another dtype; safe from several threads."""
+class ValueRows:
+    """Writes rows given as values into buffers; safe from several threads."""
 
     def __init__(
         self,
-        read: ReadRecords,
-        source: RecordSpec,
-        target: RecordSpec,
-        source_scales: Callable[[int], float | None],
-        target_scales: Callable[[int], float | None],
-        head_rows: Callable[[int], Sequence[tuple[int, int]]],
+        values: Values,
+        record: RecordSpec,
+        table_scales: Mapping[int, float | None],
+        heads: Mapping[int, Ranges],
     ) -> None:
         """Prepare; nothing is read.
 
         Args:
-            read: as `RecordReader.read`.
-            source: how its records are stored.
-            target: how they shall be; of the same row_dim.
-            source_scales: the layers' table scales.
-            target_scales: those to be.
-            head_rows: each layer's heads, ranges that cover it.
+            values: gives the values of consecutive rows.
+            record: how they shall be stored.
+            table_scales: the layers' table scales, for dtypes that have one.
+            heads: each layer's heads, ranges that cover it.
         """
-        self._read = read
-        self._source, self._target = source, target
-        self._scales = source_scales, target_scales
-        self._heads = head_rows
-        self._errors: dict[tuple[int, int], HeadError] = {}
-        self._lock = threading.Lock()
+        self._values = values
+        self._record = record
+        self._scales = table_scales
+        self._heads = heads
 
-    def read(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
-        """Read consecutive records, converted; their errors are counted.
+    def fill(
+        self,
+        layout: Layout,
+        layer: int,
+        part: str,
+        row_start: int,
+        num_rows: int,
+        out: NDArray[np.uint8],
+    ) -> list[list[Any]] | None:
+        """Write one part of consecutive rows, as `lay_out`.
 
-        Args:
-            layer: whose table.
-            row_start: the first row.
-            out: uint8 (n, record_bytes) of the target.
+        Returns:
+            what encoding lost, as `Losses.remark`; None for scales, whose rows' values are told of
+            with the weights.
         """
-        self._convert(layer, row_start, out, count=True)
+        losses = Losses() if part != "scale" else None
 
-    def read_again(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
-        """Read as `read` does, but count no errors: for a second part of the same rows."""
-        self._convert(layer, row_start, out, count=False)
+        def read(layer: int, row: int, records: NDArray[np.uint8]) -> None:
+            for start in range(0, len(records), PIECE_ROWS):
+                self._encode(layer, row + start, records[start : start + PIECE_ROWS], losses)
 
-    def _convert(self, layer: int, row_start: int, out: NDArray[np.uint8], *, count: bool) -> None:
-        before, after = (scale(layer) for scale in self._scales)
-        for start in range(0, len(out), PIECE_ROWS):
-            piece = out[start : start + PIECE_ROWS]
-            records = np.empty((len(piece), self._source.record_bytes), np.uint8)
-            self._read(layer, row_start + start, records)
-            values = decode(self._source, records, before)
-            piece[:] = encode(self._target, values, after)
-            if count:
-                self._count(layer, row_start + start, values, decode(self._target, piece, after))
+        lay_out(read, layout, layer, part, row_start, num_rows, out)
+        return None if losses is None else losses.remark()
 
-    def _count(
-        self, layer: int, row: int, before: NDArray[np.float32], after: NDArray[np.float32]
-    ) -> None:
-        for head, (start, stop) in enumerate(self._heads(layer)):
-            rows = slice(max(0, start - row), max(0, stop - row))
-            if len(before[rows]):
-                with self._lock:
-                    error = self._errors.setdefault((layer, head), HeadError())
-                    error.add(before[rows], after[rows])
+    def _encode(self, layer: int, row: int, out: NDArray[np.uint8], losses: Losses | None) -> None:
+        values = np.empty((len(out), self._record.row_dim), np.float32)
+        self._values(layer, row, values)
+        scale = self._scales.get(layer)
+        out[:] = encode(self._record, values, scale)
+        if losses is not None:
+            losses.add(layer, row, self._heads[layer], values, decode(self._record, out, scale))
 
-    def errors(self) -> list[dict[str, Any]]:
-        """Return what was lost: one entry a layer and head, ascending."""
-        return [
-            {"layer": layer, "head": head, **error.to_dict()}
-            for (layer, head), error in sorted(self._errors.items())
-        ]
+
+def decoded(
+    read: ReadRecords, source: RecordSpec, table_scale: Callable[[int], float | None]
+) -> Values:
+    """Return the values of stored rows.
+
+    Args:
+        read: as `RecordReader.read`.
+        source: how the rows are stored.
+        table_scale: the layers' table scales.
+    """
+
+    def values(layer: int, row: int, out: NDArray[np.float32]) -> None:
+        records = np.empty((len(out), source.record_bytes), np.uint8)
+        read(layer, row, records)
+        out[:] = decode(source, records, table_scale(layer))
+
+    return values
 
 
 def fitting_scale(
-    read: ReadRecords,
-    source: RecordSpec,
-    source_scale: float | None,
+    values: Values,
     target: RecordSpec,
     layer: int,
     num_rows: int,
@@ -146,9 +107,9 @@ def fitting_scale(
         return None
     largest = 0.0
     for start in range(0, num_rows, PIECE_ROWS):
-        records = np.empty((min(PIECE_ROWS, num_rows - start), source.record_bytes), np.uint8)
-        read(layer, start, records)
-        sizes = np.abs(decode(source, records, source_scale))
+        found = np.empty((min(PIECE_ROWS, num_rows - start), target.row_dim), np.float32)
+        values(layer, start, found)
+        sizes = np.abs(found)
         largest = max(largest, float(sizes.max(initial=0.0, where=np.isfinite(sizes))))
-        progress(len(records))
+        progress(len(found))
     return table_scale_for(target, largest)

@@ -3,6 +3,9 @@
 Each case changes one whole, small table (bytes of a file, its length, its kind, or its manifest)
 and then opens, verifies and reads it. What may happen: a clear error of ours, or the right rows.
 Anything else (another exception, wrong rows without an error of `verify`) ends the run.
+
+Some tables have an n-gram dictionary. Keys are looked up and records read; the same holds for them.
+Whatever was done to the dictionary's files, the table is whole without them.
 """
 
 import argparse
@@ -14,16 +17,22 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engramctl.errors import EngramError
+from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.integrity import verify
-from engramctl.storage.reader import open_table
+from engramctl.storage.reader import TableFiles, open_table
+from tests.storage import dictionaries
 from tests.storage.test_format_document import FORMS, make, mutated
 
 IDS = np.array([0, 1, 99, 100, 101, 379, 380, 599])
+KEYS = np.concatenate([dictionaries.present()[1], dictionaries.absent()[1]])
 Random = np.random.Generator
+Answer = tuple[NDArray[np.int64], NDArray[np.uint8]]
 DTYPES = ("f8_e4m3", "nvfp4", "f32")
 WORDS = [b"\x00", b"\xff" * 8, b"[" * 9000, b"..", b"NaN", b"1e999", b'"a":1,"a":2', b"-1"]
 
@@ -36,8 +45,17 @@ class Target:
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         table = open_table(folder)
         self.rows = {layer: table.read_rows(layer, IDS) for layer in table.layers}
+        self.dictionary = table.manifest.dictionary
+        self.dictionary_files = [] if self.dictionary is None else list(self.dictionary.sizes)
+        self.answers = [] if self.dictionary is None else look_up(table)
+        for found, _ in self.answers:
+            assert set((found >= 0).tolist()) == {False, True}
 
     def restore(self, name: str) -> None:
+        self.remove(name)
+        (self.folder / name).write_bytes(self.files[name])
+
+    def remove(self, name: str) -> None:
         path = self.folder / name
         if path.is_symlink() or path.is_file():
             path.unlink()
@@ -45,7 +63,16 @@ class Target:
             shutil.rmtree(path)
         elif path.exists():
             path.unlink()
-        path.write_bytes(self.files[name])
+
+
+def look_up(table: TableFiles) -> list[Answer]:
+    """For each order the record of every key, and what the first of them hold."""
+    answers = []
+    with DictionaryFiles.open(table.path, table.manifest) as dictionary:
+        for order_index in range(len(dictionary.dictionary.orders)):
+            found = dictionary.find(order_index, KEYS)
+            answers.append((found, dictionary.read(found[found >= 0][:8])))
+    return answers
 
 
 def flip(data: bytes, random: Random) -> bytes:
@@ -89,6 +116,25 @@ def edit_manifest(data: bytes, random: Random) -> bytes:
     return json.dumps(document).encode()
 
 
+def edit_dictionary(data: bytes, random: Random) -> bytes:
+    """A dictionary that could be one, or none."""
+    document = json.loads(data)
+    facts = document["dictionary"]
+    choices: dict[str, Any] = {
+        "orders": [[2], [4], [1, 2], [2, 3], [4, 2], [2, 3, 4]][random.integers(6)],
+        "key_bits": int(random.integers(1, 129)),
+        "entries": [facts["entries"] + int(random.integers(-9, 10)), 2**32 - 1][random.integers(2)],
+        "heads_per_order": [1, 3, 4, 1 << 20][random.integers(4)],
+        "bucket_bits": int(random.integers(1, 25)),
+        "table_xxh3_128": facts["files"][0]["xxh3_128"][0],
+        "files": facts["files"][::-1],
+    }
+    for name in random.choice(list(choices), random.integers(4), replace=False):
+        facts[name] = choices[name]
+    document["dictionary"] = facts if random.integers(9) else None
+    return json.dumps(document).encode()
+
+
 BYTES: list[Callable[[bytes, Random], bytes]] = [flip, cut, extend, reorder, insert, lengthen]
 
 
@@ -112,24 +158,47 @@ def replace_kind(target: Target, name: str, random: Random) -> str:
 
 def attack(target: Target, random: Random) -> tuple[str, str]:
     """Run one case; returns what was done and how it ended."""
-    names = list(target.files)
-    name = "manifest.json" if random.integers(2) else names[random.integers(len(names))]
-    if random.integers(20) == 0 and name != "manifest.json":
-        done = replace_kind(target, name, random)
-    else:
-        change = BYTES[random.integers(len(BYTES))] if random.integers(3) else flip
-        if name == "manifest.json" and random.integers(4):
-            change = edit_manifest
-        done = change.__name__
-        (target.folder / name).write_bytes(change(target.files[name], random))
+    touched = chosen(target, random)
     try:
-        return done, outcome(target)
+        done = ", ".join(damage(target, name, random) for name in touched)
+        end = outcome(target)
+        if set(touched) <= set(target.dictionary_files):
+            touched = target.dictionary_files
+            for name in touched:
+                target.remove(name)
+            assert outcome(target) == "FormatError from the dictionary"
+        return done, end
     finally:
-        target.restore(name)
+        for name in touched:
+            target.restore(name)
+
+
+def chosen(target: Target, random: Random) -> list[str]:
+    """The manifest, a file, or, where there is a dictionary, one of its files or both."""
+    kind = random.integers(6 if target.dictionary_files else 4)
+    if kind < 2:
+        return ["manifest.json"]
+    names = list(target.files) if kind < 4 else target.dictionary_files
+    if kind == 5 and random.integers(4) == 0:
+        return names
+    return [names[random.integers(len(names))]]
+
+
+def damage(target: Target, name: str, random: Random) -> str:
+    """Change one file; returns what was done."""
+    if random.integers(20) == 0 and name != "manifest.json":
+        return replace_kind(target, name, random)
+    change = BYTES[random.integers(len(BYTES))] if random.integers(3) else flip
+    if name == "manifest.json" and random.integers(4):
+        change = edit_manifest
+        if target.dictionary is not None and random.integers(2):
+            change = edit_dictionary
+    (target.folder / name).write_bytes(change(target.files[name], random))
+    return change.__name__
 
 
 def outcome(target: Target) -> str:
-    """Open, read, verify: an error of ours, or the right rows."""
+    """Open, read, look up, verify: an error of ours, or the right rows and records."""
     try:
         table = open_table(target.folder)
         rows = {layer: table.read_rows(layer, IDS) for layer in table.layers}
@@ -137,7 +206,9 @@ def outcome(target: Target) -> str:
         return f"{type(error).__name__} when opened"
     except ValueError:
         return "rows out of range"  # of a manifest with fewer rows
-    right = rows.keys() == target.rows.keys() and all(
+    end, right = looked_up(target, table) if target.dictionary else ("the right rows", True)
+    right = right and rows.keys() == target.rows.keys()
+    right = right and all(
         np.array_equal(found, wanted)
         for layer, both in target.rows.items()
         for found, wanted in zip(rows[layer], both, strict=True)
@@ -147,8 +218,21 @@ def outcome(target: Target) -> str:
     except EngramError as error:
         return f"{type(error).__name__} from verify"
     if not right:
-        raise AssertionError("wrong rows, and verify found nothing")
-    return "the right rows"
+        raise AssertionError("wrong rows or records, and verify found nothing")
+    return end
+
+
+def looked_up(target: Target, table: TableFiles) -> tuple[str, bool]:
+    """How looking up ended, and whether all that was found is right."""
+    try:
+        answers = look_up(table)
+    except EngramError as error:
+        return f"{type(error).__name__} from the dictionary", True
+    right = all(
+        np.array_equal(found, wanted) and np.array_equal(records, known)
+        for (found, records), (wanted, known) in zip(answers, target.answers, strict=True)
+    )
+    return "the right rows and records", right
 
 
 def run(cases: int, seed: int, folder: Path) -> Counter[str]:
@@ -157,6 +241,10 @@ def run(cases: int, seed: int, folder: Path) -> Counter[str]:
     targets = [
         Target(make(folder / f"{dtype}{number}", dtype, *form))
         for dtype in DTYPES
+        for number, form in enumerate(FORMS)
+    ]
+    targets += [
+        Target(make(folder / f"dictionary{number}", "f8_e4m3", *form, dictionary=True))
         for number, form in enumerate(FORMS)
     ]
     ends: Counter[str] = Counter()

@@ -171,3 +171,15 @@ def test_what_cannot_be_a_dictionary_is_one_clear_error(
     assert result.exit_code == exit_code
     assert message in result.stderr
     assert not Path("x.partial").exists()
+
+
+def test_verify_compares_a_dictionary_with_the_scheme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, counts = prepare(tmp_path, scheme_of("deepseek-v41", mapped=False))
+    with monkeypatch.context() as patched:  # an index of another key length, whole in itself
+        patched.setattr(Scheme, "key_bits", 25)
+        run("layout", tables, "--dictionary", counts, "-o", tmp_path / "shards")
+    result = run_in_process("verify", tmp_path / "shards")
+    assert result.exit_code == 3
+    assert "does not fit its own scheme: dictionary differ" in result.stderr

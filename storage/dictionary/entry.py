@@ -1,6 +1,7 @@
 """The manifest's `dictionary` object: what its files are, planned, written out and checked."""
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -135,14 +136,17 @@ class Dictionary:
 
     def header(self, file: str) -> bytes:
         """Return the 4,096 bytes before the data of one of the files."""
+        document: dict[str, Any] = {}
         if file == RECORDS_FILE:
             tensors = {"records": ("U8", [self.entries, self.record_bytes], 1)}
         else:
+            orders = ",".join(map(str, self.orders))
+            document["__metadata__"] = {"key_bits": str(self.key_bits), "orders": orders}
             places = (1 << self.bucket_bits) + 1
             tensors = {"remainders": ("U64", [self.entries], 8), "offsets": ("U32", [places], 4)}
-        begin, document = 0, {}
+        begin = 0
         for name, (dtype, shape, width) in tensors.items():
-            end = begin + width * shape[0] * (shape[1] if len(shape) > 1 else 1)
+            end = begin + width * math.prod(shape)
             document[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
             begin = end
         text = json.dumps(document, separators=(",", ":")).encode()

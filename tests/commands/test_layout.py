@@ -1,10 +1,13 @@
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engramctl.storage.convert import ValueRows
 from engramctl.storage.reader import open_table
 from tests.conftest import RunCli
 
@@ -129,3 +132,28 @@ def test_layout_converts_and_tells_what_was_lost_in_every_head(
     lost = np.abs(after.read_values(1, ids) - before.read_values(1, ids)).max()
     told = max(one["max_abs"] for one in document["conversion"] if one["layer"] == 1)
     assert lost == pytest.approx(told)
+
+
+def test_a_conversion_that_went_on_tells_the_same_losses(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = tmp_path / "tables"
+    words = ("--slots", "3000", "--heads", "1", "--row-dim", "32", "--dtype", "f32")
+    assert run_cli("build", *words, "-o", tables).exit_code == 0
+    convert = ("layout", tables, "--dtype", "int8", "--json")
+    whole = run_cli(*convert, "-o", tmp_path / "whole")
+    filled = [0]
+    real = ValueRows.fill
+
+    def cut(self: ValueRows, *args: Any) -> Any:
+        filled[0] += 1
+        if filled[0] == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ValueRows, "fill", cut)
+        patched.setattr("engramctl.storage.writer.default_workers", lambda: 1)
+        assert run_cli(*convert, "-o", tmp_path / "again").exit_code == 1
+    again = run_cli(*convert, "-o", tmp_path / "again", "--resume")
+    assert again.json["conversion"] == whole.json["conversion"]

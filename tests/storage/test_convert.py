@@ -1,12 +1,15 @@
 """Converting records: the errors it tells are those that are there."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engramctl.storage.codecs import decode, encode
-from engramctl.storage.convert import PIECE_ROWS, Converter, fitting_scale
+from engramctl.storage.convert import PIECE_ROWS, ValueRows, decoded, fitting_scale
+from engramctl.storage.geometry import Layout
+from engramctl.storage.losses import Losses
 from engramctl.storage.reader import open_table
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.source import RecordReader
@@ -21,23 +24,27 @@ def test_converted_records_and_errors_are_the_plain_ones(tmp_path: Path, dtype: 
     write(make_plan(dtype="bf16", rows={1: rows}), tmp_path / "table")
     table = open_table(tmp_path / "table")
     values = table.read_values(1, np.arange(rows))
-    exact = values.astype(np.float64)
+    exact, layout = values.astype(np.float64), Layout.of("packed", target)
     with RecordReader(table) as reader:
-        scale = fitting_scale(reader.read, source, None, target, 1, rows)
-        converter = Converter(
-            reader.read, source, target, lambda n: None, lambda n: scale, lambda n: HEADS
-        )
+        before = decoded(reader.read, source, lambda layer: None)
+        scale = fitting_scale(before, target, 1, rows)
+        converted = ValueRows(before, target, {1: scale}, {1: HEADS})
         found = np.full((rows, target.record_bytes), POISON, np.uint8)
-        for start in range(0, rows, 1700):
-            converter.read(1, start, found[start : start + 1700])
-        again = np.full_like(found, POISON)
-        converter.read_again(1, 0, again)
+        losses = Losses()
+        for start in range(0, rows, 4500):
+            out = found[start : start + 4500]
+            remark = converted.fill(layout, 1, "records", start, len(out), out.reshape(-1))
+            losses.told(json.loads(json.dumps(remark)))
+        again = np.full((rows, target.scale_bytes), POISON, np.uint8)
+        planar = Layout.of("planar", target)
+        if target.scale_bytes:
+            assert converted.fill(planar, 1, "scale", 0, rows, again.reshape(-1)) is None
     assert rows > PIECE_ROWS
     wanted = encode(target, values, scale)
     assert np.array_equal(found, wanted)
-    assert np.array_equal(again, wanted)
+    assert np.array_equal(again, wanted[:, target.weight_bytes :])
     after = decode(target, wanted, scale).astype(np.float64)
-    for told, (start, stop) in zip(converter.errors(), HEADS, strict=True):
+    for told, (start, stop) in zip(losses.to_dicts(), HEADS, strict=True):
         lost = after[start:stop] - exact[start:stop]
         assert told["values"] == (stop - start) * 32
         assert told["max_abs"] == np.abs(lost).max()
@@ -53,7 +60,8 @@ def test_a_table_scale_lets_the_largest_value_just_fit(tmp_path: Path) -> None:
     largest = np.abs(table.read_values(1, np.arange(50))).max()
     spec = RecordSpec("f8_e4m3_scalar", 32)
     with RecordReader(table) as reader:
-        scale = fitting_scale(reader.read, table.record, None, spec, 1, 50)
+        values = decoded(reader.read, table.record, table.table_scale)
+        scale = fitting_scale(values, spec, 1, 50)
     assert scale == float(np.float32(largest / 448))
     assert np.abs(decode(spec, encode(spec, np.array([[largest]] * 32).T, scale), scale)).max() == (
         np.float32(448) * np.float32(scale)

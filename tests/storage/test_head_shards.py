@@ -15,6 +15,7 @@ from engramctl.relay import filler
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
+from engramctl.storage.layout import RecordRows
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
@@ -45,7 +46,7 @@ def deal(
         head_shards=shards,
     )
     with RecordReader(table) as reader:
-        fill = filler(reader.read, plan)
+        fill = filler(RecordRows(reader.read), plan)
 
         def poisoned(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
             data[:] = POISON
