@@ -25,7 +25,7 @@ COMMANDS = {
     "demo": "Run the whole pipeline once, on Python's own source.",
     "mine": "Count the n-grams of a corpus exactly.",
     "rows": "Turn token ids into row ids, one line a sequence.",
-    "build": "Make tables for a scheme, with seeded normal rows or zeros.",
+    "build": "Make tables for a scheme: seeded, composed or imported rows.",
     "layout": "Lay tables out for a tier, bit for bit the same rows.",
     "bench": "Measure gated-lookup latency, tier by tier.",
     "inspect": "Say what a folder, a scheme or a result is.",

@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme
 from engramctl.hashing.keys import pack_windows
-from engramctl.ngram_counts import num_ngrams, order_file, read_ngrams
-from engramctl.tables import read_counts_manifest
-from engramctl.token_maps import map_fingerprint
+from engramctl.ngram_seen import Seen, SeenNgrams
 
 _COUNTS = np.log([1.0, 2.0, 8.0, 64.0])
 _SHARES = {2: [0.54, 0.65, 0.84, 1.0], 3: [0.33, 0.47, 0.75, 1.0], 4: [0.21, 0.355, 0.69, 1.0]}
@@ -97,25 +94,15 @@ class Candidates:
     """What a counts folder holds that a scheme can look up."""
 
     def __init__(self, scheme: Scheme, counts: Path) -> None:
-        """Look at the folder's manifest.
-
-        Raises:
-            ConfigError: counts of another token map.
-            FormatError: not a counts folder.
-        """
-        self.scheme, self.counts = scheme, counts
-        self.token_map = scheme.canonical.token_map
-        self.canonical = _is_canonical(scheme, read_counts_manifest(counts))
-        self.orders = [order for order in scheme.orders if order_file(counts, order).exists()]
-        if self.canonical and self.token_map is not None:
-            self._first = np.full(scheme.canonical.num_canonical, -1)
-            seen, where = np.unique(self.token_map, return_index=True)
-            self._first[seen] = where
+        """Look at the folder's manifest; raises as `SeenNgrams`."""
+        self._scheme = scheme
+        self._seen = SeenNgrams(scheme, counts)
 
     @property
     def num_ngrams(self) -> int:
         """How many n-grams reading all of them looks at, for a progress bar."""
-        return sum(num_ngrams(self.counts, one) * self._num_passes(one) for one in self.orders)
+        seen = self._seen
+        return sum(seen.num_ngrams(one) * self._num_passes(one) for one in seen.orders)
 
     def read(self, progress: Callable[[int], None] = lambda amount: None) -> Iterator[Ngrams]:
         """Give all n-grams that look-back can see, each key once.
@@ -125,66 +112,40 @@ class Candidates:
         Raises:
             CorpusError: broken counts, or ids outside the vocabulary.
         """
-        for order in self.orders:
+        for order in self._seen.orders:
             yield from self._of_order(order, progress)
 
     def _num_passes(self, order: int) -> int:
         """Return how often an order is read: a token map may join n-grams from all its file."""
-        if self.canonical or self.token_map is None:
+        if not self._seen.joins:
             return 1
-        return max(1, -(-num_ngrams(self.counts, order) // _PASS_NGRAMS))
+        return max(1, -(-self._seen.num_ngrams(order) // _PASS_NGRAMS))
 
     def _of_order(self, order: int, progress: Callable[[int], None]) -> Iterator[Ngrams]:
-        canonical = self.scheme.canonical
-        bound = canonical.num_canonical if self.canonical else self.scheme.vocab_size
-        joins = self.token_map is not None and not self.canonical
         passes = self._num_passes(order)
         for number in range(passes):
             parts = []
-            for ids, totals in read_ngrams(self.counts, order, bound):
-                progress(len(ids))
-                found = self._keyed(order, ids, totals)
+            for amount, seen in self._seen.read(order):
+                progress(amount)
+                found = self._keyed(order, seen)
                 if passes > 1:
                     mixed = (found.keys[:, 0] ^ found.keys[:, 1]) * _SPREAD >> np.uint64(32)
                     found = found.take(mixed % np.uint64(passes) == number)
                 parts.append(found)
-                if not joins:
+                if not self._seen.joins:
                     yield _valued(parts.pop(), order)
             if parts:
                 yield _valued(_each_once(Ngrams.joined(parts)), order)
 
-    def _keyed(self, order: int, ids: NDArray[np.uint32], totals: NDArray[np.uint64]) -> Ngrams:
-        """Return n-grams with keys and, as values, counts; without those look-back never sees."""
-        scheme, tokens = self.scheme, ids.astype(np.int64)
-        if self.canonical:
-            tokens = self._first[tokens]
-            there = (tokens >= 0).all(axis=1)
-            tokens, totals = tokens[there], totals[there]
-        mapped = tokens if self.token_map is None else self.token_map[tokens].astype(np.int64)
-        walk = [mapped[:, order - 1 - d, None] for d in range(order)]
-        whole = pack_windows(walk, (order,), scheme.canonical.num_canonical)[:, 0, 0]
-        number = scheme.orders.index(order)
-        keys = scheme.ngram_keys(tokens)[:, -1, number]
+    def _keyed(self, order: int, seen: Seen) -> Ngrams:
+        """Return n-grams with their keys and, as values, counts."""
+        scheme, tokens = self._scheme, seen.tokens
+        walk = [seen.ids[:, order - 1 - d, None] for d in range(order)]
+        keys = pack_windows(walk, (order,), scheme.canonical.num_canonical)[:, 0, 0]
         padded = np.zeros((len(tokens), scheme.max_order), np.uint32)
         padded[:, scheme.max_order - order :] = tokens
-        places = np.full(len(tokens), number, np.uint8)
-        found = Ngrams(totals.astype(np.float64), places, keys, padded)
-        return found.take((keys == whole).all(axis=1))
-
-
-def _is_canonical(scheme: Scheme, manifest: dict[str, Any]) -> bool:
-    """Say whether counts are of canonical ids."""
-    digest = manifest.get("token_map_xxh3_128")
-    if digest is None:
-        return False
-    found = map_fingerprint(scheme.canonical)
-    if digest != found:
-        raise ConfigError(
-            "the counts were mined with another token map than the scheme's",
-            facts={"expected": found, "found": digest},
-            hint="mine again with: engramctl mine ... --scheme",
-        )
-    return scheme.canonical.token_map is not None
+        places = np.full(len(tokens), scheme.orders.index(order), np.uint8)
+        return Ngrams(seen.counts.astype(np.float64), places, keys, padded)
 
 
 def _each_once(ngrams: Ngrams) -> Ngrams:

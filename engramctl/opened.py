@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engramctl.checkpoints.opening import check_rows, is_checkpoint, open_checkpoint
+from engramctl.checkpoints.opening import check_rows, is_checkpoint, open_checkpoint, places_digest
 from engramctl.errors import ConfigError
 from engramctl.schemes import read_scheme
 from engramctl.storage.checksum import file_digest
@@ -79,5 +79,5 @@ def _open_checkpoint(path: Path, file: Path | None) -> Opened:
             hint="name one with --scheme FILE; engramctl rows ... --save-scheme FILE writes it",
         )
     origin = Provenance(command=("engramctl", "layout", str(path)))
-    digest = checkpoint.digest
+    digest = places_digest(checkpoint.rows)
     return Opened(checkpoint.rows, scheme.to_dict(), origin, digest, checkpoint.family)

@@ -83,6 +83,8 @@ class LayoutOptions:
             words += ["--dtype", self.dtype]
         if self.head_shards is not None:
             words += ["--head-shards", str(self.head_shards)]
+        if self.shard_bytes != SHARD_BYTES:
+            words += ["--shard-bytes", str(self.shard_bytes)]
         if self.counts is not None:
             words += ["--dictionary", str(self.counts)]
             words += ["--dictionary-budget", str(self.dictionary_bytes)]

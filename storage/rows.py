@@ -1,8 +1,7 @@
 """How rows begin: zeros, or seeded normal values that any language can make byte for byte.
 
 The definition is in docs/format.md. A value is picked, not computed: 16 bits of a SplitMix64
-stream index a table of 65,536 normal quantiles, each rounded once to the row's dtype; where a
-row's scales follow from its values, the f32 row is encoded as `codecs.encode` does. A row's bytes
+stream index a table of 65,536 normal quantiles, each rounded once to the row's dtype. A row's bytes
 depend on seed, layer, row id, row_dim and dtype only: never on chunks, threads or layout.
 """
 
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.codecs import encode, table_scale_for
+from engramctl.storage.codecs import decode, table_scale_for
 from engramctl.storage.geometry import Layout
-from engramctl.storage.layout import lay_out
+from engramctl.storage.losses import HeadError
 from engramctl.storage.record import (
     E4M3_MAX,
     RecordSpec,
@@ -33,7 +32,6 @@ _MASK = (1 << 64) - 1
 _STD_RANGE = (1e-30, 1e30)
 TABLED = ("f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar")  # a value's bits need no other value
 _ONE = 127  # the e8m0 byte of 1.0
-_PIECE_ROWS = 1024
 
 
 def splitmix64(x: int) -> int:
@@ -99,6 +97,16 @@ class RowInit:
         """Return the table scale of rows of a dtype that has one: the largest value just fits."""
         return table_scale_for(spec, self.largest)
 
+    def error(self, spec: RecordSpec) -> HeadError:
+        """Return what storing does to the values that rows of a TABLED dtype are drawn from."""
+        before = quantiles(self.std).reshape(1, -1)
+        whole = RecordSpec(spec.dtype, NUM_QUANTILES)
+        records = np.full((1, whole.record_bytes), self.scale_byte(), np.uint8)
+        records[0, : whole.weight_bytes] = self.value_table(spec).view(np.uint8)
+        error = HeadError()
+        error.add(before, decode(whole, records, self.table_scale(spec)))
+        return error
+
     def scale_byte(self) -> int:
         """Return the one e8m0 scale byte of every f8_e4m3 row: 2^0 for zeros."""
         return int(e8m0_at_least(self.largest / E4M3_MAX)) if self.largest else _ONE
@@ -118,26 +126,23 @@ class RowInit:
 
 
 class RowFiller:
-    """Writes rows of one layer into buffers; safe from several threads."""
+    """Writes rows of one layer into buffers; safe from several threads.
+
+    `engramctl.storage.seeded` has the rows of the other dtypes, which are not TABLED.
+    """
 
     def __init__(self, init: RowInit, spec: RecordSpec, layer: int) -> None:
         """Prepare the table of stored values.
 
         Args:
             init: what rows hold.
-            spec: how one row is stored.
+            spec: how one row is stored, in a TABLED dtype.
             layer: the layer, part of the seed.
         """
+        assert spec.dtype in TABLED
         self.spec = spec
         self.scale_byte = init.scale_byte()
-        self._scale = init.table_scale(spec)
-        self._floats = None
-        if spec.dtype not in TABLED:
-            self._floats = RowFiller(init, RecordSpec("f32", spec.row_dim), layer)
-        self._table = None
-        if init.kind != "zeros" and self._floats is None:
-            self._table = init.value_table(spec)
-        self._layer = layer
+        self._table = None if init.kind == "zeros" else init.value_table(spec)
         self._state = np.uint64(splitmix64((init.seed + layer) & _MASK))
 
     def fill(
@@ -152,29 +157,17 @@ class RowFiller:
             num_rows: how many rows.
             out: uint8 (data_bytes,), contiguous, aligned to the value's size.
         """
-        if self._floats is not None:
-            lay_out(self._encoded, layout, self._layer, part, row_start, num_rows, out)
-            return
-        if part == "scale" or self._table is None:
-            out[:] = self.scale_byte if part == "scale" else 0
-        else:
+        if part == "scale":
+            out[:] = self.scale_byte
+        elif self._table is not None:
             self._fill_values(layout, part, row_start, num_rows, out)
-        if part == "records":
-            if self._table is None:
+        else:
+            out[:] = 0
+            if part == "records":
                 for block, _ in layout.blocks(out, num_rows):
                     block[:, :, self.spec.weight_bytes :] = self.scale_byte
+        if part == "records":
             layout.clear_unused(out, num_rows)
-
-    def _encoded(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
-        """Write records of dtypes whose scales follow from a row's values."""
-        assert self._floats is not None
-        layout = Layout.of("packed", self._floats.spec)
-        for start in range(0, len(out), _PIECE_ROWS):
-            piece = out[start : start + _PIECE_ROWS]
-            values = np.empty((len(piece), self.spec.row_dim), np.float32)
-            flat = values.view(np.uint8).reshape(-1)
-            self._floats.fill(layout, "records", row_start + start, len(piece), flat)
-            piece[:] = encode(self.spec, values, self._scale)
 
     def _fill_values(
         self, layout: Layout, part: str, row_start: int, num_rows: int, out: NDArray[np.uint8]

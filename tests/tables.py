@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from engramctl.building import plan_build, run_build
+from engramctl.initial import InitOptions
 from engramctl.schemes import SchemeOptions
 from engramctl.storage.reader import TableFiles, open_table
-from engramctl.storage.rows import RowInit
-from engramctl.tables import plan_build, run_build
 
 
 def small_table(
@@ -20,6 +20,6 @@ def small_table(
 ) -> TableFiles:
     """A finished table of a few hundred rows a layer, open."""
     options = SchemeOptions(scheme=scheme, slots=slots, row_dim=row_dim, dtype=dtype, heads=2)
-    plan = plan_build(options, init=RowInit(std=1.0), tier=tier, shard_rows=shard_rows)
+    plan = plan_build(options, init=InitOptions(std=1.0), tier=tier, shard_rows=shard_rows)
     run_build(plan, folder)
     return open_table(folder)

@@ -30,19 +30,19 @@ class Checkpoint:
     rows: CheckpointTables
     scheme: Lookup | None
 
-    @property
-    def digest(self) -> str:
-        """xxh3-128 of where every row lies: the headers, said shortly."""
-        places = [
-            {
-                "layer": layer,
-                "file": [region.path.name, region.path.stat().st_size],
-                "place": [region.offset, region.column, region.row_start, region.row_stop],
-            }
-            for layer in self.rows.layers
-            for region in self.rows.regions(layer)
-        ]
-        return xxhash.xxh3_128_hexdigest(json.dumps(places).encode())
+
+def places_digest(rows: CheckpointTables) -> str:
+    """Return the xxh3-128 of where every row lies: the headers, said shortly."""
+    places = [
+        {
+            "layer": layer,
+            "file": [region.path.name, region.path.stat().st_size],
+            "place": [region.offset, region.column, region.row_start, region.row_stop],
+        }
+        for layer in rows.layers
+        for region in rows.regions(layer)
+    ]
+    return xxhash.xxh3_128_hexdigest(json.dumps(places).encode())
 
 
 def is_checkpoint(path: Path) -> bool:

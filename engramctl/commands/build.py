@@ -14,9 +14,11 @@ from engramctl.commands.options import (
     Orders,
     Quiet,
     Resume,
+    ShardBytes,
     Slots,
     Tokenizer,
     output_format,
+    parse_bytes,
     parse_numbers,
 )
 from engramctl.commands.written import resumable, show_written
@@ -51,14 +53,36 @@ def build(
         str | None,
         typer.Option(metavar="DTYPE", help="As layout --dtype knows them.  [default: scheme's]"),
     ] = None,
-    init: Annotated[str, typer.Option(metavar="INIT", help="normal or zeros.")] = "normal",
+    init: Annotated[
+        str, typer.Option(metavar="INIT", help="normal, zeros, token-mean or import.")
+    ] = "normal",
     std: Annotated[
         float, typer.Option(metavar="X", help="Standard deviation of normal rows.")
     ] = 0.02,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of normal rows.")] = 0,
     counts: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Mined counts the table is for; recorded with it."),
+        typer.Option(
+            metavar="DIR",
+            help="Mined counts the table is for: recorded with it, and what token-mean is made of.",
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="import: tables, shards, a checkpoint, or safetensors with one float tensor a "
+            "layer. token-mean: safetensors with the token embeddings.",
+        ),
+    ] = None,
+    tensor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The tensor in --from, {layer} where a layer's number stands.  "
+            "[default: by its shape or name]",
+        ),
     ] = None,
     tier: Annotated[
         str | None,
@@ -67,6 +91,7 @@ def build(
             help="Lay the rows out for gpu, host or ssd in the same pass.  [default: planar]",
         ),
     ] = None,
+    shard_bytes: ShardBytes = "128GiB",
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -74,17 +99,20 @@ def build(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make tables for a scheme, with seeded normal rows or zeros.
+    """Make tables for a scheme: seeded, composed or imported rows.
 
-    The same options give the same bytes on any machine. An interrupted build
-    is called TABLES.partial and goes on with --resume.
+    Rows are seeded normal values, zeros, the rows of --from (import), or each
+    the mean of the token embeddings of the n-grams that land in it, weighted by
+    their counts (token-mean; normal where none lands). Nothing is trained. The
+    same options give the same bytes on any machine. An interrupted build is
+    called TABLES.partial and goes on with --resume.
 
       Example:  engramctl build --slots 100000 --dtype bf16 -o tables --dry-run
     """
+    from engramctl.building import plan_build, run_build
+    from engramctl.initial import InitOptions
     from engramctl.schemes import SchemeOptions
     from engramctl.storage.publish import check_target
-    from engramctl.storage.rows import RowInit
-    from engramctl.tables import plan_build, run_build
 
     sink = Output(format=output_format(json), quiet=quiet)
     options = SchemeOptions(
@@ -97,15 +125,18 @@ def build(
         row_dim=row_dim,
         dtype=dtype,
     )
-    rows = RowInit(kind=init, seed=seed, std=std)
+    rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
         check_target(out, force=force, resume=resume)
-    plan = plan_build(options, init=rows, counts=counts, tier=tier)
+    size = parse_bytes(shard_bytes)
+    with sink.progress("scale", None, "rows") as scanned:
+        plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
     if plan.assumed:
         sink.note(f"assumed: {', '.join(plan.assumed)}")
+    losses = plan.initial.losses
     if not dry_run:
         sink.announce_compilation()
         bar = sink.progress("build", plan.table.row_file_bytes, "B")
         with resumable(sink, out), bar as advance:
-            run_build(plan, out, force=force, resume=resume, progress=advance)
-    show_written(sink, plan.table, out, dry_run=dry_run)
+            losses = run_build(plan, out, force=force, resume=resume, progress=advance)
+    show_written(sink, plan.table, out, dry_run=dry_run, errors=losses)

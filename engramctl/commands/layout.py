@@ -14,6 +14,7 @@ from engramctl.commands.options import (
     Quiet,
     Resume,
     SchemeFile,
+    ShardBytes,
     output_format,
     parse_bytes,
 )
@@ -48,6 +49,7 @@ def layout(
     align: Annotated[
         str, typer.Option(metavar="SIZE", help="Data begins at a multiple of this in every file.")
     ] = "4096",
+    shard_bytes: ShardBytes = "128GiB",
     head_shards: Annotated[
         int | None,
         typer.Option(
@@ -113,6 +115,7 @@ def layout(
         alignment_bytes=parse_bytes(align),
         dtype=dtype,
         head_shards=head_shards,
+        shard_bytes=parse_bytes(shard_bytes),
         counts=dictionary,
         dictionary_bytes=parse_bytes(dictionary_budget),
     )

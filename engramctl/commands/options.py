@@ -45,6 +45,9 @@ Tokenizer = Annotated[
         metavar="FILE", help="tokenizer.json that decides the token map.  [default: identity]"
     ),
 ]
+ShardBytes = Annotated[
+    str, typer.Option(metavar="SIZE", help="Records of one file, about; files are cut by rows.")
+]
 SchemeFile = Annotated[
     Path | None,
     typer.Option(

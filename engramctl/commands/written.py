@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _readable(error: Mapping[str, Any]) -> dict[str, Any]:
     """Return an error's row as people read it."""
     names = {"layer": "layer", "head": "head", "max_abs": "max abs error", "rms": "RMS error"}
-    shown = {title: error[name] for name, title in names.items()}
+    shown = {title: "all" if error[name] is None else error[name] for name, title in names.items()}
     for title in ("max abs error", "RMS error"):
         shown[title] = f"{shown[title]:.3g}"
     cosine = error["cosine"]

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engramctl.building import plan_build, run_build
 from engramctl.schemes import SchemeOptions
 from engramctl.storage.codecs import decode
 from engramctl.storage.reader import TableFiles, open_table
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.ssd import SsdStore
-from engramctl.tables import plan_build, run_build
 from tests.benchmarks.harness import Row, interleave, row
 
 BATCH_ROWS = 49_152

@@ -11,7 +11,8 @@ from engramctl.storage.geometry import Layout
 from engramctl.storage.manifest import Manifest, Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.record import RecordSpec
-from engramctl.storage.rows import RowFiller, RowInit
+from engramctl.storage.rows import RowInit
+from engramctl.storage.seeded import seeded_rows
 from engramctl.storage.writer import write_table
 
 POISON = 0xA5
@@ -43,11 +44,12 @@ def make_plan(
 def write(plan: TablePlan, out: Path, *, init: RowInit | None = None, **run: Any) -> Manifest:
     """Write normal rows; every buffer is poisoned first, so a byte left out is seen."""
     init = init or RowInit(seed=plan.provenance.seed or 0)
-    fillers = {n: RowFiller(init, plan.layout.record, n) for n in plan.num_rows}
+    heads = {layer: ((0, rows),) for layer, rows in plan.num_rows.items()}
+    rows = seeded_rows(init, plan.layout.record, plan.num_rows, heads)
 
     def fill(file: Any, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
         data[:] = POISON
-        fillers[file.layer].fill(plan.layout, file.part, row, num_rows, data)
+        rows.fill(plan.layout, file.layer, file.part, row, num_rows, data)
 
     return write_table(plan, out, fill, **run)
 

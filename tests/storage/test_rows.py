@@ -15,6 +15,7 @@ from engramctl.storage.codecs import decode
 from engramctl.storage.geometry import Layout
 from engramctl.storage.record import RecordSpec, e4m3_values, to_bf16_bits
 from engramctl.storage.rows import RowFiller, RowInit
+from engramctl.storage.seeded import seeded_rows
 from tests.storage.tables import POISON
 
 MASK = (1 << 64) - 1
@@ -63,7 +64,9 @@ def filled(
     parts = []
     for part in layout.parts:
         out = np.full(layout.data_bytes(part, num_rows), POISON, np.uint8)
-        RowFiller(init, spec, layer).fill(layout, part, row, num_rows, out)
+        seeded_rows(init, spec, [layer], {layer: ((0, 1 << 62),)}).fill(
+            layout, layer, part, row, num_rows, out
+        )
         if part != "records":
             parts.append(out.reshape(num_rows, -1))
             continue

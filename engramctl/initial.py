@@ -1,0 +1,255 @@
+"""What the rows of a new table hold: seeded values, means of embeddings, or given rows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engramctl.checkpoints.families import family_tables, find_family
+from engramctl.checkpoints.named import named_tables, tensors_of
+from engramctl.checkpoints.opening import is_checkpoint, open_checkpoint, places_digest
+from engramctl.embeddings import open_embeddings, read_embeddings
+from engramctl.errors import ConfigError, FormatError
+from engramctl.hashing import Lookup, Scheme
+from engramctl.ngram_seen import SeenNgrams
+from engramctl.schemes import head_ranges
+from engramctl.storage.checksum import file_digest
+from engramctl.storage.codecs import table_scale_for
+from engramctl.storage.convert import ValueRows, decoded, fitting_scale
+from engramctl.storage.layout import RecordRows, Rows
+from engramctl.storage.publish import MANIFEST
+from engramctl.storage.reader import open_table
+from engramctl.storage.record import RecordSpec
+from engramctl.storage.rows import INITS, TABLED, RowInit
+from engramctl.storage.seeded import seeded_rows, seeded_values
+from engramctl.storage.source import RecordReader, Source
+from engramctl.storage.writer import default_workers
+from engramctl.token_mean import TokenMean
+
+KINDS = (*INITS, "token-mean", "import")
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class InitOptions:
+    """What rows shall hold.
+
+    Attributes:
+        kind: one of KINDS.
+        seed: of `normal`, and of the rows of `token-mean` that no n-gram reaches.
+        std: standard deviation of these.
+        source: of `import` the rows: tables or shards of ours, a model's checkpoint, or safetensors
+            with one float tensor a layer; of `token-mean` the token embeddings.
+        tensor: names the tensor in `source`; None: by its shape, or by what models call it.
+        counts: mined counts; what `token-mean` is made of.
+
+    Raises:
+        ConfigError: an unknown kind, or options that do not fit it.
+    """
+
+    kind: str = "normal"
+    seed: int = 0
+    std: float = 0.02
+    source: Path | None = None
+    tensor: str | None = None
+    counts: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.kind not in KINDS:
+            raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(KINDS)})
+        if self.kind == "token-mean" and (self.source is None or self.counts is None):
+            raise ConfigError(
+                "--init token-mean needs --counts and --from",
+                hint="name the mined counts, and with --from the model's token embeddings",
+            )
+        if self.kind == "import" and self.source is None:
+            raise ConfigError("--init import needs --from", hint="name the rows with --from")
+        if self.kind in INITS and (self.source is not None or self.tensor is not None):
+            raise ConfigError(
+                f"--init {self.kind} reads nothing", hint="leave out --from and --tensor"
+            )
+        self.seeded()
+
+    def seeded(self) -> RowInit:
+        """Return the seeded rows: all, or those that no n-gram reaches."""
+        kind = self.kind if self.kind in INITS else "normal"
+        return RowInit(kind=kind, seed=self.seed, std=self.std)
+
+    def words(self) -> list[object]:
+        """Return the words of the command line that say the same."""
+        words: list[object] = ["--init", self.kind]
+        if self.kind in ("normal", "token-mean"):
+            words += ["--std", self.std, "--seed", self.seed]
+        if self.source is not None:
+            words += ["--from", self.source]
+        if self.tensor is not None:
+            words += ["--tensor", self.tensor]
+        if self.counts is not None:
+            words += ["--counts", self.counts]
+        return words
+
+
+@dataclass(frozen=True)
+class InitialRows:
+    """Rows decided, not read.
+
+    Attributes:
+        options: as given.
+        table_scales: of each layer, for dtypes that have one.
+        origin: the manifest's `provenance.source`.
+        open: a context in which the rows can be read.
+        losses: what storing them loses, where that is known without looking at them.
+    """
+
+    options: InitOptions
+    table_scales: Mapping[int, float | None]
+    origin: Mapping[str, str] | None
+    open: Callable[[], Any]
+    losses: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes of the rows, for `--resume`."""
+        options = self.options
+        seeded = options.kind in ("normal", "token-mean")
+        return {
+            "init": options.kind,
+            "std": options.std if seeded else None,
+            "tensor": options.tensor,
+        }
+
+
+def initial_rows(
+    options: InitOptions,
+    scheme: Lookup,
+    record: RecordSpec,
+    progress: Progress = lambda amount: None,
+) -> InitialRows:
+    """Decide what a scheme's rows begin as.
+
+    Args:
+        options: what was asked for.
+        scheme: whose rows.
+        record: how they are stored.
+        progress: told of rows that are read to find a table's scale.
+
+    Raises:
+        ConfigError: options that do not fit the scheme, or a tensor that cannot be found.
+        FormatError: what is named is not what it should be.
+        CorpusError: broken counts.
+        StorageError: a file cannot be read.
+    """
+    if options.kind == "import":
+        return _imported(options, scheme, record, progress)
+    if options.kind == "token-mean":
+        return _token_mean(options, scheme, record)
+    init = options.seeded()
+    scales = dict.fromkeys(scheme.layers, init.table_scale(record))
+    rows = seeded_rows(init, record, scheme.layers, _heads(scheme))
+    losses = []
+    if init.kind == "normal" and record.dtype in TABLED:
+        losses.append({"layer": None, "head": None, **init.error(record).to_dict()})
+    return InitialRows(options, scales, None, _ready(rows), losses)
+
+
+def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> InitialRows:
+    assert options.counts is not None
+    assert options.source is not None
+    if not isinstance(scheme, Scheme):
+        raise ConfigError(
+            "a dictionary has no slots in which n-grams could meet",
+            hint="leave out --init token-mean",
+        )
+    seen = SeenNgrams(scheme, options.counts)
+    if not seen.orders:
+        raise ConfigError(
+            f"{options.counts} has none of the scheme's orders",
+            facts={"expected": ", ".join(map(str, scheme.orders))},
+            hint="mine them: engramctl mine ... --orders 2,3,4",
+        )
+    table = open_embeddings(options.source, scheme.vocab_size, options.tensor)
+    embeddings = read_embeddings(table, scheme.vocab_size, scheme.row_dim, options.seed)
+    init = options.seeded()
+    largest = max(init.largest, float(np.abs(embeddings).max()))  # a mean is no larger
+    scales = dict.fromkeys(scheme.layers, table_scale_for(record, largest))
+    others = seeded_values(init, scheme.row_dim, scheme.layers)
+    values = TokenMean(seen, embeddings, others, workers=default_workers())
+    rows = ValueRows(values, record, scales, _heads(scheme))
+    origin = {"path": str(options.source), "manifest_xxh3_128": places_digest(table)}
+    return InitialRows(options, scales, origin, _ready(rows))
+
+
+def _imported(
+    options: InitOptions, scheme: Lookup, record: RecordSpec, progress: Progress
+) -> InitialRows:
+    assert options.source is not None
+    source, digest = _open_source(options.source, options.tensor, scheme)
+    wanted = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
+    found = {layer: source.num_rows(layer) for layer in source.layers}
+    if wanted != found or source.record.row_dim != record.row_dim:
+        raise FormatError(
+            f"the rows of {options.source} are not those of the scheme",
+            facts={
+                "expected": f"rows {wanted}, row_dim {record.row_dim}",
+                "found": f"rows {found}, row_dim {source.record.row_dim}",
+            },
+            hint="check --scheme, --slots, --heads, --orders, --layers and --row-dim",
+        )
+    scales = {layer: source.table_scale(layer) for layer in wanted}
+    if record != source.record:
+        with RecordReader(source) as reader:
+            values = decoded(reader.read, source.record, source.table_scale)
+            scales = {
+                layer: fitting_scale(values, record, layer, rows, progress)
+                for layer, rows in wanted.items()
+            }
+
+    @contextmanager
+    def opened() -> Iterator[Rows]:
+        with RecordReader(source) as reader:
+            if record == source.record:
+                yield RecordRows(reader.read)
+            else:
+                values = decoded(reader.read, source.record, source.table_scale)
+                yield ValueRows(values, record, scales, _heads(scheme))
+
+    origin = {"path": str(options.source), "manifest_xxh3_128": digest}
+    return InitialRows(options, scales, origin, opened)
+
+
+def _open_source(path: Path, tensor: str | None, scheme: Lookup) -> tuple[Source, str]:
+    """Open rows to import, and return the digest of where they lie."""
+    if (path / MANIFEST).exists():
+        if tensor is not None:
+            raise ConfigError(f"{path} is a folder of ours", hint="leave out --tensor")
+        return open_table(path), file_digest(path / MANIFEST)
+    rows = None
+    if path.suffix == ".gguf" or (path.is_dir() and not any(path.glob("*.safetensors"))):
+        if not is_checkpoint(path):
+            raise FormatError(f"{path} holds no rows", hint="name tables, or safetensors files")
+        rows = open_checkpoint(path).rows
+    else:
+        tensors = tensors_of(path)
+        family = None if tensor is not None else find_family(tensors)
+        if family is not None:
+            rows = family_tables(family, path, tensors)
+        else:
+            num_rows = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
+            rows = named_tables(path, tensors, num_rows, scheme.row_dim, tensor)
+    return rows, places_digest(rows)
+
+
+def _heads(scheme: Lookup) -> dict[int, tuple[tuple[int, int], ...]]:
+    return {layer: head_ranges(scheme, layer, scheme.num_rows(layer)) for layer in scheme.layers}
+
+
+def _ready(rows: Rows) -> Callable[[], Any]:
+    @contextmanager
+    def opened() -> Iterator[Rows]:
+        yield rows
+
+    return opened

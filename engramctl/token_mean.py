@@ -1,0 +1,167 @@
+"""Rows that know their n-grams: each the mean of the token embeddings of what lands in it.
+
+The n-grams of one head are sorted by row, as many rows at a time as memory allows, each time from
+the counts anew: the table may be of any size. A row's sum runs in the order of the counts folder,
+in float64, so its bytes depend on nothing else.
+"""
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.hashing.kernels.windows import WindowHash
+from engramctl.ngram_seen import SeenNgrams
+from engramctl.storage.convert import Values
+
+MEMORY_BYTES = 192 << 20
+_NGRAM_BYTES = 80  # of one while a part is sorted
+_MOST_ROWS = 1 << 22
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows [start, stop) of one head."""
+
+    layer: int
+    column: int
+    order: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """What lands in a part: row r's n-grams are [starts[r], starts[r + 1]) of the others."""
+
+    starts: NDArray[np.int64]
+    tokens: NDArray[np.uint32]
+    counts: NDArray[np.float64]
+
+
+class TokenMean:
+    """The values of such rows; safe from several threads.
+
+    A row is the count-weighted mean of its n-grams, an n-gram the mean of its tokens' embeddings.
+    Rows that no n-gram of the counts reaches are those of `fallback`; so are all rows of orders
+    that the folder does not have.
+    """
+
+    def __init__(
+        self,
+        seen: SeenNgrams,
+        embeddings: NDArray[np.float32],
+        fallback: Values,
+        *,
+        workers: int,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        """Cut every head into parts; nothing is read yet.
+
+        Args:
+            seen: n-grams and their scheme.
+            embeddings: of every token id, float32 (vocab_size, row_dim).
+            fallback: the other rows' values.
+            workers: threads that ask, each for rows near each other.
+            memory_bytes: for n-grams, the embeddings not counted.
+        """
+        self._seen = seen
+        self._embeddings = embeddings
+        self._fallback = fallback
+        self._kept = workers + 1
+        most = max(1, memory_bytes // (self._kept * _NGRAM_BYTES))
+        self._parts: dict[int, list[_Part]] = {}
+        for layer in seen.scheme.layers:
+            self._parts[layer] = []
+            for column, head in enumerate(seen.scheme.layer_hash(layer).heads):
+                if head.order not in seen.orders:
+                    continue
+                ngrams = seen.num_ngrams(head.order)
+                cuts = max(-(-ngrams // most), -(-head.modulus // _MOST_ROWS))
+                edges = [head.offset + head.modulus * k // cuts for k in range(cuts + 1)]
+                self._parts[layer] += [
+                    _Part(layer, column, head.order, start, stop) for start, stop in pairwise(edges)
+                ]
+        self._landed: OrderedDict[_Part, Future[_Landed]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, layer: int, row: int, out: NDArray[np.float32]) -> None:
+        """Write the values of consecutive rows, float32 (n, row_dim); see `Values`.
+
+        Raises:
+            CorpusError: broken counts, or ids outside the vocabulary.
+        """
+        self._fallback(layer, row, out)
+        for part in self._parts[layer]:
+            first, last = max(row, part.start), min(row + len(out), part.stop)
+            if first < last:
+                landed = self._of(part)
+                _means(
+                    landed.starts, landed.tokens, landed.counts, self._embeddings,
+                    first - part.start, out[first - row : last - row],
+                )  # fmt: skip
+
+    def _of(self, part: _Part) -> _Landed:
+        """Return what lands in a part; the first that asks reads it, the others wait."""
+        with self._lock:
+            found = self._landed.get(part)
+            mine = found is None
+            if found is None:
+                found = self._landed[part] = Future()
+            self._landed.move_to_end(part)
+            while len(self._landed) > self._kept:
+                self._landed.popitem(last=False)
+        if mine:
+            try:
+                found.set_result(self._read(part))
+            except BaseException as error:
+                found.set_exception(error)
+        return found.result()
+
+    def _read(self, part: _Part) -> _Landed:
+        scheme = self._seen.scheme
+        hashed = WindowHash(
+            scheme.layer_hash(part.layer), scheme.mix, [part.column], scheme.canonical.num_canonical
+        )
+        rows, tokens, counts = [np.empty(0, np.int64)], [], []
+        tokens.append(np.empty((0, part.order), np.uint32))
+        counts.append(np.empty(0, np.float64))
+        for _, seen in self._seen.read(part.order):
+            landed = hashed(np.ascontiguousarray(seen.ids))[:, 0]
+            here = np.flatnonzero((landed >= part.start) & (landed < part.stop))
+            rows.append(landed[here].astype(np.int64) - part.start)
+            tokens.append(seen.tokens[here].astype(np.uint32))
+            counts.append(seen.counts[here].astype(np.float64))
+        row = np.concatenate(rows)
+        turn = np.argsort(row, kind="stable")
+        starts = np.zeros(part.stop - part.start + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=len(starts) - 1), out=starts[1:])
+        return _Landed(starts, np.concatenate(tokens)[turn], np.concatenate(counts)[turn])
+
+
+@numba.njit(nogil=True, cache=True)
+def _means(  # type: ignore[no-untyped-def]  # pragma: no cover
+    starts, tokens, counts, embeddings, first, out
+) -> Any:
+    total = np.empty(out.shape[1], np.float64)
+    for i in range(len(out)):
+        begin, end = starts[first + i], starts[first + i + 1]
+        if begin == end:
+            continue
+        total[:] = 0.0
+        weight = 0.0
+        for k in range(begin, end):
+            weight += counts[k]
+            for d in range(tokens.shape[1]):
+                token = embeddings[tokens[k, d]]
+                for j in range(len(total)):
+                    total[j] += counts[k] * token[j]
+        weight *= tokens.shape[1]
+        for j in range(len(total)):
+            out[i, j] = np.float32(total[j] / weight)

@@ -1,0 +1,55 @@
+"""Seeded rows of every layer, in any dtype."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.convert import ValueRows, Values
+from engramctl.storage.geometry import Layout
+from engramctl.storage.layout import Rows
+from engramctl.storage.losses import Ranges
+from engramctl.storage.record import RecordSpec
+from engramctl.storage.rows import TABLED, RowFiller, RowInit
+
+
+def seeded_rows(
+    init: RowInit, record: RecordSpec, layers: Iterable[int], heads: Mapping[int, Ranges]
+) -> Rows:
+    """Return seeded rows, ready to be written; `heads` as `ValueRows`'."""
+    layers = tuple(layers)
+    if record.dtype in TABLED:
+        return _TabledRows(init, record, layers)
+    scales = dict.fromkeys(layers, init.table_scale(record))
+    return ValueRows(seeded_values(init, record.row_dim, layers), record, scales, heads)
+
+
+def seeded_values(init: RowInit, row_dim: int, layers: Iterable[int]) -> Values:
+    """Return seeded rows as values: those of dtype f32."""
+    record = RecordSpec("f32", row_dim)
+    layout = Layout.of("packed", record)
+    fillers = {layer: RowFiller(init, record, layer) for layer in layers}
+
+    def values(layer: int, row: int, out: NDArray[np.float32]) -> None:
+        fillers[layer].fill(layout, "records", row, len(out), out.view(np.uint8).reshape(-1))
+
+    return values
+
+
+class _TabledRows:
+    """Rows whose values are picked as they are stored."""
+
+    def __init__(self, init: RowInit, record: RecordSpec, layers: Iterable[int]) -> None:
+        self._fillers = {layer: RowFiller(init, record, layer) for layer in layers}
+
+    def fill(
+        self,
+        layout: Layout,
+        layer: int,
+        part: str,
+        row_start: int,
+        num_rows: int,
+        out: NDArray[np.uint8],
+    ) -> None:
+        """Write one part of consecutive rows."""
+        self._fillers[layer].fill(layout, part, row_start, num_rows, out)
