@@ -63,14 +63,14 @@ class InitOptions:
             raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(KINDS)})
         if self.kind == "token-mean" and (self.source is None or self.counts is None):
             raise ConfigError(
-                "--init token-mean needs --counts and --from",
-                hint="name the mined counts, and with --from the model's token embeddings",
+                "--init token-mean needs --counts and --source",
+                hint="name the mined counts, and with --source the model's token embeddings",
             )
         if self.kind == "import" and self.source is None:
-            raise ConfigError("--init import needs --from", hint="name the rows with --from")
+            raise ConfigError("--init import needs --source", hint="name the rows with --source")
         if self.kind in INITS and (self.source is not None or self.tensor is not None):
             raise ConfigError(
-                f"--init {self.kind} reads nothing", hint="leave out --from and --tensor"
+                f"--init {self.kind} reads nothing", hint="leave out --source and --tensor"
             )
         self.seeded()
 
@@ -85,7 +85,7 @@ class InitOptions:
         if self.kind in ("normal", "token-mean"):
             words += ["--std", self.std, "--seed", self.seed]
         if self.source is not None:
-            words += ["--from", self.source]
+            words += ["--source", self.source]
         if self.tensor is not None:
             words += ["--tensor", self.tensor]
         if self.counts is not None:
@@ -177,10 +177,14 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
     largest = max(init.largest, float(np.abs(embeddings).max()))  # a mean is no larger
     scales = dict.fromkeys(scheme.layers, table_scale_for(record, largest))
     others = seeded_values(init, scheme.row_dim, scheme.layers)
-    values = TokenMean(seen, embeddings, others, workers=default_workers())
-    rows = ValueRows(values, record, scales, _heads(scheme))
+
+    @contextmanager
+    def opened() -> Iterator[Rows]:
+        with TokenMean(seen, embeddings, others, workers=default_workers()) as values:
+            yield ValueRows(values, record, scales, _heads(scheme))
+
     origin = {"path": str(options.source), "manifest_xxh3_128": places_digest(table)}
-    return InitialRows(options, scales, origin, _ready(rows))
+    return InitialRows(options, scales, origin, opened)
 
 
 def _imported(

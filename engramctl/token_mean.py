@@ -1,16 +1,18 @@
 """Rows that know their n-grams: each the mean of the token embeddings of what lands in it.
 
-The n-grams of one head are sorted by row, as many rows at a time as memory allows, each time from
-the counts anew: the table may be of any size. A row's sum runs in the order of the counts folder,
-in float64, so its bytes depend on nothing else.
+The n-grams are put into one temporary file an order. From it those of one head are hashed and
+sorted by row, as many rows at a time as memory allows: the table may be of any size. A row's sum
+runs in the order of the counts folder, in float64, so its bytes depend on nothing else.
 """
 
+import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numba
 import numpy as np
@@ -23,6 +25,7 @@ from engramctl.storage.convert import Values
 MEMORY_BYTES = 192 << 20
 _NGRAM_BYTES = 80  # of one while a part is sorted
 _MOST_ROWS = 1 << 22
+_BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,49 @@ class _Landed:
     counts: NDArray[np.float64]
 
 
+class _OrderFile:
+    """The n-grams of one order in a temporary file: canonical ids, token ids, count."""
+
+    def __init__(self, seen: SeenNgrams, order: int) -> None:
+        """Write them."""
+        self._order = order
+        self._file = tempfile.TemporaryFile(prefix="engramctl-", suffix=".ngrams")  # noqa: SIM115
+        for _, some in seen.read(order):
+            records = np.empty((len(some.ids), 2 * order + 2), "<u4")
+            records[:, :order] = some.ids
+            records[:, order : 2 * order] = some.tokens
+            records[:, 2 * order :] = some.counts.astype("<u8").view("<u4").reshape(-1, 2)
+            self._file.write(records.data)
+        self._file.flush()
+        size = self._file.tell()
+        self._records = np.empty((0, 2 * order + 2), np.uint32)
+        if size:
+            flat = np.memmap(self._file, "<u4", "r")
+            self._records = flat.reshape(-1, 2 * order + 2)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint32]]:
+        """Give canonical ids, batch by batch, C-contiguous uint32 (m, order)."""
+        for start in range(0, len(self), _BATCH):
+            yield np.ascontiguousarray(self._records[start : start + _BATCH, : self._order])
+
+    def take(self, which: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
+        """Return token ids (m, order) and counts (m,) of some of them."""
+        records = self._records[which]
+        counts = np.ascontiguousarray(records[:, 2 * self._order :]).view("<u8").reshape(-1)
+        tokens = np.ascontiguousarray(records[:, self._order : 2 * self._order])
+        return tokens, counts.astype(np.float64)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._records = np.empty((0, 2 * self._order + 2), np.uint32)
+        self._file.close()
+
+
 class TokenMean:
-    """The values of such rows; safe from several threads.
+    """The values of such rows; safe from several threads. A context manager.
 
     A row is the count-weighted mean of its n-grams, an n-gram the mean of its tokens' embeddings.
     Rows that no n-gram of the counts reaches are those of `fallback`; so are all rows of orders
@@ -62,7 +106,7 @@ class TokenMean:
         workers: int,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        """Cut every head into parts; nothing is read yet.
+        """Write the temporary files and cut every head into parts.
 
         Args:
             seen: n-grams and their scheme.
@@ -70,8 +114,12 @@ class TokenMean:
             fallback: the other rows' values.
             workers: threads that ask, each for rows near each other.
             memory_bytes: for n-grams, the embeddings not counted.
+
+        Raises:
+            CorpusError: broken counts, or ids outside the vocabulary.
         """
-        self._seen = seen
+        self._scheme = seen.scheme
+        self._ngrams = {order: _OrderFile(seen, order) for order in seen.orders}
         self._embeddings = embeddings
         self._fallback = fallback
         self._kept = workers + 1
@@ -82,8 +130,8 @@ class TokenMean:
             for column, head in enumerate(seen.scheme.layer_hash(layer).heads):
                 if head.order not in seen.orders:
                     continue
-                ngrams = seen.num_ngrams(head.order)
-                cuts = max(-(-ngrams // most), -(-head.modulus // _MOST_ROWS))
+                ngrams = len(self._ngrams[head.order])
+                cuts = max(1, -(-ngrams // most), -(-head.modulus // _MOST_ROWS))
                 edges = [head.offset + head.modulus * k // cuts for k in range(cuts + 1)]
                 self._parts[layer] += [
                     _Part(layer, column, head.order, start, stop) for start, stop in pairwise(edges)
@@ -92,11 +140,7 @@ class TokenMean:
         self._lock = threading.Lock()
 
     def __call__(self, layer: int, row: int, out: NDArray[np.float32]) -> None:
-        """Write the values of consecutive rows, float32 (n, row_dim); see `Values`.
-
-        Raises:
-            CorpusError: broken counts, or ids outside the vocabulary.
-        """
+        """Write the values of consecutive rows, float32 (n, row_dim); see `Values`."""
         self._fallback(layer, row, out)
         for part in self._parts[layer]:
             first, last = max(row, part.start), min(row + len(out), part.stop)
@@ -125,24 +169,31 @@ class TokenMean:
         return found.result()
 
     def _read(self, part: _Part) -> _Landed:
-        scheme = self._seen.scheme
+        scheme, ngrams = self._scheme, self._ngrams[part.order]
         hashed = WindowHash(
             scheme.layer_hash(part.layer), scheme.mix, [part.column], scheme.canonical.num_canonical
         )
-        rows, tokens, counts = [np.empty(0, np.int64)], [], []
-        tokens.append(np.empty((0, part.order), np.uint32))
-        counts.append(np.empty(0, np.float64))
-        for _, seen in self._seen.read(part.order):
-            landed = hashed(np.ascontiguousarray(seen.ids))[:, 0]
+        rows, which, first = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        for ids in ngrams:
+            landed = hashed(ids)[:, 0]
             here = np.flatnonzero((landed >= part.start) & (landed < part.stop))
             rows.append(landed[here].astype(np.int64) - part.start)
-            tokens.append(seen.tokens[here].astype(np.uint32))
-            counts.append(seen.counts[here].astype(np.float64))
+            which.append(here + first)
+            first += len(ids)
         row = np.concatenate(rows)
         turn = np.argsort(row, kind="stable")
         starts = np.zeros(part.stop - part.start + 1, np.int64)
         np.cumsum(np.bincount(row, minlength=len(starts) - 1), out=starts[1:])
-        return _Landed(starts, np.concatenate(tokens)[turn], np.concatenate(counts)[turn])
+        return _Landed(starts, *ngrams.take(np.concatenate(which)[turn]))
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving deletes the temporary files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the temporary files."""
+        for ngrams in self._ngrams.values():
+            ngrams.close()
 
 
 @numba.njit(nogil=True, cache=True)

@@ -70,7 +70,6 @@ def build(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from",
             metavar="PATH",
             help="import: tables, shards, a checkpoint, or safetensors with one float tensor a "
             "layer. token-mean: safetensors with the token embeddings.",
@@ -80,7 +79,7 @@ def build(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The tensor in --from, {layer} where a layer's number stands.  "
+            help="The tensor in --source, {layer} where a layer's number stands.  "
             "[default: by its shape or name]",
         ),
     ] = None,
@@ -101,7 +100,7 @@ def build(
 ) -> None:
     """Make tables for a scheme: seeded, composed or imported rows.
 
-    Rows are seeded normal values, zeros, the rows of --from (import), or each
+    Rows are seeded normal values, zeros, the rows of --source (import), or each
     the mean of the token embeddings of the n-grams that land in it, weighted by
     their counts (token-mean; normal where none lands). Nothing is trained. The
     same options give the same bytes on any machine. An interrupted build is
