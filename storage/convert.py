@@ -6,15 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.codecs import decode, encode, table_scale_for
+from engramctl.storage.codecs import table_scale_for
+from engramctl.storage.fast_codecs import decode, encode
 from engramctl.storage.geometry import Layout
 from engramctl.storage.layout import ReadRecords, lay_out
 from engramctl.storage.losses import Losses, Ranges
 from engramctl.storage.record import RecordSpec
 
-PIECE_ROWS = 4096
+PIECE_VALUES = 1 << 16  # so that what is made of them stays in the core's cache
 Values = Callable[[int, int, NDArray[np.float32]], None]
 """Called with layer, first row and float32 (n, row_dim) to fill."""
+
+
+def piece_rows(row_dim: int) -> int:
+    """Return how many rows are worked on at a time."""
+    return max(1, PIECE_VALUES // row_dim)
 
 
 class ValueRows:
@@ -58,8 +64,9 @@ class ValueRows:
         losses = Losses() if part != "scale" else None
 
         def read(layer: int, row: int, records: NDArray[np.uint8]) -> None:
-            for start in range(0, len(records), PIECE_ROWS):
-                self._encode(layer, row + start, records[start : start + PIECE_ROWS], losses)
+            step = piece_rows(self._record.row_dim)
+            for start in range(0, len(records), step):
+                self._encode(layer, row + start, records[start : start + step], losses)
 
         lay_out(read, layout, layer, part, row_start, num_rows, out)
         return None if losses is None else losses.remark()
@@ -68,7 +75,7 @@ class ValueRows:
         values = np.empty((len(out), self._record.row_dim), np.float32)
         self._values(layer, row, values)
         scale = self._scales.get(layer)
-        out[:] = encode(self._record, values, scale)
+        encode(self._record, values, scale, out)
         if losses is not None:
             losses.add(layer, row, self._heads[layer], values, decode(self._record, out, scale))
 
@@ -105,9 +112,9 @@ def fitting_scale(
     """
     if not target.facts.table_scale:
         return None
-    largest = 0.0
-    for start in range(0, num_rows, PIECE_ROWS):
-        found = np.empty((min(PIECE_ROWS, num_rows - start), target.row_dim), np.float32)
+    largest, step = 0.0, piece_rows(target.row_dim)
+    for start in range(0, num_rows, step):
+        found = np.empty((min(step, num_rows - start), target.row_dim), np.float32)
         values(layer, start, found)
         sizes = np.abs(found)
         largest = max(largest, float(sizes.max(initial=0.0, where=np.isfinite(sizes))))

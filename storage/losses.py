@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Ranges = Sequence[tuple[int, int]]
@@ -32,15 +33,8 @@ class HeadError:
     after: float = 0.0
 
     def add(self, before: Floats, after: Floats) -> None:
-        """Compare more values, of one shape."""
-        exact, found = before.astype(np.float64), after.astype(np.float64)
-        error = found - exact
-        self.values += exact.size
-        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
-        self.squares += float((error * error).sum())
-        self.dot += float((exact * found).sum())
-        self.before += float((exact * exact).sum())
-        self.after += float((found * found).sum())
+        """Compare more values, of one shape (n, m)."""
+        self.merge(HeadError(before.size, *_sums(before, after)))
 
     def merge(self, other: "HeadError") -> None:
         """Count the values of another one too."""
@@ -102,3 +96,18 @@ class Losses:
 
     def _error(self, layer: int, head: int) -> HeadError:
         return self._errors.setdefault((layer, head), HeadError())
+
+
+@njit(nogil=True, cache=True)
+def _sums(before: Any, after: Any) -> Any:
+    """Return largest error and the sums of error^2, product, before^2 and after^2, in float64."""
+    largest = squares = dot = first = second = 0.0
+    for i in range(before.shape[0]):
+        for j in range(before.shape[1]):
+            x, y = np.float64(before[i, j]), np.float64(after[i, j])
+            largest = max(largest, abs(y - x))
+            squares += (y - x) * (y - x)
+            dot += x * y
+            first += x * x
+            second += y * y
+    return largest, squares, dot, first, second

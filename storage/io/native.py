@@ -42,6 +42,26 @@ def bits_from_float(typingctx: Any, value: Any) -> Any:
 
 
 @intrinsic
+def double_from_bits(typingctx: Any, bits: Any) -> Any:
+    """Reinterpret uint64 as float64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.uint64), codegen
+
+
+@intrinsic
+def bits_from_double(typingctx: Any, value: Any) -> Any:
+    """Reinterpret float64 as uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.uint64(types.float64), codegen
+
+
+@intrinsic
 def prefetch_line(typingctx: Any, address: Any) -> Any:
     """Ask for the cache line at `address`, for reading, kept in every level."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engramctl.storage.codecs import decode, encode
-from engramctl.storage.convert import PIECE_ROWS, ValueRows, decoded, fitting_scale
+from engramctl.storage.convert import ValueRows, decoded, fitting_scale, piece_rows
 from engramctl.storage.geometry import Layout
 from engramctl.storage.losses import Losses
 from engramctl.storage.reader import open_table
@@ -39,7 +39,7 @@ def test_converted_records_and_errors_are_the_plain_ones(tmp_path: Path, dtype: 
         planar = Layout.of("planar", target)
         if target.scale_bytes:
             assert converted.fill(planar, 1, "scale", 0, rows, again.reshape(-1)) is None
-    assert rows > PIECE_ROWS
+    assert rows > piece_rows(32)
     wanted = encode(target, values, scale)
     assert np.array_equal(found, wanted)
     assert np.array_equal(again, wanted[:, target.weight_bytes :])

@@ -1,0 +1,126 @@
+"""Values -> records and back for the dtypes that whole checkpoints are converted to, compiled.
+
+The plain definition is `engramctl.storage.codecs`, which also does the other dtypes; tests compare
+every bit.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from engramctl.storage import codecs
+from engramctl.storage.io.native import bits_from_double, double_from_bits, float_from_bits
+from engramctl.storage.io.widen import e4m3
+from engramctl.storage.record import RecordSpec, e8m0_values
+
+
+def encode(
+    spec: RecordSpec, values: NDArray[np.float32], table_scale: float | None, out: NDArray[np.uint8]
+) -> None:
+    """Write records of values; see `codecs.encode`.
+
+    Args:
+        spec: how to store them.
+        values: float32 (n, row_dim), contiguous.
+        table_scale: of the layer, for dtypes that have one.
+        out: uint8 (n, record_bytes), contiguous.
+
+    Raises:
+        FormatError: NaN or infinity in a dtype that has neither.
+    """
+    if spec.dtype == "f8_e4m3":
+        _encode_f8(values, values.view(np.uint32), out)
+    elif spec.dtype == "f8_e4m3_scalar":
+        _encode_f8_scalar(values, np.float64(np.float32(table_scale or 1.0)), out)
+    elif spec.dtype == "bf16":
+        _encode_bf16(values.view(np.uint32), out.view(np.uint16))
+    else:
+        out[:] = codecs.encode(spec, values, table_scale)
+
+
+def decode(
+    spec: RecordSpec, records: NDArray[np.uint8], table_scale: float | None
+) -> NDArray[np.float32]:
+    """Return the values of records, float32 (n, row_dim); see `codecs.decode`."""
+    if spec.dtype not in ("f8_e4m3", "f8_e4m3_scalar"):
+        return codecs.decode(spec, records, table_scale)
+    values = np.empty((len(records), spec.row_dim), np.float32)
+    if spec.dtype == "f8_e4m3":
+        _decode_f8(records, e8m0_values(), values)
+    else:
+        _decode_f8_scalar(records, np.float32(table_scale or 1.0), values)
+    return values
+
+
+@njit(inline="always")
+def _e4m3_byte(value: Any) -> Any:
+    """Round a float64 to e4m3fn as `codecs.to_e4m3_bytes` does."""
+    bits = bits_from_double(value)
+    sign = np.uint8((bits >> np.uint64(56)) & np.uint64(0x80))
+    exponent = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023
+    exponent = max(exponent, np.int64(-6))
+    power = double_from_bits(np.uint64(1026 - min(exponent, np.int64(1000))) << np.uint64(52))
+    rounded = ((exponent + 6) << 3) + np.int64(np.rint(abs(value) * power))
+    byte = np.uint8(min(rounded, np.int64(0x7E))) if exponent < 9 else np.uint8(0x7E)
+    return (np.uint8(0x7F) if value != value else byte) | sign
+
+
+@njit(nogil=True, cache=True)
+def _encode_f8(values: Any, words: Any, out: Any) -> None:
+    blocks = values.shape[1] // 32
+    for i in range(len(values)):
+        for b in range(blocks):
+            highest = np.uint32(0)  # bits without sign ascend with the value
+            for j in range(32 * b, 32 * b + 32):
+                size = words[i, j] & np.uint32(0x7FFFFFFF)
+                size = size if size < np.uint32(0x7F800000) else np.uint32(0)  # infinite or NaN
+                highest = max(highest, size)
+            scale = np.int64(1)
+            if highest > 0:
+                bits = bits_from_double(np.float64(float_from_bits(highest)) / 448.0)
+                power = np.int64(bits >> np.uint64(52)) - 1022
+                if bits & np.uint64((1 << 52) - 1) == 0:
+                    power -= 1
+                scale = min(max(power + 127, np.int64(1)), np.int64(254))
+            factor = double_from_bits(np.uint64(1023 + 127 - scale) << np.uint64(52))
+            for j in range(32 * b, 32 * b + 32):
+                out[i, j] = _e4m3_byte(np.float64(values[i, j]) * factor)
+            out[i, values.shape[1] + b] = np.uint8(scale)
+
+
+@njit(nogil=True, cache=True)
+def _encode_f8_scalar(values: Any, table_scale: Any, out: Any) -> None:
+    for i in range(len(values)):
+        for j in range(values.shape[1]):
+            out[i, j] = _e4m3_byte(np.float64(values[i, j]) / table_scale)
+
+
+@njit(nogil=True, cache=True)
+def _encode_bf16(bits: Any, out: Any) -> None:
+    for i in range(len(bits)):
+        for j in range(bits.shape[1]):
+            word = bits[i, j]
+            odd = (word >> np.uint32(16)) & np.uint32(1)
+            near = (word + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+            if word & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+                near = np.uint32(0x7FC0) | ((word >> np.uint32(16)) & np.uint32(0x8000))
+            out[i, j] = np.uint16(near)
+
+
+@njit(nogil=True, cache=True)
+def _decode_f8(records: Any, scales: Any, values: Any) -> None:
+    row_dim = values.shape[1]
+    for i in range(len(values)):
+        for b in range(row_dim // 32):
+            factor = scales[records[i, row_dim + b]]
+            for j in range(32 * b, 32 * b + 32):
+                values[i, j] = e4m3(records[i, j]) * factor
+
+
+@njit(nogil=True, cache=True)
+def _decode_f8_scalar(records: Any, table_scale: Any, values: Any) -> None:
+    for i in range(len(values)):
+        for j in range(values.shape[1]):
+            values[i, j] = e4m3(records[i, j]) * table_scale
