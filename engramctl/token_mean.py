@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Self
 
 import numba
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.convert import Values
+from engramctl.storage.reader import pread_exactly
 
 MEMORY_BYTES = 192 << 20
 _NGRAM_BYTES = 80  # of one while a part is sorted
@@ -48,12 +50,28 @@ class _Landed:
     counts: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Records:
+    """Some n-grams: their canonical ids, C-contiguous uint32 (m, order), and all there is."""
+
+    ids: NDArray[np.uint32]
+    records: NDArray[np.uint32]
+    order: int
+
+    def take(self, which: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
+        """Return token ids (k, order) and counts (k,) of some of them."""
+        chosen = self.records[which]
+        counts = np.ascontiguousarray(chosen[:, 2 * self.order :]).view("<u8").reshape(-1)
+        return chosen[:, self.order : 2 * self.order].copy(), counts.astype(np.float64)
+
+
 class _OrderFile:
     """The n-grams of one order in a temporary file: canonical ids, token ids, count."""
 
     def __init__(self, seen: SeenNgrams, order: int) -> None:
         """Write them."""
         self._order = order
+        self._name = Path(f"order{order}.ngrams")
         self._file = tempfile.TemporaryFile(prefix="engramctl-", suffix=".ngrams")  # noqa: SIM115
         for _, some in seen.read(order):
             records = np.empty((len(some.ids), 2 * order + 2), "<u4")
@@ -61,31 +79,23 @@ class _OrderFile:
             records[:, order : 2 * order] = some.tokens
             records[:, 2 * order :] = some.counts.astype("<u8").view("<u4").reshape(-1, 2)
             self._file.write(records.data)
+        self._num_ngrams = self._file.tell() // (4 * (2 * order + 2))
         self._file.flush()
-        size = self._file.tell()
-        self._records = np.empty((0, 2 * order + 2), np.uint32)
-        if size:
-            flat = np.memmap(self._file, "<u4", "r")
-            self._records = flat.reshape(-1, 2 * order + 2)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._num_ngrams
 
-    def __iter__(self) -> Iterator[NDArray[np.uint32]]:
-        """Give canonical ids, batch by batch, C-contiguous uint32 (m, order)."""
+    def __iter__(self) -> Iterator[_Records]:
+        """Give them batch by batch; safe from several threads."""
+        order, width = self._order, 2 * self._order + 2
         for start in range(0, len(self), _BATCH):
-            yield np.ascontiguousarray(self._records[start : start + _BATCH, : self._order])
-
-    def take(self, which: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-        """Return token ids (m, order) and counts (m,) of some of them."""
-        records = self._records[which]
-        counts = np.ascontiguousarray(records[:, 2 * self._order :]).view("<u8").reshape(-1)
-        tokens = np.ascontiguousarray(records[:, self._order : 2 * self._order])
-        return tokens, counts.astype(np.float64)
+            size = 4 * width * min(_BATCH, len(self) - start)
+            data = pread_exactly(self._file.fileno(), size, 4 * width * start, self._name)
+            records = np.frombuffer(data, "<u4").reshape(-1, width)
+            yield _Records(np.ascontiguousarray(records[:, :order]), records, order)
 
     def close(self) -> None:
         """Delete the file."""
-        self._records = np.empty((0, 2 * self._order + 2), np.uint32)
         self._file.close()
 
 
@@ -173,18 +183,21 @@ class TokenMean:
         hashed = WindowHash(
             scheme.layer_hash(part.layer), scheme.mix, [part.column], scheme.canonical.num_canonical
         )
-        rows, which, first = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-        for ids in ngrams:
-            landed = hashed(ids)[:, 0]
+        rows = [np.empty(0, np.int64)]
+        tokens = [np.empty((0, part.order), np.uint32)]
+        counts = [np.empty(0, np.float64)]
+        for some in ngrams:
+            landed = hashed(some.ids)[:, 0]
             here = np.flatnonzero((landed >= part.start) & (landed < part.stop))
             rows.append(landed[here].astype(np.int64) - part.start)
-            which.append(here + first)
-            first += len(ids)
+            chosen, times = some.take(here)
+            tokens.append(chosen)
+            counts.append(times)
         row = np.concatenate(rows)
         turn = np.argsort(row, kind="stable")
         starts = np.zeros(part.stop - part.start + 1, np.int64)
         np.cumsum(np.bincount(row, minlength=len(starts) - 1), out=starts[1:])
-        return _Landed(starts, *ngrams.take(np.concatenate(which)[turn]))
+        return _Landed(starts, np.concatenate(tokens)[turn], np.concatenate(counts)[turn])
 
     def __enter__(self) -> Self:
         """Return itself; leaving deletes the temporary files."""
