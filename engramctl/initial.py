@@ -11,6 +11,7 @@ import numpy as np
 from engramctl.checkpoints.families import family_tables, find_family
 from engramctl.checkpoints.named import named_tables, tensors_of
 from engramctl.checkpoints.opening import is_checkpoint, open_checkpoint, places_digest
+from engramctl.checkpoints.parts import check_scales
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
@@ -244,6 +245,7 @@ def _open_source(path: Path, tensor: str | None, scheme: Lookup) -> tuple[Source
         else:
             num_rows = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
             rows = named_tables(path, tensors, num_rows, scheme.row_dim, tensor)
+        check_scales(rows)
     return rows, places_digest(rows)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import FormatError
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, RegionFiles
+from engramctl.storage.scale_check import first_bad_scale
 
 
 class Source(Protocol):
@@ -116,7 +117,10 @@ def _gap(path: Path, layer: int, what: str, expected: int, found: int) -> Format
 
 
 class RecordReader:
-    """Reads ranges of records from a source; safe from several threads. A context manager."""
+    """Reads ranges of records from a source; safe from several threads. A context manager.
+
+    What it reads of a checkpoint has no checksum, so every scale is looked at.
+    """
 
     def __init__(self, source: Source) -> None:
         """Open nothing yet.
@@ -126,6 +130,7 @@ class RecordReader:
         """
         self.source = source
         self._files = RegionFiles()
+        self._trusted = not isinstance(source, CheckpointTables)
 
     def close(self) -> None:
         """Close the files."""
@@ -148,6 +153,7 @@ class RecordReader:
             out: uint8 (n, record_bytes), all of it written.
 
         Raises:
+            FormatError: a scale of a checkpoint is NaN or infinite, with file and offset.
             StorageError: a read failed or ended early.
         """
         row_stop = row_start + len(out)
@@ -157,3 +163,21 @@ class RecordReader:
             if first < last:
                 columns = slice(region.column, region.column + region.width)
                 self._files.read(region, first, out[first - row_start : last - row_start, columns])
+        if not self._trusted:
+            bad = first_bad_scale(self.source.record, out)
+            if bad >= 0:
+                raise self._bad_scale(layer, row_start + bad)
+
+    def _bad_scale(self, layer: int, row: int) -> FormatError:
+        holds = [one for one in self.source.regions(layer) if one.row_start <= row < one.row_stop]
+        region = holds[-1]  # scales come last, if not among the values
+        return FormatError(
+            f"a scale of {region.path.name} is NaN or infinite",
+            facts={
+                "file": region.path,
+                "offset": f"{region.position(row):,}",
+                "layer": layer,
+                "row": f"{row:,}",
+            },
+            hint="the checkpoint is damaged; fetch it again",
+        )

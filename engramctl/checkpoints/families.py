@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engramctl.checkpoints.parts import check_scales, need, numbered, scalar, stacked
+from engramctl.checkpoints.parts import need, numbered, scalar, stacked
 from engramctl.errors import FormatError
 from engramctl.storage.record import BLOCK_VALUES, RecordSpec
 from engramctl.storage.region import Region
@@ -21,7 +21,6 @@ _QWEN = re.compile(r"(.*\blayers\.(\d+)\..*ngram_embedding)\.(?:(shard_|shards\.
 _LONGCAT = re.compile(r"model\.(?:ngram_embeddings\.embedders\.|oe_embed_tokens)(\d+)\.weight")
 _OVER_ENCODING = re.compile(r"(?:model\.)?oe_embeddings\.(\d+)\.weight")
 _PLAIN = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
-_NAN_E8M0, _NAN_E4M3 = (255,), (0x7F, 0xFF)
 Tensors = Mapping[str, Tensor]
 
 
@@ -56,7 +55,6 @@ def _deepseek_v41(path: Path, tensors: Tensors) -> CheckpointTables:
         spec = RecordSpec("f8_e4m3", _columns(weight))
         record = _same(record, spec, weight)
         scales = stacked([scale], spec.weight_bytes, "F8_E8M0", spec.scale_bytes, "scales")
-        check_scales(scales, _NAN_E8M0)
         values = stacked([weight], 0, "F8_E4M3", spec.weight_bytes, "a table")
         tables[int(found[1])] = (*values, *scales)
     assert record is not None
@@ -108,7 +106,6 @@ def _qwen_table(
     ]
     scales = [need(tensors, f"{place}weight_scale", "F8_E4M3, one a 16 values") for place in places]
     regions = stacked(scales, spec.weight_bytes, "F8_E4M3", spec.scale_bytes, "scales")
-    check_scales(regions, _NAN_E4M3)
     whole = [tensors[name] for name in (f"{stem}.weight_scale_2",) if name in tensors]
     whole = whole or [
         need(tensors, f"{place}weight_scale_2", "the scale of the table") for place in places

@@ -9,6 +9,7 @@ import xxhash
 from engramctl.checkpoints.families import family_tables, find_family
 from engramctl.checkpoints.files import read_tensors
 from engramctl.checkpoints.gguf_file import gguf_tables
+from engramctl.checkpoints.parts import check_scales
 from engramctl.checkpoints.raw import DONE, raw_tables
 from engramctl.checkpoints.scheme import CONFIG, read_scheme
 from engramctl.errors import FormatError
@@ -65,6 +66,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ConfigError: config.json and the tensors do not fit each other.
         StorageError: a file cannot be read.
     """
+    found = _open(path)
+    check_scales(found.rows)
+    return found
+
+
+def _open(path: Path) -> Checkpoint:
     if path.is_file():
         return Checkpoint("gguf", gguf_tables(path), None)
     if next(path.rglob("*" + DONE), None):

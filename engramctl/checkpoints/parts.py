@@ -4,18 +4,18 @@ Missing, uninitialised or non-finite scales read as fluent, wrong output in othe
 (spec/schemes.md section 3, "Complaints"): here they are errors with a name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage.codecs import decode
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, RegionFiles
 from engramctl.storage.safetensors_header import Tensor
+from engramctl.storage.source import CheckpointTables, RecordReader
 
-SAMPLE_BYTES = 64 << 20  # of a scale tensor; of a longer one first, last and pieces between
+SAMPLE_BYTES = 64 << 20  # of a layer; of a longer one first, last and pieces between
 _PIECES = 16
 
 
@@ -114,49 +114,33 @@ def scalar(tensor: Tensor) -> float:
     return value
 
 
-def check_scales(regions: Iterable[Region], bad_bytes: Sequence[int]) -> None:
-    """Look at scales, one byte each, without reading more than SAMPLE_BYTES of a file's.
+def check_scales(tables: CheckpointTables) -> None:
+    """Look at scales of every layer: all of a small table, pieces of a large one.
+
+    `RecordReader` looks at all of them when they are read.
 
     Args:
-        regions: of the scales.
-        bad_bytes: those that are NaN.
+        tables: of any dtype.
 
     Raises:
-        FormatError: a NaN, or nothing but zero bytes: scales that were never set.
+        FormatError: a NaN or an infinity, or nothing but zero bytes: scales that were never set.
     """
-    bad = np.zeros(256, np.bool_)
-    bad[list(bad_bytes)] = True
-    with RegionFiles() as files:
-        for region in regions:
-            any_set = False
-            for start, data in _sampled(files, region):
-                any_set = any_set or bool(data.any())
-                wrong = np.flatnonzero(bad[data])
-                if wrong.size:
-                    at = start + int(wrong[0])
-                    raise FormatError(
-                        f"a scale of {region.path.name} is NaN",
-                        facts={
-                            "file": region.path,
-                            "offset": f"{region.offset + at:,}",
-                            "row": f"{region.row_start + at // region.width:,}",
-                            "found": f"0x{data[wrong[0]]:02x}",
-                        },
-                        hint="the checkpoint is damaged; fetch it again",
-                    )
+    record = tables.record
+    rows = max(1, SAMPLE_BYTES // _PIECES // record.record_bytes)
+    with RecordReader(tables) as reader:
+        for layer in tables.layers:
+            total = tables.num_rows(layer)
+            count = min(rows, total)
+            pieces = 1 if count == total else _PIECES
+            any_set = not record.scale_bytes
+            for piece in range(pieces):
+                records = np.empty((count, record.record_bytes), np.uint8)
+                reader.read(layer, (total - count) * piece // max(1, pieces - 1), records)
+                any_set = any_set or bool(records[:, record.weight_bytes :].any())
             if not any_set:
+                region = tables.regions(layer)[-1]
                 raise FormatError(
                     f"the scales of {region.path.name} were never set: all bytes are zero",
                     facts={"file": region.path, "offset": f"{region.offset:,}"},
                     hint="the converter that wrote the file lost them; fetch another",
                 )
-
-
-def _sampled(files: RegionFiles, region: Region) -> Iterable[tuple[int, NDArray[np.uint8]]]:
-    size = min(region.num_bytes, SAMPLE_BYTES // _PIECES)
-    pieces = 1 if region.num_bytes <= size else _PIECES
-    for piece in range(pieces):
-        start = (region.num_bytes - size) * piece // max(1, pieces - 1)
-        data = np.empty(size, np.uint8)
-        files.pread(region.path, region.offset + start, data)
-        yield start, data

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from engramctl.checkpoints.opening import open_checkpoint
+from engramctl.storage.safetensors_header import read_header
 from engramctl.storage.tiers import open_store
 from tests.checkpoints import make
 from tests.conftest import RunCli
@@ -114,3 +116,50 @@ def test_an_export_replaces_only_an_export(run_cli: RunCli, tmp_path: Path) -> N
     assert run_cli("export", tmp_path / "model", "-o", out).exit_code == 2
     assert run_cli("export", tmp_path / "model", "-o", out, "--force").exit_code == 0
     assert run_cli("export", tmp_path / "model", "-o", tmp_path / "model", "--force").exit_code == 2
+
+
+def test_every_scale_of_a_checkpoint_is_looked_at_when_it_is_read(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.deepseek_v41(tmp_path / "model")
+    monkeypatch.setattr("engramctl.checkpoints.parts.SAMPLE_BYTES", 16 * 66)  # 16 rows a layer
+    path = sorted((tmp_path / "model").glob("*.safetensors"))[1]
+    place = read_header(path)["layers.14.engram.embed.scale"]
+    data = bytearray(path.read_bytes())
+    data[place.offset + 2 * 1001] = 255
+    path.write_bytes(data)
+    assert run_cli("inspect", tmp_path / "model").exit_code == 0  # not in the sample
+    for words in (
+        ["layout", tmp_path / "model"],
+        ["layout", tmp_path / "model", "--dtype", "bf16"],
+    ):
+        result = run_cli(*words, "-o", tmp_path / "shards", "--force")
+        assert result.exit_code == 1
+        assert f"a scale of {path.name} is NaN or infinite" in result.stderr
+        assert f"offset  {place.offset + 2 * 1001:,}" in result.stderr
+        assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "raw"])
+def test_bad_scales_among_values_and_in_raw_shards_are_named(
+    run_cli: RunCli, tmp_path: Path, kind: str
+) -> None:
+    if kind == "raw":
+        make.deepseek_v41(tmp_path / "model")
+        assert run_cli("layout", tmp_path / "model", "-o", tmp_path / "shards").exit_code == 0
+        words = ("-o", tmp_path / "raw", "--family", "raw-shards")
+        assert run_cli("export", tmp_path / "shards", *words).exit_code == 0
+        source = tmp_path / "raw"
+        path = next(source.rglob("*.scale.bin"))
+        at, bad = 40, b"\xff"
+    else:
+        source = path = tmp_path / "model.gguf"
+        make.gguf_file(path, kind)
+        at = int(open_checkpoint(path).rows.regions(1)[0].offset) + 34 * 7
+        bad = np.array([np.nan], np.float16).tobytes()
+    data = bytearray(path.read_bytes())
+    data[at : at + len(bad)] = bad
+    path.write_bytes(data)
+    result = run_cli("inspect", source)
+    assert result.exit_code == 1
+    assert f"a scale of {path.name} is NaN or infinite" in result.stderr
