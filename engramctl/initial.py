@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ import numpy as np
 
 from engramctl.checkpoints.families import family_tables, find_family
 from engramctl.checkpoints.named import named_tables, tensors_of
-from engramctl.checkpoints.opening import is_checkpoint, open_checkpoint, places_digest
+from engramctl.checkpoints.opening import (
+    check_heads,
+    check_rows,
+    is_checkpoint,
+    open_checkpoint,
+    places_digest,
+)
 from engramctl.checkpoints.parts import check_scales
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
@@ -20,7 +27,7 @@ from engramctl.schemes import head_ranges
 from engramctl.storage.checksum import file_digest
 from engramctl.storage.codecs import table_scale_for
 from engramctl.storage.convert import ValueRows, decoded, fitting_scale
-from engramctl.storage.layout import RecordRows, Rows
+from engramctl.storage.layout import Rows, lay_out
 from engramctl.storage.publish import MANIFEST
 from engramctl.storage.reader import open_table
 from engramctl.storage.record import RecordSpec
@@ -182,7 +189,7 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
     @contextmanager
     def opened() -> Iterator[Rows]:
         with TokenMean(seen, embeddings, others, workers=default_workers()) as values:
-            yield ValueRows(values, record, scales, _heads(scheme))
+            yield ValueRows(values, record, scales, _heads(scheme)).fill
 
     origin = {"path": str(options.source), "manifest_xxh3_128": places_digest(table)}
     return InitialRows(options, scales, origin, opened)
@@ -193,17 +200,10 @@ def _imported(
 ) -> InitialRows:
     assert options.source is not None
     source, digest = _open_source(options.source, options.tensor, scheme)
+    check_rows(
+        options.source, scheme, source, "check --scheme, --slots, --heads, --orders and --row-dim"
+    )
     wanted = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
-    found = {layer: source.num_rows(layer) for layer in source.layers}
-    if wanted != found or source.record.row_dim != record.row_dim:
-        raise FormatError(
-            f"the rows of {options.source} are not those of the scheme",
-            facts={
-                "expected": f"rows {wanted}, row_dim {record.row_dim}",
-                "found": f"rows {found}, row_dim {source.record.row_dim}",
-            },
-            hint="check --scheme, --slots, --heads, --orders, --layers and --row-dim",
-        )
     scales = {layer: source.table_scale(layer) for layer in wanted}
     if record != source.record:
         with RecordReader(source) as reader:
@@ -217,10 +217,10 @@ def _imported(
     def opened() -> Iterator[Rows]:
         with RecordReader(source) as reader:
             if record == source.record:
-                yield RecordRows(reader.read)
+                yield partial(lay_out, reader.read)
             else:
                 values = decoded(reader.read, source.record, source.table_scale)
-                yield ValueRows(values, record, scales, _heads(scheme))
+                yield ValueRows(values, record, scales, _heads(scheme)).fill
 
     origin = {"path": str(options.source), "manifest_xxh3_128": digest}
     return InitialRows(options, scales, origin, opened)
@@ -242,6 +242,7 @@ def _open_source(path: Path, tensor: str | None, scheme: Lookup) -> tuple[Source
         family = None if tensor is not None else find_family(tensors)
         if family is not None:
             rows = family_tables(family, path, tensors)
+            check_heads(path, scheme, rows)
         else:
             num_rows = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
             rows = named_tables(path, tensors, num_rows, scheme.row_dim, tensor)

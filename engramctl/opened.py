@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engramctl.checkpoints.opening import check_rows, is_checkpoint, open_checkpoint, places_digest
+from engramctl.checkpoints.opening import (
+    check_heads,
+    check_rows,
+    is_checkpoint,
+    open_checkpoint,
+    places_digest,
+)
 from engramctl.errors import ConfigError
 from engramctl.schemes import read_scheme
 from engramctl.storage.checksum import file_digest
@@ -72,6 +78,7 @@ def _open_checkpoint(path: Path, file: Path | None) -> Opened:
     if file is not None:
         scheme = replace(read_scheme(file), dtype=checkpoint.rows.record.dtype)
         check_rows(path, scheme, checkpoint.rows)
+        check_heads(path, scheme, checkpoint.rows)
     if scheme is None:
         raise ConfigError(
             f"{path} does not say by which scheme its rows are read",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import RecordRows, Rows
+from engramctl.storage.layout import Rows, lay_out
 from engramctl.storage.losses import Losses
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
@@ -218,14 +219,14 @@ def run_layout(
             raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
     losses = Losses()
     with RecordReader(source.rows) as reader:
-        rows: Rows = RecordRows(reader.read)
+        rows: Rows = partial(lay_out, reader.read)
         if plan.layout.record != source.rows.record:
             rows = ValueRows(
                 _values(source, reader),
                 plan.layout.record,
                 plan.table_scales,
                 _all_heads(source),
-            )
+            ).fill
         fill = filler(rows, plan)
         write_table(plan, out, fill, command="layout", remark=losses.told, **run)
     return losses.to_dicts()
@@ -241,6 +242,6 @@ def filler(rows: Rows, plan: TablePlan) -> Fill:
     """Return what fills a planned table's files with rows."""
 
     def fill(file: FilePlan, row: int, num_rows: int, out: NDArray[np.uint8]) -> Any:
-        return rows.fill(plan.layout, file.layer, file.part, row, num_rows, out)
+        return rows(plan.layout, file.layer, file.part, row, num_rows, out)
 
     return fill

@@ -1,7 +1,7 @@
 """The same rows in another layout: what `layout` streams from any source into a folder."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,45 +9,11 @@ from numpy.typing import NDArray
 from engramctl.storage.geometry import Layout
 
 ReadRecords = Callable[[int, int, NDArray[np.uint8]], None]
+Rows = Callable[[Layout, int, str, int, int, NDArray[np.uint8]], Any]
+"""Writes one part of consecutive rows: layout, layer, part, first row, their number, out (`lay_out`).
 
-
-class Rows(Protocol):
-    """Rows that can be written as any row file has them."""
-
-    def fill(
-        self,
-        layout: Layout,
-        layer: int,
-        part: str,
-        row_start: int,
-        num_rows: int,
-        out: NDArray[np.uint8],
-    ) -> Any:
-        """Write one part of consecutive rows, as `lay_out`; called from several threads.
-
-        Returns:
-            None, or JSON for `write_table` to keep and tell.
-        """
-
-
-class RecordRows:
-    """Rows that are records already."""
-
-    def __init__(self, read: ReadRecords) -> None:
-        """Take what `RecordReader.read` gives."""
-        self._read = read
-
-    def fill(
-        self,
-        layout: Layout,
-        layer: int,
-        part: str,
-        row_start: int,
-        num_rows: int,
-        out: NDArray[np.uint8],
-    ) -> None:
-        """Write one part of consecutive rows, bit for bit."""
-        lay_out(self._read, layout, layer, part, row_start, num_rows, out)
+Called from several threads. It returns None, or JSON for `write_table` to keep and tell.
+"""
 
 
 def lay_out(

@@ -16,12 +16,19 @@ from engramctl.storage.rows import TABLED, RowFiller, RowInit
 def seeded_rows(
     init: RowInit, record: RecordSpec, layers: Iterable[int], heads: Mapping[int, Ranges]
 ) -> Rows:
-    """Return seeded rows, ready to be written; `heads` as `ValueRows`'."""
+    """Return what writes seeded rows; `heads` as `ValueRows`'."""
     layers = tuple(layers)
-    if record.dtype in TABLED:
-        return _TabledRows(init, record, layers)
-    scales = dict.fromkeys(layers, init.table_scale(record))
-    return ValueRows(seeded_values(init, record.row_dim, layers), record, scales, heads)
+    if record.dtype not in TABLED:
+        scales = dict.fromkeys(layers, init.table_scale(record))
+        return ValueRows(seeded_values(init, record.row_dim, layers), record, scales, heads).fill
+    fillers = {layer: RowFiller(init, record, layer) for layer in layers}
+
+    def fill(
+        layout: Layout, layer: int, part: str, row: int, num_rows: int, out: NDArray[np.uint8]
+    ) -> None:
+        fillers[layer].fill(layout, part, row, num_rows, out)
+
+    return fill
 
 
 def seeded_values(init: RowInit, row_dim: int, layers: Iterable[int]) -> Values:
@@ -34,22 +41,3 @@ def seeded_values(init: RowInit, row_dim: int, layers: Iterable[int]) -> Values:
         fillers[layer].fill(layout, "records", row, len(out), out.view(np.uint8).reshape(-1))
 
     return values
-
-
-class _TabledRows:
-    """Rows whose values are picked as they are stored."""
-
-    def __init__(self, init: RowInit, record: RecordSpec, layers: Iterable[int]) -> None:
-        self._fillers = {layer: RowFiller(init, record, layer) for layer in layers}
-
-    def fill(
-        self,
-        layout: Layout,
-        layer: int,
-        part: str,
-        row_start: int,
-        num_rows: int,
-        out: NDArray[np.uint8],
-    ) -> None:
-        """Write one part of consecutive rows."""
-        self._fillers[layer].fill(layout, part, row_start, num_rows, out)

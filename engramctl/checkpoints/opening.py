@@ -14,7 +14,7 @@ from engramctl.checkpoints.raw import DONE, raw_tables
 from engramctl.checkpoints.scheme import CONFIG, read_scheme
 from engramctl.errors import FormatError
 from engramctl.hashing import Lookup, Scheme
-from engramctl.storage.source import CheckpointTables
+from engramctl.storage.source import CheckpointTables, Source
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,17 @@ def _scheme(path: Path, rows: CheckpointTables | None) -> Lookup | None:
         return None
     scheme = read_scheme(path)
     check_rows(path, scheme, rows)
+    check_heads(path, scheme, rows)
     return replace(scheme, dtype=rows.record.dtype)
 
 
-def check_rows(path: Path, scheme: Lookup, rows: CheckpointTables) -> None:
-    """Compare a scheme with the tables: layers, rows, row_dim and where heads are cut.
+def check_rows(
+    path: Path,
+    scheme: Lookup,
+    rows: Source,
+    hint: str = "a shard is missing, or config.json is from another model",
+) -> None:
+    """Compare a scheme with tables: layers, rows and row_dim.
 
     Raises:
         FormatError: they do not fit.
@@ -106,13 +112,21 @@ def check_rows(path: Path, scheme: Lookup, rows: CheckpointTables) -> None:
     wanted = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
     if found != wanted or rows.record.row_dim != scheme.row_dim:
         raise FormatError(
-            f"the tables of {path} are not those of its scheme",
+            f"the tables of {path} are not those of the scheme",
             facts={
                 "expected": f"rows {wanted}, row_dim {scheme.row_dim}",
                 "found": f"rows {found}, row_dim {rows.record.row_dim}",
             },
-            hint="a shard is missing, or config.json is from another model",
+            hint=hint,
         )
+
+
+def check_heads(path: Path, scheme: Lookup, rows: CheckpointTables) -> None:
+    """Compare a scheme with tables of one tensor a head: where heads are cut.
+
+    Raises:
+        FormatError: two tables have changed places.
+    """
     if not isinstance(scheme, Scheme):
         return
     for layer in rows.layers:

@@ -130,14 +130,14 @@ V41_ERRORS = {
     "cannot be scales": ("layers.1.engram.embed.scale", lambda t: t[:, :1]),
     "gap or an overlap": ("layers.1.engram.embed.scale", lambda t: t[:-1]),
     "cannot be a table": ("layers.1.engram.embed.weight", lambda t: t.to(torch.float32)),
-    "not those of its scheme": ("layers.1.engram.embed.weight", lambda t: t),
+    "not those of the scheme": ("layers.1.engram.embed.weight", lambda t: t),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("message", V41_ERRORS)
 def test_what_is_wrong_with_deepseek_v41_is_named(tmp_path: Path, message: str) -> None:
     make.deepseek_v41(tmp_path)
-    if message == "not those of its scheme":
+    if message == "not those of the scheme":
         rewrite(tmp_path, replace_in("layers.1.engram.embed.weight", lambda t: t[:-3]))
         rewrite(tmp_path, replace_in("layers.1.engram.embed.scale", lambda t: t[:-3]))
     else:

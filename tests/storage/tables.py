@@ -49,7 +49,7 @@ def write(plan: TablePlan, out: Path, *, init: RowInit | None = None, **run: Any
 
     def fill(file: Any, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
         data[:] = POISON
-        rows.fill(plan.layout, file.layer, file.part, row, num_rows, data)
+        rows(plan.layout, file.layer, file.part, row, num_rows, data)
 
     return write_table(plan, out, fill, **run)
 

@@ -1,5 +1,6 @@
 """Shards that hold whole heads: the same rows, whatever the form, the page and the number."""
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from engramctl.relay import filler
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import RecordRows
+from engramctl.storage.layout import lay_out
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
@@ -46,7 +47,7 @@ def deal(
         head_shards=shards,
     )
     with RecordReader(table) as reader:
-        fill = filler(RecordRows(reader.read), plan)
+        fill = filler(partial(lay_out, reader.read), plan)
 
         def poisoned(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
             data[:] = POISON

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.relay import filler
 from engramctl.storage.file_plan import FilePlan
-from engramctl.storage.layout import RecordRows, lay_out
+from engramctl.storage.layout import lay_out
 from engramctl.storage.reader import open_table
 from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import write_table
@@ -90,5 +91,5 @@ def test_a_source_that_is_cut_while_it_is_read_is_an_error(tmp_path: Path) -> No
         RecordReader(table) as reader,
         pytest.raises(StorageError, match="ended while it was read"),
     ):
-        write_table(plan, tmp_path / "out", filler(RecordRows(reader.read), plan))
+        write_table(plan, tmp_path / "out", filler(partial(lay_out, reader.read), plan))
     assert not (tmp_path / "out").exists()

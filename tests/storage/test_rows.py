@@ -64,7 +64,7 @@ def filled(
     parts = []
     for part in layout.parts:
         out = np.full(layout.data_bytes(part, num_rows), POISON, np.uint8)
-        seeded_rows(init, spec, [layer], {layer: ((0, 1 << 62),)}).fill(
+        seeded_rows(init, spec, [layer], {layer: ((0, 1 << 62),)})(
             layout, layer, part, row, num_rows, out
         )
         if part != "records":
