@@ -10,7 +10,7 @@ from engramctl.storage.geometry import Layout
 
 ReadRecords = Callable[[int, int, NDArray[np.uint8]], None]
 Rows = Callable[[Layout, int, str, int, int, NDArray[np.uint8]], Any]
-"""Writes one part of consecutive rows: layout, layer, part, first row, their number, out (`lay_out`).
+"""Writes one part of consecutive rows: layout, layer, part, first row, number, out; see `lay_out`.
 
 Called from several threads. It returns None, or JSON for `write_table` to keep and tell.
 """

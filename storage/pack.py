@@ -23,17 +23,3 @@ def copy_rows(rows: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """
     assert rows.shape == out.shape
     _copy(rows, out)
-
-
-def pack_records(
-    weights: NDArray[np.uint8], scales: NDArray[np.uint8], out: NDArray[np.uint8]
-) -> None:
-    """Write records: each row's values, then its scales.
-
-    Args:
-        weights: uint8 (n, weight_bytes).
-        scales: uint8 (n, scale_bytes).
-        out: uint8 (n, weight_bytes + scale_bytes).
-    """
-    copy_rows(weights, out[:, : weights.shape[1]])
-    copy_rows(scales, out[:, weights.shape[1] :])

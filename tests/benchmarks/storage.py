@@ -1,10 +1,8 @@
-"""Writing, packing, checking and opening tables, against the plainest way to move the same bytes.
+"""Writing and checking tables, against the plainest way to move the same bytes.
 
 The peer of `build` and `layout` writes as many bytes from one buffer with `os.pwrite`, 8 MiB at a
-time, into as many files, and syncs them at the end: the disk's own sequential rate. The peer of
-`verify` reads the same files with `preadv`, two threads. Packing is in memory: V4.1's 256 value and
-8 scale bytes of each row into records. Opening compares a table of 1 M rows with one of 400 M (a
-sparse file), and tells the memory that opening takes.
+time, into one file, and syncs it at the end: the disk's own sequential rate. The peer of `verify`
+reads the same files with `preadv`, two threads. What needs no disk is in `storage_memory`.
 """
 
 import json
@@ -20,20 +18,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from engramctl.opened import open_rows
-from engramctl.relay import LayoutOptions, plan_layout, run_layout
+from engramctl.relay import LayoutOptions, filler, plan_layout, run_layout
 from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
 from engramctl.storage.manifest import Provenance
-from engramctl.storage.pack import pack_records
 from engramctl.storage.plan import TablePlan, default_shard_rows
-from engramctl.storage.reader import open_table
 from engramctl.storage.record import RecordSpec
-from engramctl.storage.rows import RowFiller, RowInit
+from engramctl.storage.rows import RowInit
+from engramctl.storage.seeded import seeded_rows
 from engramctl.storage.writer import write_table
+from tests.benchmarks import storage_memory
 from tests.benchmarks.harness import Row, interleave, row
 
 SPEC = RecordSpec("f8_e4m3", 256)
@@ -50,8 +46,7 @@ def run(quick: bool) -> list[Row]:
         return [
             *writing(folder, rows, rounds),
             *checking(folder, rounds + 1),
-            opening(folder),
-            *packing(5 if quick else 15),
+            *storage_memory.run(folder, plan_of, 5 if quick else 15),
         ]
 
 
@@ -73,13 +68,8 @@ def plan_of(form: str, rows: int) -> TablePlan:
 def build(folder: Path, form: str, rows: int) -> None:
     """Build a table of seeded normal rows."""
     plan = plan_of(form, rows)
-    filler = RowFiller(RowInit(), SPEC, 1)
-    write_table(
-        plan,
-        folder,
-        lambda file, row, count, out: filler.fill(plan.layout, file.part, row, count, out),
-        force=True,
-    )
+    seeded = seeded_rows(RowInit(), SPEC, [1], {1: ((0, rows),)})
+    write_table(plan, folder, filler(seeded, plan), force=True)
 
 
 def lay(source: Path, target: Path) -> None:
@@ -189,85 +179,6 @@ def plain_read(path: Path, start: int) -> None:
     with path.open("rb", buffering=0) as file:
         for offset in range(start, start + 64 * MIB, len(buffer)):
             os.preadv(file.fileno(), [buffer], offset)
-
-
-def sparse(folder: Path, rows: int) -> Path:
-    """Make a whole table whose files have no data: opening reads none."""
-    plan = plan_of("paged", rows)
-    folder.mkdir()
-    digests = {
-        file.name: ("0" * 32,) * -(-file.data_bytes // file.extent_bytes) for file in plan.files
-    }
-    for file in plan.files:
-        with (folder / file.name).open("wb") as handle:
-            handle.write(file.header)
-            handle.truncate(file.file_bytes)
-    (folder / "manifest.json").write_text(json.dumps(plan.manifest(digests).to_dict()))
-    return folder
-
-
-def opening(folder: Path) -> Row:
-    """Open 1 M and 400 M rows."""
-    small, large = sparse(folder / "small", 1_000_000), sparse(folder / "large", 400_000_000)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = interleave(
-        {"large": lambda: open_table(large), "small": lambda: open_table(small)}, 21
-    )
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return row(
-        "open 400 M rows",
-        "open 1 M rows",
-        seconds["large"],
-        seconds["small"],
-        target=1 / 1.2,
-        bound=f"{grown:.0f} MiB of memory; the larger manifest has 1,640 checksums in 27 files",
-    )
-
-
-def packing(rounds: int) -> list[Row]:
-    """Values and scales to records, in memory."""
-    count = 1 << 15
-    random = np.random.default_rng(0)
-    weights = random.integers(0, 256, (count, 256), dtype=np.uint8)
-    scales = random.integers(0, 256, (count, 8), dtype=np.uint8)
-    out = np.empty((count, 264), np.uint8)
-    both = torch.from_numpy(weights), torch.from_numpy(scales)
-    target = torch.empty(count, 264, dtype=torch.uint8)
-    arms: dict[str, Callable[[], object]] = {
-        "ours": lambda: pack_records(weights, scales, out),
-        "numpy loop": lambda: row_by_row(weights, scales, out),
-        "torch.cat": lambda: torch.cat(both, dim=1),
-        "torch.cat, out": lambda: torch.cat(both, dim=1, out=target),
-    }
-    for arm in arms.values():
-        arm()
-    pack_records(weights, scales, out)
-    if not np.array_equal(out, torch.cat(both, dim=1).numpy()):
-        raise AssertionError("packed records differ")
-    seconds = interleave(arms, rounds, rest_s=0.05)
-    targets = {"numpy loop": 5.0, "torch.cat": 1.5, "torch.cat, out": None}
-    return [
-        row(
-            "pack 32,768 records of V4.1",
-            peer,
-            seconds["ours"],
-            seconds[peer],
-            target=goal,
-            bound="one copy in memory, one thread",
-            work=out.nbytes / MIB,
-            unit="MiB/s",
-        )
-        for peer, goal in targets.items()
-    ]
-
-
-def row_by_row(
-    weights: NDArray[np.uint8], scales: NDArray[np.uint8], out: NDArray[np.uint8]
-) -> None:
-    """Pack as a loop over rows does."""
-    for number in range(len(out)):
-        out[number, :256] = weights[number]
-        out[number, 256:] = scales[number]
 
 
 def child(name: str, folder: Path, rows: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.pack import pack_records
+from engramctl.storage.pack import copy_rows
 
 
 @given(st.integers(0, 50), st.integers(1, 300), st.integers(0, 40), st.booleans())
@@ -14,6 +14,7 @@ def test_records_are_values_then_scales(rows: int, wide: int, narrow: int, apart
     scales = random.integers(0, 256, (rows, narrow), dtype=np.uint8)
     whole = np.full((rows, wide + narrow + 5), 0xA5, np.uint8)
     out = whole[:, : wide + narrow] if apart else whole[:, : wide + narrow].copy()
-    pack_records(weights, scales, out)
+    copy_rows(weights, out[:, :wide])
+    copy_rows(scales, out[:, wide:])
     assert np.array_equal(out, np.concatenate([weights, scales], axis=1))
     assert (whole[:, wide + narrow :] == 0xA5).all()
