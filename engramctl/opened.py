@@ -44,12 +44,6 @@ class Opened:
         """The folder or file."""
         return self.rows.path
 
-    @property
-    def data_bytes(self) -> int:
-        """Bytes of all records."""
-        rows = sum(self.rows.num_rows(layer) for layer in self.rows.layers)
-        return rows * self.rows.record.record_bytes
-
 
 def open_rows(path: Path, scheme: Path | None = None) -> Opened:
     """Open a table or shards folder of ours, or a model's checkpoint in place.

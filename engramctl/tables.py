@@ -36,11 +36,13 @@ def counts_digest(counts: Path) -> str:
     return file_digest(counts / MANIFEST)
 
 
-def row_data_bytes(path: Path) -> int | None:
-    """Return the row bytes a manifest speaks of, unchecked, for a progress bar; None: no idea."""
+def verified_bytes(path: Path) -> int | None:
+    """Return the bytes `verify` looks at, by an unchecked manifest; None: no idea."""
     try:
-        layers = read_manifest(path)["layers"]
-        return sum(int(shard["data_bytes"]) for layer in layers for shard in layer["shards"])
+        manifest = read_manifest(path)
+        files = [shard for layer in manifest["layers"] for shard in layer["shards"]]
+        files += (manifest["dictionary"] or {"files": []})["files"]
+        return sum(int(file["data_bytes"]) for file in files)
     except (EngramError, LookupError, TypeError, ValueError):
         return None
 

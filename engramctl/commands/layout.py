@@ -89,8 +89,8 @@ def layout(
 
     A record is a row's values and then its scales, so one read fetches both.
     Every byte of SRC is checked before the first one is written; a checkpoint
-    has no checksums, so its headers, sizes and scales are. Checkpoints are read
-    in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat, one tensor a table,
+    has no checksums: its headers and sizes are, and each scale as it is read.
+    Checkpoints are read in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat, one tensor a table,
     GGUF, and per-shard raw files.
 
     With --dictionary, mined n-grams get a record each that holds their rows of
@@ -103,6 +103,7 @@ def layout(
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.publish import check_target
+    from engramctl.tables import verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
     if not dry_run:
@@ -128,7 +129,7 @@ def layout(
             plan, ngrams = plan_dictionary(plan, dictionary, options.dictionary_bytes, counted)
     errors: list[dict[str, Any]] = []
     if not dry_run:
-        total = opened.data_bytes + plan.data_file_bytes
+        total = (verified_bytes(source) or 0) + plan.data_file_bytes
         bar = sink.progress("check and lay out", total, "B")
         with resumable(sink, out), bar as advance:
             if ngrams is not None:

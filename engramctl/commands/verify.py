@@ -34,12 +34,12 @@ def verify(
 
       Example:  engramctl verify shards --against tables
     """
-    from engramctl.tables import row_data_bytes, verify_path
+    from engramctl.tables import verified_bytes, verify_path
 
     sink = Output(format=output_format(json), quiet=quiet)
     if sample is not None and (against is None or sample < 1):
         raise ConfigError("--sample says how many rows to compare with --against, 1 at least")
-    with sink.progress("verify", row_data_bytes(path), "B") as advance:
+    with sink.progress("verify", verified_bytes(path), "B") as advance:
         report = verify_path(path, advance)
     document: dict[str, Any] = {
         "path": str(path),
