@@ -7,7 +7,7 @@ import xxhash
 
 from engramctl.storage.atomic import os_errors
 
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = 512 << 10  # still in the core's cache when it is hashed
 
 
 def file_digest(path: Path) -> str:
@@ -26,7 +26,7 @@ def hash_range(descriptor: int, offset: int, num_bytes: int) -> str | None:
     Args:
         descriptor: an open file.
         offset: first byte.
-        num_bytes: how many; read in pieces of 4 MiB.
+        num_bytes: how many; read in pieces.
     """
     digest = xxhash.xxh3_128()
     buffer = bytearray(min(num_bytes, _PIECE_BYTES))
