@@ -1,6 +1,6 @@
 """Small tables for tests: any layout, any number of rows, written by the real writer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +56,18 @@ def write(plan: TablePlan, out: Path, *, init: RowInit | None = None, **run: Any
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
+
+
+class Stop(Exception):
+    """Raised in the middle of a write."""
+
+
+def stop_after(num_chunks: int) -> Callable[[int], None]:
+    left = [num_chunks]
+
+    def progress(amount: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stop
+
+    return progress

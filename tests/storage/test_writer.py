@@ -1,46 +1,19 @@
-import contextlib
-import errno
 import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError, StorageError
-from engramctl.storage.file_plan import FilePlan
-from engramctl.storage.format import file_name, header_bytes
+from engramctl.errors import StorageError
+from engramctl.storage.format import header_bytes
 from engramctl.storage.plan import SHARD_BYTES, default_shard_rows
 from engramctl.storage.reader import open_table
-from engramctl.storage.rows import RowInit
 from engramctl.storage.writer import write_table
-from engramctl.storage.written import Written
-from tests.storage.tables import contents, make_plan, write
+from tests.storage.tables import Stop, contents, make_plan, stop_after, write
 
 FORMS = ["planar", "packed", "paged"]
-
-
-class Stop(Exception):
-    """Raised in the middle of a write."""
-
-
-def stop_after(num_chunks: int) -> Callable[[int], None]:
-    left = [num_chunks]
-
-    def progress(amount: int) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Stop
-
-    return progress
 
 
 @settings(max_examples=25, deadline=None)
@@ -66,114 +39,6 @@ def test_bytes_are_the_same_for_any_chunk_size_and_worker_count(
     write(plan, folder / "once", workers=1)
     write(plan, folder / "cut", chunk_bytes=max(chunk_bytes, 200), workers=workers)
     assert contents(folder / "once") == contents(folder / "cut")
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_build_goes_on_from_every_interruption_point(tmp_path: Path, form: str) -> None:
-    plan = make_plan(form=form, rows={1: 997, 3: 130}, shard_rows=620, extent_bytes=4096)
-    write(plan, tmp_path / "whole")
-    expected = contents(tmp_path / "whole")
-    chunks = 0
-    done = False
-    while not done:
-        out = tmp_path / f"out{chunks}"
-        try:
-            write(plan, out, chunk_bytes=3000, workers=2, progress=stop_after(chunks))
-            done = True
-        except Stop:
-            assert not out.exists()
-            # go on, be interrupted once more, then finish with other chunks and threads
-            with contextlib.suppress(Stop):
-                write(plan, out, resume=True, chunk_bytes=2000, progress=stop_after(1))
-            if not out.exists():
-                write(plan, out, resume=True, chunk_bytes=5000, workers=3)
-        assert contents(out) == expected
-        chunks += 1
-    assert chunks > 10
-
-
-def test_resume_writes_only_what_is_missing(tmp_path: Path) -> None:
-    plan = make_plan(rows={1: 4096})
-    with pytest.raises(Stop):
-        write(plan, tmp_path / "out", chunk_bytes=4096, progress=stop_after(20))
-    amounts: list[int] = []
-    write(plan, tmp_path / "out", resume=True, chunk_bytes=4096, progress=amounts.append)
-    total = sum(file.data_bytes for file in plan.files)
-    assert amounts[0] >= 18 * 4096
-    assert sum(amounts) == total
-
-
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "header", "state", "link"])
-def test_resume_does_not_believe_a_damaged_partial(tmp_path: Path, damage: str) -> None:
-    plan = make_plan(rows={1: 4096})
-    write(plan, tmp_path / "whole")
-    with pytest.raises(Stop):
-        write(plan, tmp_path / "out", chunk_bytes=4096, workers=1, progress=stop_after(12))
-    partial = tmp_path / "out.partial"
-    file = partial / file_name(1, "weight", 0)
-    data = bytearray(file.read_bytes())
-    if damage == "flip":
-        data[4096 + 11 * 4096 + 5] ^= 1  # within the last finished extent
-        file.write_bytes(data)
-    elif damage == "cut":
-        file.write_bytes(data[:9000])
-    elif damage == "remove":
-        file.unlink()
-    elif damage == "header":
-        data[20] ^= 1
-        file.write_bytes(data)
-    elif damage == "state":
-        (partial / "state.json").write_text('{"plan": nul')
-    else:
-        file.unlink()
-        file.symlink_to(tmp_path / "whole" / file.name)
-    if damage == "link":
-        with pytest.raises(StorageError):
-            write(plan, tmp_path / "out", resume=True)
-        return
-    write(plan, tmp_path / "out", resume=True)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-
-
-def test_resume_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:
-    with pytest.raises(Stop):
-        write(make_plan(), tmp_path / "out", chunk_bytes=4096, progress=stop_after(3))
-    before = contents(tmp_path / "out.partial")
-    with pytest.raises(ConfigError, match="other options") as caught:
-        write(make_plan(dtype="bf16"), tmp_path / "out", resume=True)
-    assert caught.value.facts["layout.dtype"] == "f8_e4m3 there, bf16 now"
-    assert contents(tmp_path / "out.partial") == before
-
-
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-from tests.storage.tables import make_plan, write
-state = Path(sys.argv[1] + ".partial", "state.json")
-left = [9]
-def progress(amount):
-    left[0] -= 1
-    while left[0] < 0:
-        if json.loads(state.read_bytes()).get("files"):  # another thread syncs and saves
-            os.kill(os.getpid(), signal.SIGKILL)
-write(make_plan(rows={1: 4096}), Path(sys.argv[1]), chunk_bytes=4096, checkpoint_bytes=8192,
-      progress=progress)
-"""
-
-
-def test_a_killed_build_leaves_only_a_partial_and_resumes(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "out"], cwd=root, check=False, timeout=60
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert os.listdir(tmp_path) == ["out.partial"]
-    amounts: list[int] = []
-    plan = make_plan(rows={1: 4096})
-    write(plan, tmp_path / "out", resume=True, progress=amounts.append)
-    write(plan, tmp_path / "whole")
-    assert amounts[0] >= 4096
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_a_failing_forced_write_keeps_the_old_table(tmp_path: Path) -> None:
@@ -208,29 +73,6 @@ def test_too_little_space_is_told_before_anything_is_written(
         write(make_plan(), tmp_path / "deep" / "out")
     assert caught.value.facts["found"] == f"{facts.f_frsize:,} bytes free"
     assert os.listdir(tmp_path) == []
-
-
-def test_a_disk_that_fills_up_is_one_error_and_the_work_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.pwrite
-    left = [5]
-
-    def fills_up(descriptor: int, data: bytes, offset: int) -> int:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(descriptor, data[:1000], offset)  # short writes are completed
-
-    plan = make_plan(rows={1: 4096})
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", fills_up)
-        with pytest.raises(StorageError, match="No space left") as caught:
-            write(plan, tmp_path / "out", chunk_bytes=4096)
-    assert "free space" in (caught.value.hint or "")
-    write(plan, tmp_path / "out", resume=True)
-    write(plan, tmp_path / "whole")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -288,87 +130,3 @@ def test_shards_of_all_forms_hold_the_same_rows_and_begin_on_pages() -> None:
     count = rows.pop()
     assert count % (4096 * 15) == 0
     assert 0.98 < count * 264 / SHARD_BYTES <= 1
-
-
-def test_zeros_and_normal_do_not_resume_each_other(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    plan = replace(make_plan(), identity_extra={"init": "normal"})
-    with pytest.raises(Stop):
-        write(plan, tmp_path / "out", chunk_bytes=4096, progress=stop_after(3))
-    other = replace(plan, identity_extra={"init": "zeros"})
-    with pytest.raises(ConfigError, match="other options"):
-        write(other, tmp_path / "out", init=RowInit("zeros"), resume=True)
-
-
-def test_state_is_saved_while_the_work_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved = threading.Event()
-    sync = Written.sync
-
-    def told(self: Written) -> None:
-        sync(self)
-        saved.set()
-
-    monkeypatch.setattr(Written, "sync", told)
-    chunks: list[int] = []
-
-    def progress(amount: int) -> None:
-        chunks.append(amount)
-        if len(chunks) == 20:  # of 33
-            assert saved.wait(60)
-
-    write(
-        make_plan(rows={1: 4096}),
-        tmp_path / "out",
-        checkpoint_bytes=4096,
-        chunk_bytes=4096,
-        progress=progress,
-    )
-    assert len(chunks) > 20
-
-
-def test_a_sync_that_fails_ends_the_run_and_what_is_saved_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = [1]
-    real = os.fdatasync
-
-    def fails(descriptor: int) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(descriptor)
-
-    plan = make_plan(rows={1: 4096})
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", fails)
-        with pytest.raises(StorageError, match="Input/output error"):
-            write(plan, tmp_path / "out", checkpoint_bytes=4096, chunk_bytes=4096)
-    assert not (tmp_path / "out").exists()
-    write(plan, tmp_path / "out", resume=True)
-    write(plan, tmp_path / "whole")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-
-
-def test_remarks_come_once_in_order_whatever_run_made_them(tmp_path: Path) -> None:
-    plan = make_plan(form="packed", rows={1: 997, 3: 130}, shard_rows=620)
-
-    def fill(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> list[int]:
-        data[:] = 0
-        return [file.layer, row, num_rows]
-
-    def run(out: Path, **options: Any) -> list[list[int]]:
-        found: list[list[int]] = []
-        write_table(plan, out, fill, chunk_bytes=700, remark=found.append, **options)
-        return found
-
-    whole = run(tmp_path / "whole", workers=1)
-    assert whole == sorted(whole)
-    assert sum(rows for _, _, rows in whole) == 997 + 130
-    for chunks in (0, 5, 20):
-        out = tmp_path / str(chunks)
-        with pytest.raises(Stop):
-            run(out, progress=stop_after(chunks))
-        assert run(out, resume=True, workers=3) == whole
