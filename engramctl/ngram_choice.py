@@ -19,7 +19,7 @@ from engramctl.ngram_seen import Seen, SeenNgrams
 
 _COUNTS = np.log([1.0, 2.0, 8.0, 64.0])
 _SHARES = {2: [0.54, 0.65, 0.84, 1.0], 3: [0.33, 0.47, 0.75, 1.0], 4: [0.21, 0.355, 0.69, 1.0]}
-_PASS_NGRAMS = 1 << 21  # n-grams whose keys are made whole together, about 100 bytes each
+_PASS_NGRAMS = 1 << 20  # n-grams whose keys are made whole together, about 100 bytes each
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -71,7 +71,7 @@ class Best:
         """Look at more."""
         hopeful = ngrams.value >= self._least
         self._parts.append(ngrams if hopeful.all() else ngrams.take(hopeful))
-        if sum(map(len, self._parts)) > 2 * self._entries + _PASS_NGRAMS:
+        if sum(map(len, self._parts)) > self._entries + _PASS_NGRAMS:
             self.all()
 
     def all(self) -> Ngrams | None:
@@ -107,7 +107,7 @@ class Candidates:
     def read(self, progress: Callable[[int], None] = lambda amount: None) -> Iterator[Ngrams]:
         """Give all n-grams that look-back can see, each key once.
 
-        Memory: about 300 MiB.
+        Memory: about 200 MiB.
 
         Raises:
             CorpusError: broken counts, or ids outside the vocabulary.

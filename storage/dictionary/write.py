@@ -20,8 +20,8 @@ from engramctl.storage.manifest import Manifest
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.writer import default_workers
 
-WINDOW_BYTES = 32 << 20
-_PIECE_BYTES = 8 << 20
+WINDOW_BYTES = 16 << 20
+_PIECE_BYTES = 2 << 20
 RowsOf = Callable[[int, int, int], NDArray[np.integer]]
 Progress = Callable[[int], None]
 

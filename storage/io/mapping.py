@@ -113,12 +113,6 @@ class MappedLayer:
             pages.populate(file.mapping, np.frombuffer(file.mapping, np.uint8))
         self.seen[:] = 1
 
-    def forget(self) -> None:
-        """Take the layer's pages out of this process and count them as not touched."""
-        for file in self.files:
-            file.mapping.madvise(mmap.MADV_DONTNEED)
-        self.seen[:] = 0
-
     def drop(self) -> None:
         """Make every page of the layer cold and forget that they were touched."""
         for file in self.files:

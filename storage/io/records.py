@@ -1,54 +1,112 @@
-"""Records of any rows as they are stored, in batches: every page is asked for before it is read."""
+"""Records of any rows as they are stored, in batches: all are asked for before the first is read.
 
+With `pread`, not through a mapping: random rows of a mapped file map their neighbours too, up to
+half a megabyte a row in our measurements, and all of it counts as this process's memory.
+"""
+
+import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numba import carray, njit
+from numba import njit, types
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
-from engramctl.storage.io.gather import locate
-from engramctl.storage.io.mapping import MappedLayer
-from engramctl.storage.io.native import as_pointer
-from engramctl.storage.io.pages import ask_for_pages
+from engramctl.storage.atomic import os_errors
+from engramctl.storage.io.gather import RowMap, locate
 from engramctl.storage.reader import TableFiles
+
+_WILLNEED = os.POSIX_FADV_WILLNEED
+_pread = types.ExternalFunction(
+    "pread", types.intp(types.int32, types.intp, types.intp, types.intp)
+)
+_fadvise = types.ExternalFunction(
+    "posix_fadvise", types.int32(types.int32, types.intp, types.intp, types.int32)
+)
 
 
 @njit(nogil=True, cache=True)
-def _copy(
-    rows: Any, starts_S: Any, weights_S: Any, scales_S: Any, geometry: Any, start: Any, out: Any
-) -> None:
-    weight_bytes = geometry[4]
-    scale_bytes = out.shape[1] - weight_bytes
-    for i in range(start, start + out.shape[0]):
-        weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
-        values = carray(as_pointer(weight), (weight_bytes,), np.uint8)
-        scales = carray(as_pointer(scale), (scale_bytes,), np.uint8)
-        record = out[i - start]
-        for j in range(weight_bytes):
-            record[j] = values[j]
-        for j in range(scale_bytes):
-            record[weight_bytes + j] = scales[j]
+def _each(rows: Any, place: Any, files_PS: Any, widths: Any, target: Any) -> Any:
+    """Ask for every row's parts, or read them.
+
+    Args:
+        rows: row ids, int64 (n,).
+        place: (starts_S, weights_S, scales_S, geometry) of a RowMap of file offsets.
+        files_PS: descriptors of each shard's values and scales, int32 (2, S).
+        widths: bytes of a row's first part and of its scales, if these lie apart, else 0.
+        target: address of the first record to write; 0: ask only.
+
+    Returns:
+        the first row that did not come whole, or -1.
+    """
+    starts_S, weights_S, scales_S, geometry = place
+    record_bytes = widths[0] + widths[1]
+    for i in range(rows.shape[0]):
+        shard = 0
+        while rows[i] >= starts_S[shard + 1]:
+            shard += 1
+        offsets = locate(rows[i], starts_S, weights_S, scales_S, geometry)
+        at = target + i * record_bytes
+        for part in range(2):
+            size = widths[part]
+            if size == 0:
+                continue
+            if target == 0:
+                _fadvise(files_PS[part, shard], offsets[part], size, _WILLNEED)
+            elif _pread(files_PS[part, shard], at, size, offsets[part]) != size:
+                return i
+            at += size
+    return -1
 
 
 class StoredRecords:
-    """A table's records by row id, through mappings. A context manager; for one thread at a time.
+    """A table's records by row id. A context manager; for one thread at a time.
 
     The plain way is `TableFiles.read_rows`.
     """
 
     def __init__(self, table: TableFiles, workers: int) -> None:
-        """Map the row files.
+        """Open the row files.
 
         Args:
             table: whose records.
-            workers: copying threads.
+            workers: reading threads.
+
+        Raises:
+            StorageError: a file cannot be opened.
         """
         self.table = table
-        self._layers = {layer: MappedLayer(table, layer) for layer in table.layers}
+        self._open: dict[Path, int] = {}
+        self._places: dict[int, tuple[Any, NDArray[np.int32]]] = {}
         self._workers = workers
+        record = table.record
+        apart = table.layout.form == "planar"
+        self._widths = np.array(
+            [record.weight_bytes, record.scale_bytes] if apart else [record.record_bytes, 0]
+        )
+        try:
+            for layer in table.layers:
+                self._places[layer] = self._place(layer)
+        except BaseException:
+            self._close()
+            raise
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="records")
+
+    def _place(self, layer: int) -> tuple[Any, NDArray[np.int32]]:
+        rows = RowMap.of(self.table, layer, lambda region: region.offset)
+        regions = self.table.regions(layer)
+        values = [self._descriptor(region.path) for region in regions if not region.column]
+        scales = [self._descriptor(region.path) for region in regions if region.column]
+        place = (rows.starts_S, rows.weights_S, rows.scales_S, rows.geometry)
+        return place, np.array([values, scales or values], np.int32)
+
+    def _descriptor(self, path: Path) -> int:
+        if path not in self._open:
+            with os_errors("open", path):
+                self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._open[path]
 
     def read(self, layer: int, row_ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return records, weights then scales, uint8 (n, record_bytes).
@@ -59,34 +117,39 @@ class StoredRecords:
 
         Raises:
             ValueError: a row id outside the table.
-            StorageError: a file was changed meanwhile.
+            StorageError: a read failed or ended early.
         """
-        mapped = self._layers[layer]
-        if row_ids.size and not 0 <= row_ids.min() <= row_ids.max() < mapped.num_rows:
-            raise ValueError(f"row ids must lie in [0, {mapped.num_rows:,})")
-        mapped.check_unchanged()
-        if ask_for_pages(mapped.unseen(row_ids))[1]:
-            raise StorageError("the kernel refused to read ahead (madvise WILLNEED failed)")
+        num_rows = self.table.num_rows(layer)
+        if row_ids.size and not 0 <= row_ids.min() <= row_ids.max() < num_rows:
+            raise ValueError(f"row ids must lie in [0, {num_rows:,})")
+        place, files_PS = self._places[layer]
         out = np.empty((len(row_ids), self.table.record.record_bytes), np.uint8)
-        rows = mapped.rows
-        edges = [len(out) * k // self._workers for k in range(self._workers + 1)]
 
-        def copy(first: int, last: int) -> None:
-            _copy(
-                row_ids, rows.starts_S, rows.weights_S, rows.scales_S, rows.geometry, first,
-                out[first:last],
-            )  # fmt: skip
+        def each(edges: tuple[int, int], target: int) -> None:
+            some = row_ids[edges[0] : edges[1]]
+            left = _each(some, place, files_PS, self._widths, target)
+            while left >= 0:  # cut short by a signal, or an error: the plain way tells
+                row = self.table.read_rows(layer, some[left : left + 1])
+                out[edges[0] + left] = np.concatenate(row, axis=1)
+                edges = (edges[0] + left + 1, edges[1])
+                some = row_ids[edges[0] : edges[1]]
+                left = _each(some, place, files_PS, self._widths, out[edges[0] :].ctypes.data)
 
-        list(self._pool.map(copy, edges[:-1], edges[1:]))
-        mapped.forget()
+        cuts = [len(out) * k // self._workers for k in range(self._workers + 1)]
+        parts = [pair for pair in pairwise(cuts) if pair[0] < pair[1]]
+        list(self._pool.map(lambda edges: each(edges, 0), parts))
+        list(self._pool.map(lambda edges: each(edges, out[edges[0] :].ctypes.data), parts))
         return out
 
     def __enter__(self) -> Self:
-        """Return itself; leaving unmaps."""
+        """Return itself; leaving closes the files."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Unmap the files."""
+        """Close the files."""
         self._pool.shutdown(cancel_futures=True)
-        for layer in self._layers.values():
-            layer.close()
+        self._close()
+
+    def _close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
