@@ -73,7 +73,7 @@ def plan_build(
     initial = initial_rows(init, scheme, layout.record, progress)
     provenance = Provenance(
         command=(*_command(options, scheme, init, tier), *_cut(shard_bytes)),
-        seed=init.seed,
+        seed=None if init.kind == "import" else init.seed,
         source=initial.origin,
         counts_xxh3_128=digest,
     )

@@ -19,6 +19,7 @@ from engramctl.commands.options import (
     parse_bytes,
 )
 from engramctl.commands.written import resumable, show_written
+from engramctl.errors import ConfigError
 from engramctl.output import Output
 
 
@@ -75,8 +76,9 @@ def layout(
         ),
     ] = None,
     dictionary_budget: Annotated[
-        str, typer.Option(metavar="SIZE", help="What the dictionary's files may take.")
-    ] = "4GiB",
+        str | None,
+        typer.Option(metavar="SIZE", help="What the dictionary's files may take.  [default: 4GiB]"),
+    ] = None,
     scheme: SchemeFile = None,
     dry_run: DryRun = False,
     resume: Resume = False,
@@ -90,8 +92,8 @@ def layout(
     A record is a row's values and then its scales, so one read fetches both.
     Every byte of SRC is checked before the first one is written; a checkpoint
     has no checksums: its headers and sizes are, and each scale as it is read.
-    Checkpoints are read in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat, one tensor a table,
-    GGUF, and per-shard raw files.
+    Checkpoints are read in place: DeepSeek-V4.1, Qwen3.8-Flash-Next, LongCat,
+    one tensor a table, GGUF, and per-shard raw files.
 
     With --dictionary, mined n-grams get a record each that holds their rows of
     all layers, so that a known n-gram costs one read; the n-grams expected most
@@ -106,6 +108,10 @@ def layout(
     from engramctl.tables import verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
+    if dictionary is None and dictionary_budget is not None:
+        raise ConfigError(
+            "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
+        )
     if not dry_run:
         check_target(out, force=force, resume=resume)
     opened = open_rows(source, scheme)
@@ -118,7 +124,7 @@ def layout(
         head_shards=head_shards,
         shard_bytes=parse_bytes(shard_bytes),
         counts=dictionary,
-        dictionary_bytes=parse_bytes(dictionary_budget),
+        dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
     )
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)
