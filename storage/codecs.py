@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage import codecs_ggml as ggml
+from engramctl.storage.dtypes import BY_NAME
+from engramctl.storage.group_steps import E2M1_MAX, GroupSteps, group_steps
 from engramctl.storage.record import (
     BLOCK_VALUES,
     E4M3_MAX,
@@ -24,7 +26,6 @@ from engramctl.storage.record import (
     to_e4m3_bytes,
 )
 
-E2M1_MAX = 6.0
 _E2M1_SIZES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
 E2M1_VALUES = np.concatenate([_E2M1_SIZES, -_E2M1_SIZES])
 Floats = NDArray[np.float32]
@@ -190,39 +191,40 @@ def _quantised(
     return np.clip(np.rint(steps), low, high).astype(np.int64)
 
 
+def _grouped(dtype: str, values: Floats, table: np.float32) -> tuple[Floats, GroupSteps]:
+    """Return values as (n, groups, values of a group), and their steps."""
+    size = values.shape[1] if dtype == "int8" else BY_NAME[dtype].block_values
+    groups = values.reshape(len(values), -1, size)
+    low, high, largest = groups.min(axis=2), groups.max(axis=2), np.abs(groups).max(axis=2)
+    return groups, group_steps(dtype, low, high, largest, table)
+
+
 def _encode_int8(values: Floats, table: np.float32) -> Encoded:
-    scales = (np.abs(values).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float32)
-    codes = _quantised(values, scales, -127, 127).astype(np.int8)
-    return _rows(codes, len(values)), _rows(scales, len(values))
+    groups, found = _grouped("int8", values, table)
+    codes = _quantised(groups, found.steps[:, :, None], -127, 127).astype(np.int8)
+    return _rows(codes, len(values)), found.scales
 
 
 def _encode_int4(values: Floats, table: np.float32) -> Encoded:
-    groups = values.reshape(len(values), -1, 32)
-    scales = (np.abs(groups).max(axis=2) / np.float32(7)).astype(np.float16)
-    codes = _quantised(groups, scales[:, :, None].astype(np.float64), -8, 7) + 8
-    packed = _packed(codes.astype(np.uint8).reshape(len(values), -1))
-    return packed, _rows(scales, len(values))
+    groups, found = _grouped("int4", values, table)
+    codes = _quantised(groups, found.steps[:, :, None], -8, 7) + 8
+    return _packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
 
 
 def _encode_int4_affine(values: Floats, table: np.float32) -> Encoded:
-    groups = values.reshape(len(values), -1, 32)
-    low, high = groups.min(axis=2), groups.max(axis=2)
-    scales = ((high - low) / np.float32(15)).astype(np.float16)
-    biases = low.astype(np.float16)
-    shifted = (groups - biases.astype(np.float32)[:, :, None]).astype(np.float32)
-    codes = _quantised(shifted, scales[:, :, None].astype(np.float64), 0, 15)
-    packed = _packed(codes.astype(np.uint8).reshape(len(values), -1))
-    return packed, _rows(np.concatenate([scales, biases], axis=1), len(values))
+    groups, found = _grouped("int4_affine", values, table)
+    assert found.biases is not None
+    codes = _quantised(groups - found.biases[:, :, None], found.steps[:, :, None], 0, 15)
+    return _packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
 
 
 def _encode_nvfp4(values: Floats, table: np.float32) -> Encoded:
-    blocks = values.reshape(len(values), -1, 16).astype(np.float64)
-    scales = to_e4m3_bytes(np.abs(blocks).max(axis=2) / E2M1_MAX / table)
-    factors = (e4m3_values()[scales] * table).astype(np.float64)[:, :, None]
+    groups, found = _grouped("nvfp4", values, table)
+    factors, blocks = found.steps[:, :, None], groups.astype(np.float64)
     shrunk = np.where(factors == 0, 0, blocks / np.where(factors == 0, 1, factors))
     size = round_bits(np.abs(shrunk), mantissa_bits=1, min_exponent=0, top=7, nan=7)
     codes = (size | (np.signbit(shrunk).astype(np.uint8) << 3)).astype(np.uint8)
-    return _packed(codes.reshape(len(values), -1)), scales
+    return _packed(codes.reshape(len(values), -1)), found.scales
 
 
 _NON_FINITE = ("f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar")

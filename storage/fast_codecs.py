@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.storage import codecs
+from engramctl.storage.group_steps import group_steps
 from engramctl.storage.io.native import bits_from_double, double_from_bits, float_from_bits
 from engramctl.storage.io.widen import e4m3
 from engramctl.storage.record import RecordSpec, e8m0_values
@@ -36,6 +37,8 @@ def encode(
         _encode_f8_scalar(values, np.float64(np.float32(table_scale or 1.0)), out)
     elif spec.dtype == "bf16":
         _encode_bf16(values.view(np.uint32), out.view(np.uint16))
+    elif spec.dtype in _GROUPED and np.isfinite(values).all():
+        _encode_grouped(spec, values, np.float32(table_scale or 1.0), out)
     else:
         out[:] = codecs.encode(spec, values, table_scale)
 
@@ -52,6 +55,108 @@ def decode(
     else:
         _decode_f8_scalar(records, np.float32(table_scale or 1.0), values)
     return values
+
+
+_GROUPED = ("int8", "int4", "int4_affine", "nvfp4")
+
+
+def _encode_grouped(
+    spec: RecordSpec,
+    values: NDArray[np.float32],
+    table_scale: np.float32,
+    out: NDArray[np.uint8],
+) -> None:
+    """Encode dtypes whose groups have a step: steps as `codecs` has them, codes compiled."""
+    size = spec.row_dim if spec.dtype == "int8" else spec.facts.block_values
+    extremes = np.empty((3, len(values), spec.row_dim // size), np.float32)
+    _extremes(values, extremes[0], extremes[1], extremes[2])
+    steps, biases, out[:, spec.weight_bytes :] = group_steps(
+        spec.dtype, extremes[0], extremes[1], extremes[2], table_scale
+    )
+    if spec.dtype == "int8":
+        _bytes(values, steps, out)
+    elif spec.dtype == "nvfp4":
+        _halves_e2m1(values, steps, out)
+    else:
+        low = 0 if spec.dtype == "int4_affine" else -8
+        shifts = np.zeros(steps.shape, np.float32) if biases is None else biases
+        _halves(values, steps, shifts, low, low + 15, out)
+
+
+@njit(nogil=True, cache=True)
+def _extremes(values: Any, low: Any, high: Any, largest: Any) -> None:
+    """Write the smallest, the largest and the largest absolute value of every group."""
+    group = values.shape[1] // low.shape[1]
+    for i in range(len(values)):
+        for g in range(low.shape[1]):
+            least = most = values[i, g * group]
+            for j in range(g * group + 1, (g + 1) * group):
+                least = min(least, values[i, j])
+                most = max(most, values[i, j])
+            low[i, g], high[i, g] = least, most
+            largest[i, g] = max(most, -least)
+
+
+@njit(inline="always")
+def _step_code(value: Any, step: Any, low: Any, high: Any) -> Any:
+    """Return the nearest multiple of a step, in a range; a step of 0 gives 0."""
+    nearest = np.rint(np.float64(value) / (step if step != 0.0 else 1.0))
+    nearest = nearest if step != 0.0 else 0.0
+    return np.int32(min(max(nearest, np.float64(low)), np.float64(high)))
+
+
+@njit(nogil=True, cache=True)
+def _bytes(values: Any, steps: Any, out: Any) -> None:
+    for i in range(len(values)):
+        step = steps[i, 0]
+        for j in range(values.shape[1]):
+            out[i, j] = np.uint8(_step_code(values[i, j], step, -127, 127))
+
+
+@njit(inline="always")
+def _pack(codes: Any, out: Any) -> None:
+    """Write nibbles as bytes, the low one first."""
+    for k in range(len(codes) // 2):
+        out[k] = codes[2 * k] | (codes[2 * k + 1] << np.uint8(4))
+
+
+@njit(nogil=True, cache=True)
+def _halves(values: Any, steps: Any, biases: Any, low: Any, high: Any, out: Any) -> None:
+    group = values.shape[1] // steps.shape[1]
+    codes = np.empty(values.shape[1], np.uint8)
+    for i in range(len(values)):
+        for g in range(steps.shape[1]):
+            step, bias = steps[i, g], biases[i, g]
+            for j in range(g * group, (g + 1) * group):
+                shifted = np.float32(values[i, j] - bias)
+                codes[j] = np.uint8(_step_code(shifted, step, low, high) - np.int32(low))
+        _pack(codes, out[i])
+
+
+@njit(inline="always")
+def _e2m1_code(value: Any, factor: Any) -> Any:
+    """Round a value over a factor to e2m1, as `codecs` does; a factor of 0 gives 0."""
+    shrunk = np.float64(value) / (factor if factor != 0.0 else 1.0)
+    bits = bits_from_double(shrunk if factor != 0.0 else 0.0)
+    size = double_from_bits(bits & np.uint64((1 << 63) - 1))
+    size = min(size, 8.0)
+    exponent = np.int64(bits_from_double(size) >> np.uint64(52)) - 1023
+    exponent = max(exponent, np.int64(0))
+    power = double_from_bits(np.uint64(1024 - exponent) << np.uint64(52))
+    code = min((exponent << 1) + np.int64(np.rint(size * power)), np.int64(7))
+    return np.uint8(code) | np.uint8((bits >> np.uint64(60)) & np.uint64(8))
+
+
+@njit(nogil=True, cache=True)
+def _halves_e2m1(values: Any, factors: Any, out: Any) -> None:
+    group = values.shape[1] // factors.shape[1]
+    codes = np.empty(values.shape[1], np.uint8)
+    for i in range(len(values)):
+        for g in range(factors.shape[1]):
+            factor = factors[i, g]
+            for j in range(g * group, (g + 1) * group):
+                codes[j] = _e2m1_code(values[i, j], factor)
+        _pack(codes, out[i])
 
 
 @njit(inline="always")
