@@ -98,12 +98,9 @@ class Losses:
         return self._errors.setdefault((layer, head), HeadError())
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+@njit(nogil=True, cache=True)
 def _sums(before: Any, after: Any) -> Any:
-    """Return largest error and the sums of error^2, product, before^2 and after^2, in float64.
-
-    Sums may run in any order, so that they vectorise: the last digits hang on the processor.
-    """
+    """Return largest error and the sums of error^2, product, before^2 and after^2, in float64."""
     largest = squares = dot = first = second = 0.0
     for i in range(before.shape[0]):
         for j in range(before.shape[1]):
