@@ -23,6 +23,7 @@ from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
 from engramctl.ngram_seen import SeenNgrams
+from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
 from engramctl.storage.checksum import file_digest
 from engramctl.storage.codecs import table_scale_for
@@ -215,6 +216,7 @@ def _imported(
 
     @contextmanager
     def opened() -> Iterator[Rows]:
+        check_source(source)
         with RecordReader(source) as reader:
             if record == source.record:
                 yield partial(lay_out, reader.read)

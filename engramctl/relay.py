@@ -24,7 +24,7 @@ from engramctl.storage.losses import Losses
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.record import RecordSpec
-from engramctl.storage.source import RecordReader
+from engramctl.storage.source import RecordReader, Source
 from engramctl.storage.writer import Fill, write_table
 
 DICTIONARY_BYTES = 4 << 30
@@ -212,11 +212,8 @@ def run_layout(
     """
     if source.path.resolve() == out.resolve():
         raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
-    if check and isinstance(source.rows, TableFiles):
-        try:
-            verify(source.path, progress=verified)
-        except EngramError as error:
-            raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
+    if check:
+        check_source(source.rows, verified)
     losses = Losses()
     with RecordReader(source.rows) as reader:
         rows: Rows = partial(lay_out, reader.read)
@@ -230,6 +227,19 @@ def run_layout(
         fill = filler(rows, plan)
         write_table(plan, out, fill, command="layout", remark=losses.told, **run)
     return losses.to_dicts()
+
+
+def check_source(rows: Source, progress: Callable[[int], None] = lambda amount: None) -> None:
+    """Check every byte of tables of ours before their rows are used; others have no checksums.
+
+    Raises:
+        FormatError: the first extent that is damaged.
+    """
+    if isinstance(rows, TableFiles):
+        try:
+            verify(rows.path, progress=progress)
+        except EngramError as error:
+            raise FormatError(error.message, facts=error.facts, hint=error.hint) from error
 
 
 def _all_heads(source: Opened) -> dict[int, Ranges]:

@@ -203,6 +203,12 @@ def test_tables_and_checkpoints_are_imported_bit_for_bit(tmp_path: Path) -> None
     run("build", *SMALL, "--init", "import", "--source", tmp_path / "first", "-o", tmp_path / "b")
     for file in (tmp_path / "first").glob("*.safetensors"):
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    damaged = next((tmp_path / "b").glob("layer14*"))
+    data = bytearray(damaged.read_bytes())
+    data[5000] ^= 1
+    damaged.write_bytes(data)
+    words = ["--init", "import", "--source", tmp_path / "b", "-o", tmp_path / "x"]
+    assert f"{damaged.name} is damaged" in run("build", *SMALL, *words, fails=1)
     (tmp_path / "model").mkdir()
     records = make.deepseek_v41(tmp_path / "model")
     scheme = json.loads(run_in_process("inspect", tmp_path / "model", "--json").stdout)
