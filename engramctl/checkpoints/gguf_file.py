@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engramctl.checkpoints.gguf_check import check_gguf
 from engramctl.checkpoints.parts import numbered, stacked
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.dtypes import BY_NAME
@@ -39,8 +42,10 @@ def gguf_tables(path: Path) -> CheckpointTables:
         raise ConfigError(
             "reading GGUF files needs the package gguf", hint="run: pip install 'engramctl[gguf]'"
         ) from error
+    check_gguf(path)
     try:
-        reader = GGUFReader(str(path))
+        with np.errstate(over="raise"):  # it adds offsets before it looks at them
+            reader = GGUFReader(str(path))
     except Exception as error:  # it raises whatever its parsing meets
         raise FormatError(
             f"{path} is no GGUF file: {str(error)[:200]}", facts={"file": path}

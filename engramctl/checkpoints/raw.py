@@ -4,7 +4,6 @@ The names are those of vLLM's disk offload (spec/engram-deepseek-v41.md section 
 keys are not public, so `.done.json` has ours: layer, num_rows, rows, dtype, row_dim, table_scale.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from engramctl.storage.atomic import os_errors
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
+from engramctl.storage.strict_json import load_strict
 
 DONE = ".done.json"
 KEYS = ("layer", "num_rows", "rows", "dtype", "row_dim", "table_scale")
@@ -98,17 +98,17 @@ def _read(path: Path) -> Sidecar:
     with os_errors("read", path):
         text = path.read_bytes() if path.stat().st_size <= MAX_SIDECAR_BYTES else b""
     try:
-        document: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = load_strict(text)
         if match is None or set(document) != set(KEYS):
             raise ValueError("other keys")
-        numbers = [document["layer"], document["num_rows"], *document["rows"]]
-        if len(numbers) != 4 or any(type(one) is not int or one < 0 for one in numbers):
+        numbers = [document["layer"], document["num_rows"], *document["rows"], document["row_dim"]]
+        if len(numbers) != 5 or any(type(one) is not int or one < 0 for one in numbers):
             raise ValueError("numbers")
-        layer, num_rows, start, stop = numbers
+        layer, num_rows, start, stop, row_dim = numbers
         scale = document["table_scale"]
         if not start < stop <= num_rows or not (scale is None or 0 < float(scale) < 2**128):
             raise ValueError("rows or scale")
-        record = RecordSpec(str(document["dtype"]), int(document["row_dim"]))
+        record = RecordSpec(str(document["dtype"]), row_dim)
     except (ValueError, LookupError, TypeError, RecursionError, ConfigError) as error:
         raise FormatError(
             f"{path.name} is no sidecar of a raw shard",
