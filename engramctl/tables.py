@@ -43,7 +43,7 @@ def verified_bytes(path: Path) -> int | None:
         files = [shard for layer in manifest["layers"] for shard in layer["shards"]]
         files += (manifest["dictionary"] or {"files": []})["files"]
         return sum(int(file["data_bytes"]) for file in files)
-    except (EngramError, LookupError, TypeError, ValueError):
+    except (EngramError, LookupError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -81,3 +81,16 @@ def test_what_cannot_be_checked_exits_1(run_cli: RunCli, tmp_path: Path, name: s
     result = run_cli("verify", tmp_path / name)
     assert result.exit_code == 1
     assert name in result.stderr
+
+
+@pytest.mark.parametrize("number", ["1e999", "null", '"x"', "[]"])
+def test_an_absurd_size_in_a_manifest_is_refused_not_added_up(
+    run_cli: RunCli, tables: Path, number: str
+) -> None:
+    text = (tables / "manifest.json").read_text()
+    size = json.loads(text)["layers"][0]["shards"][0]["data_bytes"]
+    text = text.replace(f'"data_bytes": {size}', f'"data_bytes": {number}')
+    (tables / "manifest.json").write_text(text)
+    result = run_cli("verify", tables)
+    assert result.exit_code == 3
+    assert "data_bytes is wrong" in result.stderr
