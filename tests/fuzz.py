@@ -258,9 +258,9 @@ def run(cases: int, seed: int, folder: Path) -> Counter[str]:
     return ends
 
 
-def main() -> None:
-    """Run the harness from a shell."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+def shell(program: str, about: str, run: Callable[[int, int, Path], Counter[str]]) -> None:
+    """Run a harness from a shell, in memory where there is a file system in memory."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -271,4 +271,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    shell("tests.fuzz", __doc__ or "", run)

@@ -6,9 +6,7 @@ checkpoint has no checksums, so they may be other rows. Anything else ends the r
 read that gives rows of other sizes than the tables told.
 """
 
-import argparse
 import resource
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,7 +18,7 @@ from engramctl.errors import EngramError
 from engramctl.storage.source import RecordReader
 from tests.checkpoints import make
 from tests.conftest import run_in_process
-from tests.fuzz import BYTES, Random, flip
+from tests.fuzz import BYTES, Random, flip, shell
 
 MOST_ROWS = 1 << 20
 SLOW_S = 20.0
@@ -101,18 +99,6 @@ def run(cases: int, seed: int, folder: Path) -> Counter[str]:
     return ends
 
 
-def main() -> None:
-    """Run the harness from a shell."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_checkpoints", description=__doc__)
-    parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES,) * 2)
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        for end, times in run(asked.cases, asked.seed, Path(name)).most_common():
-            print(f"{times:>8,}  {end}")
-
-
 if __name__ == "__main__":
-    main()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES,) * 2)
+    shell("tests.fuzz_checkpoints", __doc__ or "", run)

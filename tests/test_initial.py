@@ -21,39 +21,17 @@ from engramctl.storage.seeded import seeded_values
 from engramctl.token_mean import TokenMean
 from tests.checkpoints import make
 from tests.conftest import run_in_process
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.mined import mined, run, small_scheme
+from tests.mining.conftest import zipf_documents
 
 VOCABULARY = 60
 DOCUMENTS = zipf_documents(seed=4, tokens=2500, vocabulary=VOCABULARY)
 EMBEDDINGS = np.random.default_rng(0).normal(size=(VOCABULARY + 4, 32)).astype(np.float32)
 
 
-def run(*words: object, fails: int = 0) -> Any:
-    result = run_in_process(*words, "--json", "-q")
-    assert result.exit_code == fails, result.stderr
-    return result.stderr if fails else json.loads(result.stdout)
-
-
 def scheme_of(name: str = "deepseek-v41", *, mapped: bool = False, **sizes: Any) -> Scheme:
-    ids: dict[str, Any] = {"vocab_size": VOCABULARY}
-    if mapped:
-        ids = {"token_map": np.arange(VOCABULARY) // 3}
-    if name == "qwen-ple":
-        ids["eos_id"] = 5
-    sizes = {"slots": 997, "heads_per_order": 2, "layers": (1, 4), "row_dim": 32, **sizes}
-    scheme = make_scheme(name, **ids, **sizes)
-    assert isinstance(scheme, Scheme)
-    return scheme
-
-
-def mined(folder: Path, scheme: Scheme, *, canonical: bool = False) -> tuple[Path, Path]:
-    """Return the scheme's file, and counts."""
-    file = folder / "scheme.json"
-    file.write_text(json.dumps(scheme.to_dict()))
-    corpus = write_ids(folder / "corpus.parquet", DOCUMENTS)
-    with_scheme = ["--scheme", file] if canonical else []
-    run("mine", corpus, "-o", folder / "counts", "--orders", "2,3,4", *with_scheme)
-    return file, folder / "counts"
+    sizes = {"slots": 997, "row_dim": 32, **sizes}
+    return small_scheme(name, VOCABULARY, mapped=mapped, eos_id=5, **sizes)
 
 
 def _last(values: list[int], some: list[int]) -> int:
@@ -102,7 +80,7 @@ def plain(
 @pytest.mark.parametrize("ids", ["plain", "mapped", "canonical"])
 def test_a_row_is_the_weighted_mean_of_its_ngrams(name: str, ids: str, tmp_path: Path) -> None:
     scheme = scheme_of(name, mapped=ids != "plain")
-    file, counts = mined(tmp_path, scheme, canonical=ids == "canonical")
+    file, counts = mined(tmp_path, scheme, DOCUMENTS, canonical=ids == "canonical")
     save_file({"model.embed_tokens.weight": EMBEDDINGS}, tmp_path / "model.safetensors")
     words = ["build", "--scheme", file, "--init", "token-mean", "--counts", counts, "--seed", 7]
     words += ["--source", tmp_path / "model.safetensors"]
@@ -127,7 +105,7 @@ def test_a_row_is_the_weighted_mean_of_its_ngrams(name: str, ids: str, tmp_path:
 
 def test_parts_and_threads_do_not_change_a_row(tmp_path: Path) -> None:
     scheme = scheme_of()
-    _, counts = mined(tmp_path, scheme)
+    _, counts = mined(tmp_path, scheme, DOCUMENTS)
     found = []
     for workers, memory in [(1, 1 << 30), (2, 100_000), (7, 20_000)]:
         seen, others = SeenNgrams(scheme, counts), seeded_values(RowInit(), 32, scheme.layers)
@@ -144,7 +122,7 @@ def test_parts_and_threads_do_not_change_a_row(tmp_path: Path) -> None:
 
 def test_wide_embeddings_are_folded_by_seeded_signs(tmp_path: Path) -> None:
     scheme = scheme_of(row_dim=32)
-    file, counts = mined(tmp_path, scheme)
+    file, counts = mined(tmp_path, scheme, DOCUMENTS)
     wide = np.random.default_rng(1).normal(size=(VOCABULARY, 80)).astype(np.float32)
     signs = np.array([1 if splitmix64(7 + j) < 1 << 63 else -1 for j in range(80)])
     folded = np.zeros((VOCABULARY, 32))

@@ -1,47 +1,33 @@
 """A dictionary's record is, byte for byte, what a direct gather of the n-gram's rows gives."""
 
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from engramctl import ngram_choice
-from engramctl.hashing import Scheme, make_scheme
+from engramctl.hashing import Scheme
 from engramctl.ngram_records import plan_ngrams
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.reader import TableFiles, open_table
 from tests.conftest import run_in_process
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.mined import mined, run, small_scheme
+from tests.mining.conftest import zipf_documents
 
 DOCUMENTS = zipf_documents(seed=3, tokens=3000, vocabulary=40)
 
 
-def run(*words: object) -> Any:
-    result = run_in_process(*words, "--json", "-q")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
-
-
 def scheme_of(name: str, mapped: bool, heads: int = 2) -> Scheme:
-    vocabulary: dict[str, Any] = {"token_map": np.arange(64) // 3} if mapped else {"vocab_size": 64}
-    eos: dict[str, Any] = {"eos_id": 6} if name == "qwen-ple" else {}
-    scheme = make_scheme(name, slots=97, heads_per_order=heads, layers=(1, 4), **vocabulary, **eos)
-    assert isinstance(scheme, Scheme)
-    return scheme
+    sizes = {"slots": 97, "heads_per_order": heads}
+    return small_scheme(name, 64, mapped=mapped, eos_id=6, **sizes)
 
 
 def prepare(folder: Path, scheme: Scheme, *, canonical: bool = False) -> tuple[Path, Path]:
     """Return tables of the scheme, and counts."""
-    file = folder / "scheme.json"
-    file.write_text(json.dumps(scheme.to_dict()))
-    corpus = write_ids(folder / "corpus.parquet", DOCUMENTS)
-    with_scheme = ["--scheme", file] if canonical else []
-    run("mine", corpus, "-o", folder / "counts", "--orders", "2,3,4", *with_scheme)
+    file, counts = mined(folder, scheme, DOCUMENTS, canonical=canonical)
     run("build", "--scheme", file, "-o", folder / "tables")
-    return folder / "tables", folder / "counts"
+    return folder / "tables", counts
 
 
 def check_records(table: TableFiles, scheme: Scheme, texts: list[np.ndarray]) -> int:
