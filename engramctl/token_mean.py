@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.ngram_seen import SeenNgrams
+from engramctl.storage.atomic import os_errors
 from engramctl.storage.convert import Values
 from engramctl.storage.reader import pread_exactly
 
@@ -73,14 +74,15 @@ class _OrderFile:
         self._order = order
         self._name = Path(f"order{order}.ngrams")
         self._file = tempfile.TemporaryFile(prefix="engramctl-", suffix=".ngrams")  # noqa: SIM115
-        for _, some in seen.read(order):
-            records = np.empty((len(some.ids), 2 * order + 2), "<u4")
-            records[:, :order] = some.ids
-            records[:, order : 2 * order] = some.tokens
-            records[:, 2 * order :] = some.counts.astype("<u8").view("<u4").reshape(-1, 2)
-            self._file.write(records.data)
+        with os_errors("write", Path(tempfile.gettempdir())):
+            for _, some in seen.read(order):
+                records = np.empty((len(some.ids), 2 * order + 2), "<u4")
+                records[:, :order] = some.ids
+                records[:, order : 2 * order] = some.tokens
+                records[:, 2 * order :] = some.counts.astype("<u8").view("<u4").reshape(-1, 2)
+                self._file.write(records.data)
+            self._file.flush()
         self._num_ngrams = self._file.tell() // (4 * (2 * order + 2))
-        self._file.flush()
 
     def __len__(self) -> int:
         return self._num_ngrams
@@ -127,6 +129,7 @@ class TokenMean:
 
         Raises:
             CorpusError: broken counts, or ids outside the vocabulary.
+            StorageError: no space for the temporary files.
         """
         self._scheme = seen.scheme
         self._ngrams = {order: _OrderFile(seen, order) for order in seen.orders}

@@ -120,6 +120,22 @@ def test_parts_and_threads_do_not_change_a_row(tmp_path: Path) -> None:
     assert np.array_equal(found[0], found[2])
 
 
+def test_a_full_temporary_disk_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = scheme_of()
+    file, counts = mined(tmp_path, scheme, DOCUMENTS)
+    save_file({"wte.weight": EMBEDDINGS}, tmp_path / "model.safetensors")
+    full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115
+    monkeypatch.setattr("engramctl.token_mean.tempfile.TemporaryFile", lambda **_: full)
+    words = ["--scheme", file, "--init", "token-mean", "--counts", counts]
+    words += ["--source", tmp_path / "model.safetensors", "-o", tmp_path / "tables"]
+    message = run("build", *words, fails=1)
+    assert "No space left" in message
+    assert not (tmp_path / "tables").exists()
+    full.close()
+
+
 def test_wide_embeddings_are_folded_by_seeded_signs(tmp_path: Path) -> None:
     scheme = scheme_of(row_dim=32)
     file, counts = mined(tmp_path, scheme, DOCUMENTS)
