@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
 from engramctl.storage.checksum import file_digest
 from engramctl.storage.codecs import table_scale_for
-from engramctl.storage.convert import ValueRows, decoded, fitting_scale
-from engramctl.storage.layout import Rows, lay_out
+from engramctl.storage.convert import ValueRows, rows_as, scales_as
+from engramctl.storage.layout import Rows
 from engramctl.storage.publish import MANIFEST
 from engramctl.storage.reader import open_table
 from engramctl.storage.record import RecordSpec
@@ -204,25 +203,13 @@ def _imported(
     check_rows(
         options.source, scheme, source, "check --scheme, --slots, --heads, --orders and --row-dim"
     )
-    wanted = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
-    scales = {layer: source.table_scale(layer) for layer in wanted}
-    if record != source.record:
-        with RecordReader(source) as reader:
-            values = decoded(reader.read, source.record, source.table_scale)
-            scales = {
-                layer: fitting_scale(values, record, layer, rows, progress)
-                for layer, rows in wanted.items()
-            }
+    scales = scales_as(source, record, progress)
 
     @contextmanager
     def opened() -> Iterator[Rows]:
         check_source(source)
         with RecordReader(source) as reader:
-            if record == source.record:
-                yield partial(lay_out, reader.read)
-            else:
-                values = decoded(reader.read, source.record, source.table_scale)
-                yield ValueRows(values, record, scales, _heads(scheme)).fill
+            yield rows_as(reader, record, scales, lambda: _heads(scheme))
 
     origin = {"path": str(options.source), "manifest_xxh3_128": digest}
     return InitialRows(options, scales, origin, opened)

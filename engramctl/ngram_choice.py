@@ -79,7 +79,6 @@ class Best:
         if not self._parts:
             return None
         found = Ngrams.joined(self._parts)
-        low, high = found.keys[:, 0], found.keys[:, 1]
         if len(found) > self._entries:
             least = np.partition(found.value, -self._entries)[-self._entries]
             found = found.take(found.value >= least)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
 from engramctl.schemes import Ranges, head_ranges
-from engramctl.storage.convert import ValueRows, Values, decoded, fitting_scale
+from engramctl.storage.convert import rows_as, scales_as
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import Rows, lay_out
+from engramctl.storage.layout import Rows
 from engramctl.storage.losses import Losses
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
@@ -139,7 +138,7 @@ def plan_layout(
         shard_rows=options.shard_rows or default_shard_rows(layout, options.shard_bytes),
         extent_bytes=options.extent_bytes,
         alignment_bytes=options.alignment_bytes,
-        table_scales=_scales(source, layout.record, progress),
+        table_scales=scales_as(rows, layout.record, progress),
         head_rows=heads,
         head_shards=options.head_shards,
     )
@@ -149,24 +148,6 @@ def _with_dtype(source: Opened, dtype: str) -> Mapping[str, Any]:
     if dtype == source.rows.record.dtype:
         return source.scheme
     return replace(lookup_from_dict(dict(source.scheme)), dtype=dtype).to_dict()
-
-
-def _scales(
-    source: Opened, record: RecordSpec, progress: Callable[[int], None]
-) -> dict[int, float | None]:
-    rows = source.rows
-    if record == rows.record:
-        return {layer: rows.table_scale(layer) for layer in rows.layers}
-    with RecordReader(rows) as reader:
-        values = _values(source, reader)
-        return {
-            layer: fitting_scale(values, record, layer, rows.num_rows(layer), progress)
-            for layer in rows.layers
-        }
-
-
-def _values(source: Opened, reader: RecordReader) -> Values:
-    return decoded(reader.read, source.rows.record, source.rows.table_scale)
 
 
 def head_rows(source: Opened, layer: int) -> Ranges:
@@ -216,14 +197,7 @@ def run_layout(
         check_source(source.rows, verified)
     losses = Losses()
     with RecordReader(source.rows) as reader:
-        rows: Rows = partial(lay_out, reader.read)
-        if plan.layout.record != source.rows.record:
-            rows = ValueRows(
-                _values(source, reader),
-                plan.layout.record,
-                plan.table_scales,
-                _all_heads(source),
-            ).fill
+        rows = rows_as(reader, plan.layout.record, plan.table_scales, lambda: _all_heads(source))
         fill = filler(rows, plan)
         write_table(plan, out, fill, command="layout", remark=losses.told, **run)
     return losses.to_dicts()

@@ -1,6 +1,7 @@
 """Rows that begin as values: encoded on the way into row files, and what that lost."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from engramctl.storage.codecs import table_scale_for
 from engramctl.storage.fast_codecs import decode, encode
 from engramctl.storage.geometry import Layout
-from engramctl.storage.layout import ReadRecords, lay_out
+from engramctl.storage.layout import ReadRecords, Rows, lay_out
 from engramctl.storage.losses import Losses, Ranges
 from engramctl.storage.record import RecordSpec
+from engramctl.storage.source import RecordReader, Source
 
 PIECE_VALUES = 1 << 16  # so that what is made of them stays in the core's cache
 Values = Callable[[int, int, NDArray[np.float32]], None]
@@ -97,6 +99,47 @@ def decoded(
         out[:] = decode(source, records, table_scale(layer))
 
     return values
+
+
+def rows_as(
+    reader: RecordReader,
+    record: RecordSpec,
+    table_scales: Mapping[int, float | None],
+    heads: Callable[[], Mapping[int, Ranges]],
+) -> Rows:
+    """Return what writes a source's rows as records of a dtype: bit for bit where it is their own.
+
+    Args:
+        reader: of the source.
+        record: how the rows shall be stored.
+        table_scales: see `scales_as`.
+        heads: gives each layer's heads, ranges that cover it; asked only when rows are converted.
+    """
+    source = reader.source
+    if record == source.record:
+        return partial(lay_out, reader.read)
+    values = decoded(reader.read, source.record, source.table_scale)
+    return ValueRows(values, record, table_scales, heads()).fill
+
+
+def scales_as(
+    source: Source, record: RecordSpec, progress: Callable[[int], None] = lambda amount: None
+) -> dict[int, float | None]:
+    """Return the layers' table scales when a source's rows are stored as records of a dtype.
+
+    Args:
+        source: whose rows.
+        record: how they shall be stored.
+        progress: told of rows that are read to find a scale, where the dtype has one.
+    """
+    if record == source.record:
+        return {layer: source.table_scale(layer) for layer in source.layers}
+    with RecordReader(source) as reader:
+        values = decoded(reader.read, source.record, source.table_scale)
+        return {
+            layer: fitting_scale(values, record, layer, source.num_rows(layer), progress)
+            for layer in source.layers
+        }
 
 
 def fitting_scale(

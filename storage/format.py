@@ -16,7 +16,6 @@ ALIGNMENT_BYTES = 4096
 MAX_ALIGNMENT_BYTES = 64 << 20  # the header may not be longer: safetensors allows 100 MB
 EXTENT_BYTES = 64 << 20
 MAX_EXTENTS = 256  # of a file: opening a table costs the same at any size
-PARTS = ("weight", "scale", "records")
 _NAME = re.compile(r"layer(\d{2,5})\.(weight|scale|records)\.(\d{3,6})\.safetensors", re.ASCII)
 
 

@@ -9,7 +9,7 @@ the extents that are missing.
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,9 @@ class _Writer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._unsaved_bytes = 0
-        self._syncing = threading.Lock()
         self._sync_pool = ThreadPoolExecutor(1, thread_name_prefix="sync")
-        self._failed: BaseException | None = None
+        self._syncing: Future[None] = Future()
+        self._syncing.set_result(None)
 
     def run(self, workers: int) -> None:
         """Write what is missing; whatever ends it, what is finished is synced and saved."""
@@ -133,8 +133,7 @@ class _Writer:
             self._sync_pool.shutdown()
             self._written.sync()
             self._written.close()
-        if self._failed is not None:
-            raise self._failed
+        self._syncing.result()  # what it met is told once: the sync above may not see it again
 
     def _work(self) -> None:
         buffer = np.empty(0, np.uint8)
@@ -164,18 +163,10 @@ class _Writer:
     def _count(self, num_bytes: int) -> None:
         """Sync in the other thread when enough is finished and it has nothing to do."""
         with self._lock:
-            if self._failed is not None:
-                raise self._failed
             self._unsaved_bytes += num_bytes
-            if self._unsaved_bytes < self._checkpoint_bytes or not self._syncing.acquire(False):
+            if not self._syncing.done():
                 return
-            self._unsaved_bytes = 0
-        self._sync_pool.submit(self._sync)
-
-    def _sync(self) -> None:
-        try:
-            self._written.sync()
-        except BaseException as error:
-            self._failed = error
-        finally:
-            self._syncing.release()
+            self._syncing.result()
+            if self._unsaved_bytes >= self._checkpoint_bytes:
+                self._unsaved_bytes = 0
+                self._syncing = self._sync_pool.submit(self._written.sync)
