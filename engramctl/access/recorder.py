@@ -106,9 +106,8 @@ class Recorder:
         """
         self._folder = folder
         if self._scheme is not None:
-            size = int(state["starts_bytes"]) if state else 0
-            context = self._scheme.max_order - 1
-            self._starts = DocumentStarts(folder / "starts.raw", context, size)
+            context, starts = self._scheme.max_order - 1, state["starts"] if state else None
+            self._starts = DocumentStarts(folder / "starts.raw", context, starts)
             self._raw = {
                 order: RawNgrams(folder / f"ngrams{order}.raw", order)
                 for order in self._scheme.orders
@@ -145,7 +144,7 @@ class Recorder:
 
     def checkpoint(self) -> dict[str, Any]:
         """Return what `begin` needs to go on; what was read so far is in the file."""
-        return {"starts_bytes": self._starts.checkpoint()} if self._starts else {}
+        return {"starts": self._starts.checkpoint()} if self._starts else {}
 
     def see(self, order: int, rows: CountedRows) -> None:
         """Take in rows of one order, in any pieces; all of them when `wants_all`."""

@@ -21,6 +21,7 @@ from engramctl.corpus import Corpus, Progress
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme import Scheme
 from engramctl.mining import facts
+from engramctl.mining.checkpoint import load_run, save_run
 from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
@@ -119,7 +120,7 @@ class _Run:
         self._pool = pool
         self._show = show
         self._recorder = recorder
-        self._state = work.state if work.state and "layout" in work.state else None
+        self._state = load_run(work)
         self._identity = pool.submit(facts.identity, corpus, options, recorder.identity())
         if self._state is not None:
             facts.check_identity(work.path, self._state["identity"], self.identity)
@@ -179,7 +180,9 @@ class _Run:
         with (
             self._show("counting", records, "n-grams") as advance,
             ThreadPoolExecutor(self._options.num_threads) as encoders,
-            CountsOutput(self._work.path, self._options, encoders, self._recorder, sink) as output,
+            CountsOutput(
+                self._work.path, self._options, encoders, self._recorder, sink, spill=self._folder
+            ) as output,
         ):
             counted = _Counter(store, self._layout, output.min_count, self._options)
             for number, parts in counted.all(numbers, self._pool):
@@ -217,19 +220,18 @@ class _Run:
 
     def _checkpoint(self, position: Position) -> None:
         layout = self._layout
-        self._work.save_state(
-            {
-                "identity": self.identity,
-                "layout": {
-                    "order": layout.order,
-                    "end_id": layout.end_id,
-                    "partition_bits": layout.partition_bits,
-                },
-                "spill": self._store.checkpoint(),
-                "recorder": self._recorder.checkpoint(),
-                "position": position.state(),
-            }
-        )
+        run = {
+            "identity": self.identity,
+            "layout": {
+                "order": layout.order,
+                "end_id": layout.end_id,
+                "partition_bits": layout.partition_bits,
+            },
+            "spill": self._store.checkpoint(),
+            "recorder": self._recorder.checkpoint(),
+            "position": position.state(),
+        }
+        save_run(self._work, run)
 
 
 class _Counter:

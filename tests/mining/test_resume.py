@@ -88,7 +88,7 @@ def test_a_run_goes_on_behind_any_checkpoint_with_the_same_bytes(
     with killed_at_checkpoint(number, monkeypatch):
         mine(source, tmp_path / "counts", OPTIONS)
     state = json.loads((tmp_path / "counts.partial" / "state.json").read_text())
-    assert state["position"]["tokens"] >= 500 * number
+    assert state["run"]["position"]["tokens"] >= 500 * number
     read = 0
 
     def progress(title: str, total: int | None, unit: str) -> Any:
@@ -169,7 +169,7 @@ def test_what_a_run_left_that_had_no_checkpoint_never_reaches_a_result(
     target, partial = tmp_path / "counts", tmp_path / "counts.partial"
     partial.mkdir()
     (partial / "state.json").write_text('{"command": "mine", "resumable": true}')
-    for name in ("order3.parquet", "records.spill", "index.spill"):
+    for name in ("order3.parquet", "records.spill", "records.index.spill"):
         (partial / name).write_bytes(b"left")
     mine(Corpus.open([corpus]), target, OPTIONS, resume=True)
     mine(Corpus.open([corpus]), tmp_path / "whole", OPTIONS)
