@@ -28,8 +28,19 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
-        tokens = tokens.astype(np.int64)
+        tokens = _signed(tokens, "token ids")
     return np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
+
+
+def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return ids as int64.
+
+    Raises:
+        ValueError: an id of 64 bits, which would come back as a negative one.
+    """
+    if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, not {int(ids.max())}")
+    return ids.astype(np.int64)
 
 
 def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
@@ -61,6 +72,7 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     past = np.asarray(history)
     if past.size and past.dtype.kind not in "iu":
         raise ValueError(f"history must be integers, not {past.dtype}")
+    past = _signed(past, "history") if past.size else past
     past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
     if past.size and len(past) != batch:
         raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")

@@ -113,9 +113,10 @@ class Canonical:
         Raises:
             ConfigError: not a flat array of ids, or negative ids.
         """
-        flat = np.ascontiguousarray(token_map, dtype=np.int32)
-        if flat.ndim != 1 or flat.size == 0 or int(flat.min()) < 0:
-            raise ConfigError("a token map must be a flat, non-empty array of ids >= 0")
+        given = np.asarray(token_map)
+        if given.ndim != 1 or given.size == 0 or int(given.min()) < 0 or int(given.max()) >= 2**31:
+            raise ConfigError("a token map must be a flat, non-empty array of ids in [0, 2^31)")
+        flat = np.ascontiguousarray(given, dtype=np.int32)
         return cls(len(flat), int(flat.max()) + 1, flat)
 
     @classmethod

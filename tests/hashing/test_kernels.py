@@ -13,7 +13,7 @@ from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.choice import kernel
 from engramctl.hashing.kernels.device import DeviceWalk
-from tests.hashing.presets import SCHEMES, VOCAB
+from tests.hashing.presets import LARGE, SCHEMES, VOCAB
 
 
 def needs_gpu(test: Any) -> Any:
@@ -41,6 +41,11 @@ def test_triton_gives_the_reference_rows(name: str, interpreted: list[str]) -> N
     mine = [line for line in interpreted if line.startswith((f"{name}, case", f"{name}, bad"))]
     assert len(mine) == 2 * len(SCHEMES[name].layers) + 1
     assert [line for line in mine if not line.endswith(": same")] == []
+
+
+def test_triton_gives_the_reference_rows_of_ids_of_32_bits(interpreted: list[str]) -> None:
+    mine = [line for line in interpreted if line.startswith("large ")]
+    assert mine == [f"large {name}: same" for name in LARGE]
 
 
 def test_the_choice_of_a_kernel_is_told() -> None:
