@@ -10,7 +10,7 @@ from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
-from engramctl.ngram_counts import order_file, read_ngrams
+from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
 from engramctl.token_maps import map_fingerprint
 
@@ -39,7 +39,7 @@ def diagnose_counts(
         raise FormatError(
             f"{counts} has none of the scheme's orders",
             facts={"expected": ", ".join(file.name for file in files.values())},
-            hint=f"mine them: engramctl mine --orders {','.join(map(str, scheme.orders))}",
+            hint=mine_hint(scheme.orders),
         )
     loads = []
     for layer in scheme.layers:

@@ -17,7 +17,7 @@ from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import MAX_NGRAMS, NgramList
 from engramctl.hashing.token_map import Canonical
-from engramctl.ngram_counts import order_file, read_ngrams
+from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
 
 DEFAULT_ENTRIES = 1_000_000
@@ -108,7 +108,7 @@ def _orders(selection: Selection) -> tuple[int, ...]:
                 "expected": f"orders {_words(wanted) or 'from 2 on'}",
                 "found": f"orders {_words(sorted(mined)) or 'none'}",
             },
-            hint=f"mine them: engramctl mine ... --orders {_words(wanted) or '2,3,4'}",
+            hint=mine_hint(wanted or (2, 3, 4)),
         )
     return wanted
 

@@ -21,6 +21,7 @@ from engramctl.checkpoints.parts import check_scales
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
+from engramctl.ngram_counts import mine_hint
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
@@ -177,7 +178,7 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
         raise ConfigError(
             f"{options.counts} has none of the scheme's orders",
             facts={"expected": ", ".join(map(str, scheme.orders))},
-            hint="mine them: engramctl mine ... --orders 2,3,4",
+            hint=mine_hint(scheme.orders),
         )
     table = open_embeddings(options.source, scheme.vocab_size, options.tensor)
     embeddings = read_embeddings(table, scheme.vocab_size, scheme.row_dim, options.seed)

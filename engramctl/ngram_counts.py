@@ -1,6 +1,6 @@
 """The n-grams of a counts folder, read in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,21 @@ from engramctl.errors import CorpusError
 from engramctl.parquet import reading
 
 BATCH_ROWS = 1 << 17
+MAX_ORDER = 5
+"""The longest n-grams that counts hold."""
+
+
+def mine_hint(orders: Iterable[int]) -> str:
+    """Return the hint for counts that lack orders: what makes those that can be counted.
+
+    Example:
+        >>> mine_hint((3, 4, 5, 6)), mine_hint((6, 7))
+        ('mine them: engramctl mine ... --orders 3,4,5', 'no counts hold n-grams of 6 ids or more')
+    """
+    known = ",".join(str(order) for order in sorted(orders) if order <= MAX_ORDER)
+    if not known:
+        return f"no counts hold n-grams of {MAX_ORDER + 1} ids or more"
+    return f"mine them: engramctl mine ... --orders {known}"
 
 
 def order_file(counts: Path, order: int) -> Path:

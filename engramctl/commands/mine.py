@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.curves import check_unused, counted_scheme, curve_maker
+from engramctl.commands.curves import counted_scheme, curve_maker, curve_options
 from engramctl.commands.options import (
     Config,
     Force,
@@ -101,7 +101,11 @@ def mine(
     ] = None,
     max_tokens_per_file: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Tokens a dictionary learns from one file.  [default: all]"),
+        typer.Option(
+            metavar="N",
+            help="With --curves: a dictionary learns from the first N tokens of each file, and a "
+            "document is cut there.  [default: all]",
+        ),
     ] = None,
     tmp_dir: Annotated[
         Path | None,
@@ -148,6 +152,7 @@ def mine(
 
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
+    from engramctl.access.recorder import check_counted
     from engramctl.corpus import Corpus
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
@@ -164,6 +169,9 @@ def mine(
     _check_engine(engine, ray_address, resume, scheme)
     check_target(out, force=force, resume=resume, resumable=engine == "local")
     rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
+    check_counted(rows_of, options.orders)
+    apart = held_out or ()
+    reuse = curve_options(curves, rows_of, apart, sample_rate, max_tokens_per_file)
     source = Corpus.open(
         corpus,
         column=column,
@@ -175,16 +183,8 @@ def mine(
     for file, reason in source.skipped:
         output.note(f"left out {file}: {reason}")
     also = None
-    if curves:
-        also = curve_maker(
-            output, source, rows_of, tokenizer, held_out or (), sample_rate, max_tokens_per_file
-        )
-    else:
-        check_unused(
-            held_out=held_out,
-            sample_rate=sample_rate,
-            max_tokens_per_file=max_tokens_per_file,
-        )
+    if reuse is not None and rows_of is not None:
+        also = curve_maker(output, source, rows_of, tokenizer, apart, reuse)
     output.announce_compilation()
     if engine == "ray":
         from engramctl.mining.ray_engine import mine_on_ray

@@ -39,7 +39,7 @@ SCHEMES["qwen-ple, layers"] = small("qwen-ple", layers=(2, 5), orders=(2, 3, 4))
 
 LARGE_VOCAB = 2**32
 LARGE = {
-    name: make_scheme(name, vocab_size=LARGE_VOCAB, **({"specials": []} if p.zeroed else {}))
+    name: make_scheme(name, vocab_size=LARGE_VOCAB, specials=[] if p.zeroed else None)
     for name, p in PRESETS.items()
     if not name.startswith(("engram", "deepseek"))  # their multipliers leave no room for such ids
 }

@@ -72,14 +72,15 @@ def test_a_changed_byte_of_the_state_is_noticed_or_begins_anew(
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(tmp_path / "kept", partial)
         flip(partial / "state.json", at)
+        noticed = False
         try:
             mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME, resume=True)
         except StorageError as error:
-            assert "state.json is not what" in error.message
-            continue
-        assert at != digit
-        assert file_bytes(tmp_path / "counts") == file_bytes(tmp_path / "whole")
-        shutil.rmtree(tmp_path / "counts")
+            noticed = "state.json is not what" in error.message
+        if not noticed:
+            assert at != digit
+            assert file_bytes(tmp_path / "counts") == file_bytes(tmp_path / "whole")
+            shutil.rmtree(tmp_path / "counts")
 
 
 def test_all_that_a_checkpoint_tells_of_is_on_the_disk_before_it_is_told(
