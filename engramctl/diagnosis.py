@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import FormatError
+from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
-from engramctl.token_maps import map_fingerprint
 
 
 def diagnose_counts(
@@ -28,11 +28,14 @@ def diagnose_counts(
         progress: called with 1 for each layer and order that is done.
 
     Raises:
+        ConfigError: counts of token ids, and a scheme that takes canonical ids.
         FormatError: `counts` is not such a folder, or lacks every order of the scheme.
-        CorpusError: a broken file, or token ids outside the scheme's vocabulary.
+        CorpusError: a broken file, token ids outside the scheme's vocabulary, or counts of another
+            tokenizer or token map.
     """
     manifest = read_counts_manifest(counts)
-    scheme = in_ids_of(scheme, manifest.get("token_map_xxh3_128"), counts)
+    if counts_are_canonical(scheme.canonical, f"scheme {scheme.name}", counts, manifest):
+        scheme = replace(scheme, canonical=Canonical.identity(scheme.canonical.num_canonical))
     files = {order: order_file(counts, order) for order in scheme.orders}
     present = [order for order, file in files.items() if file.is_file()]
     if not present:
@@ -57,29 +60,6 @@ def diagnose_counts(
         "warnings": scheme_warnings(scheme),
         "orders": [asdict(load) for load in loads],
     }
-
-
-def in_ids_of(scheme: Scheme, map_digest: str | None, counts: Path) -> Scheme:
-    """Return the scheme as it reads the ids of a counts folder: without its map if they are mapped.
-
-    Args:
-        scheme: the scheme.
-        map_digest: `token_map_xxh3_128` of the counts; None: they are of token ids.
-        counts: the folder, for the message.
-
-    Raises:
-        FormatError: the counts are of canonical ids of another map.
-    """
-    if map_digest is None:
-        return scheme
-    own = map_fingerprint(scheme.canonical)
-    if own != map_digest:
-        raise FormatError(
-            f"{counts} counts canonical ids of another token map than the scheme's",
-            facts={"expected": own or "token ids", "found": map_digest},
-            hint="name the tokenizer they were mined with: --tokenizer, or mine without --scheme",
-        )
-    return replace(scheme, canonical=Canonical.identity(scheme.canonical.num_canonical))
 
 
 def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:

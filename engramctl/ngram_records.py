@@ -103,9 +103,9 @@ def plan_ngrams(
 
     Raises:
         ConfigError: too small a budget, no n-gram of the scheme's orders, keys too long, or counts
-            of another token map.
+            of token ids for a scheme that takes canonical ids.
         FormatError: not a counts folder.
-        CorpusError: broken counts, or ids outside the vocabulary.
+        CorpusError: broken counts, ids outside the vocabulary, or counts of another tokenizer.
     """
     candidates, digest = Candidates(scheme, counts), counts_digest(counts)
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"engramctl", "errors"},
     {"hashing", "storage", "config", "output"},
     {"sources", "token_maps", "environment"},
-    {"parquet"},
+    {"parquet", "fingerprints"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"access", "opened", "describe_checkpoint"},
     {"relay"},

@@ -19,12 +19,12 @@ def counted_scheme(output: Output, name: str, tokenizer: Path | None) -> "Scheme
     Raises:
         ConfigError: an unknown one, or options it cannot have.
     """
-    from engramctl.hashing import PRESETS, DictionaryScheme
-    from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.hashing import DictionaryScheme
+    from engramctl.scheme_sources import assumed_map, find_scheme, taking_token_ids
     from engramctl.schemes import SchemeOptions
 
-    chosen = SchemeOptions(scheme=name, tokenizer=tokenizer if name in PRESETS else None)
-    made = find_scheme(chosen)
+    chosen = SchemeOptions(scheme=name, tokenizer=tokenizer, reads_text=True)
+    made = taking_token_ids(find_scheme(chosen), name)
     if isinstance(made, DictionaryScheme):
         raise ConfigError(
             "accesses and cache curves are of hashed rows, and a dictionary has none",

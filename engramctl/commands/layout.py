@@ -80,6 +80,14 @@ def layout(
         typer.Option(metavar="SIZE", help="What the dictionary's files may take.  [default: 4GiB]"),
     ] = None,
     scheme: SchemeFile = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="tokenizer.json of a DeepSeek checkpoint or of shards of one: its token map goes "
+            "into the scheme.  [default: the one in SRC]",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -114,7 +122,7 @@ def layout(
         )
     if not dry_run:
         check_target(out, force=force, resume=resume)
-    opened = open_rows(source, scheme)
+    opened = open_rows(source, scheme, tokenizer)
     options = LayoutOptions(
         tier=tier,
         form=form,
@@ -125,7 +133,13 @@ def layout(
         shard_bytes=parse_bytes(shard_bytes),
         counts=dictionary,
         dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
+        tokenizer=tokenizer,
     )
+    if opened.takes_canonical:
+        sink.note(
+            f"{source} has no token map: {out} will take canonical ids, and not token ids; "
+            "--tokenizer tokenizer.json names the model's"
+        )
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)
     ngrams: NgramPlan | None = None
