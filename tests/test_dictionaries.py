@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.dictionaries import Selection, _Best, dictionary_of_counts
 from engramctl.errors import ConfigError, CorpusError, FormatError
+from engramctl.hashing.token_map import Canonical
 from tests.conftest import run_in_process
 from tests.mining.conftest import write_ids, zipf_documents
 
@@ -55,7 +56,7 @@ def test_the_most_frequent_are_kept_in_rank_order(
 
 def test_ids_that_the_token_map_merges_are_counted_together(counts: Path) -> None:
     token_map = (np.arange(64) // 3).astype(np.int32)
-    scheme = dictionary_of_counts(Selection(counts, 300, 5), token_map)
+    scheme = dictionary_of_counts(Selection(counts, 300, 5), Canonical.mapped(token_map))
     expected = ranked(5, (2, 3, 4), token_map)
     assert len(expected) > 300
     assert [scheme.ngrams[rank] for rank in range(len(scheme.ngrams))] == expected[:300]

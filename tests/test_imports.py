@@ -20,7 +20,7 @@ FLOORS = [
     {"access", "opened", "describe_checkpoint"},
     {"relay"},
     {"tables", "mining", "model", "sample"},
-    {"ngram_seen", "embeddings"},
+    {"ngram_seen", "ngram_pruned", "embeddings"},
     {"ngram_choice", "token_mean"},
     {"initial"},
     {

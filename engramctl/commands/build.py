@@ -132,6 +132,8 @@ def build(
         plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
     if plan.assumed:
         sink.note(f"assumed: {', '.join(plan.assumed)}")
+    if plan.remark:
+        sink.note(plan.remark)
     losses = plan.initial.losses
     if not dry_run:
         sink.announce_compilation()

@@ -109,6 +109,7 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.ngram_pruned import pruned_note
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
@@ -134,6 +135,7 @@ def layout(
         counts=dictionary,
         dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
         tokenizer=tokenizer,
+        scheme=scheme,
     )
     if opened.takes_canonical:
         sink.note(
@@ -147,6 +149,8 @@ def layout(
     if dictionary is not None:
         with sink.progress("n-grams", None, "n-grams") as counted:
             plan, ngrams = plan_dictionary(plan, dictionary, options.dictionary_bytes, counted)
+        if words := pruned_note(dictionary, ngrams.scheme.orders, "others cannot be chosen"):
+            sink.note(words)
     errors: list[dict[str, Any]] = []
     if not dry_run:
         total = (verified_bytes(source) or 0) + plan.data_file_bytes

@@ -135,6 +135,7 @@ def rows(
         assumed_map,
         chosen_layers,
         find_scheme,
+        lacking_ngrams,
         taking_canonical_ids,
         taking_token_ids,
         write_scheme,
@@ -159,6 +160,8 @@ def rows(
     )
     sink.announce_compilation()
     made = find_scheme(options)
+    if words := lacking_ngrams(options, made):
+        sink.note(words)
     shown = chosen_layers(made, layer)
     if canonical:
         made, tokenizer = taking_canonical_ids(made), None
