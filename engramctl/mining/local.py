@@ -6,7 +6,6 @@ Threads share the work: while the main thread reads, others partition chunks; th
 partitions and encode row groups. Nothing they do can change a result.
 """
 
-import hashlib
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +28,7 @@ from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
+from engramctl.mining.spill_folder import spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.atomic import os_errors, write_json
 from engramctl.storage.publish import PartialDirectory
@@ -77,6 +77,7 @@ def mine(
     options = options or MineOptions()
     recorder = Recorder(scheme, options.orders, options.min_count)
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
+    try_folder(options.tmp_dir)
     with (
         os_errors("write", target),
         PartialDirectory(target, force=force, resume=resume, command="mine") as work,
@@ -131,7 +132,7 @@ class _Run:
             self._corpus = corpus.bounded()
             largest = recorder.largest_id(self._corpus.max_id or 0)
             self._layout = layout_of(replace(self._corpus, max_id=largest), options)
-        self._folder = _spill_folder(work, options, keep=self._state is not None)
+        self._folder = spill_folder(work, options, keep=self._state is not None)
         self._store = SpillStore(
             self._folder,
             partitions=1 << self._layout.partition_bits,
@@ -293,19 +294,6 @@ def layout_of(corpus: Corpus, options: MineOptions) -> KeyLayout:
         least = partition_bits(options.longest, id_bits, 0, PARTITION_RECORDS)
         bits = min(max(options.partition_bits, least), BUCKET_BITS)
     return KeyLayout(options.longest, end_id, bits)
-
-
-def _spill_folder(work: PartialDirectory, options: MineOptions, *, keep: bool) -> Path:
-    """Return the folder of the records: the work's own, or one in `tmp_dir` named after it."""
-    folder = work.path
-    if options.tmp_dir is not None:
-        name = hashlib.blake2b(str(work.path).encode(), digest_size=8).hexdigest()
-        folder = options.tmp_dir.resolve() / f"engramctl-mine-{name}"
-        folder.mkdir(parents=True, exist_ok=True)
-    if not keep:  # what a run left that was killed before its first checkpoint
-        for left in (*work.path.glob("*.parquet"), *folder.glob("*.spill")):
-            left.unlink()
-    return folder
 
 
 def _in_order(tasks: Iterable[Future[None]], ahead: int) -> Iterator[None]:
