@@ -6,7 +6,6 @@ Threads share the work: while the main thread reads, others partition chunks; th
 partitions and encode row groups. Nothing they do can change a result.
 """
 
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,7 @@ from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
-from engramctl.mining.spill_folder import spill_folder, try_folder
+from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.atomic import os_errors, write_json
 from engramctl.storage.publish import PartialDirectory
@@ -213,8 +212,7 @@ class _Run:
         """Delete the records."""
         self._store.remove()
         self._recorder.remove()
-        if self._folder != self._work.path:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        remove_spill_folder(self._folder, self._work)
 
     def _partition(self, chunk: Chunk) -> None:
         self._store.add(*partition_chunk(chunk, self._layout))

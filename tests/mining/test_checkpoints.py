@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,27 @@ def test_a_file_that_is_gone_or_cut_is_noticed(
         break_it(tmp_path / "counts.partial" / name, 8)
         with pytest.raises(StorageError):
             mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME, resume=True)
+
+
+def test_a_stranger_where_the_records_would_go_keeps_all_files(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, tmp_dir=tmp_path / "tmp")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.spill").write_text("years of work")
+    with pytest.MonkeyPatch.context() as patch:  # how the folder is called
+        patch.setattr("engramctl.mining.local.remove_spill_folder", lambda *_: None)
+        mine(corpus, tmp_path / "counts", options)
+    [place] = (tmp_path / "tmp").iterdir()
+    place.rmdir()
+    place.symlink_to(home)
+    for resume in (False, True):
+        with pytest.raises(StorageError, match="is not ours"):
+            mine(corpus, tmp_path / "counts", options, force=True, resume=resume)
+    assert (home / "thesis.spill").read_text() == "years of work"
+    place.unlink()
+    place.mkdir()
+    (place / "notes.txt").write_text("not of a run")
+    mine(corpus, tmp_path / "counts", options, force=True)
+    assert [file.name for file in place.iterdir()] == ["notes.txt"]
