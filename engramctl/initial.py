@@ -176,6 +176,12 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
             "a dictionary has no slots in which n-grams could meet",
             hint="leave out --init token-mean",
         )
+    if scheme.canonical.takes_canonical:
+        raise ConfigError(
+            "token-mean needs to know which tokens a canonical id stands for",
+            facts={"found": f"scheme {scheme.name}, which has no token map"},
+            hint="name the model's tokenizer: --tokenizer tokenizer.json",
+        )
     seen = SeenNgrams(scheme, options.counts)
     if not seen.orders:
         raise ConfigError(

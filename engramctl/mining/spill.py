@@ -22,6 +22,7 @@ from engramctl.access.resumed import damaged
 from engramctl.storage.atomic import sync, write_all
 
 READ_WORDS = 1 << 17  # small extents are joined up to this many words
+INDEX = "index.spill"
 CHECK_BYTES = 1 << 22  # read at a time while a checkpoint is compared
 _HEAD_WORDS = 4  # uint32 of an index entry before its bounds
 
@@ -53,19 +54,18 @@ class SpillStore:
         memory_bytes: int,
         name: str = "records",
     ) -> None:
-        """Open the two files, or make them; `take_up` needs what they hold.
+        """Open the file, or make it; a checkpoint has one more, `INDEX`.
 
         Args:
             folder: where they are made.
             partitions: how many there are.
             record_words: uint64 words a record.
             memory_bytes: records kept in memory before the file is used.
-            name: of the files: several stores may share a folder.
+            name: of the file: several stores may share a folder, of which one has checkpoints.
         """
-        self._paths = (folder / f"{name}.spill", folder / f"{name}.index.spill")
-        self._file, self._index = (
-            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths
-        )
+        self._path, self._index_path = folder / f"{name}.spill", folder / INDEX
+        self._paths = [self._path]
+        self._file, self._index = _open(self._path), -1
         self._lock = threading.Lock()
         self._left = memory_bytes
         self._words = record_words
@@ -109,6 +109,7 @@ class SpillStore:
                 self._chunks[number] = _Chunk(self.spilled_bytes, chunk.digest, chunk.bounds)
                 self.spilled_bytes += chunk.place.nbytes
         entry_bytes = self._entry_bytes()
+        self._open_index()
         for number in range(self._indexed, len(self._chunks)):
             entry = self._chunks[number].entry()
             write_all(self._index, _bytes(entry), number * entry_bytes)
@@ -116,7 +117,7 @@ class SpillStore:
         self._indexed = len(self._chunks)
         os.fsync(self._file)
         os.fsync(self._index)
-        sync(self._paths[0].parent)
+        sync(self._path.parent)
         return {
             "chunks": len(self._chunks),
             "bytes": self.spilled_bytes,
@@ -133,6 +134,7 @@ class SpillStore:
             StorageError: the files are not what they were at the checkpoint.
         """
         entry_bytes = self._entry_bytes()
+        self._open_index()
         try:
             data = np.empty(state["chunks"] * entry_bytes, np.uint8)
             _read_into(self._index, data, 0)
@@ -140,7 +142,7 @@ class SpillStore:
             if self._index_digest.hexdigest() != state["index_xxh3_128"]:
                 raise OSError("its bytes have changed")
         except OSError as error:
-            raise damaged(self._paths[1], error) from error
+            raise damaged(self._index_path, error) from error
         for entry in data.view(np.uint32).reshape(-1, entry_bytes // 4):
             place, digest = (int(word) for word in entry[:_HEAD_WORDS].view(np.uint64))
             self._chunks.append(_Chunk(place, digest, entry[_HEAD_WORDS:]))
@@ -149,7 +151,7 @@ class SpillStore:
             for chunk in self._chunks:
                 self._compare(chunk)
         except OSError as error:
-            raise damaged(self._paths[0], error) from error
+            raise damaged(self._path, error) from error
         self._indexed = len(self._chunks)
         self.spilled_bytes = state["bytes"]
         self._left = 0
@@ -167,6 +169,11 @@ class SpillStore:
             begin += len(piece)
         if digest.intdigest() != chunk.digest:
             raise OSError("its bytes have changed")
+
+    def _open_index(self) -> None:
+        if self._index < 0:
+            self._index = _open(self._index_path)
+            self._paths.append(self._index_path)
 
     def _entry_bytes(self) -> int:
         """Return the bytes of a chunk in the index."""
@@ -223,6 +230,10 @@ class SpillStore:
         for path in self._paths:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _digest(records: NDArray[np.uint64]) -> int:

@@ -21,7 +21,7 @@ from tests.mining.test_resume import killed_at_checkpoint
 
 OPTIONS = MineOptions(chunk_tokens=500, resident_bytes=4_000, threads=2)
 SCHEME = make_scheme("deepseek-v41", token_map=np.arange(500) // 2, slots=101, heads_per_order=2)
-FILES = ("records.spill", "records.index.spill", "starts.raw")
+FILES = ("records.spill", "index.spill", "starts.raw")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_changed_byte_of_finished_work_is_noticed(
     run = json.loads((file.parent / "state.json").read_text())["run"]
     finished = {
         "records.spill": run["spill"]["bytes"],
-        "records.index.spill": file.stat().st_size,
+        "index.spill": file.stat().st_size,
         "starts.raw": run["recorder"]["starts"]["bytes"],
     }[name]
     flip(file, int(place * (finished - 1)))
