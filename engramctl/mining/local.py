@@ -25,12 +25,12 @@ from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
-from engramctl.mining.output import CountsOutput, Sink
+from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most
 LARGE_RECORDS = 1 << 22  # a partition above is counted range by range, by the main thread
@@ -78,7 +78,7 @@ def mine(
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
     with (
         os_errors("write", target),
-        PartialDirectory(target, force=force, resume=resume, command="mine") as work,
+        PartialDirectory(target, counts_maker(), force=force, resume=resume) as work,
         ExitStack() as stack,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
@@ -98,7 +98,7 @@ def mine(
         work.save_state({})  # without its records a run that is killed now has to begin anew
         run.remove()
         about = facts.manifest(run.identity, summary, work.path)
-        work.publish(about | recorder.manifest())
+        work.publish(about | recorder.manifest(), counts_files(about))
     return summary
 
 
@@ -301,7 +301,7 @@ def _spill_folder(work: PartialDirectory, options: MineOptions, *, keep: bool) -
         folder = options.tmp_dir.resolve() / f"engramctl-mine-{name}"
         folder.mkdir(parents=True, exist_ok=True)
     if not keep:  # what a run left that was killed before its first checkpoint
-        for left in (*work.path.glob("*.parquet"), *folder.glob("*.spill")):
+        for left in folder.glob("*.spill"):
             left.unlink()
     return folder
 
