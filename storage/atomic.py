@@ -149,9 +149,7 @@ def move(source: Path, target: Path, *, replace: bool) -> Path | None:
     # No RENAME_EXCHANGE on this file system: two renames, and between them NAME is missing while
     # the old folder is whole under NAME.old.
     old = old_path(target)
-    if os.path.lexists(old):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(old))
-    os.rename(target, old)
+    os.rename(target, old)  # fails when a folder is there that is not empty
     try:
         os.rename(source, target)
     except OSError:

@@ -231,18 +231,18 @@ class PartialDirectory:
         if mark is None or not os.path.lexists(place):
             return
         with HeldFolder(place) as old:
-            if self._maker.digest(old) == mark:
-                if there:
-                    self._discard(old, place)
-                else:
-                    os.rename(place, self.target)
+            if there and (self._maker.digest(old) == mark or not old.names()):
+                self._discard(old, place)
+            elif self._maker.digest(old) == mark:
+                os.rename(place, self.target)
                 sync(self.target.parent)
 
     def _discard(self, old: HeldFolder, place: Path) -> None:
-        """Remove an old directory that is not in use any more, found at `place`."""
+        """Remove an old directory that is not in use any more, found at `place`, for good."""
         old.remove(self._maker.names, self._maker.document)
         if old.is_at(place) and not old.names():
             os.rmdir(place)
+            sync(place.parent)
 
     def _leave(self, *, keep: bool) -> None:
         if self._folder is None:
