@@ -50,6 +50,7 @@ class Scenario:
         force: whether an old folder is replaced.
         resumes: whether what is left can be continued; else it is begun anew.
         exchange: whether the file system can exchange names.
+        target: where the folder is made.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Scenario:
     force: bool = False
     resumes: bool = True
     exchange: bool = True
+    target: str = "out"
 
     def record(self, folder: Path) -> Recorder:
         """Run it undisturbed below an empty folder."""
@@ -69,8 +71,8 @@ class Scenario:
     def begin(self, folder: Path) -> Path:
         """Make what is there before; return the target."""
         folder.mkdir()
-        self.prepare(folder / "out")
-        return folder / "out"
+        self.prepare(folder / self.target)
+        return folder / self.target
 
     @contextlib.contextmanager
     def file_system(self) -> Iterator[None]:
@@ -117,8 +119,7 @@ class Scenario:
             try:
                 self.run(out, force=self.force, resume=self.resumes and not self.force)
             except StorageError as error:
-                told = True
-                assert os.strerror(code) in error.message
+                told = os.strerror(code) in error.message
         self._check(not told, recorded, place, anew=False)
         return recorder.failed
 
@@ -127,14 +128,12 @@ class Scenario:
         if not old.exists():
             self.begin(old)
         there = files(place)
-        whole = tuple(one for one in files(place / "out") if one[0] != "state.json")
-        right = (
-            [files(recorded / "out")]
-            if finished
-            else [(), *map(files, (recorded / "out", old / "out"))]
-        )
+        whole = tuple(one for one in files(place / self.target) if one[0] != "state.json")
+        right = [files(recorded / self.target)]
+        if not finished:
+            right += [(), files(old / self.target)]
         assert whole in right, there
-        self.go_on(place / "out", anew=anew)
+        self.go_on(place / self.target, anew=anew)
         assert files(place) == files(recorded), there
 
 
@@ -195,7 +194,7 @@ def scenarios(folder: Path) -> tuple[Scenario, ...]:
         mine(corpus, out, MineOptions((1, 2), resident_bytes=0), **options)
 
     return (
-        Scenario("build", build),
+        Scenario("build", build, target="new/deep/out"),
         Scenario("build-replacing", build, built, force=True),
         Scenario("build-replacing-without-exchange", build, built, force=True, exchange=False),
         Scenario("build-resumed", build, begun),

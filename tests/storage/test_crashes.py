@@ -31,7 +31,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_crash_leaves_the_old_or_the_new_whole_and_the_work_goes_on_to_the_same_bytes(
+def test_a_crash_leaves_old_or_new_and_the_work_goes_on(
     known: dict[str, Scenario], name: str, tmp_path: Path
 ) -> None:
     recorder = known[name].record(tmp_path / "run")
@@ -48,7 +48,7 @@ def test_a_crash_leaves_the_old_or_the_new_whole_and_the_work_goes_on_to_the_sam
 @pytest.mark.parametrize(
     ("calls", "code"), [(SYNCS, errno.EIO), (WRITES, errno.ENOSPC)], ids=["sync", "full"]
 )
-def test_a_call_that_fails_is_one_clear_error_and_the_work_goes_on_to_the_same_bytes(
+def test_a_call_that_fails_is_one_error_and_the_work_goes_on(
     known: dict[str, Scenario], name: str, calls: tuple[str, ...], code: int, tmp_path: Path
 ) -> None:
     known[name].record(tmp_path / "run")

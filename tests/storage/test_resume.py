@@ -255,6 +255,39 @@ def test_a_sync_that_fails_ends_the_run_and_what_is_saved_stays(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_what_comes_while_a_sync_fails_is_believed_by_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, failed = threading.Event(), threading.Event()
+
+    def fails_once(descriptor: int) -> None:
+        if not failed.is_set():
+            assert written.wait(60)
+            failed.set()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    chunks: list[int] = []
+
+    def progress(amount: int) -> None:
+        chunks.append(amount)
+        if len(chunks) == 20:  # of 33; the first sync runs since the second
+            written.set()
+
+    monkeypatch.setattr(os, "fdatasync", fails_once)
+    with pytest.raises(StorageError, match="Input/output error"):
+        write(
+            make_plan(rows={1: 4096}),
+            tmp_path / "out",
+            checkpoint_bytes=4096,
+            chunk_bytes=4096,
+            workers=1,
+            progress=progress,
+        )
+    state = json.loads((tmp_path / "out.partial" / "state.json").read_bytes())
+    assert state["files"] == {}
+    assert state["suspect"] is True
+
+
 def test_remarks_come_once_in_order_whatever_run_made_them(tmp_path: Path) -> None:
     plan = make_plan(form="packed", rows={1: 997, 3: 130}, shard_rows=620)
 
