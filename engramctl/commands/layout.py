@@ -113,7 +113,8 @@ def layout(
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
-    from engramctl.storage.publish import check_target
+    from engramctl.storage.target import check_target
+    from engramctl.storage.writer import table_maker
     from engramctl.tables import verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
@@ -122,7 +123,7 @@ def layout(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
         )
     if not dry_run:
-        check_target(out, force=force, resume=resume)
+        check_target(out, table_maker("layout"), force=force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
     options = LayoutOptions(
         tier=tier,

@@ -156,7 +156,8 @@ def mine(
     from engramctl.corpus import Corpus
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
-    from engramctl.storage.publish import check_target
+    from engramctl.mining.output import counts_maker
+    from engramctl.storage.target import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
     options = MineOptions(
@@ -167,7 +168,7 @@ def mine(
         tmp_dir=tmp_dir,
     )
     _check_engine(engine, ray_address, resume, scheme)
-    check_target(out, force=force, resume=resume, resumable=engine == "local")
+    check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
     rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
     check_counted(rows_of, options.orders)
     apart = held_out or ()

@@ -7,7 +7,8 @@ import xxhash
 
 from engramctl.access.resumed import damaged
 from engramctl.storage.atomic import dump_json
-from engramctl.storage.publish import STATE, PartialDirectory
+from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.publish import STATE
 
 _RUN, _DIGEST = "run", "run_xxh3_128"
 

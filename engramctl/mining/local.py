@@ -24,13 +24,13 @@ from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
-from engramctl.mining.output import CountsOutput, Sink
+from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most
 LARGE_RECORDS = 1 << 22  # a partition above is counted range by range, by the main thread
@@ -79,7 +79,7 @@ def mine(
     try_folder(options.tmp_dir)
     with (
         os_errors("write", target),
-        PartialDirectory(target, force=force, resume=resume, command="mine") as work,
+        PartialDirectory(target, counts_maker(), force=force, resume=resume) as work,
         ExitStack() as stack,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
@@ -99,7 +99,7 @@ def mine(
         work.save_state({})  # without its records a run that is killed now has to begin anew
         run.remove()
         about = facts.manifest(run.identity, summary, work.path)
-        work.publish(about | recorder.manifest())
+        work.publish(about | recorder.manifest(), counts_files(about))
     return summary
 
 

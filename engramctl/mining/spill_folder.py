@@ -10,7 +10,7 @@ from pathlib import Path
 from engramctl.errors import StorageError
 from engramctl.mining.options import MineOptions
 from engramctl.storage.atomic import os_errors
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
 
 
 def try_folder(folder: Path | None) -> None:
@@ -44,7 +44,7 @@ def spill_folder(work: PartialDirectory, options: MineOptions, *, keep: bool) ->
                 hint="remove it, or name another folder with --tmp-dir",
             )
     if not keep:  # what a run left that was killed before its first checkpoint
-        for left in (*work.path.glob("*.parquet"), *folder.glob("*.spill")):
+        for left in folder.glob("*.spill"):
             left.unlink()
     return folder
 

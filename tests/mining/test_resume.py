@@ -168,7 +168,7 @@ def test_what_a_run_left_that_had_no_checkpoint_never_reaches_a_result(
 ) -> None:
     target, partial = tmp_path / "counts", tmp_path / "counts.partial"
     partial.mkdir()
-    (partial / "state.json").write_text('{"command": "mine", "resumable": true}')
+    (partial / "state.json").write_text('{"schema": "engramctl.state/1", "command": "mine"}')
     for name in ("order3.parquet", "records.spill", "index.spill"):
         (partial / name).write_bytes(b"left")
     mine(Corpus.open([corpus]), target, OPTIONS, resume=True)

@@ -38,7 +38,7 @@ MUTATIONS = (
     Mutation(
         "state-of-mining-not-compared", "engramctl/mining/checkpoint.py",
         "if _digest(run) != state.get(_DIGEST):", "if False:",
-        (f"{CHECKPOINTS}::test_a_changed_byte_of_the_state_is_noticed_or_begins_anew",),
+        (f"{CHECKPOINTS}::test_a_changed_byte_of_the_state_is_noticed",),
     ),
     Mutation(
         "rows-of-a-scheme-not-pruned", "engramctl/mining/output.py",
