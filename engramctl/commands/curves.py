@@ -52,6 +52,7 @@ def curve_maker(
     from engramctl.corpus import Corpus
     from engramctl.reuse.curves import measure
     from engramctl.reuse.options import ReuseOptions
+    from engramctl.sources import printable
 
     if scheme is None:
         raise ConfigError(
@@ -60,7 +61,11 @@ def curve_maker(
         )
     options = ReuseOptions(sample_rate=sample_rate, max_tokens_per_file=max_tokens_per_file)
     others = [
-        (name, Corpus.open([name], column=corpus.column, tokenizer=tokenizer)) for name in held_out
+        (
+            printable(name),
+            Corpus.open([name], column=corpus.column, tokenizer=tokenizer, note=output.note),
+        )
+        for name in held_out
     ]
 
     def work(folder: Path) -> dict[str, Any]:

@@ -78,6 +78,10 @@ def local_corpus(folder: Path) -> list[tuple[str, bytes]]:
     return files
 
 
+def urls_of(*names: str) -> list[str]:
+    return [file.url for file in find_files(names).files]
+
+
 def order_files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.glob("order*.parquet")}
 
@@ -98,10 +102,10 @@ def test_prefixes_patterns_and_objects_of_a_bucket_are_found_in_order(s3: str) -
     for name in ("b.parquet", "a.parquet", "deep/c.parquet", "notes.txt"):
         put(f"{s3}/find/{name}", parquet(DOCUMENTS))
     urls = [f"{s3}/find/{name}" for name in ("a.parquet", "b.parquet", "deep/c.parquet")]
-    assert [file.url for file in find_files([f"{s3}/find/"])] == urls
-    assert [file.url for file in find_files([f"{s3}/find/*.parquet"])] == urls[:2]
-    assert [file.url for file in find_files([f"{s3}/find/**/*.parquet"])] == urls
-    assert [file.url for file in find_files([urls[1], f"{s3}/find"])] == [urls[1], urls[0], urls[2]]
+    assert urls_of(f"{s3}/find/") == urls
+    assert urls_of(f"{s3}/find/*.parquet") == urls[:2]
+    assert urls_of(f"{s3}/find/**/*.parquet") == urls
+    assert urls_of(urls[1], f"{s3}/find") == [urls[1], urls[0], urls[2]]
     with pytest.raises(CorpusError, match="no file matches"):
         find_files([f"{s3}/find/none*.parquet"])
 
@@ -117,7 +121,7 @@ def test_fsspec_systems_are_read_like_folders(memory: Any, tmp_path: Path) -> No
     mine(Corpus.open([tmp_path / "corpus"]), tmp_path / "local")
     mine(Corpus.open(["memory://bucket"]), tmp_path / "remote")
     assert order_files(tmp_path / "local") == order_files(tmp_path / "remote")
-    assert [file.url for file in find_files(["memory://bucket/*.parquet"])] == [
+    assert urls_of("memory://bucket/*.parquet") == [
         "memory://bucket/0.parquet", "memory://bucket/2.parquet", "memory://bucket/4.parquet",
     ]  # fmt: skip
 
