@@ -1,4 +1,4 @@
-"""What Parquet files say before any data is read: their columns, sizes and bounds."""
+"""Parquet files, opened and made; what they say before any data is read: columns, sizes, bounds."""
 
 import os
 import time
@@ -46,6 +46,22 @@ def open_parquet(file: SourceFile) -> Iterator[pq.ParquetFile]:
         source = file.filesystem.open_input_file(file.path)
     with source, pq.ParquetFile(source, **_READER) as parquet:
         yield parquet
+
+
+class LocalWriter(pq.ParquetWriter):  # type: ignore[misc]
+    """A writer of a file of this machine, whatever bytes name it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+        """Make the file; `options` are pyarrow's."""
+        self._sink = pa.OSFile(os.fsencode(path), "wb")
+        super().__init__(self._sink, schema, **options)
+
+    def close(self) -> None:
+        """Write the footer and close the file."""
+        try:
+            super().close()
+        finally:
+            self._sink.close()
 
 
 def iter_columns(

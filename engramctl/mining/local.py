@@ -7,6 +7,7 @@ partitions and encode row groups. Nothing they do can change a result.
 """
 
 import hashlib
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -297,7 +298,7 @@ def _spill_folder(work: PartialDirectory, options: MineOptions, *, keep: bool) -
     """Return the folder of the records: the work's own, or one in `tmp_dir` named after it."""
     folder = work.path
     if options.tmp_dir is not None:
-        name = hashlib.blake2b(str(work.path).encode(), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode(work.path), digest_size=8).hexdigest()
         folder = options.tmp_dir.resolve() / f"engramctl-mine-{name}"
         folder.mkdir(parents=True, exist_ok=True)
     if not keep:  # what a run left that was killed before its first checkpoint
