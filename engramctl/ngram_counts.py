@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engramctl.errors import CorpusError
-from engramctl.parquet import reading
+from engramctl.parquet import iter_columns, open_parquet, reading
+from engramctl.sources import SourceFile
 
 BATCH_ROWS = 1 << 17
 MAX_ORDER = 5
@@ -41,7 +41,7 @@ def num_ngrams(counts: Path, order: int) -> int:
         CorpusError: a broken file.
     """
     file = order_file(counts, order)
-    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
+    with reading(file), open_parquet(SourceFile.local(file)) as parquet:
         return int(parquet.metadata.num_rows)
 
 
@@ -62,14 +62,13 @@ def read_ngrams(
         CorpusError: a broken file, or token ids outside the vocabulary.
     """
     file = order_file(counts, order)
-    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
-        columns = ["token_ids", "count"]
+    with reading(file), open_parquet(SourceFile.local(file)) as parquet:
         _check_columns(parquet.schema_arrow, order, file)
-        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-            ids = batch.column(0).flatten().to_numpy().reshape(-1, order)
+        for lists, counted in iter_columns(parquet, ["token_ids", "count"], BATCH_ROWS):
+            ids = lists.flatten().to_numpy().reshape(-1, order)
             if vocab_size is not None:
                 _check_vocabulary(ids, vocab_size, file)
-            yield ids, batch.column(1).to_numpy()
+            yield ids, counted.to_numpy()
 
 
 def _check_columns(schema: pa.Schema, order: int, file: Path) -> None:

@@ -81,8 +81,12 @@ def new_file(path: Path) -> Iterator[int]:
 
 
 def dump_json(document: Mapping[str, Any]) -> bytes:
-    """Return a document as the bytes every JSON file of ours holds: one-space indent, newline."""
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    """Return a document as the bytes every JSON file of ours holds: one-space indent, newline.
+
+    What Python makes of a name that is not UTF-8 cannot be encoded; it is written as JSON's escape.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

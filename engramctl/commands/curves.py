@@ -81,7 +81,11 @@ def curve_maker(
     from engramctl.reuse.curves import measure
 
     others = [
-        (name, Corpus.open([name], column=corpus.column, tokenizer=tokenizer)) for name in held_out
+        (
+            printable(name),
+            Corpus.open([name], column=corpus.column, tokenizer=tokenizer, note=output.note),
+        )
+        for name in held_out
     ]
 
     for name, other in others:

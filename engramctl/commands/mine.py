@@ -26,7 +26,8 @@ def mine(
         typer.Argument(
             metavar="CORPUS",
             help="Parquet files, folders (every *.parquet below) or quoted glob patterns, here or "
-            "on s3://, gs:// or hf://.",
+            "on s3://, gs:// or hf://. Names that begin with . or _ and folders of engramctl are "
+            "read only when spelled out.",
             show_default=False,
         ),
     ],
@@ -125,8 +126,8 @@ def mine(
         bool,
         typer.Option(
             "--skip-bad-files",
-            help="Leave out files that cannot be read or used, and list them. Decodes every file "
-            "once more, before counting, so that none counts by half.",
+            help="Leave out files and folders that cannot be read or used, and list them. Decodes "
+            "every file once more, before counting, so that none counts by half.",
         ),
     ] = False,
     force: Force = False,
@@ -180,6 +181,7 @@ def mine(
         vocab_size=rows_of.vocab_size if rows_of else None,
         skip_bad_files=skip_bad_files,
         progress=output.progress,
+        note=output.note,
     )
     for file, reason in source.skipped:
         output.note(f"left out {file}: {reason}")

@@ -171,7 +171,7 @@ def rows(
             sink.note(f"assumed: {words}")
     if save_scheme is not None:
         write_scheme(made, save_scheme, force=force)
-    with _sequences(source, made, column, tokenizer) as found:
+    with _sequences(source, made, column, tokenizer, sink) as found:
         sequences = _continued(found, made) if history else found
         if explain is not None:
             _explain(sink, made, shown, sequences, explain)
@@ -185,14 +185,18 @@ def rows(
 
 @contextmanager
 def _sequences(
-    source: Path | None, scheme: "Lookup", column: str | None, tokenizer: Path | None
+    source: Path | None,
+    scheme: "Lookup",
+    column: str | None,
+    tokenizer: Path | None,
+    sink: Output,
 ) -> "Iterator[Iterator[TokenSequence]]":
     """Open the input, whatever it is."""
     from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
     from engramctl.storage.atomic import os_errors
 
     if source is not None and is_parquet(source):
-        yield parquet_sequences(source, scheme, column, tokenizer)
+        yield parquet_sequences(source, scheme, column, tokenizer, sink.note)
     elif column is not None:
         raise ConfigError("--column names a Parquet column; the input is JSON lines")
     elif source is None or str(source) == "-":

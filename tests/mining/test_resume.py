@@ -186,3 +186,19 @@ def test_an_error_behind_a_checkpoint_leaves_no_temporary_files(
         mine(source, tmp_path / "counts", options)
     assert list((tmp_path / "spill").iterdir()) == []
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["corpus", "spill"]
+
+
+def test_a_run_goes_on_over_names_that_are_not_utf8_with_its_own_folder_among_them(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        os.rename(corpus / f"{name}.parquet", os.fsencode(corpus) + b"/\xff%c.parquet" % ord(name))
+    mine(Corpus.open([corpus]), corpus / "whole", OPTIONS)
+    with killed_at_checkpoint(5, monkeypatch):
+        mine(Corpus.open([corpus]), corpus / "counts", OPTIONS)
+    summary = mine(Corpus.open([corpus]), corpus / "counts", OPTIONS, resume=True)
+    assert summary["corpus"] == [f"{corpus}/\\xff{name}.parquet" for name in "abc"]
+    assert file_bytes(corpus / "counts") == file_bytes(corpus / "whole")
+    again = mine(Corpus.open([corpus]), corpus / "counts", OPTIONS, force=True)
+    assert again == summary
+    assert file_bytes(corpus / "counts") == file_bytes(corpus / "whole")
