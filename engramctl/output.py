@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 Format = str
 FORMATS = ("table", "json", "csv", "md")
+COMPILING = "compiling kernels: first run only, kept for the next one"
+COMPILING_IN_VAIN = (
+    "compiling kernels, in every run: no folder to keep them in is ours alone; "
+    "name one with NUMBA_CACHE_DIR"
+)
 _announcer: object | None = None
 
 
@@ -83,6 +88,8 @@ class Output:
         """Say once a process, when numba really compiles, that the first run takes longer."""
         from numba.core import event
 
+        from engramctl.kernel_cache import kernel_folder
+
         global _announcer
         if _announcer is not None:
             return
@@ -94,7 +101,7 @@ class Output:
             def on_start(self, event: object) -> None:
                 if not self.told:
                     self.told = True
-                    out.note("compiling kernels: first run only, kept for the next one")
+                    out.note(COMPILING if kernel_folder() else COMPILING_IN_VAIN)
 
             def on_end(self, event: object) -> None:
                 pass

@@ -15,11 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.windows import WindowHash
+from engramctl.kernel_cache import njit
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.convert import Values
@@ -212,7 +212,7 @@ class TokenMean:
             ngrams.close()
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _means(  # type: ignore[no-untyped-def]  # pragma: no cover
     starts, tokens, counts, embeddings, first, out
 ) -> Any:
