@@ -64,8 +64,12 @@ def write_all(descriptor: int, data: memoryview, offset: int) -> None:
 
 
 def dump_json(document: Mapping[str, Any]) -> bytes:
-    """Return a document as the bytes every JSON file of ours holds: one-space indent, newline."""
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    """Return a document as the bytes every JSON file of ours holds: one-space indent, newline.
+
+    What is no UTF-8, from a file's name, is written as JSON's escape of it.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -54,6 +54,9 @@ class Package:
         self.folder.mkdir()
         for name in ("__init__.py", "kernel_cache.py"):
             shutil.copy(ROOT / "engramctl" / name, self.folder)
+        for name in ("hashing", "storage"):
+            (self.folder / name).mkdir()
+            self.write(f"{name}/__init__", "")
         self.write("caller", CALLER)
         self.write("helper", HELPER)
         self.write("limits", "TOP = 10\n")

@@ -209,15 +209,8 @@ def _print(
         documents = [as_document(one) for one in every]
         sink.result({"kernel": scheme.kernel(), "sequences": documents})
         return
-    try:
-        for one in every:
-            write_line(one, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough: `| head`
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
+    for one in every:
+        write_line(one, sys.stdout)
 
 
 def _write(
