@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -114,6 +115,7 @@ def build(
     from engramctl.storage.publish import check_target
 
     sink = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, scheme, tokenizer, source, counts, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,

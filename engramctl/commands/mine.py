@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from engramctl.commands.curves import check_unused, counted_scheme, curve_maker
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     Force,
@@ -154,6 +155,7 @@ def mine(
     from engramctl.storage.publish import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
         parse_numbers(orders, "--orders") or (),
         min_count=min_count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     Force,
@@ -130,6 +131,8 @@ def rows(
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
         raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")
     sink = Output(format=output_format(json), quiet=quiet)
+    for written in (out, save_scheme):
+        keep_inputs(written, source, scheme, tokenizer, counts, diff, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
