@@ -152,6 +152,7 @@ def mine(
     from engramctl.corpus import Corpus
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
+    from engramctl.storage.available_memory import available_bytes
     from engramctl.storage.publish import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
@@ -164,6 +165,11 @@ def mine(
         tmp_dir=tmp_dir,
     )
     _check_engine(engine, ray_address, resume, scheme)
+    if options.memory_bytes > (free := available_bytes()):
+        output.note(
+            f"warning: --memory is {options.memory_bytes:,} bytes, and {free:,} are free here, of "
+            "the machine or of the container"
+        )
     check_target(out, force=force, resume=resume, resumable=engine == "local")
     rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
     source = Corpus.open(
