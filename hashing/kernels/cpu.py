@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels import reference
@@ -27,6 +26,7 @@ from engramctl.hashing.kernels.vector import (
     reduce_sums,
     widen_block,
 )
+from engramctl.kernel_cache import njit
 
 _THREAD_ROWS = 1 << 20  # row ids below which a second thread costs more than it saves
 

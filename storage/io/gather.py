@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 from engramctl.storage.geometry import Layout
 from engramctl.storage.io.native import (
     as_pointer,

@@ -13,10 +13,11 @@ import os
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.kernel_cache import njit
 from engramctl.storage.io.gather import locate
 
 PAGE = mmap.PAGESIZE

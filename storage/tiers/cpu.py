@@ -17,15 +17,6 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="engramctl-gather")
 
 
-def available_bytes() -> int:
-    """Return the memory this machine can still give, from /proc/meminfo."""
-    with open("/proc/meminfo") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
     """Gather rows into `out`; through a staging tensor when `out` lives on a device."""
     on_cpu = out.device.type == "cpu"

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
+from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.gather import RowMap
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.region import Region
-from engramctl.storage.tiers.cpu import available_bytes, gather_into
+from engramctl.storage.tiers.cpu import gather_into
 from engramctl.storage.tiers.store import Request, Store
 
 _CHUNK_BYTES = 64 << 20
