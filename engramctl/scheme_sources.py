@@ -131,7 +131,7 @@ def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
     if options.scheme == DICTIONARY and options.tokenizer is None and options.vocab_size is None:
         return f"{scheme.vocab_size:,} token ids, after those in the counts; say --vocab-size"
     preset = PRESETS.get(options.scheme or "")
-    if preset is None or preset.fill != "pad" or options.tokenizer is not None:
+    if preset is None or not preset.has_token_map or options.tokenizer is not None:
         return None
     if scheme.canonical.takes_canonical:
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from engramctl.errors import ConfigError
 from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
+from engramctl.hashing.token_map import Canonical
 from engramctl.storage.dtypes import DTYPES
 from engramctl.token_maps import load_canonical
 
@@ -101,7 +102,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(
             name,
-            token_map=None if options.tokenizer is None else load_canonical(options.tokenizer),
+            token_map=_preset_map(name, options),
             slots=DEFAULT_SLOTS if few else options.slots,
             orders=options.orders,
             heads_per_order=options.heads,
@@ -114,6 +115,21 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
     if dtype != scheme.dtype or options.row_dim not in (None, scheme.row_dim):
         scheme = replace(scheme, dtype=dtype, row_dim=options.row_dim or scheme.row_dim)
     return scheme
+
+
+def _preset_map(name: str, options: SchemeOptions) -> Canonical | None:
+    """Return the token map of a preset's tokenizer, for models that have one."""
+    if options.tokenizer is None:
+        return None
+    preset = presets.PRESETS.get(name)
+    if preset is None or preset.has_token_map:
+        return load_canonical(options.tokenizer)
+    if options.reads_text:
+        return None
+    raise ConfigError(
+        f"{name} reads token ids as they are: its models have no token map",
+        hint="leave out --tokenizer",
+    )
 
 
 def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
