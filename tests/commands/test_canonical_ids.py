@@ -218,3 +218,18 @@ def test_a_vocabulary_is_named_by_what_its_ids_stand_for(tmp_path: Path) -> None
     assert ours == copy
     assert len({ours, other, permuted}) == 3
     assert map_fingerprint(names[0]) == map_fingerprint(names[3])
+
+
+def test_the_vocabulary_stays_with_the_rows(made: Path, tmp_path: Path) -> None:
+    wanted = canonical_of(made / "tables")
+    assert wanted["vocabulary_xxh3_128"] == load_canonical(made / "tokenizer.json").vocabulary
+    run("layout", made / "tables", "--dtype", "bf16", "-o", tmp_path / "shards")
+    assert canonical_of(tmp_path / "shards") == wanted
+    exported = json.loads((made / "model" / "export.json").read_text())
+    assert exported["scheme"]["canonical"] == wanted
+    run("build", "--scheme", made / "tables", "--init", "zeros", "-o", tmp_path / "built")
+    assert (
+        open_table(tmp_path / "built").manifest.scheme
+        == open_table(made / "tables").manifest.scheme
+    )
+    assert rows(made, tmp_path / "built") == rows(made, made / "tables")

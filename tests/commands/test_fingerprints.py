@@ -81,6 +81,8 @@ COMMANDS = (
     f"{BUILD} --tokenizer %tokenizer.json --counts @canonical -o OUT",
     "build --scheme @scheme.json --counts %raw -o OUT",
     "build --scheme @scheme.json --tokenizer %tokenizer.json -o OUT",
+    "build --scheme @shards --tokenizer %tokenizer.json -o OUT",
+    "build --scheme @tables --counts %canonical -o OUT",
     f"{BUILD} --tokenizer %tokenizer.json --init import --source @tables -o OUT",
     f"{BUILD} --tokenizer %tokenizer.json --init import --source @model -o OUT",
     f"{BUILD} --tokenizer @tokenizer.json --init token-mean --counts %raw "
