@@ -233,3 +233,12 @@ def test_the_vocabulary_stays_with_the_rows(made: Path, tmp_path: Path) -> None:
         == open_table(made / "tables").manifest.scheme
     )
     assert rows(made, tmp_path / "built") == rows(made, made / "tables")
+
+
+def test_rows_of_a_token_map_are_not_imported_without_one(made: Path, tmp_path: Path) -> None:
+    words = ("build", "--scheme", "deepseek-v41", "--slots", 60, "--row-dim", 64)
+    given = (*words, "--init", "import", "--source", made / "tables", "-o", tmp_path / "t")
+    message = refused(*given)
+    assert "has a token map" in message
+    assert "--tokenizer" in message
+    run(*given, "--tokenizer", made / "tokenizer.json")
