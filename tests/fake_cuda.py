@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call"
 """A CUDA machine without one: torch's FakeTensorMode, and what it leaves out.
 
 Tensors have a device, a dtype and a shape, and no values: an operation on two devices, or one that
@@ -5,7 +6,7 @@ has to wait for a value, raises as it would (or would wait) on a GPU.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any, Self
 from unittest.mock import patch
 
 import torch
-from torch._C._autograd import DeviceType
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -23,6 +23,7 @@ from engramctl.storage.tiers import widen
 
 CACHES = (widen._table_on, mhc._alpha_of_column, sinkhorn._summing)
 DEVICES = 2
+_CUDA, _META = 1, 14  # c10::DeviceType
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Machine:
 
     uploads: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
-    waits: list[torch.device] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
 
 
 class _Transfers(TorchDispatchMode):
@@ -47,9 +48,7 @@ class _Transfers(TorchDispatchMode):
         super().__init__()
         self._machine = machine
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
         made = {one.device.type for one in tree_leaves(result) if isinstance(one, torch.Tensor)}
@@ -84,14 +83,14 @@ def _device_guards() -> Iterator[None]:
     library registers; a build without CUDA has an empty place there.
     """
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
-    places = ctypes.c_void_p * (int(DeviceType.Meta) + 1)
+    places = ctypes.c_void_p * (_META + 1)
     guards = places.in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
-    cuda = guards[int(DeviceType.CUDA)]
-    guards[int(DeviceType.CUDA)] = cuda or guards[int(DeviceType.Meta)]
+    cuda = guards[_CUDA]
+    guards[_CUDA] = cuda or guards[_META]
     try:
         yield
     finally:
-        guards[int(DeviceType.CUDA)] = cuda
+        guards[_CUDA] = cuda
 
 
 @contextmanager
@@ -102,7 +101,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.is_available": lambda: True,
         "torch.cuda.device_count": lambda: DEVICES,
         "torch.cuda.current_device": lambda: current,
-        "torch.cuda.synchronize": lambda device=None: machine.waits.append(device),
+        "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
         "torch.cuda.get_device_properties": lambda index: _Properties(),
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
@@ -125,4 +124,3 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
 class _Properties:
     name = "a CUDA device that is not there"
     total_memory = 80 << 30
-

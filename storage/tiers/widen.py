@@ -24,6 +24,8 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
     Returns:
         float32, bfloat16 or float16 (n, row_dim), exact.
     """
+    if not len(records):  # there is no byte to view as anything
+        return torch.empty((0, spec.row_dim), dtype=torch.float32, device=records.device)
     values = records[:, : spec.weight_bytes].contiguous()
     scales = records[:, spec.weight_bytes :].contiguous()
     match spec.dtype:
@@ -50,11 +52,10 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
             factors = _e4m3(scales) * table_scale
             codes = _looked_up("e2m1", _nibbles(values))
             return codes * factors.repeat_interleave(16, dim=1)
-    return _ggml(spec.dtype, values).view(len(values), spec.row_dim)
+    return _ggml(spec.dtype, values)
 
 
 def _ggml(dtype: str, values: torch.Tensor) -> torch.Tensor:
-    """Return the values of GGUF blocks, (blocks, 32)."""
     blocks = values.view(-1, 34 if dtype == "q8_0" else 18)
     factors = blocks[:, :2].contiguous().view(torch.float16).to(torch.float32)
     codes = blocks[:, 2:].contiguous()
@@ -62,11 +63,8 @@ def _ggml(dtype: str, values: torch.Tensor) -> torch.Tensor:
         steps = codes.view(torch.int8).to(torch.float32)
     else:
         numbers = torch.cat([codes & 15, codes >> 4], dim=1)
-        if dtype == "q4_0":
-            steps = numbers.to(torch.float32) - 8
-        else:
-            steps = _looked_up("iq4_nl", numbers)
-    return steps * factors
+        steps = numbers.to(torch.float32) - 8 if dtype == "q4_0" else _looked_up("iq4_nl", numbers)
+    return (steps * factors).view(len(values), -1)
 
 
 _TABLES = {"e2m1": E2M1_VALUES, "iq4_nl": IQ4_NL}

@@ -3,16 +3,12 @@
 import os
 import subprocess
 import sys
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from engramctl.hashing import Scheme, make_scheme
-from engramctl.hashing.kernels import reference
+from engramctl.hashing import make_scheme
 from engramctl.hashing.kernels.choice import kernel
-from engramctl.hashing.kernels.device import DeviceWalk
 from tests.hashing.presets import SCHEMES, VOCAB
 
 

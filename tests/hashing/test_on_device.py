@@ -12,7 +12,7 @@ from engramctl.hashing import DictionaryScheme, Scheme
 from engramctl.hashing.kernels.device import DeviceWalk
 from tests.fake_cuda import fake_cuda
 from tests.hashing.dictionaries import SMALL
-from tests.hashing.presets import SCHEMES, VOCAB
+from tests.hashing.presets import SCHEMES
 
 V41 = SCHEMES["deepseek-v41"]
 LAYER = V41.layers[0]
