@@ -19,6 +19,7 @@ from engramctl.hashing.batch import (
     padded_history,
     refuse_id,
     rows_of_cpu_tensor,
+    tensor_output,
 )
 from engramctl.hashing.check import MAX_ORDER, check_ascending, check_boundary, check_layers
 from engramctl.hashing.kernels.plan import IdRules
@@ -194,7 +195,10 @@ class DictionaryScheme:
                 return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
             past = history.cpu() if hasattr(history, "cpu") else history
             rows = self.row_ids(token_ids.cpu(), layer, past)
-            return rows.to(token_ids.device) if out is None else out.copy_(rows)
+            there = tensor_output(out, tuple(rows.shape), np.dtype(np.int32), token_ids)
+            if not there.dtype.is_signed:
+                raise ValueError(f"out must be signed, for -1 means no match; not {there.dtype}")
+            return there.copy_(rows)
         self.check_layer(layer)
         tokens = np.asarray(token_ids)
         tokens_BT = as_batch(tokens)
