@@ -24,13 +24,16 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
     """
     if tokens.ndim == 2 and tokens.dtype in _AS_THEY_ARE and tokens.flags.c_contiguous:
         return tokens  # what a decode step gives; its time counts in nanoseconds
+    if tokens.size == 0 and tokens.ndim:
+        tokens = tokens.astype(np.int64)  # numpy takes an empty list for floats
     if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
         raise ValueError(
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
         tokens = _signed(tokens, "token ids")
-    return np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
+    *sequences, length = tokens.shape
+    return np.ascontiguousarray(tokens.reshape(math.prod(sequences), length))
 
 
 def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
@@ -82,16 +85,28 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     return padded_BC
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int) -> NDArray[Any]:
     """Return `out` when it fits, or a new array.
 
+    Args:
+        out: where to write, or None.
+        shape: that it must have.
+        dtype: of a new array.
+        num_rows: row ids lie below it.
+
     Raises:
-        ValueError: `out` has another shape, or holes.
+        ValueError: `out` has another shape, or holes, is read-only, or cannot hold the row ids.
     """
     if out is None:
         return np.empty(shape, dtype)
     if out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    if out.dtype != dtype and (
+        out.dtype.kind not in "iu" or num_rows - 1 > np.iinfo(out.dtype).max
+    ):
+        raise ValueError(f"out must hold row ids up to {num_rows - 1:,}, and {out.dtype} does not")
     checked: NDArray[Any] = out
     return checked
 

@@ -187,7 +187,7 @@ class Scheme:
         tokens_BT = as_batch(token_ids)
         history_BC = padded_history(history, len(tokens_BT), walk.context)
         shape = (*token_ids.shape, walk.num_heads)
-        out = output(out, shape, walk.dtype)
+        out = output(out, shape, walk.dtype, walk.num_rows)
         out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
         bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:

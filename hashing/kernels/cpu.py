@@ -177,6 +177,7 @@ class CpuWalk:
         self.context = plan.max_order - 1
         self.num_heads = len(plan.orders_H)
         self.dtype = plan.dtype
+        self.num_rows = int((plan.offsets_H + plan.moduli_H).max())
         self._plan = plan
         tables = HeadTables.of(plan)
         self._constants = (
