@@ -1,6 +1,7 @@
 """Token ids as callers give them -> the arrays a walk takes."""
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -23,13 +24,25 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
     """
     if tokens.ndim == 2 and tokens.dtype in _AS_THEY_ARE and tokens.flags.c_contiguous:
         return tokens  # what a decode step gives; its time counts in nanoseconds
+    if not tokens.size:
+        tokens = tokens.astype(np.int64)  # an empty list has no dtype of its own
     if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
         raise ValueError(
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
         tokens = tokens.astype(np.int64)
-    return np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
+    return np.ascontiguousarray(tokens.reshape(flat_shape(tokens.shape)))
+
+
+def flat_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (B, T) of (..., T), whatever of it is 0.
+
+    Example:
+        >>> flat_shape((0,)), flat_shape((2, 0, 3))
+        ((1, 0), (0, 3))
+    """
+    return prod(shape[:-1]), shape[-1]
 
 
 def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
@@ -69,18 +82,27 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     return padded_BC
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int) -> NDArray[Any]:
     """Return `out` when it fits, or a new array.
 
     Raises:
-        ValueError: `out` has another shape, or holes.
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or may
+            not be written.
     """
     if out is None:
         return np.empty(shape, dtype)
     if out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+    if out.dtype != dtype and not _holds(out.dtype, num_rows):
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
     checked: NDArray[Any] = out
     return checked
+
+
+def _holds(dtype: np.dtype[Any], num_rows: int) -> bool:
+    return dtype.kind in "iu" and dtype.isnative and np.iinfo(dtype).max >= num_rows - 1
 
 
 def refuse_id(

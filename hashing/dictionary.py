@@ -199,7 +199,7 @@ class DictionaryScheme:
         tokens = np.asarray(token_ids)
         tokens_BT = as_batch(tokens)
         history_BC = padded_history(history, len(tokens_BT), self.max_order - 1)
-        out = output(out, (*tokens.shape, 1), np.dtype(np.int32))
+        out = output(out, (*tokens.shape, 1), np.dtype(np.int32), self.num_rows(layer))
         if out.dtype.kind != "i":
             raise ValueError(f"out must be signed, for -1 means no match; not {out.dtype}")
         bad = self._walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))

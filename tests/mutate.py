@@ -1,4 +1,4 @@
-"""Make the product wrong, one line at a time, and see that a test notices: `python -m tests.mutate`.
+"""Make the product wrong, one line at a time, and see that a test notices.
 
     python -m tests.mutate [NAME ...]     all mutations, or those whose name contains one of NAMEs
     python -m tests.mutate --list
@@ -20,7 +20,7 @@ from tests.mutations import Mutation, all_mutations
 
 ROOT = Path(__file__).parents[1]
 PASSED, FAILED = 0, 1  # pytest's exit codes
-TIME_LIMIT_S = 600.0
+TIME_LIMIT_S = 180.0
 
 
 def main() -> int:

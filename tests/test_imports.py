@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
-    {"engramctl", "errors"},
+    {"engramctl", "errors", "threads"},
     {"hashing", "storage", "config", "output"},
     {"sources", "token_maps", "environment"},
     {"parquet"},

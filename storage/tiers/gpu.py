@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from engramctl.storage.source import RecordReader
-from engramctl.storage.tiers.store import Request, Store
+from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.ticket import Request
 from engramctl.storage.tiers.widen import widen
 
 _CHUNK_ROWS = 1 << 16
