@@ -136,3 +136,55 @@ def rows_of_cpu_tensor(
     past = history.numpy() if isinstance(history, torch.Tensor) else history
     result = row_ids(token_ids.numpy(), layer, past, out if out is None else out.numpy())
     return torch.from_numpy(result) if out is None else out
+
+
+def as_tensor_batch(tokens: "torch.Tensor") -> "torch.Tensor":
+    """Return (B, T) contiguous, int32 or int64, of integers (..., T) on their own device.
+
+    Raises:
+        ValueError: not integers, or no axis.
+    """
+    import torch
+
+    if not _is_integer(tokens.dtype) or tokens.dim() < 1:
+        raise ValueError(
+            f"token ids must be integers of shape (..., T), not {tokens.dtype} "
+            f"{tuple(tokens.shape)}"
+        )
+    if tokens.dtype not in (torch.int32, torch.int64):
+        tokens = tokens.long()
+    return tokens.reshape(flat_shape(tokens.shape)).contiguous()
+
+
+def tensor_output(
+    out: "torch.Tensor | None",
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    num_rows: int,
+    like: "torch.Tensor",
+) -> "torch.Tensor":
+    """Return `out` when it fits, or a new tensor where `like` is.
+
+    Raises:
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or is on
+            another device.
+    """
+    import torch
+
+    if out is None:
+        kind = torch.int32 if dtype == np.int32 else torch.int64
+        return torch.empty(shape, dtype=kind, device=like.device)
+    if out.shape != shape or not out.is_contiguous() or out.device != like.device:
+        raise ValueError(
+            f"out must be contiguous of shape {shape} on {like.device}, not {tuple(out.shape)} on "
+            f"{out.device}"
+        )
+    if not _is_integer(out.dtype) or torch.iinfo(out.dtype).max < num_rows - 1:
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
+    return out
+
+
+def _is_integer(dtype: "torch.dtype") -> bool:
+    import torch
+
+    return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)

@@ -19,6 +19,7 @@ from engramctl.hashing.batch import (
     padded_history,
     refuse_id,
     rows_of_cpu_tensor,
+    tensor_output,
 )
 from engramctl.hashing.check import MAX_ORDER, check_ascending, check_boundary, check_layers
 from engramctl.hashing.kernels.plan import IdRules
@@ -194,12 +195,17 @@ class DictionaryScheme:
                 return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
             past = history.cpu() if hasattr(history, "cpu") else history
             rows = self.row_ids(token_ids.cpu(), layer, past)
-            return rows.to(token_ids.device) if out is None else out.copy_(rows)
+            there = tensor_output(
+                out, tuple(rows.shape), np.dtype(np.int32), len(self.ngrams), token_ids
+            )
+            if not there.dtype.is_signed:
+                raise ValueError(f"out must be signed, for -1 means no match; not {there.dtype}")
+            return there.copy_(rows)
         self.check_layer(layer)
         tokens = np.asarray(token_ids)
         tokens_BT = as_batch(tokens)
         history_BC = padded_history(history, len(tokens_BT), self.max_order - 1)
-        out = output(out, (*tokens.shape, 1), np.dtype(np.int32), self.num_rows(layer))
+        out = output(out, (*tokens.shape, 1), np.dtype(np.int32), len(self.ngrams))
         if out.dtype.kind != "i":
             raise ValueError(f"out must be signed, for -1 means no match; not {out.dtype}")
         bad = self._walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))

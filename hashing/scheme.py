@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.hashing.batch import (
     as_batch,
-    flat_shape,
+    as_tensor_batch,
     output,
     padded_history,
     refuse_id,
     rows_of_cpu_tensor,
+    tensor_output,
 )
 from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
@@ -214,21 +215,12 @@ class Scheme:
         walk = self._walks.get((layer, device))
         if walk is None:
             walk = self._walks[layer, device] = device_walk(plan, device)
-        tokens_BT = token_ids.reshape(flat_shape(token_ids.shape)).contiguous()
+        tokens_BT = as_tensor_batch(token_ids)
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
         history_BC = torch.from_numpy(past_BC).to(device)
         shape = (*token_ids.shape, self.num_heads)
-        if out is None:
-            kind = torch.int32 if plan.dtype == np.int32 else torch.int64
-            out = torch.empty(shape, dtype=kind, device=device)
-        elif out.shape != shape or not out.is_contiguous() or out.device != device:
-            raise ValueError(
-                f"out must be contiguous of shape {shape} on {device}, not {tuple(out.shape)} on "
-                f"{out.device}"
-            )
-        elif out.is_floating_point() or torch.iinfo(out.dtype).max < plan.num_rows - 1:
-            raise ValueError(f"out must hold row ids below {plan.num_rows:,}; {out.dtype} does not")
+        out = tensor_output(out, shape, plan.dtype, plan.num_rows, tokens_BT)
         bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
         if bad >= 0:
             self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)

@@ -45,6 +45,8 @@ def decode(spec: RecordSpec, records: Bytes, table_scale: float | None = None) -
     Returns:
         float32 (n, row_dim); NaN where a small float's bits say so.
     """
+    if not len(records):
+        return np.empty((0, spec.row_dim), np.float32)
     weights = np.ascontiguousarray(records[:, : spec.weight_bytes])
     scales = np.ascontiguousarray(records[:, spec.weight_bytes :])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

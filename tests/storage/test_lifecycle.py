@@ -90,13 +90,21 @@ def test_close_waits_for_a_running_gather_which_returns_its_rows(
 
 def test_a_prefetch_that_waits_for_a_place_hears_of_close(store: Store) -> None:
     held = [store.prefetch({1: IDS[:3]}) for _ in range(MAX_OPEN_TICKETS)]
-    with ThreadPoolExecutor(1) as pool:
-        one_more = pool.submit(store.prefetch, {1: IDS[:3]})
-        while not store.usage._changed._waiters:  # type: ignore[attr-defined]
-            assert not one_more.done()
-        store.close()
-        with pytest.raises(StorageError, match="closed"):
-            one_more.result(30)
+    told: list[Exception] = []
+
+    def one_more() -> None:
+        try:
+            store.prefetch({1: IDS[:3]})
+        except StorageError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=one_more, daemon=True)
+    thread.start()
+    while not store.usage._changed._waiters:  # type: ignore[attr-defined]
+        assert thread.is_alive()
+    store.close()
+    thread.join(20)
+    assert [str(error) for error in told] == ["the store is closed"]
     with pytest.raises(StorageError, match="closed"):
         held[0].wait(1)
 
@@ -217,8 +225,10 @@ def test_a_ticket_of_the_parent_is_an_error_in_the_child(store: Store) -> None:
     assert ticket.wait(1).shape == (3, store.row_dim)
 
 
-def test_a_store_on_a_gpu_refuses_to_work_in_a_forked_child(store: Store) -> None:
-    store.device = torch.device("cuda", 0)
+def test_a_store_on_a_gpu_refuses_to_work_in_a_forked_child(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "device", torch.device("cuda", 0))
 
     def job() -> bool:
         with pytest.raises(StorageError, match="cannot be used after fork"):

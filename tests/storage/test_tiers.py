@@ -316,17 +316,3 @@ def test_what_is_not_a_table_or_a_tier_is_refused(tmp_path: Path) -> None:
 def test_a_missing_gpu_is_named(tmp_path: Path) -> None:
     with pytest.raises(TierUnavailable, match="no gpu tier here"):
         open_store(small_table(tmp_path / "t").path, "gpu")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("tier", ["gpu", "host", "ssd"])
-@pytest.mark.parametrize("record", ["f8_e4m3", "bf16", "f32"])
-def test_rows_reach_a_gpu_from_every_tier(tmp_path: Path, record: str, tier: str) -> None:
-    table = small_table(tmp_path / "t", dtype=record, tier="ssd")
-    layer = table.layers[0]
-    ids = np.arange(60).reshape(5, 12)
-    with open_store(table.path, tier, device="cuda") as store:
-        rows = store.gather(layer, torch.from_numpy(ids).cuda())
-        assert rows.device.type == "cuda"
-        assert torch.equal(rows.cpu(), expected(table, layer, ids, store.dtype))
