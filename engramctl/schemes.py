@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from engramctl.errors import ConfigError
@@ -139,14 +140,17 @@ def read_scheme(path: Path) -> Lookup:
 
 
 def head_ranges(scheme: Lookup, layer: int, num_rows: int) -> Ranges:
-    """Return the rows of each head of a layer: ranges that cover it.
+    """Return the rows of each head of a layer, head by head: ranges that cover it once.
+
+    A head's rows begin at its offset, and offsets need not ascend from head to head.
 
     Args:
         scheme: whose heads; a dictionary counts as one.
         layer: one of its layers.
-        num_rows: of the table; padding rows at the end go with the last head.
+        num_rows: of the table; padding rows at the end go with the head that lies last.
     """
     starts = [0]
     if isinstance(scheme, Scheme):
         starts = [head.offset for head in scheme.layer_hash(layer).heads]
-    return tuple(zip(starts, [*starts[1:], num_rows], strict=True))
+    stops = dict(pairwise([*sorted(starts), num_rows]))
+    return tuple((start, stops[start]) for start in starts)
