@@ -1,13 +1,13 @@
 """From options to a scheme: presets with sizes replaced, or a scheme.json."""
 
-import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, EngramError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
 from engramctl.storage.dtypes import DTYPES
+from engramctl.storage.strict_json import load_strict, read_limited
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
@@ -129,10 +129,10 @@ def read_scheme(path: Path) -> Lookup:
         ConfigError: it is missing, not JSON, or not a scheme.
     """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read scheme {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        document = load_strict(read_limited(path))
+    except EngramError as error:
+        raise ConfigError(f"cannot read scheme {path}: {error.message}", facts=error.facts) from error
+    except ValueError as error:
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
