@@ -131,7 +131,9 @@ def read_scheme(path: Path) -> Lookup:
     try:
         document = load_strict(read_limited(path))
     except EngramError as error:
-        raise ConfigError(f"cannot read scheme {path}: {error.message}", facts=error.facts) from error
+        raise ConfigError(
+            f"cannot read scheme {path}: {error.message}", facts=error.facts
+        ) from error
     except ValueError as error:
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):

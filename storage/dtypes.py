@@ -56,9 +56,7 @@ _ALL = (
     Dtype("bf16", "BF16", 1, 2, limit=2.0**128 - 2.0**119, holds_non_finite=True),
     Dtype("f16", "F16", 1, 2, limit=_HALF, holds_non_finite=True),
     Dtype("f8_e4m3", "F8_E4M3", 32, 32, "F8_E8M0", 1, limit=_FLOAT, holds_non_finite=True),
-    Dtype(
-        "f8_e4m3_scalar", "F8_E4M3", 1, 1, table_scale=True, limit=_FLOAT, holds_non_finite=True
-    ),
+    Dtype("f8_e4m3_scalar", "F8_E4M3", 1, 1, table_scale=True, limit=_FLOAT, holds_non_finite=True),
     Dtype("int8", "I8", 1, 1, "F32", row_scale_bytes=4, limit=_FLOAT),
     Dtype("int4", "U8", 32, 16, "F16", 2, limit=7 * _HALF),
     Dtype("int4_affine", "U8", 32, 16, "F16", 4, limit=_HALF),

@@ -109,7 +109,10 @@ class TablePlan:
             if start != row or stop <= start:
                 raise ConfigError(
                     f"the heads of layer {layer} do not share out its rows",
-                    facts={"expected": f"a head that begins at row {row:,}", "found": [start, stop]},
+                    facts={
+                        "expected": f"a head that begins at row {row:,}",
+                        "found": [start, stop],
+                    },
                 )
             row = stop
         if row != self.num_rows[layer]:

@@ -19,7 +19,8 @@ from engramctl.storage.source import CheckpointTables
 _NUMBER = r"(\d{1,5})"  # a layer, a shard, a table: names are a stranger's
 _V41 = re.compile(rf"(?:model\.)?layers\.{_NUMBER}\.engram\.embed\.weight", re.ASCII)
 _QWEN = re.compile(
-    rf"(.*\blayers\.{_NUMBER}\..*ngram_embedding)\.(?:(shard_|shards\.){_NUMBER}\.)?weight", re.ASCII
+    rf"(.*\blayers\.{_NUMBER}\..*ngram_embedding)\.(?:(shard_|shards\.){_NUMBER}\.)?weight",
+    re.ASCII,
 )
 _LONGCAT = re.compile(
     rf"model\.(?:ngram_embeddings\.embedders\.|oe_embed_tokens){_NUMBER}\.weight", re.ASCII

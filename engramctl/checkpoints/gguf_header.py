@@ -97,9 +97,7 @@ class _Walk:
         if len({one.name for one in found}) != len(found):
             self._fail("has two tensors of one name")
         start = -(-self._at // self._alignment) * self._alignment
-        places = (
-            GgufTensor(one.name, one.kind, one.shape, start + one.offset) for one in found
-        )
+        places = (GgufTensor(one.name, one.kind, one.shape, start + one.offset) for one in found)
         return GgufHeader(tuple(places), self._first_layer, self._size)
 
     def _tensor(self) -> GgufTensor:

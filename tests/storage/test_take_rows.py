@@ -10,7 +10,14 @@ from engramctl.storage.io.gather import home_slot, take_rows
 
 ROWS = 1 << 12
 BITS = 13  # the table that `take_rows` makes for so many rows
-FIBONACCI = [144, 46_368, 317_811, 2_178_309, 14_930_352, 102_334_155,]
+FIBONACCI = [
+    144,
+    46_368,
+    317_811,
+    2_178_309,
+    14_930_352,
+    102_334_155,
+]
 
 
 def probes_a_row(rows: NDArray[np.int64]) -> float:

@@ -28,7 +28,9 @@ edges = st.sampled_from(
 )
 
 
-def encoded(spec: RecordSpec, values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float | None]:
+def encoded(
+    spec: RecordSpec, values: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], float | None]:
     """Encode both ways; they refuse together, or give the same bytes."""
     scale = table_scale_for(spec, float(np.nanmax(np.abs(values))))
     out = np.full((len(values), spec.record_bytes), POISON, np.uint8)
