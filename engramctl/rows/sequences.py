@@ -132,8 +132,9 @@ def _kind(value: object) -> str:
 
 def _shown(value: object) -> str:
     """Return a value in short; of one that may be nested as deep as JSON can be, its kind."""
-    kinds = {dict: "an object", list: "a list"}
-    return kinds.get(type(value)) or ascii(value)[:80]
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return ascii(value)[:80]
 
 
 def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.int64]:

@@ -137,8 +137,8 @@ def test_layout_refuses_what_its_dtype_cannot_hold(run_cli: RunCli, tmp_path: Pa
     words = ("build", "--slots", 50, "--heads", 2, "--row-dim", 32, "-q", "--dtype", "f32")
     assert run_cli(*words, "--std", 1e6, "-o", tmp_path / "t").exit_code == 0
     for dtype in ("int4", "f16"):
-        words = ("--dtype", dtype, "-o", tmp_path / "s", "--force", "-q")
-        refused = run_cli("layout", tmp_path / "t", *words)
+        out = ("-o", tmp_path / "s", "--force", "-q")
+        refused = run_cli("layout", tmp_path / "t", "--dtype", dtype, *out)
         assert refused.exit_code == 1
         assert f"too large to be stored as {dtype}" in refused.stderr
         assert "layer" in refused.stderr
