@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.normalizers import Normalizer
 
-MAX_IDS = 2**24  # a map that is not stored but made from ranges stays small
+MAX_IDS = 2**24  # of a map: 64 MiB; a document of some bytes must not ask for more
+MAX_VOCABULARY = 2**62  # of ids that are kept as they are; sums of them stay in 64 bits
+PACKED = "ids_zlib_base64"
 _SENTINEL = "\ue000"
 _REPLACEMENT = "\ufffd"
 
@@ -102,8 +104,11 @@ class Canonical:
     @classmethod
     def identity(cls, num_ids: int) -> "Canonical":
         """Keep every id; `num_ids` of them."""
-        if num_ids < 1:
-            raise ConfigError(f"a vocabulary of {num_ids} ids is too small")
+        if not 1 <= num_ids <= MAX_VOCABULARY:
+            raise ConfigError(
+                f"a vocabulary cannot have {num_ids:,} ids",
+                facts={"expected": f"1 to {MAX_VOCABULARY:,}"},
+            )
         return cls(num_ids, num_ids)
 
     @classmethod
@@ -114,8 +119,8 @@ class Canonical:
             ConfigError: not a flat array of ids, or negative ids.
         """
         flat = np.ascontiguousarray(token_map, dtype=np.int32)
-        if flat.ndim != 1 or flat.size == 0 or int(flat.min()) < 0:
-            raise ConfigError("a token map must be a flat, non-empty array of ids >= 0")
+        if flat.ndim != 1 or not 1 <= flat.size <= MAX_IDS or int(flat.min()) < 0:
+            raise ConfigError(f"a token map must be a flat array of 1 to {MAX_IDS:,} ids >= 0")
         return cls(len(flat), int(flat.max()) + 1, flat)
 
     @classmethod
@@ -132,13 +137,16 @@ class Canonical:
         ranges = tuple((int(first), int(stop)) for first, stop in zeroed)
         if not 1 <= num_ids <= MAX_IDS:
             raise ConfigError(f"a vocabulary of {num_ids:,} ids cannot be mapped")
-        token_map = np.arange(num_ids, dtype=np.int32)
+        open_ranges = np.zeros(num_ids + 1, np.int32)  # those that begin less those that end
         for first, stop in ranges:
             if not 0 <= first < stop <= num_ids:
                 raise ConfigError(
                     f"special ids {first}:{stop} are outside the vocabulary of {num_ids:,} ids"
                 )
-            token_map[first:stop] = 0
+            open_ranges[first] += 1
+            open_ranges[stop] -= 1
+        token_map = np.arange(num_ids, dtype=np.int32)
+        token_map[np.cumsum(open_ranges[:-1]) > 0] = 0
         return cls(num_ids, int(token_map.max()) + 1, token_map, ranges)
 
     def of(self, token_id: int) -> int:
@@ -147,6 +155,17 @@ class Canonical:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; a map is zlib-packed little-endian int32 in base64."""
+        document = self.facts()
+        if document["kind"] == "map":
+            assert self.token_map is not None
+            document[PACKED] = pack(self.token_map.astype("<i4").tobytes())
+        return document
+
+    def facts(self) -> dict[str, Any]:
+        """Return the JSON form without a map's ids, of which it has the digest.
+
+        Another zlib packs the same ids in other bytes, so this is what documents are compared by.
+        """
         document: dict[str, Any] = {
             "kind": "identity" if self.token_map is None else "map",
             "num_ids": self.num_ids,
@@ -157,7 +176,6 @@ class Canonical:
             document["zeroed"] = [list(ids) for ids in self.zeroed]
         elif self.token_map is not None:
             document["sha256"] = map_digest(self.token_map)
-            document["ids_zlib_base64"] = pack(self.token_map.astype("<i4").tobytes())
         return document
 
     @classmethod
@@ -174,8 +192,13 @@ class Canonical:
             return cls.specials_to_zero(int(document["num_ids"]), document["zeroed"])
         if document["kind"] != "map":
             raise ConfigError(f"unknown kind of token map '{document['kind']}'")
-        size = 4 * int(document["num_ids"])
-        data = unpack(document["ids_zlib_base64"], size, "the scheme's token map")
+        num_ids = int(document["num_ids"])
+        if not 1 <= num_ids <= MAX_IDS:
+            raise ConfigError(
+                f"a token map of {num_ids:,} ids cannot be",
+                facts={"expected": f"1 to {MAX_IDS:,} ids"},
+            )
+        data = unpack(document[PACKED], 4 * num_ids, "the scheme's token map")
         made = cls.mapped(np.frombuffer(data, dtype="<i4"))
         assert made.token_map is not None
         for name, found in (

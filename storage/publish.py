@@ -9,7 +9,6 @@ failure at any moment leaves the old one or the new one.
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from engramctl.storage.atomic import (
     sync_tree,
     write_json,
 )
-from engramctl.storage.strict_json import load_strict
+from engramctl.storage.strict_json import load_json, load_strict, read_limited
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -42,8 +41,8 @@ def partial_path(path: Path) -> Path:
 def read_state(partial: Path) -> dict[str, Any] | None:
     """Return what `state.json` of a partial directory says, or None when it says nothing."""
     try:
-        state = json.loads((partial / STATE).read_bytes())
-    except (OSError, ValueError):
+        state = load_json(read_limited(partial / STATE))
+    except (EngramError, ValueError):
         return None
     return state if isinstance(state, dict) else None
 
@@ -83,11 +82,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
             facts={"folder": path, "expected": f"a finished folder with {MANIFEST}"},
             hint="not an engramctl folder, or an unfinished one; run: engramctl build ... --resume",
         )
-    with os_errors("read", file):
-        content = file.read_bytes()
+    content = read_limited(file)
     try:
         document = load_strict(content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"{file} is not valid JSON: {error}", facts={"file": file}) from error
     if not isinstance(document, dict):
         raise FormatError(f"{file} is not a JSON object", facts={"file": file})
@@ -271,7 +269,7 @@ def _is_ours(folder: Path, document: str) -> bool:
         if document == MANIFEST:
             schema = read_manifest(folder).get("schema")
         else:
-            schema = json.loads((folder / document).read_bytes())["schema"]
+            schema = load_json(read_limited(folder / document))["schema"]
     except (EngramError, OSError, ValueError, LookupError, TypeError):
         return False
     return isinstance(schema, str) and schema.startswith("engramctl.")

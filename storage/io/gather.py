@@ -20,6 +20,9 @@ _LINE = 64
 _AHEAD = 12
 _F8, _BF16, _F32 = (DTYPE_CODES[name] for name in ("f8_e4m3", "bf16", "f32"))
 _TO_BF16 = 2
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_SPREAD_AGAIN = np.uint64(0xD6E8FEB86659FD93)
+_HALF = np.uint64(32)
 
 
 @njit(nogil=True, cache=True)
@@ -112,6 +115,22 @@ def gather_rows(
                     long_E[j] = floats_E[j]
 
 
+@njit(inline="always")
+def home_slot(row: Any, shift: Any) -> Any:
+    """Return where the search for a row begins in a table of 2^(64 - shift) slots.
+
+    Two multiplications: one alone sends rows at some even steps (2^k by its low bits, Fibonacci
+    numbers by its high ones) to neighbouring slots, and probing becomes quadratic.
+
+    Args:
+        row: uint64.
+        shift: uint64.
+    """
+    mixed = row * _SPREAD
+    mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN
+    return mixed >> shift
+
+
 @njit(nogil=True, cache=True)
 def take_rows(row_ids: Any, num_rows: Any) -> Any:
     """Copy row ids, check their range and count the distinct ones, in one pass.
@@ -125,8 +144,10 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
     """
     rows = np.empty(row_ids.shape[0], np.int64)
     slots = 16
+    shift = np.uint64(60)
     while slots < 2 * row_ids.shape[0]:
         slots *= 2
+        shift -= np.uint64(1)
     table = np.full(slots, -1, np.int64)
     distinct = 0
     for i in range(row_ids.shape[0]):
@@ -134,7 +155,7 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
         rows[i] = row
         if row < 0 or row >= num_rows:
             return rows, i, distinct
-        slot = (row * 0x9E3779B1) & (slots - 1)
+        slot = np.int64(home_slot(np.uint64(row), shift))
         while table[slot] != row and table[slot] != -1:
             slot = (slot + 1) & (slots - 1)
         if table[slot] == -1:
