@@ -46,6 +46,8 @@ class LayoutOptions:
         extent_bytes: data bytes under one checksum.
         counts: n-grams for a dictionary; None: no dictionary.
         dictionary_bytes: what the dictionary's files may take.
+        tokenizer: whose token map the scheme got; None: none was named.
+        scheme: the scheme.json of a checkpoint; None: none was named.
     """
 
     tier: str = "ssd"
@@ -59,6 +61,8 @@ class LayoutOptions:
     extent_bytes: int = EXTENT_BYTES
     counts: Path | None = None
     dictionary_bytes: int = DICTIONARY_BYTES
+    tokenizer: Path | None = None
+    scheme: Path | None = None
 
     def layout(self, source: Opened) -> Layout:
         """Return the layout for a source's records.
@@ -89,6 +93,10 @@ class LayoutOptions:
         if self.counts is not None:
             words += ["--dictionary", str(self.counts)]
             words += ["--dictionary-budget", str(self.dictionary_bytes)]
+        if self.tokenizer is not None:
+            words += ["--tokenizer", str(self.tokenizer)]
+        if self.scheme is not None:
+            words += ["--scheme", str(self.scheme)]
         return tuple(words)
 
 

@@ -5,15 +5,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from engramctl.errors import ConfigError, EngramError
+from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
 from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.strict_json import load_strict, read_limited
+from engramctl.token_maps import load_canonical
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
 DICTIONARY = "dictionary"
 Ranges = tuple[tuple[int, int], ...]
-FIXED = ("tokenizer", "slots", "orders", "heads", "layers")
+FIXED = ("slots", "orders", "heads", "layers")
 """Options that a scheme.json and a folder of tables have already decided."""
 
 
@@ -23,7 +25,9 @@ class SchemeOptions:
 
     Attributes:
         scheme: a preset's name, or a scheme.json; None: V4.1 with few slots (about 256 MB).
-        tokenizer: tokenizer.json whose token map is used; None: every token id is itself.
+        tokenizer: tokenizer.json whose token map is used; None: every token id is itself. With a
+            scheme.json or a folder it must be theirs, or is the one they lack.
+        reads_text: the tokenizer turns text into ids as well, so a scheme needs no map for it.
         slots: smallest number of slots a head.
         orders: n-gram orders.
         heads: heads an order.
@@ -38,6 +42,7 @@ class SchemeOptions:
 
     scheme: str | None = None
     tokenizer: Path | None = None
+    reads_text: bool = False
     slots: int | None = None
     orders: tuple[int, ...] | None = None
     heads: int | None = None
@@ -67,7 +72,11 @@ class SchemeOptions:
             if self.slots is None:
                 words.append(f"{DEFAULT_SLOTS:,} slots a head")
         if self.tokenizer is None and not self.is_file:
-            words.append(f"identity token map of {scheme.vocab_size:,} ids")
+            words.append(
+                f"{scheme.vocab_size:,} canonical ids of a token map that is not named"
+                if scheme.canonical.takes_canonical
+                else f"identity token map of {scheme.vocab_size:,} ids"
+            )
         if self.dtype is None:
             words.append(f"dtype {scheme.dtype}")
         return tuple(words)
@@ -90,15 +99,10 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
             "--counts counts --save-scheme dictionary.json",
         )
     else:
-        token_map = None
-        if options.tokenizer is not None:
-            from engramctl.token_maps import load_token_map
-
-            token_map = load_token_map(options.tokenizer)
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(
             name,
-            token_map=token_map,
+            token_map=None if options.tokenizer is None else load_canonical(options.tokenizer),
             slots=DEFAULT_SLOTS if few else options.slots,
             orders=options.orders,
             heads_per_order=options.heads,
@@ -119,7 +123,56 @@ def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
             f"{path} says what {given} would change",
             hint="leave these options out, or name a preset with --scheme",
         )
-    return read_scheme(path)
+    scheme = read_scheme(path)
+    if options.tokenizer is None:
+        return scheme
+    return with_tokenizer(scheme, options.tokenizer, f"scheme {path}", text=options.reads_text)
+
+
+def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = False) -> Lookup:
+    """Return a scheme that was written down as it reads the ids of a tokenizer.
+
+    One that takes canonical ids gets the tokenizer's map; a map it has must be the tokenizer's.
+
+    Args:
+        scheme: of a file or folder.
+        tokenizer: tokenizer.json.
+        what: the file or folder, for messages.
+        text: the tokenizer makes ids of text as well; a scheme without a map stays as it is.
+
+    Raises:
+        ConfigError: another tokenizer, or a scheme that reads ids as they are.
+    """
+    canonical = scheme.canonical
+    if canonical.kind == "map":
+        check_tokenizer(tokenizer, of_scheme(canonical, what))
+        return scheme
+    if not canonical.takes_canonical:
+        if text:
+            return scheme
+        raise ConfigError(
+            f"{what} says what --tokenizer would change",
+            hint="leave this option out, or name a preset with --scheme",
+        )
+    made, fill = load_canonical(tokenizer), scheme.boundary.fill
+    if made.num_canonical != canonical.num_canonical:
+        raise ConfigError(
+            f"the token map of {tokenizer} is not that of {what}",
+            facts={
+                "expected": f"{canonical.num_canonical:,} canonical ids",
+                "found": f"{made.num_canonical:,}",
+            },
+            hint="name the tokenizer.json of the model",
+        )
+    if (
+        made.of(fill) != fill
+    ):  # a config names the pad's token id, and only the map its canonical id
+        raise ConfigError(
+            f"{what} was made without its token map, which moves the pad id {fill}",
+            facts={"expected": made.of(fill), "found": fill},
+            hint="lay the checkpoint out again with: engramctl layout --tokenizer",
+        )
+    return replace(scheme, canonical=made)
 
 
 def read_scheme(path: Path) -> Lookup:

@@ -1,4 +1,4 @@
-"""Read a tokenizer file and build its token map; what identifies a map."""
+"""Read a tokenizer file and build its token map; what identifies a map and a vocabulary."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from engramctl.hashing.token_map import Canonical
 
+TOKENIZER = "tokenizer.json"
+
 
 def load_token_map(path: Path) -> NDArray[np.int32]:
     """Build the token map of a `tokenizer.json`.
@@ -29,6 +31,18 @@ def load_token_map(path: Path) -> NDArray[np.int32]:
     from engramctl.hashing import build_token_map
 
     return build_token_map(load_tokenizer(path))
+
+
+def load_canonical(path: Path) -> "Canonical":
+    """Return a scheme's first step by the token map of a `tokenizer.json`, its vocabulary named.
+
+    Raises:
+        ConfigError: as `load_token_map`.
+    """
+    from engramctl.hashing.token_map import Canonical, build_token_map
+
+    tokenizer = load_tokenizer(path)
+    return Canonical.mapped(build_token_map(tokenizer), vocabulary_digest(tokenizer))
 
 
 def load_tokenizer(path: Path) -> "Tokenizer":
@@ -54,8 +68,22 @@ def load_tokenizer(path: Path) -> "Tokenizer":
         raise ConfigError(f"{path} is not a tokenizer file: {error}") from error
 
 
+def vocabulary_digest(tokenizer: "Tokenizer") -> str:
+    """Return the xxh3-128 of what every id stands for, in hex: one id, one token, always.
+
+    Of every token, added ones too, in order of ids: id and length in bytes as little-endian uint32,
+    then the token's own text as UTF-8. So two files of one vocabulary have one digest.
+    """
+    digest = xxhash.xxh3_128()
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    for token, token_id in sorted(vocabulary.items(), key=lambda one: one[1]):
+        text = token.encode()
+        digest.update(np.array([token_id, len(text)], "<u4").tobytes() + text)
+    return digest.hexdigest()
+
+
 def map_fingerprint(canonical: "Canonical") -> str | None:
-    """Return the xxh3-128 of a token map as little-endian int32, in hex; None for the identity.
+    """Return the xxh3-128 of a token map as little-endian int32, in hex; None where there is none.
 
     Counts carry it (`token_map_xxh3_128`): their ids are canonical ids of this map.
     """

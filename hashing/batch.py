@@ -31,7 +31,7 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
-        tokens = tokens.astype(np.int64)
+        tokens = _signed(tokens, "token ids")
     return np.ascontiguousarray(tokens.reshape(flat_shape(tokens.shape)))
 
 
@@ -43,6 +43,17 @@ def flat_shape(shape: tuple[int, ...]) -> tuple[int, int]:
         ((1, 0), (0, 3))
     """
     return prod(shape[:-1]), shape[-1]
+
+
+def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return ids as int64.
+
+    Raises:
+        ValueError: an id of 64 bits, which would come back as a negative one.
+    """
+    if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, not {int(ids.max())}")
+    return ids.astype(np.int64)
 
 
 def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
@@ -74,6 +85,7 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     past = np.asarray(history)
     if past.size and past.dtype.kind not in "iu":
         raise ValueError(f"history must be integers, not {past.dtype}")
+    past = _signed(past, "history") if past.size else past
     past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
     if past.size and len(past) != batch:
         raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")

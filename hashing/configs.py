@@ -18,8 +18,9 @@ from engramctl.hashing.config_keys import Keys
 from engramctl.hashing.heads import HeadRule
 from engramctl.hashing.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.token_map import Canonical
 
-TokenMap = NDArray[np.integer[Any]]
+TokenMap = NDArray[np.integer[Any]] | Canonical
 
 _MARKS = {
     "engram_layer_ids": "deepseek-v41",
@@ -42,7 +43,8 @@ def scheme_from_config(
     Args:
         config: config.json; keys may lie in its `text_config`.
         buffers: constants the checkpoint ships, by tensor name; each is compared.
-        token_map: int (num_ids,), of DeepSeek-V4.1; without it the scheme takes canonical ids.
+        token_map: int (num_ids,), of DeepSeek-V4.1; without it the scheme takes canonical ids. It
+            may be shorter than the config's vocabulary, whose last ids may be padding.
 
     Raises:
         ConfigError: no family or two, a key of the family missing, unknown, of the wrong type or in
@@ -96,8 +98,7 @@ def _deepseek_v41(keys: Keys, token_map: TokenMap | None) -> Scheme:
     sizes = keys.integers("engram_vocab_size", minimum=2)
     scheme = make_scheme(
         "deepseek-v41",
-        token_map=token_map,
-        vocab_size=num_canonical if token_map is None else None,
+        token_map=Canonical.of_canonical_ids(num_canonical) if token_map is None else token_map,
         slots=sizes[0] if len(sizes) == 1 else sizes,
         orders=orders,
         heads_per_order=keys.integer("engram_n_heads", minimum=1, maximum=MAX_HEADS),
@@ -111,7 +112,8 @@ def _deepseek_v41(keys: Keys, token_map: TokenMap | None) -> Scheme:
         rows = [scheme.num_rows(layer) for layer in layers]
         _same("engram_num_embeddings", list(keys.integers("engram_num_embeddings")), rows)
     if token_map is not None and keys.has("vocab_size"):
-        _same("vocab_size", keys.integer("vocab_size"), scheme.vocab_size)
+        stated = keys.integer("vocab_size")
+        _same("vocab_size", stated, max(stated, scheme.vocab_size))
     keys.refuse_others(["engram_"])
     return scheme
 

@@ -13,9 +13,10 @@ from engramctl.hashing.window import Boundary
 
 SCHEMA = "engramctl.scheme/1"
 ID_KEYS = {
-    "canonical": {"kind", "num_ids", "num_canonical", "sha256", PACKED, "zeroed"},
+    "canonical": {"kind", "num_ids", "num_canonical", "sha256", PACKED, "zeroed",
+                  "vocabulary_xxh3_128"},
     "boundary": {"fill", "stop", "block", "negative"},
-}
+}  # fmt: skip
 _KEYS = {
     "": {"schema", "name", "orders", "canonical", "boundary", "mix", "heads", "store", "fuse",
          "layers"},

@@ -289,7 +289,7 @@ class Scheme:
         config: Mapping[str, Any],
         buffers: Mapping[str, NDArray[Any]] | None = None,
         *,
-        token_map: NDArray[np.integer[Any]] | None = None,
+        token_map: NDArray[np.integer[Any]] | Canonical | None = None,
     ) -> "Scheme":
         """Read a model's config.json; see `engramctl.hashing.configs.scheme_from_config`."""
         from engramctl.hashing.configs import scheme_from_config

@@ -5,8 +5,9 @@ Tokens whose text is equal after normalisation share one canonical id, so that `
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MAX_IDS = 2**24  # of a map: 64 MiB; a document of some bytes must not ask for more
 MAX_VOCABULARY = 2**62  # of ids that are kept as they are; sums of them stay in 64 bits
 PACKED = "ids_zlib_base64"
+_DIGEST = re.compile("[0-9a-f]{32}")
 _SENTINEL = "\ue000"
 _REPLACEMENT = "\ufffd"
 
@@ -94,12 +96,17 @@ class Canonical:
         num_canonical: canonical ids lie in [0, num_canonical).
         token_map: int32 (num_ids,), or None for the identity.
         zeroed: half-open ranges of token ids that read as 0, when the map is no more than that.
+        vocabulary: digest of the vocabulary that the map was made from, 32 hexadecimal digits,
+            where it is known (`engramctl.token_maps.vocabulary_digest`).
+        takes_canonical: the ids given are canonical ids already: there is a map, but not here.
     """
 
     num_ids: int
     num_canonical: int
     token_map: NDArray[np.int32] | None = None
     zeroed: tuple[tuple[int, int], ...] = ()
+    vocabulary: str | None = None
+    takes_canonical: bool = False
 
     @classmethod
     def identity(cls, num_ids: int) -> "Canonical":
@@ -112,16 +119,32 @@ class Canonical:
         return cls(num_ids, num_ids)
 
     @classmethod
-    def mapped(cls, token_map: NDArray[np.integer[Any]]) -> "Canonical":
+    def of_canonical_ids(cls, num_canonical: int) -> "Canonical":
+        """Take canonical ids of a token map that is not known."""
+        return replace(cls.identity(num_canonical), takes_canonical=True)
+
+    @classmethod
+    def mapped(
+        cls, token_map: NDArray[np.integer[Any]], vocabulary: str | None = None
+    ) -> "Canonical":
         """Use a token map.
 
         Raises:
-            ConfigError: not a flat array of ids, or negative ids.
+            ConfigError: not a flat array of ids, negative ids, or no digest of a vocabulary.
         """
-        flat = np.ascontiguousarray(token_map, dtype=np.int32)
-        if flat.ndim != 1 or not 1 <= flat.size <= MAX_IDS or int(flat.min()) < 0:
-            raise ConfigError(f"a token map must be a flat array of 1 to {MAX_IDS:,} ids >= 0")
-        return cls(len(flat), int(flat.max()) + 1, flat)
+        if vocabulary is not None and not _DIGEST.fullmatch(vocabulary):
+            raise ConfigError(
+                "a token map's vocabulary_xxh3_128 must be 32 hexadecimal digits",
+                facts={"found": ascii(vocabulary)[:80]},
+            )
+        given = np.asarray(token_map)
+        fits = given.ndim == 1 and 1 <= given.size <= MAX_IDS
+        if not fits or not 0 <= int(given.min()) <= int(given.max()) < 2**31:
+            raise ConfigError(
+                f"a token map must be a flat array of 1 to {MAX_IDS:,} ids in [0, 2^31)"
+            )
+        flat = np.ascontiguousarray(given, dtype=np.int32)
+        return cls(len(flat), int(flat.max()) + 1, flat, vocabulary=vocabulary)
 
     @classmethod
     def specials_to_zero(cls, num_ids: int, zeroed: Iterable[Sequence[int]]) -> "Canonical":
@@ -149,6 +172,15 @@ class Canonical:
         token_map[np.cumsum(open_ranges[:-1]) > 0] = 0
         return cls(num_ids, int(token_map.max()) + 1, token_map, ranges)
 
+    @property
+    def kind(self) -> str:
+        """What the step is: `identity`, `map`, `zeroed`, or `canonical` ids taken as they are."""
+        if self.takes_canonical:
+            return "canonical"
+        if self.zeroed:
+            return "zeroed"
+        return "identity" if self.token_map is None else "map"
+
     def of(self, token_id: int) -> int:
         """Return one canonical id."""
         return token_id if self.token_map is None else int(self.token_map[token_id])
@@ -167,15 +199,16 @@ class Canonical:
         Another zlib packs the same ids in other bytes, so this is what documents are compared by.
         """
         document: dict[str, Any] = {
-            "kind": "identity" if self.token_map is None else "map",
+            "kind": self.kind,
             "num_ids": self.num_ids,
             "num_canonical": self.num_canonical,
         }
         if self.zeroed:
-            document["kind"] = "zeroed"
             document["zeroed"] = [list(ids) for ids in self.zeroed]
         elif self.token_map is not None:
             document["sha256"] = map_digest(self.token_map)
+            if self.vocabulary is not None:
+                document["vocabulary_xxh3_128"] = self.vocabulary
         return document
 
     @classmethod
@@ -188,6 +221,8 @@ class Canonical:
         """
         if document["kind"] == "identity":
             return cls.identity(int(document["num_ids"]))
+        if document["kind"] == "canonical":
+            return cls.of_canonical_ids(int(document["num_ids"]))
         if document["kind"] == "zeroed":
             return cls.specials_to_zero(int(document["num_ids"]), document["zeroed"])
         if document["kind"] != "map":
@@ -199,7 +234,7 @@ class Canonical:
                 facts={"expected": f"1 to {MAX_IDS:,} ids"},
             )
         data = unpack(document[PACKED], 4 * num_ids, "the scheme's token map")
-        made = cls.mapped(np.frombuffer(data, dtype="<i4"))
+        made = cls.mapped(np.frombuffer(data, dtype="<i4"), document.get("vocabulary_xxh3_128"))
         assert made.token_map is not None
         for name, found in (
             ("sha256", map_digest(made.token_map)),

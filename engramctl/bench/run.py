@@ -14,7 +14,7 @@ from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import PHASES, BenchOptions
 from engramctl.bench.result import SCHEMA, Case, percent_over, resolution_percent
 from engramctl.bench.subject import Subject, Unmeasurable
-from engramctl.bench.trace import Trace, Window
+from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.environment import capture
 from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme import Scheme
@@ -130,6 +130,8 @@ class _Run:
         self._models: Models | None = None
         self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
+        if warning := other_rows(self.options.trace, self.scheme.canonical):
+            self._warn(warning)
 
     def __enter__(self) -> "_Run":
         return self

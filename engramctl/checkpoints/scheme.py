@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import FormatError, StorageError
+from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing.buffers import is_buffer
 from engramctl.hashing.scheme import Scheme
 from engramctl.storage.region import RegionFiles
 from engramctl.storage.safetensors_header import Tensor, read_header
 from engramctl.storage.strict_json import load_json, read_limited
+from engramctl.token_maps import TOKENIZER, load_canonical
 
 CONFIG = "config.json"
 MAX_JSON_BYTES = 64 << 20
@@ -19,20 +20,39 @@ MAX_BUFFER_BYTES = 1 << 19
 _INTEGERS = {"I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4"}
 
 
-def read_scheme(folder: Path, *, token_map: NDArray[np.integer[Any]] | None = None) -> Scheme:
+def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
     """Return the scheme of a checkpoint; no table row is read.
 
     Args:
         folder: with config.json; its *.safetensors files, where there are any, are looked through
             for constant buffers.
-        token_map: int (num_ids,), of DeepSeek-V4.1; without it the scheme takes canonical ids.
+        tokenizer: tokenizer.json of a model that compresses ids (DeepSeek-V4.1); None: the one in
+            the folder. Where there is none such a scheme takes canonical ids.
 
     Raises:
-        ConfigError: the config fits no scheme, or a constant in the files differs from it.
+        ConfigError: the config fits no scheme, a constant in the files differs from it, or the
+            tokenizer is not the model's.
         FormatError: config.json or a file cannot be read.
     """
-    config = _read_json(folder / CONFIG)
-    return Scheme.from_config(config, read_buffers(folder), token_map=token_map)
+    config, buffers = _read_json(folder / CONFIG), read_buffers(folder)
+    scheme = Scheme.from_config(config, buffers)
+    if not scheme.canonical.takes_canonical:
+        if tokenizer is not None:
+            raise ConfigError(f"{folder} reads token ids as they are", hint="leave out --tokenizer")
+        return scheme
+    beside = folder / TOKENIZER
+    if tokenizer is None and not beside.exists():
+        return scheme
+    canonical = load_canonical(tokenizer or beside)
+    try:
+        return Scheme.from_config(config, buffers, token_map=canonical)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{tokenizer or beside} is not the tokenizer of {folder / CONFIG}: {error.message}",
+            facts=error.facts,
+            hint="name the model's own with engramctl layout --tokenizer"
+            + ("" if tokenizer else ", or take this file out of the folder"),
+        ) from error
 
 
 def read_buffers(folder: Path) -> dict[str, NDArray[Any]]:

@@ -29,8 +29,8 @@ import numpy as np
 from numba import njit
 
 from engramctl.errors import ConfigError
+from engramctl.ngram_counts import MAX_ORDER
 
-MAX_ORDER = 5
 BUCKET_BITS = 12  # no more partitions than 2^12
 
 Words = tuple[int, ...]  # only its length counts, which compiled code knows from its type

@@ -1,7 +1,8 @@
 """Sequences of token ids, one at a time: JSON lines or Parquet, every id checked once."""
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Lookup
 from engramctl.hashing.window import DEAD
+from engramctl.sources import rule
 
 _KEYS = {"token_ids", "history"}
-_GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,34 @@ class TokenSequence:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a name means Parquet: `*.parquet`, a folder, or a pattern."""
-    return path.suffix == ".parquet" or path.is_dir() or bool(_GLOB & set(str(path)))
+    """Whether a name means Parquet: `*.parquet`, a folder, or a pattern that is no file's name."""
+    if rule.is_parquet(path.name) or os.path.isdir(path):
+        return True
+    return rule.is_pattern(str(path)) and not os.path.lexists(path)
 
 
 def parquet_sequences(
-    path: Path, scheme: Lookup, column: str | None = None, tokenizer: Path | None = None
+    path: Path,
+    scheme: Lookup,
+    column: str | None = None,
+    tokenizer: Path | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[TokenSequence]:
     """Read documents of a Parquet corpus; a document is one sequence.
+
+    Args:
+        path: a name, as `engramctl.corpus.Corpus.open` takes it, like what follows.
+        scheme: bounds the ids.
+        column: what is read.
+        tokenizer: of a column of text.
+        note: told what is left out.
 
     Raises:
         CorpusError: no such file or column, broken data, ids outside the scheme's vocabulary.
     """
     from engramctl.corpus import Corpus
 
-    corpus = Corpus.open([path], column, tokenizer, vocab_size=scheme.vocab_size)
+    corpus = Corpus.open([path], column, tokenizer, vocab_size=scheme.vocab_size, note=note)
     for batch in corpus.batches():
         for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True):
             yield TokenSequence(batch.ids[start:end].astype(np.int64))
