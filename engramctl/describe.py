@@ -50,7 +50,9 @@ def describe(path: Path) -> dict[str, Any]:
 
 def _unfinished(partial: Path) -> dict[str, Any]:
     state = read_state(partial) or {}
-    command = state.get("command", "build")
+    command = state.get("command")
+    if not (isinstance(command, str) and command.isascii() and command.isalpha()):
+        command = "build"  # nothing else of a stranger's file is offered to be run
     option = "--force" if state.get("resumable") is False else "--resume"
     name = partial.name.removesuffix(SUFFIX)
     target = shlex.quote(str(partial.with_name(name)))

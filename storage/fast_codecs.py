@@ -7,9 +7,9 @@ every bit.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 from engramctl.storage import codecs
 from engramctl.storage.group_steps import group_steps
 from engramctl.storage.io.native import bits_from_double, double_from_bits, float_from_bits

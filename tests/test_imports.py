@@ -12,9 +12,9 @@ from tests.conftest import ROOT
 
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
-    {"engramctl", "errors", "threads"},
+    {"engramctl", "errors", "kernel_cache", "streams", "threads"},
     {"hashing", "storage", "config", "output"},
-    {"sources", "token_maps", "environment"},
+    {"sources", "token_maps", "environment", "system_errors"},
     {"parquet", "fingerprints"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"access", "opened", "describe_checkpoint"},

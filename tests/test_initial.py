@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from engramctl.embeddings import open_embeddings, read_embeddings
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, StorageError
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.token_map import Canonical
 from engramctl.ngram_counts import read_ngrams
@@ -148,6 +148,19 @@ def test_a_scheme_that_takes_canonical_ids_has_no_token_means(tmp_path: Path) ->
     words += ["--source", tmp_path / "model.safetensors", "-o", tmp_path / "tables"]
     assert "--tokenizer" in run("build", *words, fails=2)
     assert not (tmp_path / "tables").exists()
+
+
+def test_temporary_files_that_are_memory_must_fit_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = scheme_of()
+    _, counts = mined(tmp_path, scheme, DOCUMENTS)
+    seen, others = SeenNgrams(scheme, counts), seeded_values(RowInit(), 32, scheme.layers)
+    monkeypatch.setattr("engramctl.storage.space.is_in_memory", lambda _: True)
+    monkeypatch.setattr("engramctl.storage.space.available_bytes", lambda: 1000)
+    with pytest.raises(StorageError, match="is memory") as caught:
+        TokenMean(seen, EMBEDDINGS, others, workers=1)
+    assert "TMPDIR" in str(caught.value.hint)
 
 
 def test_wide_embeddings_are_folded_by_seeded_signs(tmp_path: Path) -> None:

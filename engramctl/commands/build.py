@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -115,6 +116,7 @@ def build(
     from engramctl.storage.writer import table_maker
 
     sink = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, scheme, tokenizer, source, counts, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,

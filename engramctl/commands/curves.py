@@ -88,7 +88,6 @@ def curve_maker(
         )
         for name in held_out
     ]
-
     for name, other in others:
         known = None if tokenizer else other.max_id  # of text the ids are known when it is read
         if known is not None and known >= scheme.vocab_size:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -118,6 +119,7 @@ def layout(
     from engramctl.tables import verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, source, scheme, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"

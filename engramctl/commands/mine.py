@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from engramctl.commands.curves import counted_scheme, curve_maker, curve_options
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     Force,
@@ -158,9 +159,11 @@ def mine(
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
     from engramctl.mining.output import counts_maker
+    from engramctl.storage.available_memory import available_bytes
     from engramctl.storage.target import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
         parse_numbers(orders, "--orders") or (),
         min_count=min_count,
@@ -169,6 +172,11 @@ def mine(
         tmp_dir=tmp_dir,
     )
     _check_engine(engine, ray_address, resume, scheme)
+    if options.memory_bytes > (free := available_bytes()):
+        output.note(
+            f"warning: --memory is {options.memory_bytes:,} bytes, and {free:,} are free here, of "
+            "the machine or of the container"
+        )
     check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
     rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
     check_counted(rows_of, options.orders)

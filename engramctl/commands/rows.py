@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     Force,
@@ -145,6 +146,8 @@ def rows(
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
         raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")
     sink = Output(format=output_format(json), quiet=quiet)
+    for written in (out, save_scheme):
+        keep_inputs(written, source, scheme, tokenizer, counts, diff, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
@@ -235,15 +238,8 @@ def _print(
         documents = [as_document(one) for one in every]
         sink.result({"kernel": scheme.kernel(), "sequences": documents})
         return
-    try:
-        for one in every:
-            write_line(one, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough: `| head`
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
+    for one in every:
+        write_line(one, sys.stdout)
 
 
 def _write(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import compiled
 from engramctl.mining.count import Rows
-from engramctl.mining.keys import compiled
 from engramctl.mining.spill import SpillStore
 
 MOST_WAITING = 1 << 18  # rows that wait to be added up: 3 MiB

@@ -11,7 +11,6 @@ memory can be filled. Stores past the caches were tried and gained nothing.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels import reference
@@ -25,6 +24,7 @@ from engramctl.hashing.kernels.vector import (
     reduce_sums,
     widen_block,
 )
+from engramctl.kernel_cache import njit
 from engramctl.threads import Workers
 
 WORKERS = Workers("engramctl-hash")

@@ -8,7 +8,6 @@ a step are independent loads that the processor overlaps, and only the positions
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.cpu import WORKERS
@@ -23,6 +22,7 @@ from engramctl.hashing.kernels.ngram_table import (
     pair_key,
 )
 from engramctl.hashing.kernels.plan import IdRules
+from engramctl.kernel_cache import njit
 
 _BLOCK = 512  # positions that go through the trie together
 _THREAD_POSITIONS = 1 << 14  # positions below which a second thread costs more than it saves

@@ -12,11 +12,11 @@ false. Entries ascend by (bucket, m), and the place in that order is the record'
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
+from engramctl.kernel_cache import njit
 
 MAX_BUCKET_BITS = 24
 MAX_ENTRIES = (1 << 32) - 1
@@ -194,7 +194,7 @@ def _fits(
     return fits & (order_index >= 0) & (order_index < num_orders)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _find(  # type: ignore[no-untyped-def]  # pragma: no cover
     order, keys, highest, order_bits, bits, remainders, offsets, out
 ):

@@ -8,9 +8,10 @@ converts this one; spec/tiers.md lesson 6 has the gain.
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 from engramctl.storage.io.native import as_pointer, prefetch_line
 from engramctl.storage.io.row_map import RowMap, first_outside, locate
 from engramctl.storage.io.widen import DTYPE_CODES, e4m3, half_values, round_bf16, widen_row

@@ -13,10 +13,11 @@ import os
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.kernel_cache import njit
 from engramctl.storage.io.row_map import first_outside, locate, piece_of
 
 PAGE = mmap.PAGESIZE

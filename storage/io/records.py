@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io.row_map import RowMap, locate, piece_of
 from engramctl.storage.reader import TableFiles

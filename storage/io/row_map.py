@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.kernel_cache import njit
 from engramctl.storage.geometry import Layout
 from engramctl.storage.io.widen import DTYPE_CODES
 from engramctl.storage.reader import TableFiles

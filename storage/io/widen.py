@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import carray
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 from engramctl.storage.codecs import E2M1_VALUES
 from engramctl.storage.codecs_ggml import IQ4_NL
 from engramctl.storage.io.native import as_pointer, bits_from_float, float_from_bits

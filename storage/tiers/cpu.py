@@ -1,6 +1,5 @@
 """What the host and ssd tiers share: rows by address, converted by the gather kernel."""
 
-import os
 from concurrent.futures import wait
 
 import torch
@@ -12,15 +11,6 @@ from engramctl.threads import Workers
 
 _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")
-
-
-def available_bytes() -> int:
-    """Return the memory this machine can still give, from /proc/meminfo."""
-    with open("/proc/meminfo") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
