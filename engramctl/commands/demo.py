@@ -18,7 +18,7 @@ from engramctl.output import Output, Table
 
 DEFAULT_OUT = Path("engramctl-demo")
 _BUILD = ("--scheme", "deepseek-v41", "--slots", "50000", "--row-dim", "64")
-_BENCH = ("--samples", "60", "--tokens", "256")
+_BENCH = ("--samples", "100", "--tokens", "128", "--case", "gather", "--case", "step")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Traces, percentiles and where memories sit in a model."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from engramctl.bench.measured_model import memory_positions
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.result import p99, percent_over, percentile
+from engramctl.bench.result import SCHEMA, Case, p99, percent_over, percentile
 from engramctl.bench.trace import Trace
 from engramctl.errors import ConfigError
+from tests.conftest import ROOT
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(1, 100))
@@ -35,6 +37,16 @@ def test_a_p99_has_a_sample_beyond_it(samples: list[int]) -> None:
     assert (value is None) == (len(samples) < 100)
     if value is not None:
         assert sorted(samples).index(value) < len(samples) - 1 or samples.count(value) > 1
+
+
+def test_the_document_of_the_format_names_every_key_of_a_case() -> None:
+    case = Case(name="gather", phase="decode", tier="host", cache="warm", loop="warm")
+    text = (ROOT / "docs" / "result.md").read_text()
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)))
+    assert set(case.to_dict()) | {"schema", "environment", "config", "warnings", "cases"} == set(
+        named
+    )
+    assert SCHEMA in text
 
 
 @pytest.mark.parametrize("name", ["uniform", "zipf"])
