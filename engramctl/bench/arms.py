@@ -143,7 +143,11 @@ class LookupArm(Arm):
 
 
 class StepArm(Arm):
-    """A whole model step: prefill of a prompt, or decode of one token a sequence."""
+    """A whole model step: prefill of a prompt, or decode of one token a sequence.
+
+    The model without memory does the untimed work of an arm with one, `beside` it: hashes, poisons,
+    and after its step gathers and checks. A busy machine gives less to who has just worked.
+    """
 
     def __init__(
         self,
@@ -153,9 +157,11 @@ class StepArm(Arm):
         model: Decoder,
         phase: str,
         context: int,
+        beside: Subject | None = None,
     ) -> None:
         """`context` tokens fill the KV cache before a decode step."""
         super().__init__(tier, subject, ground)
+        self._checked = beside if subject is None else subject
         self._model = model
         self._phase = phase
         self._context = context if phase == "decode" else 0
@@ -175,11 +181,12 @@ class StepArm(Arm):
             self._state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(0))
             self._filled = True
         self._state.position = self._context
+        if self._checked is not None:
+            self._ids = self._checked.row_ids(window.token_ids_BT, window.history_BC)
+            self._out = self._checked.outputs(self._ids)
+            self._checked.prepare(self._ids)
         if self.subject is not None:
-            self._ids = self.subject.row_ids(window.token_ids_BT, window.history_BC)
             self.rows = sum(ids.size for ids in self._ids.values())
-            self._out = self.subject.outputs(self._ids)
-            self.subject.prepare(self._ids)
 
     def run(self) -> int:
         """Hash and prefetch for all layers, then run the model."""
@@ -204,7 +211,11 @@ class StepArm(Arm):
         return stall_ns
 
     def settle(self) -> None:
-        """Compare the rows, when there are any."""
-        if self.subject is not None:
-            self.subject.settle(self._ids)
-            self.subject.check(self._ids, self._out)
+        """Compare the rows: those of the step, or without a memory those gathered now."""
+        if self._checked is None:
+            return
+        if self.subject is None:
+            for layer, out in self._out.items():
+                self._checked.store.gather(layer, self._ids[layer], out)
+        self._checked.settle(self._ids)
+        self._checked.check(self._ids, self._out)

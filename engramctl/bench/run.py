@@ -155,19 +155,18 @@ class _Run:
 
     def measure(self, loop: Loop, progress: Progress) -> None:
         """Measure one loop; every tier of it gets a case, measured or not."""
-        arms: dict[str, Arm] = {}
+        subjects: dict[str, Subject] = {}
         skipped: dict[str, str] = dict(self.missing)
-        if loop.case == "step":
-            arms[NONE] = self._arm(loop, NONE, None)
         for tier in self._tiers(loop):
             if tier not in skipped:
                 try:
-                    subject = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
-                    arms[tier] = self._arm(loop, tier, subject)
+                    subjects[tier] = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable) as error:
                     skipped[tier] = str(error)
+        measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
+        arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
         copied = twice(arms)
-        copy = None if copied is None else self._arm(loop, copied, arms[copied].subject)
+        copy = None if copied is None else self._arm(loop, copied, subjects)
         reason = self._interleave(loop, list(arms.values()), copy, progress)
         bound = None
         if copied is not None and copy is not None and reason is None:
@@ -216,15 +215,21 @@ class _Run:
         baseline = (self.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
 
-    def _arm(self, loop: Loop, tier: str, subject: Subject | None) -> Arm:
-        if loop.case == "step":
-            models = self.models()
-            model = models.without if subject is None else models.with_memory
-            return StepArm(tier, subject, self._ground, model, loop.phase, self.options.context)
-        assert subject is not None
+    def _arm(self, loop: Loop, tier: str, subjects: Mapping[str, Subject]) -> Arm:
+        if loop.case == "gather":
+            return GatherArm(tier, subjects[tier], self._ground)
+        models = self.models()
         if loop.case == "lookup":
-            return LookupArm(tier, subject, self._ground, self.models().with_memory)
-        return GatherArm(tier, subject, self._ground)
+            return LookupArm(tier, subjects[tier], self._ground, models.with_memory)
+        return StepArm(
+            tier,
+            subjects.get(tier),
+            self._ground,
+            models.without if tier == NONE else models.with_memory,
+            loop.phase,
+            self.options.context,
+            beside=subjects.get(self.resident_tier),
+        )
 
     def _interleave(
         self, loop: Loop, arms: list[Arm], copy: Arm | None, progress: Progress

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,28 @@ def test_the_baselines_are_in_every_step_loop(document: dict[str, Any]) -> None:
         for phase in ("decode", "prefill"):
             tiers = {case["tier"] for case in cases(document, name="step", loop=loop, phase=phase)}
             assert {"none", "host", "ssd"} <= tiers
+
+
+def test_the_model_without_memory_does_the_untimed_work_of_one_with_it(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+    for name in ("prepare", "settle", "check"):
+        honest = getattr(Subject, name)
+
+        def counted(self: Subject, *words: Any, name: str = name, honest: Any = honest) -> None:
+            calls[name] += 1
+            honest(self, *words)
+
+        monkeypatch.setattr(Subject, name, counted)
+    options = BenchOptions(
+        tiers=("host",), cases=("step",), samples=5, tokens=2, context=3, preset="tiny"
+    )
+    result = run_bench(shards, options, lambda _: None)
+    none_host_and_copy = 3 * total_rounds(options)
+    assert calls == dict.fromkeys(("prepare", "settle", "check"), none_host_and_copy)
+    assert all(case["check"]["mismatches"] == 0 for case in result["cases"])
+    assert {case["rows"] for case in cases(result, tier="none")} == {0}
 
 
 def test_the_document_names_its_environment_and_configuration(document: dict[str, Any]) -> None:

@@ -77,6 +77,13 @@ MUTATIONS = (
          "test_the_ground_is_levelled_after_getting_ready_and_before_the_clock_starts",),
     ),
     Mutation(
+        "no-untimed-work-without-memory",
+        "engramctl/bench/arms.py",
+        "self._checked = beside if subject is None else subject",
+        "self._checked = subject",
+        (f"{_RUN}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
+    ),
+    Mutation(
         "no-rest-from-spinning-threads",
         "engramctl/bench/ground.py",
         "    while others_run() and",
