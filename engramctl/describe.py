@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
+from engramctl.bench.result import as_current
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
@@ -67,8 +67,8 @@ def _unfinished(partial: Path) -> dict[str, Any]:
 def _result(path: Path) -> dict[str, Any] | None:
     """Return what a bench result says of itself, or None when the file is none."""
     try:
-        document = load_json(read_limited(path))
-        if document["schema"] != RESULT_SCHEMA:
+        document = as_current(load_json(read_limited(path)))
+        if document is None:
             return None
         machine, config, cases = (document[name] for name in ("environment", "config", "cases"))
         return {
@@ -79,11 +79,11 @@ def _result(path: Path) -> dict[str, Any] | None:
             "trace": config["trace"],
             "cpu": machine["cpu"],
             "made_by": f"engramctl {machine['engramctl']}",
-            "resolution_percent": document["resolution_percent"],
             "mismatches": sum(case["check"]["mismatches"] for case in cases),
             "cases": [
                 {name: case[name] for name in ("name", "phase", "tier", "cache", "status")}
                 | {"samples": len(case["samples_ns"]), "p50_ns": case["p50_ns"]}
+                | {"resolution_percent": case["resolution_percent"]}
                 for case in cases
             ],
         }
