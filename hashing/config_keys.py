@@ -59,10 +59,12 @@ class Keys:
             )
         return value
 
-    def integers(self, name: str, minimum: int = 0) -> tuple[int, ...]:
-        """Return a list of integers; one integer is a list of one."""
+    def integers(self, name: str, minimum: int = 0, *, empty: bool = False) -> tuple[int, ...]:
+        """Return a list of integers; one integer is a list of one, none is wrong unless `empty`."""
         value = self.value(name)
         values = value if isinstance(value, list | tuple) else [value]
+        if not values and not empty:
+            raise ConfigError(f"config key {name} must list an integer at least")
         return tuple(_integer(name, one, minimum) for one in values)
 
     def flag(self, name: str) -> bool:

@@ -157,7 +157,7 @@ def _longcat(keys: Keys, _: TokenMap | None) -> Scheme:
     vocab_size = keys.integer("text_vocab_size" if is_next else "vocab_size", minimum=1)
     specials: list[tuple[int, int]] | None = None
     if is_next:
-        specials = _ranges(keys.integers("oe_ignored_token_ids"))
+        specials = _ranges(keys.integers("oe_ignored_token_ids", empty=True))
     elif is_scope:
         specials = _scope(keys.value("special_token_scope"))
     elif keys.has("special_token_scope"):

@@ -103,7 +103,7 @@ def _checked(parse: Any) -> Any:
     except RecursionError as error:
         raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from error
     level: list[Any] = [document]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = list(_inside(level))
         if not level:
             return document

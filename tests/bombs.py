@@ -203,7 +203,9 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
         at, {**LONGCAT, "emb_neighbor_num": 1 << 61}
     ),
     "a config of brackets": lambda at: config(at, {"a": [[]] * 900_000}),
-    "a config with a vocabulary of 2^62": lambda at: config(at, {**V41, "engram_compressed_vocab_size": 1 << 62}),
+    "a config with a vocabulary of 2^62": lambda at: config(
+        at, {**V41, "engram_compressed_vocab_size": 1 << 62}
+    ),
 }  # fmt: skip
 
 
