@@ -88,7 +88,7 @@ MUTATIONS = (
     ),
     Mutation(
         "note-to-a-full-stderr",
-        "engramctl/output.py",
+        "engramctl/streams.py",
         "    with contextlib.suppress(OSError, ValueError):",
         "    with contextlib.suppress(ValueError):",
         (
