@@ -213,8 +213,6 @@ def run_layout(
     Raises:
         FormatError: the source is damaged; nothing is written.
     """
-    if source.path.resolve() == out.resolve():
-        raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
     if check:
         check_source(source.rows, verified)
     losses = Losses()

@@ -87,8 +87,8 @@ def test_a_damaged_source_is_not_laid_out(run_cli: RunCli, tables: Path, tmp_pat
     ("words", "code", "message"),
     [
         (("--tier", "tape"), 2, "unknown tier"),
-        (("-o", "tables"), 2, "exists already"),
-        (("-o", "tables", "--force"), 2, "the source itself"),
+        (("-o", "taken"), 2, "exists already"),
+        (("-o", "tables"), 2, "it would replace an input"),
         (("-o", "file/shards"), 1, "Not a directory"),
     ],
 )
@@ -102,6 +102,7 @@ def test_a_wrong_layout_is_one_clear_error(
 ) -> None:
     monkeypatch.chdir(tables.parent)
     Path("file").write_text("")
+    Path("taken/sub").mkdir(parents=True, exist_ok=True)
     result = run_cli("layout", *words)
     assert result.exit_code == code
     assert message in result.stderr
