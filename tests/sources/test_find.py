@@ -215,6 +215,7 @@ def test_many_links_in_circles_are_no_more_work_than_the_folders(
 
     def counted(path: str) -> Any:
         listed.append(path)
+        assert len(listed) <= 13
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", counted)
@@ -308,6 +309,10 @@ def test_the_rule_is_the_same_for_remote_systems(memory: Any) -> None:
     assert urls(find_files(["memory://b/br[1]/*.parquet"])) == ["br[1]/a.parquet"]
     assert urls(find_files(["memory://b/br[12]/*.parquet"])) == ["br1/a.parquet"]
     assert urls(find_files(["memory://b/c/order1.parquet"])) == ["c/order1.parquet"]
+    for name in ("st*r.parquet", "star.parquet"):
+        memory.pipe(f"/b/{name}", b"")
+    assert urls(find_files(["memory://b/st*r.parquet"])) == ["st*r.parquet"]
+    assert urls(find_files(["memory://b/sta*.parquet"])) == ["star.parquet"]
     assert "engramctl wrote" in refused("memory://b/*/order1.parquet")
     assert "no file matches" in refused("memory://b/none.parquet")
 
