@@ -3,6 +3,8 @@
 from tests.mutations import Mutation
 
 _FIND = "tests/sources/test_find.py::test_"
+_BAD = "tests/sources/test_bad.py::test_"
+_REMOTE = "tests/sources/test_remote.py::test_"
 _RULE = "engramctl/sources/rule.py"
 _WALK = "engramctl/sources/walk.py"
 
@@ -54,21 +56,21 @@ MUTATIONS = (
         _WALK,
         "entry.kind is Kind.DANGLING or (is_whole and entry.kind is Kind.OTHER)",
         "is_whole and entry.kind in (Kind.DANGLING, Kind.OTHER)",
-        (_FIND + "a_link_to_nothing_may_have_been_a_folder",),
+        (_BAD + "a_link_to_nothing_may_have_been_a_folder",),
     ),
     Mutation(
         "folder-that-may-not-be-listed-vanishes",
         _WALK,
         "if visit.reason is None:\n                    self._found",
         "if visit.reason is not None:\n                    self._found",
-        (_FIND + "a_folder_one_may_not_list_or_enter_is_named_or_left_out_and_listed",),
+        (_BAD + "a_folder_one_may_not_list_or_enter_is_named_or_left_out_and_listed",),
     ),
     Mutation(
         "remote-name-is-a-pattern-first",
         "engramctl/sources/find.py",
         "        entry = tree.entry(path)\n    except",
         "        entry = None if is_pattern(path) else tree.entry(path)\n    except",
-        (_FIND + "the_rule_is_the_same_for_remote_systems",),
+        (_REMOTE + "the_rule_is_the_same_for_remote_systems",),
     ),
     Mutation(
         "left-out-although-read-by-another-name",
@@ -96,6 +98,6 @@ MUTATIONS = (
         "engramctl/parquet.py",
         "_num_leaves(schema.field(at).type) for at",
         "1 for at",
-        ("tests/test_corpus.py::test_leaves_are_counted_as_parquet_counts_them",),
+        ("tests/test_parquet.py::test_leaves_are_counted_as_parquet_counts_them",),
     ),
 )
