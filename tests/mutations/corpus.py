@@ -40,8 +40,8 @@ MUTATIONS = (
     Mutation(
         "own-folder-unseen-behind-a-spelled-name",
         _WALK,
-        "else tree.entry(join(folder.path, MANIFEST))",
-        "else None",
+        "else [tree.entry(join(folder.path, name)) for name in MARKS]",
+        "else []",
         (_FIND + "a_pattern_does_not_find_what_engramctl_wrote",),
     ),
     Mutation(

@@ -53,6 +53,13 @@ def test_a_pattern_does_not_find_what_engramctl_wrote(pattern: str, tmp_path: Pa
     assert read(tmp_path, tmp_path / "c" / "order1.parquet") == ["c/order1.parquet"]
 
 
+def test_an_unfinished_folder_of_ours_is_left_out_when_it_is_named(tmp_path: Path) -> None:
+    make(tmp_path / "c.partial", "state.json", content='{"schema": "engramctl.partial/1"}')
+    make(tmp_path / "c.partial", "order1.parquet")
+    assert "in a folder that engramctl wrote" in refused(tmp_path / "c.partial")
+    assert read(tmp_path, tmp_path / "c.partial" / "order1.parquet") == ["c.partial/order1.parquet"]
+
+
 def test_a_manifest_of_another_program_hides_nothing(tmp_path: Path) -> None:
     make(tmp_path, "sub/manifest.json", content='{"schema": "other/1", "by": "engramctl"}')
     make(tmp_path, "sub/a.parquet", "b/manifest.json/a.parquet")
