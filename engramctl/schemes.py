@@ -188,9 +188,8 @@ def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = F
             },
             hint="name the tokenizer.json of the model",
         )
-    if (
-        made.of(fill) != fill
-    ):  # a config names the pad's token id, and only the map its canonical id
+    # A config names the pad's token id; what its canonical id is, only the map can tell.
+    if made.of(fill) != fill:
         raise ConfigError(
             f"{what} was made without its token map, which moves the pad id {fill}",
             facts={"expected": made.of(fill), "found": fill},
