@@ -1,6 +1,5 @@
 """Rows of one source compared with those of another, byte for byte: `verify --against`."""
 
-import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from engramctl.errors import CheckFailed
 from engramctl.fingerprints import check_same, of_scheme
 from engramctl.hashing import lookup_from_dict
 from engramctl.opened import Opened
+from engramctl.storage.reader import offered_again
 from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import default_workers
 
@@ -131,7 +131,6 @@ def _check_geometry(ours: Opened, theirs: Opened) -> None:
 def _different(
     ours: Opened, theirs: Opened, layer: int, row: int, byte: int, wanted: int, found: int
 ) -> CheckFailed:
-    command = shlex.join(ours.provenance.command) or "engramctl layout"
     return CheckFailed(
         f"row {row:,} of layer {layer} differs from {theirs.path}",
         facts={
@@ -139,5 +138,5 @@ def _different(
             "expected": f"0x{wanted:02x}",
             "found": f"0x{found:02x}",
         },
-        hint=f"run: {command} -o {shlex.quote(str(ours.path))} --force",
+        hint=offered_again(ours.path, ours.provenance.command, "layout"),
     )

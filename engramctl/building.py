@@ -34,12 +34,14 @@ class BuildPlan:
         initial: what rows hold.
         table: files and manifest.
         assumed: what was not given and so chosen, in words.
+        remark: what else is to be known of the rows.
     """
 
     scheme: Lookup
     initial: InitialRows
     table: TablePlan
     assumed: tuple[str, ...]
+    remark: str | None = None
 
 
 def plan_build(
@@ -94,7 +96,7 @@ def plan_build(
         extent_bytes=extent_bytes,
         identity_extra=initial.identity,
     )
-    return BuildPlan(scheme, initial, table, options.assumed(scheme))
+    return BuildPlan(scheme, initial, table, options.assumed(scheme), initial.remark)
 
 
 def _check_tokenizers(options: SchemeOptions, scheme: Lookup, init: InitOptions) -> None:

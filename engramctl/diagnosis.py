@@ -1,5 +1,6 @@
 """A scheme on mined counts: what `inspect --counts` says."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 from engramctl.errors import FormatError
 from engramctl.fingerprints import counts_are_canonical
+from engramctl.hashing.chance import CountHistogram
 from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
-from engramctl.ngram_counts import order_file, read_ngrams
+from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
+from engramctl.ngram_pruned import Pruned, pruned_orders, pruning
 from engramctl.tables import read_counts_manifest
 
 
@@ -42,12 +45,14 @@ def diagnose_counts(
         raise FormatError(
             f"{counts} has none of the scheme's orders",
             facts={"expected": ", ".join(file.name for file in files.values())},
-            hint=f"mine them: engramctl mine --orders {','.join(map(str, scheme.orders))}",
+            hint=mine_hint(scheme.orders),
         )
+    pruned = pruned_orders(manifest)
     loads = []
     for layer in scheme.layers:
         for order in present:
-            loads.append(_order(scheme, layer, order, counts))
+            load = asdict(_order(scheme, layer, order, counts))
+            loads.append(load | _bounded(load, pruned.get(order), _joins(scheme)))
             if progress is not None:
                 progress(1)
     return {
@@ -57,9 +62,59 @@ def diagnose_counts(
         "tokens": manifest.get("tokens"),
         "min_count": manifest.get("min_count"),
         "orders_without_counts": sorted(set(scheme.orders) - set(present)),
-        "warnings": scheme_warnings(scheme),
-        "orders": [asdict(load) for load in loads],
+        "warnings": [
+            *(_warning(n, pruned[n], manifest, _joins(scheme)) for n in present if n in pruned),
+            *scheme_warnings(scheme),
+        ],
+        "orders": loads,
     }
+
+
+def _joins(scheme: Scheme) -> bool:
+    """Whether several n-grams of the counts may be one window: a map or a stop makes them equal."""
+    marks = (*scheme.boundary.stop, *scheme.boundary.block)
+    return scheme.canonical.token_map is not None or any(mark >= 0 for mark in marks)
+
+
+def _bounded(load: dict[str, Any], pruned: Pruned | None, joins: bool) -> dict[str, Any]:
+    """Return what changes in a load of n-grams of which some were left out.
+
+    How many there were is known; where every n-gram is a window of its own, so is what hangs on
+    that number alone. Slots reached and collisions are at least those of the n-grams kept. Whom an
+    unknown n-gram overshadows is unknown.
+    """
+    if pruned is None:
+        return {"pruned": None}
+    chance = None if joins else CountHistogram({1: pruned.distinct})
+    heads = []
+    for head in load["heads"]:
+        slots = head["num_slots"]
+        unknown = {"overshadowed_percent": None, "expected_overshadowed_percent": None}
+        known = {} if chance is None else {
+            "load_factor": chance.ngrams / slots,
+            "expected_reached_slots": chance.expected_reached(slots),
+            "expected_colliding_ngrams": chance.expected_colliding(slots),
+        }  # fmt: skip
+        heads.append(head | unknown | known)
+    changed: dict[str, Any] = {"pruned": asdict(pruned), "heads": heads}
+    if chance is not None:
+        together = math.prod(head["num_slots"] for head in heads)
+        changed["distinct"] = chance.ngrams
+        changed["expected_joint_collisions"] = chance.expected_colliding(together)
+    return changed
+
+
+def _warning(order: int, pruned: Pruned, manifest: dict[str, Any], joins: bool) -> str:
+    least = "n-grams, load, slots reached and collisions, and what chance gives, are lower bounds"
+    exact = (
+        "n-grams, load and chance are of all; accesses, slots reached and collisions are lower "
+        "bounds"
+    )
+    return (
+        f"order {order}: the counts are pruned ({pruning(manifest)}), {pruned.kept:,} of "
+        f"{pruned.distinct:,} n-grams are in them; {least if joins else exact}; slots never "
+        "reached are an upper bound; what is overshadowed is not known"
+    )
 
 
 def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:

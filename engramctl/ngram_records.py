@@ -12,6 +12,7 @@ from engramctl.access.memory import give_back
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.ngram_choice import Best, Candidates
+from engramctl.ngram_counts import mine_hint
 from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.write import write_dictionary
@@ -126,7 +127,7 @@ def plan_ngrams(
     if not found:
         raise ConfigError(
             f"{counts} holds no n-gram that the scheme can look up",
-            hint="mine the scheme's orders: engramctl mine ... --orders 2,3,4",
+            hint=mine_hint(scheme.orders),
         )
     index, turn = NgramIndex.build(
         found.order_index,

@@ -65,9 +65,7 @@ def _dictionary(options: SchemeOptions) -> DictionaryScheme:
         vocab_size=options.vocab_size,
         layers=options.layers or (0,),
     )
-    if canonical is None:
-        return dictionary_of_counts(selection)
-    return replace(dictionary_of_counts(selection, canonical.token_map), canonical=canonical)
+    return dictionary_of_counts(selection, canonical)
 
 
 def chosen_layers(scheme: Lookup, wanted: list[int] | None) -> tuple[int, ...]:
@@ -116,7 +114,9 @@ def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
     That is an identity map where the released model compresses ids, and for a dictionary how many
     ids there are.
     """
-    if options.scheme == DICTIONARY and options.tokenizer is None and options.vocab_size is None:
+    if options.scheme == DICTIONARY:
+        if scheme.canonical.token_map is not None or options.vocab_size is not None:
+            return None
         return f"{scheme.vocab_size:,} token ids, after those in the counts; say --vocab-size"
     preset = PRESETS.get(options.scheme or "")
     if preset is None or not preset.has_token_map or options.tokenizer is not None:
@@ -127,6 +127,16 @@ def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
         f"identity token map of {scheme.vocab_size:,} ids; the model's own needs --tokenizer, "
         "a scheme.json or a folder of tables"
     )
+
+
+def lacking_ngrams(options: SchemeOptions, scheme: Lookup) -> str | None:
+    """Say what a dictionary of the options' counts may lack; None: nothing, or none was made."""
+    from engramctl.dictionaries import DEFAULT_MIN_COUNT, lacking
+
+    if options.counts is None or not isinstance(scheme, DictionaryScheme):
+        return None
+    wanted = DEFAULT_MIN_COUNT if options.min_count is None else options.min_count
+    return lacking(options.counts, wanted, scheme)
 
 
 def write_scheme(scheme: Lookup, out: Path, *, force: bool) -> None:

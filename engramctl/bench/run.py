@@ -20,7 +20,7 @@ from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavail
 from engramctl.hashing.scheme import Scheme
 from engramctl.storage.reader import open_table
 from engramctl.storage.tiers import Store, open_store
-from engramctl.storage.tiers.door import tier_missing
+from engramctl.storage.tiers.door import indexed, tier_missing
 
 WARM_UP = 2
 NONE, COPY = "none", "none again"
@@ -128,7 +128,7 @@ class _Run:
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
         if warning := other_rows(self.options.trace, self.scheme.canonical):
             self._warn(warning)

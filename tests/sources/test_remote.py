@@ -15,6 +15,8 @@ from engramctl.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining.local import mine
 from engramctl.sources import find_files
+from tests.conftest import RunCli
+from tests.rights import closed
 
 DOCUMENTS = [[1, 2, 3, 1, 2], [], [7, 7, 7], [2, 3]]
 KINDS = [pa.list_(pa.int32()), pa.large_list(pa.int64()), pa.list_(pa.uint16())]
@@ -66,6 +68,15 @@ def put(url: str, data: bytes) -> None:
         stream.write(data)
 
 
+def put_at(prefix: str, name: str, data: bytes) -> None:
+    """Put an object whose name is no part of a url."""
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(prefix)
+    with system.open_output_stream(f"{path}/{name}") as stream:
+        stream.write(data)
+
+
 def local_corpus(folder: Path) -> list[tuple[str, bytes]]:
     """Files of mixed schema and compression; written to `folder`, returned with their names."""
     files = []
@@ -76,6 +87,10 @@ def local_corpus(folder: Path) -> list[tuple[str, bytes]]:
         (folder / name).write_bytes(data)
         files.append((name, data))
     return files
+
+
+def urls_of(*names: str) -> list[str]:
+    return [file.url for file in find_files(names).files]
 
 
 def order_files(folder: Path) -> dict[str, bytes]:
@@ -98,12 +113,29 @@ def test_prefixes_patterns_and_objects_of_a_bucket_are_found_in_order(s3: str) -
     for name in ("b.parquet", "a.parquet", "deep/c.parquet", "notes.txt"):
         put(f"{s3}/find/{name}", parquet(DOCUMENTS))
     urls = [f"{s3}/find/{name}" for name in ("a.parquet", "b.parquet", "deep/c.parquet")]
-    assert [file.url for file in find_files([f"{s3}/find/"])] == urls
-    assert [file.url for file in find_files([f"{s3}/find/*.parquet"])] == urls[:2]
-    assert [file.url for file in find_files([f"{s3}/find/**/*.parquet"])] == urls
-    assert [file.url for file in find_files([urls[1], f"{s3}/find"])] == [urls[1], urls[0], urls[2]]
+    assert urls_of(f"{s3}/find/") == urls
+    assert urls_of(f"{s3}/find/*.parquet") == urls[:2]
+    assert urls_of(f"{s3}/find/**/*.parquet") == urls
+    assert urls_of(urls[1], f"{s3}/find") == [urls[1], urls[0], urls[2]]
     with pytest.raises(CorpusError, match="no file matches"):
         find_files([f"{s3}/find/none*.parquet"])
+
+
+def test_signs_of_a_pattern_in_the_name_of_an_object_are_exact(s3: str) -> None:
+    for name in ("br[1]/a.parquet", "br1/a.parquet", "st*r.parquet", "star.parquet",
+                 "q?.parquet", "qu.parquet", "k=v/_x.parquet", "k=v/a?b.parquet",
+                 "_temporary/0/a.parquet", "c/order1.parquet"):  # fmt: skip
+        put_at(f"{s3}/exact", name, parquet(DOCUMENTS))
+    put_at(f"{s3}/exact", "c/manifest.json", b'{"schema": "engramctl.counts/1"}')
+    for name in ("br[1]/a.parquet", "st*r.parquet", "q?.parquet", "k=v/_x.parquet"):
+        assert urls_of(f"{s3}/exact/{name}") == [f"{s3}/exact/{name}"]
+    assert urls_of(f"{s3}/exact/br[1]/*") == [f"{s3}/exact/br[1]/a.parquet"]
+    assert urls_of(f"{s3}/exact/br[12]/*.parquet") == [f"{s3}/exact/br1/a.parquet"]
+    assert urls_of(f"{s3}/exact/k=v/a?b.parquet") == [f"{s3}/exact/k=v/a?b.parquet"]
+    assert urls_of(f"{s3}/exact/s?ar.parquet") == [f"{s3}/exact/star.parquet"]
+    assert urls_of(f"{s3}/exact/star.parquet?region=us-east-1") == [f"{s3}/exact/star.parquet"]
+    names = ["br1/a", "br[1]/a", "k=v/a?b", "q?", "qu", "st*r", "star"]
+    assert urls_of(f"{s3}/exact") == [f"{s3}/exact/{name}.parquet" for name in names]
 
 
 def test_a_bucket_that_does_not_exist_is_a_clear_error(s3: str) -> None:
@@ -117,7 +149,7 @@ def test_fsspec_systems_are_read_like_folders(memory: Any, tmp_path: Path) -> No
     mine(Corpus.open([tmp_path / "corpus"]), tmp_path / "local")
     mine(Corpus.open(["memory://bucket"]), tmp_path / "remote")
     assert order_files(tmp_path / "local") == order_files(tmp_path / "remote")
-    assert [file.url for file in find_files(["memory://bucket/*.parquet"])] == [
+    assert urls_of("memory://bucket/*.parquet") == [
         "memory://bucket/0.parquet", "memory://bucket/2.parquet", "memory://bucket/4.parquet",
     ]  # fmt: skip
 
@@ -217,6 +249,49 @@ def test_bad_files_are_left_out_whole_and_listed(name: str, tmp_path: Path) -> N
     assert summary["skipped_files"][0]["reason"]
     assert summary["tokens"] == expected["tokens"]
     assert expected["skipped_files"] == []
+
+
+def test_links_to_nothing_and_closed_folders_are_left_out_and_listed(
+    tmp_path: Path, run_cli: RunCli
+) -> None:
+    corpus = tmp_path / "corpus"
+    local_corpus(corpus)
+    (corpus / "shut").mkdir()
+    (corpus / "z.parquet").symlink_to("nowhere")
+    with closed(corpus / "shut"):
+        refused = run_cli("mine", corpus, "-o", tmp_path / "counts")
+        assert refused.exit_code == 1
+        assert "--skip-bad-files" in refused.stderr
+        result = run_cli("mine", corpus, "-o", tmp_path / "counts", "--skip-bad-files", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert result.json["skipped_files"] == [
+        {
+            "file": f"{corpus}/z.parquet",
+            "reason": f"{corpus}/z.parquet leads to nothing: a link to nowhere: No such file or "
+            "directory",
+        },
+        {
+            "file": f"{corpus}/shut",
+            "reason": f"cannot list {corpus}/shut: Permission denied",
+        },
+    ]
+    assert f"left out {corpus}/shut: cannot list" in result.stderr
+
+
+def test_what_is_left_out_by_its_name_is_told_by_every_command_that_reads_a_corpus(
+    tmp_path: Path, run_cli: RunCli
+) -> None:
+    local_corpus(tmp_path / "corpus")
+    local_corpus(tmp_path / "corpus" / "_temporary")
+    told = "left out Parquet files: 6 with a name or in a folder that begins with . or _\n"
+    mined = run_cli("mine", tmp_path / "corpus", "-o", tmp_path / "corpus" / "counts", "--json")
+    assert told in mined.stderr
+    again = run_cli("mine", tmp_path / "corpus", "-o", tmp_path / "corpus/counts", "--force")
+    assert "4 in a folder that engramctl wrote, 6 with a name" in again.stderr
+    rows = run_cli("rows", tmp_path / "corpus", "--scheme", "qwen-ple")
+    assert rows.exit_code == 0, rows.stderr
+    assert "4 in a folder that engramctl wrote, 6 with a name" in rows.stderr
+    assert rows.stdout.count("\n") == mined.json["documents"]
 
 
 def test_a_corpus_of_nothing_but_bad_files_is_an_error(tmp_path: Path) -> None:
