@@ -107,7 +107,8 @@ def _check_tokenizers(options: SchemeOptions, scheme: Lookup, init: InitOptions)
             check_tokenizer(options.tokenizer, of_counts(init.counts, counts))
         counts_are_canonical(scheme.canonical, f"scheme {scheme.name}", init.counts, counts)
     if init.source is not None:
-        check_source(scheme.canonical, init.source)
+        named = options.tokenizer or options.scheme or DEFAULT_SCHEME
+        check_source(scheme.canonical, f"the new table of {named}", init.source)
 
 
 def run_build(plan: BuildPlan, out: Path, **run: Any) -> list[dict[str, Any]]:

@@ -116,17 +116,18 @@ def _beside(model: Path) -> Path:
     return (model if model.is_dir() else model.parent) / TOKENIZER
 
 
-def check_source(canonical: Canonical, source: Path) -> None:
+def check_source(canonical: Canonical, what: str, source: Path) -> None:
     """Refuse rows or embeddings of another tokenizer than a scheme's.
 
     Args:
         canonical: the scheme's first step.
+        what: whose it is, for messages.
         source: a folder of ours, or a model's folder or file, whose tokenizer.json tells.
 
     Raises:
         ConfigError: another one.
     """
-    wanted = of_scheme(canonical, "the new table")
+    wanted = of_scheme(canonical, what)
     beside = _beside(source)
     if (source / MANIFEST).exists():
         theirs = lookup_from_dict(dict(open_table(source).manifest.scheme)).canonical
@@ -134,7 +135,7 @@ def check_source(canonical: Canonical, source: Path) -> None:
         check_same(wanted, of_scheme(theirs, f"the source {source}"), hint)
         if theirs.kind == "map" and canonical.kind == "identity":
             raise ConfigError(
-                f"the source {source} has a token map, and the new table has none", hint=hint
+                f"the source {source} has a token map, and {what} has none", hint=hint
             )
     elif canonical.kind == "map" and beside.is_file():
         check_tokenizer(beside, wanted)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from engramctl.errors import ConfigError
 from engramctl.fingerprints import check_tokenizer, of_counts
-from engramctl.hashing import PRESETS, DictionaryScheme, Lookup, lookup_from_dict
+from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.token_map import Canonical
-from engramctl.schemes import DICTIONARY, FIXED, SchemeOptions, resolve_scheme, with_tokenizer
+from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.reader import open_table
 from engramctl.tables import read_counts_manifest
 from engramctl.token_maps import load_canonical
 
@@ -28,18 +27,7 @@ def find_scheme(options: SchemeOptions) -> Lookup:
             f"{given} says how a dictionary is made",
             hint="give --scheme dictionary with it, or leave it out",
         )
-    folder = Path(options.scheme or "")
-    if options.scheme is None or options.scheme in PRESETS or not folder.is_dir():
-        return resolve_scheme(options)
-    if given := options.given(*FIXED):
-        raise ConfigError(
-            f"{folder} says what {given} would change",
-            hint="leave these options out, or name a preset",
-        )
-    scheme = lookup_from_dict(dict(open_table(folder).manifest.scheme))
-    if options.tokenizer is None:
-        return scheme
-    return with_tokenizer(scheme, options.tokenizer, f"table {folder}", text=options.reads_text)
+    return resolve_scheme(options)
 
 
 def _dictionary(options: SchemeOptions) -> DictionaryScheme:
@@ -131,7 +119,7 @@ def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
             return None
         return f"{scheme.vocab_size:,} token ids, after those in the counts; say --vocab-size"
     preset = PRESETS.get(options.scheme or "")
-    if preset is None or preset.fill != "pad" or options.tokenizer is not None:
+    if preset is None or not preset.has_token_map or options.tokenizer is not None:
         return None
     if scheme.canonical.takes_canonical:
         return None

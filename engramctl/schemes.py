@@ -1,4 +1,4 @@
-"""From options to a scheme: presets with sizes replaced, or a scheme.json."""
+"""From options to a scheme: presets with sizes replaced, a scheme.json, or a folder of tables."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -7,7 +7,9 @@ from pathlib import Path
 from engramctl.errors import ConfigError, EngramError
 from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
+from engramctl.hashing.token_map import Canonical
 from engramctl.storage.dtypes import DTYPES
+from engramctl.storage.reader import open_table
 from engramctl.storage.strict_json import load_strict, read_limited
 from engramctl.token_maps import load_canonical
 
@@ -24,7 +26,8 @@ class SchemeOptions:
     """What may be said about a scheme; None: the scheme's own value.
 
     Attributes:
-        scheme: a preset's name, or a scheme.json; None: V4.1 with few slots (about 256 MB).
+        scheme: a preset's name, a scheme.json, or a folder of tables; None: V4.1 with few slots
+            (about 256 MB).
         tokenizer: tokenizer.json whose token map is used; None: every token id is itself. With a
             scheme.json or a folder it must be theirs, or is the one they lack.
         reads_text: the tokenizer turns text into ids as well, so a scheme needs no map for it.
@@ -61,8 +64,11 @@ class SchemeOptions:
 
     @property
     def is_file(self) -> bool:
-        """Whether `scheme` names a file rather than a preset."""
-        return Path(self.scheme or "").suffix == ".json"
+        """Whether `scheme` names a file or folder rather than a preset."""
+        if self.scheme is None or self.scheme in presets.PRESETS:
+            return False
+        path = Path(self.scheme)
+        return path.suffix == ".json" or path.is_dir()
 
     def assumed(self, scheme: Lookup) -> tuple[str, ...]:
         """Return what was not said and so chosen, in words."""
@@ -87,6 +93,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
 
     Raises:
         ConfigError: an unknown name, a file that is not a scheme, or values it cannot have.
+        FormatError: a folder that holds no table of ours.
     """
     name = options.scheme or DEFAULT_SCHEME
     scheme: Lookup
@@ -102,7 +109,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(
             name,
-            token_map=None if options.tokenizer is None else load_canonical(options.tokenizer),
+            token_map=_preset_map(name, options),
             slots=DEFAULT_SLOTS if few else options.slots,
             orders=options.orders,
             heads_per_order=options.heads,
@@ -117,13 +124,31 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
     return scheme
 
 
+def _preset_map(name: str, options: SchemeOptions) -> Canonical | None:
+    """Return the token map of a preset's tokenizer, for models that have one."""
+    if options.tokenizer is None:
+        return None
+    preset = presets.PRESETS.get(name)
+    if preset is None or preset.has_token_map:
+        return load_canonical(options.tokenizer)
+    if options.reads_text:
+        return None
+    raise ConfigError(
+        f"{name} reads token ids as they are: its models have no token map",
+        hint="leave out --tokenizer",
+    )
+
+
 def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
     if given := options.given(*FIXED):
         raise ConfigError(
             f"{path} says what {given} would change",
             hint="leave these options out, or name a preset with --scheme",
         )
-    scheme = read_scheme(path)
+    if path.is_dir():
+        scheme = lookup_from_dict(dict(open_table(path).manifest.scheme))
+    else:
+        scheme = read_scheme(path)
     if options.tokenizer is None:
         return scheme
     return with_tokenizer(scheme, options.tokenizer, f"scheme {path}", text=options.reads_text)
@@ -164,9 +189,8 @@ def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = F
             },
             hint="name the tokenizer.json of the model",
         )
-    if (
-        made.of(fill) != fill
-    ):  # a config names the pad's token id, and only the map its canonical id
+    # A config names the pad's token id; what its canonical id is, only the map can tell.
+    if made.of(fill) != fill:
         raise ConfigError(
             f"{what} was made without its token map, which moves the pad id {fill}",
             facts={"expected": made.of(fill), "found": fill},

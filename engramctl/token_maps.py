@@ -1,5 +1,6 @@
 """Read a tokenizer file and build its token map; what identifies a map and a vocabulary."""
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def vocabulary_digest(tokenizer: "Tokenizer") -> str:
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     for token, token_id in sorted(vocabulary.items(), key=lambda one: one[1]):
         text = token.encode()
-        digest.update(np.array([token_id, len(text)], "<u4").tobytes() + text)
+        digest.update(struct.pack("<II", token_id, len(text)) + text)
     return digest.hexdigest()
 
 

@@ -131,10 +131,14 @@ def _counts_tables(document: dict[str, Any], path: Path, tokenizer: Path | None)
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
     """Show what a scheme does to mined n-grams."""
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
+    from engramctl.fingerprints import check_tokenizer, of_counts
     from engramctl.hashing import DictionaryScheme
     from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.tables import read_counts_manifest
 
     scheme = find_scheme(options)
+    if options.tokenizer is not None:
+        check_tokenizer(options.tokenizer, of_counts(counts, read_counts_manifest(counts)))
     if isinstance(scheme, DictionaryScheme):
         raise ConfigError(
             "a dictionary has no heads in which n-grams could collide",

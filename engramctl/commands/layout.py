@@ -110,16 +110,17 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.fingerprints import check_tokenizer, of_counts
     from engramctl.ngram_pruned import pruned_note
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.target import check_target
     from engramctl.storage.writer import table_maker
-    from engramctl.tables import verified_bytes
+    from engramctl.tables import read_counts_manifest, verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
-    keep_inputs(out, source, scheme, dictionary, config)
+    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
@@ -127,6 +128,8 @@ def layout(
     if not dry_run:
         check_target(out, table_maker("layout"), force=force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
+    if dictionary is not None and tokenizer is not None:
+        check_tokenizer(tokenizer, of_counts(dictionary, read_counts_manifest(dictionary)))
     options = LayoutOptions(
         tier=tier,
         form=form,
