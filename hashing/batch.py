@@ -97,6 +97,12 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
 def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int) -> NDArray[Any]:
     """Return `out` when it fits, or a new array.
 
+    Args:
+        out: where to write, or None.
+        shape: that it must have.
+        dtype: of a new array.
+        num_rows: row ids lie below it.
+
     Raises:
         ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or may
             not be written.

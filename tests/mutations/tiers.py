@@ -113,6 +113,6 @@ MUTATIONS = (
         "read-only-output-written", "hashing/batch.py",
         "if not out.flags.writeable:",
         "if False:",
-        ("tests/hashing/test_outputs.py::test_a_read_only_output_is_refused_and_not_written",),
+        ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
 )  # fmt: skip

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import FormatError, StorageError
-from engramctl.storage import strict_json
 from engramctl.storage.publish import read_manifest, read_state
 from engramctl.storage.strict_json import (
     MAX_DEPTH,
@@ -69,7 +68,7 @@ def test_too_many_values_are_refused_before_one_is_made(monkeypatch: pytest.Monk
     def parse(*_: object, **__: object) -> None:
         raise AssertionError("it was parsed")
 
-    monkeypatch.setattr(strict_json.json, "loads", parse)
+    monkeypatch.setattr(json, "loads", parse)
     for load in (load_json, load_strict):
         with pytest.raises(ValueError, match="values or so"):
             load(b"[" * (MAX_VALUES + 1))
