@@ -19,8 +19,7 @@ from typer.main import get_command
 
 import engramctl
 from engramctl.errors import EngramError, printable
-from engramctl.output import tell
-from engramctl.streams import keep_streams, settle_streams
+from engramctl.streams import keep_streams, settle_streams, tell
 
 if TYPE_CHECKING:
     from engramctl.system_errors import SystemRefusal

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.fingerprints import counts_are_canonical
+from engramctl.hashing.check import MAX_ORDER
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import MAX_NGRAMS, NgramList
 from engramctl.hashing.token_map import Canonical
@@ -136,8 +137,8 @@ def _orders(selection: Selection) -> tuple[int, ...]:
     """Return the orders to read; all are there."""
     listed = read_counts_manifest(selection.counts).get("orders")
     entries = listed if isinstance(listed, list) else []
-    mined = {one.get("order") for one in entries if isinstance(one, dict)}
-    present = sorted(n for n in mined if isinstance(n, int) and n > 1)
+    mined = [one.get("order") for one in entries if isinstance(one, dict)]
+    present = sorted({n for n in mined if isinstance(n, int) and 1 < n <= MAX_ORDER})
     wanted = tuple(present if selection.orders is None else selection.orders)
     missing = [
         n for n in wanted if n not in present or not order_file(selection.counts, n).exists()
@@ -147,7 +148,7 @@ def _orders(selection: Selection) -> tuple[int, ...]:
             f"{selection.counts} lacks n-grams for a dictionary",
             facts={
                 "expected": f"orders {_words(wanted) or 'from 2 on'}",
-                "found": f"orders {_words(sorted(mined)) or 'none'}",
+                "found": f"orders {_words(present) or 'none'}",
             },
             hint=mine_hint(wanted or (2, 3, 4)),
         )

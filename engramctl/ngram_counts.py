@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,7 @@ def num_ngrams(counts: Path, order: int) -> int:
     """
     file = order_file(counts, order)
     with reading(file), open_parquet(SourceFile.local(file)) as parquet:
+        _check_row_groups(parquet.metadata, file)
         return int(parquet.metadata.num_rows)
 
 
@@ -64,11 +66,23 @@ def read_ngrams(
     file = order_file(counts, order)
     with reading(file), open_parquet(SourceFile.local(file)) as parquet:
         _check_columns(parquet.schema_arrow, order, file)
+        _check_row_groups(parquet.metadata, file)
         for lists, counted in iter_columns(parquet, ["token_ids", "count"], BATCH_ROWS):
             ids = lists.flatten().to_numpy().reshape(-1, order)
             if vocab_size is not None:
                 _check_vocabulary(ids, vocab_size, file)
             yield ids, counted.to_numpy()
+
+
+def _check_row_groups(metadata: Any, file: Path) -> None:
+    """Refuse a footer whose number of rows is not that of its row groups: work is cut by it."""
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
+        raise CorpusError(
+            f"{file.name} contradicts itself about its rows",
+            facts={"file": file, "expected": f"{metadata.num_rows:,}", "found": f"{sum(groups):,}"},
+            hint="make the folder again: engramctl mine ... --force",
+        )
 
 
 def _check_columns(schema: pa.Schema, order: int, file: Path) -> None:

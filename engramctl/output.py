@@ -5,7 +5,6 @@ nothing else; otherwise the tables are printed. Notes and progress never touch s
 that cannot be written to never ends the work. No control character of a file reaches the terminal.
 """
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engramctl.errors import printable
+from engramctl.streams import tell
 
 Format = str
 FORMATS = ("table", "json", "csv", "md")
@@ -60,15 +60,6 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return str(value)
-
-
-def tell(text: str) -> None:
-    """Print lines for people on stderr; one that is full or closed hears nothing, and that is all.
-
-    Each line must be printable by itself: a note is one, `EngramError.render` escapes its own.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
 
 
 class Output:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import engramctl
+from engramctl.checkpoints.opening import check_rows
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
@@ -124,7 +125,9 @@ def plan_layout(
 
     Raises:
         ConfigError: an option that cannot be, or heads asked for of a scheme that has none.
+        FormatError: a scheme that is not the rows': shards would carry it on, and be refused.
     """
+    _check_scheme(source)
     if options.form is not None and options.form not in FORMS:
         raise ConfigError(f"unknown form '{options.form}'", facts={"known": ", ".join(FORMS)})
     tier_form(options.tier)
@@ -150,6 +153,17 @@ def plan_layout(
         head_rows=heads,
         head_shards=options.head_shards,
     )
+
+
+def _check_scheme(source: Opened) -> None:
+    try:
+        scheme = lookup_from_dict(dict(source.scheme))
+    except ConfigError as error:
+        raise FormatError(
+            f"{source.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint
+        ) from error
+    again = "the manifest was edited, or is not from this version; build again"
+    check_rows(source.path, scheme, source.rows, again)
 
 
 def _with_dtype(source: Opened, dtype: str) -> Mapping[str, Any]:
@@ -199,8 +213,6 @@ def run_layout(
     Raises:
         FormatError: the source is damaged; nothing is written.
     """
-    if source.path.resolve() == out.resolve():
-        raise ConfigError(f"{out} is the source itself", hint="name another folder with -o")
     if check:
         check_source(source.rows, verified)
     losses = Losses()

@@ -1,15 +1,16 @@
 """From options to a scheme: presets with sizes replaced, a scheme.json, or a folder of tables."""
 
-import json
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, EngramError
 from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
 from engramctl.hashing.token_map import Canonical
 from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.reader import open_table
+from engramctl.storage.strict_json import load_strict, read_limited
 from engramctl.token_maps import load_canonical
 
 DEFAULT_SCHEME = "deepseek-v41"
@@ -188,9 +189,8 @@ def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = F
             },
             hint="name the tokenizer.json of the model",
         )
-    if (
-        made.of(fill) != fill
-    ):  # a config names the pad's token id, and only the map its canonical id
+    # A config names the pad's token id; what its canonical id is, only the map can tell.
+    if made.of(fill) != fill:
         raise ConfigError(
             f"{what} was made without its token map, which moves the pad id {fill}",
             facts={"expected": made.of(fill), "found": fill},
@@ -206,10 +206,12 @@ def read_scheme(path: Path) -> Lookup:
         ConfigError: it is missing, not JSON, or not a scheme.
     """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read scheme {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        document = load_strict(read_limited(path))
+    except EngramError as error:
+        raise ConfigError(
+            f"cannot read scheme {path}: {error.message}", facts=error.facts
+        ) from error
+    except ValueError as error:
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
@@ -217,14 +219,17 @@ def read_scheme(path: Path) -> Lookup:
 
 
 def head_ranges(scheme: Lookup, layer: int, num_rows: int) -> Ranges:
-    """Return the rows of each head of a layer: ranges that cover it.
+    """Return the rows of each head of a layer, head by head: ranges that cover it once.
+
+    A head's rows begin at its offset, and offsets need not ascend from head to head.
 
     Args:
         scheme: whose heads; a dictionary counts as one.
         layer: one of its layers.
-        num_rows: of the table; padding rows at the end go with the last head.
+        num_rows: of the table; padding rows at the end go with the head that lies last.
     """
     starts = [0]
     if isinstance(scheme, Scheme):
         starts = [head.offset for head in scheme.layer_hash(layer).heads]
-    return tuple(zip(starts, [*starts[1:], num_rows], strict=True))
+    stops = dict(pairwise([*sorted(starts), num_rows]))
+    return tuple((start, stops[start]) for start in starts)

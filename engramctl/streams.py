@@ -1,5 +1,6 @@
 """Standard input, output and error of the process, whatever state they were handed over in."""
 
+import contextlib
 import io
 import os
 import sys
@@ -52,6 +53,15 @@ def keep_streams() -> None:
             line_buffering=old.line_buffering,
             write_through=old.write_through,
         )
+
+
+def tell(text: str) -> None:
+    """Print lines for people on stderr; one that is full or closed hears nothing, and that is all.
+
+    Each line must be printable by itself: a note is one, `EngramError.render` escapes its own.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def settle_streams() -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 
+MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -55,6 +57,11 @@ def load_tokenizer(path: Path) -> "Tokenizer":
     if not path.is_file():
         raise ConfigError(
             f"there is no tokenizer file {path}", hint="give the model's tokenizer.json"
+        )
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ConfigError(
+            f"{path} is larger than any tokenizer",
+            facts={"expected": f"at most {MAX_TOKENIZER_BYTES:,} bytes"},
         )
     try:
         return Tokenizer.from_file(str(path))

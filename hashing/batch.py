@@ -1,7 +1,7 @@
 """Token ids as callers give them -> the arrays a walk takes."""
 
-import math
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -24,16 +24,25 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
     """
     if tokens.ndim == 2 and tokens.dtype in _AS_THEY_ARE and tokens.flags.c_contiguous:
         return tokens  # what a decode step gives; its time counts in nanoseconds
-    if tokens.size == 0 and tokens.ndim:
-        tokens = tokens.astype(np.int64)  # numpy takes an empty list for floats
+    if not tokens.size:
+        tokens = tokens.astype(np.int64)  # an empty list has no dtype of its own
     if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
         raise ValueError(
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
         tokens = _signed(tokens, "token ids")
-    *sequences, length = tokens.shape
-    return np.ascontiguousarray(tokens.reshape(math.prod(sequences), length))
+    return np.ascontiguousarray(tokens.reshape(flat_shape(tokens.shape)))
+
+
+def flat_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (B, T) of (..., T), whatever of it is 0.
+
+    Example:
+        >>> flat_shape((0,)), flat_shape((2, 0, 3))
+        ((1, 0), (0, 3))
+    """
+    return prod(shape[:-1]), shape[-1]
 
 
 def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
@@ -95,20 +104,23 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int
         num_rows: row ids lie below it.
 
     Raises:
-        ValueError: `out` has another shape, or holes, is read-only, or cannot hold the row ids.
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or may
+            not be written.
     """
     if out is None:
         return np.empty(shape, dtype)
     if out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+    if out.dtype != dtype and not _holds(out.dtype, num_rows):
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
-    if out.dtype != dtype and (
-        out.dtype.kind not in "iu" or num_rows - 1 > np.iinfo(out.dtype).max
-    ):
-        raise ValueError(f"out must hold row ids up to {num_rows - 1:,}, and {out.dtype} does not")
     checked: NDArray[Any] = out
     return checked
+
+
+def _holds(dtype: np.dtype[Any], num_rows: int) -> bool:
+    return dtype.kind in "iu" and dtype.isnative and np.iinfo(dtype).max >= num_rows - 1
 
 
 def refuse_id(
@@ -159,29 +171,34 @@ def as_tensor_batch(tokens: "torch.Tensor") -> "torch.Tensor":
         )
     if tokens.dtype not in (torch.int32, torch.int64):
         tokens = tokens.long()
-    *sequences, length = tokens.shape
-    return tokens.reshape(math.prod(sequences), length).contiguous()
+    return tokens.reshape(flat_shape(tokens.shape)).contiguous()
 
 
 def tensor_output(
-    out: "torch.Tensor | None", shape: tuple[int, ...], dtype: np.dtype[Any], like: "torch.Tensor"
+    out: "torch.Tensor | None",
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    num_rows: int,
+    like: "torch.Tensor",
 ) -> "torch.Tensor":
     """Return `out` when it fits, or a new tensor where `like` is.
 
     Raises:
-        ValueError: `out` has another shape, holes, no integers, or is on another device.
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or is on
+            another device.
     """
     import torch
 
     if out is None:
         kind = torch.int32 if dtype == np.int32 else torch.int64
         return torch.empty(shape, dtype=kind, device=like.device)
-    fits = out.shape == shape and _is_integer(out.dtype) and out.device == like.device
-    if not fits or not out.is_contiguous():
+    if out.shape != shape or not out.is_contiguous() or out.device != like.device:
         raise ValueError(
-            f"out must be contiguous integers of shape {shape} on {like.device}, not {out.dtype} "
-            f"{tuple(out.shape)} on {out.device}"
+            f"out must be contiguous of shape {shape} on {like.device}, not {tuple(out.shape)} on "
+            f"{out.device}"
         )
+    if not _is_integer(out.dtype) or torch.iinfo(out.dtype).max < num_rows - 1:
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
     return out
 
 

@@ -219,7 +219,8 @@ class Scheme:
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
         history_BC = torch.from_numpy(past_BC).to(device)
-        out = tensor_output(out, (*token_ids.shape, self.num_heads), plan.dtype, tokens_BT)
+        shape = (*token_ids.shape, self.num_heads)
+        out = tensor_output(out, shape, plan.dtype, plan.num_rows, tokens_BT)
         bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
         if bad >= 0:
             self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.normalizers import Normalizer
 
-MAX_IDS = 2**24  # a map that is not stored but made from ranges stays small
+MAX_IDS = 2**24  # of a map: 64 MiB; a document of some bytes must not ask for more
+MAX_VOCABULARY = 2**62  # of ids that are kept as they are; sums of them stay in 64 bits
+PACKED = "ids_zlib_base64"
 _DIGEST = re.compile("[0-9a-f]{32}")
 _SENTINEL = "\ue000"
 _REPLACEMENT = "\ufffd"
@@ -109,8 +111,11 @@ class Canonical:
     @classmethod
     def identity(cls, num_ids: int) -> "Canonical":
         """Keep every id; `num_ids` of them."""
-        if num_ids < 1:
-            raise ConfigError(f"a vocabulary of {num_ids} ids is too small")
+        if not 1 <= num_ids <= MAX_VOCABULARY:
+            raise ConfigError(
+                f"a vocabulary cannot have {num_ids:,} ids",
+                facts={"expected": f"1 to {MAX_VOCABULARY:,}"},
+            )
         return cls(num_ids, num_ids)
 
     @classmethod
@@ -133,8 +138,11 @@ class Canonical:
                 facts={"found": ascii(vocabulary)[:80]},
             )
         given = np.asarray(token_map)
-        if given.ndim != 1 or given.size == 0 or int(given.min()) < 0 or int(given.max()) >= 2**31:
-            raise ConfigError("a token map must be a flat, non-empty array of ids in [0, 2^31)")
+        fits = given.ndim == 1 and 1 <= given.size <= MAX_IDS
+        if not fits or not 0 <= int(given.min()) <= int(given.max()) < 2**31:
+            raise ConfigError(
+                f"a token map must be a flat array of 1 to {MAX_IDS:,} ids in [0, 2^31)"
+            )
         flat = np.ascontiguousarray(given, dtype=np.int32)
         return cls(len(flat), int(flat.max()) + 1, flat, vocabulary=vocabulary)
 
@@ -152,13 +160,16 @@ class Canonical:
         ranges = tuple((int(first), int(stop)) for first, stop in zeroed)
         if not 1 <= num_ids <= MAX_IDS:
             raise ConfigError(f"a vocabulary of {num_ids:,} ids cannot be mapped")
-        token_map = np.arange(num_ids, dtype=np.int32)
+        open_ranges = np.zeros(num_ids + 1, np.int32)  # those that begin less those that end
         for first, stop in ranges:
             if not 0 <= first < stop <= num_ids:
                 raise ConfigError(
                     f"special ids {first}:{stop} are outside the vocabulary of {num_ids:,} ids"
                 )
-            token_map[first:stop] = 0
+            open_ranges[first] += 1
+            open_ranges[stop] -= 1
+        token_map = np.arange(num_ids, dtype=np.int32)
+        token_map[np.cumsum(open_ranges[:-1]) > 0] = 0
         return cls(num_ids, int(token_map.max()) + 1, token_map, ranges)
 
     @property
@@ -176,6 +187,17 @@ class Canonical:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; a map is zlib-packed little-endian int32 in base64."""
+        document = self.facts()
+        if document["kind"] == "map":
+            assert self.token_map is not None
+            document[PACKED] = pack(self.token_map.astype("<i4").tobytes())
+        return document
+
+    def facts(self) -> dict[str, Any]:
+        """Return the JSON form without a map's ids, of which it has the digest.
+
+        Another zlib packs the same ids in other bytes, so this is what documents are compared by.
+        """
         document: dict[str, Any] = {
             "kind": self.kind,
             "num_ids": self.num_ids,
@@ -185,7 +207,6 @@ class Canonical:
             document["zeroed"] = [list(ids) for ids in self.zeroed]
         elif self.token_map is not None:
             document["sha256"] = map_digest(self.token_map)
-            document["ids_zlib_base64"] = pack(self.token_map.astype("<i4").tobytes())
             if self.vocabulary is not None:
                 document["vocabulary_xxh3_128"] = self.vocabulary
         return document
@@ -206,8 +227,13 @@ class Canonical:
             return cls.specials_to_zero(int(document["num_ids"]), document["zeroed"])
         if document["kind"] != "map":
             raise ConfigError(f"unknown kind of token map '{document['kind']}'")
-        size = 4 * int(document["num_ids"])
-        data = unpack(document["ids_zlib_base64"], size, "the scheme's token map")
+        num_ids = int(document["num_ids"])
+        if not 1 <= num_ids <= MAX_IDS:
+            raise ConfigError(
+                f"a token map of {num_ids:,} ids cannot be",
+                facts={"expected": f"1 to {MAX_IDS:,} ids"},
+            )
+        data = unpack(document[PACKED], 4 * num_ids, "the scheme's token map")
         made = cls.mapped(np.frombuffer(data, dtype="<i4"), document.get("vocabulary_xxh3_128"))
         assert made.token_map is not None
         for name, found in (

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from engramctl.errors import StorageError
+from engramctl.storage.strict_json import MAX_DOCUMENT_BYTES
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_SHOWN = 3
@@ -79,7 +80,10 @@ class HeldFolder:
         os.fsync(self._descriptor)
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file in it; None when there is no such regular file."""
+        """Return the content of a file in it, cut where no document of ours goes on.
+
+        None when there is no such regular file.
+        """
         try:
             descriptor = os.open(name, _FLAGS | os.O_NONBLOCK, dir_fd=self._descriptor)
         except OSError as error:
@@ -87,7 +91,8 @@ class HeldFolder:
                 return None
             raise
         with open(descriptor, "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return file.read(MAX_DOCUMENT_BYTES) if is_file else None
 
     def names(self) -> list[str]:
         """Return what lies in it, ascending: `file`, `folder/file`, and after those `folder/`.

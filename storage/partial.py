@@ -45,6 +45,7 @@ from engramctl.storage.target import (
 
 _WRITE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _DOUBT = "suspect"  # key of a state: a sync failed, so what was synced is to be looked at again
+MOST_TRIES = 100
 _OWN_KEYS = {"schema", "command", "resumable", REPLACES, _DOUBT}
 
 
@@ -262,7 +263,7 @@ class PartialDirectory:
 
 def _claim(path: Path) -> HeldFolder:
     """Make a directory, or open the one that is there, and lock it."""
-    while True:
+    for _ in range(MOST_TRIES):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
             sync(path.parent)
@@ -278,3 +279,4 @@ def _claim(path: Path) -> HeldFolder:
         if folder.is_at(path):
             return folder
         folder.close()  # another run has just published or removed it
+    raise StorageError(f"{path} is not the folder that was opened under that name")

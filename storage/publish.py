@@ -4,14 +4,13 @@
 """
 
 import errno
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors, storage_error
-from engramctl.storage.strict_json import load_strict
+from engramctl.errors import EngramError, FormatError
+from engramctl.storage.atomic import storage_error
+from engramctl.storage.strict_json import load_json, load_strict, read_limited
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -26,8 +25,8 @@ def partial_path(path: Path) -> Path:
 def read_state(partial: Path) -> dict[str, Any] | None:
     """Return what `state.json` of a partial directory says, or None when it says nothing."""
     try:
-        state = json.loads((partial / STATE).read_bytes())
-    except (OSError, ValueError):
+        state = load_json(read_limited(partial / STATE))
+    except (EngramError, ValueError):
         return None
     return state if isinstance(state, dict) else None
 
@@ -67,11 +66,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
             facts={"folder": path, "expected": f"a finished folder with {MANIFEST}"},
             hint="not an engramctl folder, or an unfinished one; run: engramctl build ... --resume",
         )
-    with os_errors("read", file):
-        content = file.read_bytes()
+    content = read_limited(file)
     try:
         document = load_strict(content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"{file} is not valid JSON: {error}", facts={"file": file}) from error
     if not isinstance(document, dict):
         raise FormatError(f"{file} is not a JSON object", facts={"file": file})

@@ -6,7 +6,6 @@ to files; so nothing is ever replaced, removed or published that somebody else p
 """
 
 import errno
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from engramctl.errors import ConfigError
 from engramctl.storage.atomic import NEW_NAME, os_errors
 from engramctl.storage.held import HeldFolder, shown
 from engramctl.storage.publish import MANIFEST, STATE, SUFFIX, partial_path
+from engramctl.storage.strict_json import load_json
 
 STATE_SCHEMA = "engramctl.state/1"
 REPLACES = "replaces"  # key of a state: digest of the document of the folder that is replaced
@@ -52,8 +52,8 @@ class Maker:
     def state(self, content: bytes | None) -> dict[str, Any] | None:
         """Return what a `state.json` says, None when it is not one of ours."""
         try:
-            state = json.loads(content or b"")
-        except (ValueError, RecursionError):
+            state = load_json(content or b"")
+        except ValueError:
             return None
         ours = isinstance(state, dict) and state.get("schema") == STATE_SCHEMA
         return state if ours else None
@@ -61,8 +61,8 @@ class Maker:
     def is_finished(self, folder: HeldFolder) -> bool:
         """Say whether a folder's document is one of ours."""
         try:
-            schema = json.loads(folder.read(self.document) or b"")["schema"]
-        except (ValueError, LookupError, TypeError, RecursionError):
+            schema = load_json(folder.read(self.document) or b"")["schema"]
+        except (ValueError, LookupError, TypeError):
             return False
         return isinstance(schema, str) and schema.startswith("engramctl.")
 

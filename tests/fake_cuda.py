@@ -124,3 +124,4 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
 class _Properties:
     name = "a CUDA device that is not there"
     total_memory = 80 << 30
+    major, minor = 9, 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import EngramError, printable
-from engramctl.output import FORMATS, Output, Table, tell
+from engramctl.output import FORMATS, Output, Table
+from engramctl.streams import tell
 from tests.conftest import RunCli
 from tests.tables import small_table
 

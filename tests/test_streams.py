@@ -12,7 +12,7 @@ from engramctl.system_errors import from_system
 from tests.conftest import ROOT, RunCli
 from tests.tables import small_table
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
 
 
 @pytest.fixture(scope="module")

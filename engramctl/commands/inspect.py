@@ -16,7 +16,7 @@ from engramctl.commands.options import (
     output_format,
     parse_numbers,
 )
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
@@ -79,7 +79,15 @@ def inspect(
 
     document = describe(path)
     if document["kind"] == "counts":
-        sink.result(document, _counts_tables(document, path, tokenizer))
+        try:
+            tables = _counts_tables(document, path, tokenizer)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(
+                f"summary.json of {path} is not as mine writes it",
+                facts={"found": f"{type(error).__name__}: {error}"[:200]},
+                hint=f"run: engramctl verify {path}",
+            ) from error
+        sink.result(document, tables)
         return
     if tokenizer is not None:
         raise ConfigError(f"{path} has no n-grams to show as text", hint="leave out --tokenizer")

@@ -120,7 +120,7 @@ def layout(
     from engramctl.tables import read_counts_manifest, verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
-    keep_inputs(out, source, scheme, dictionary, config)
+    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"

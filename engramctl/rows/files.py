@@ -142,7 +142,7 @@ def read_lines(lines: Iterable[bytes], name: str) -> Iterator[dict[int, NDArray[
             raise _refuse(name, place, "no object 'rows'")
         parsed = {}
         for layer, values in rows.items():
-            if not (layer.isascii() and layer.isdigit()):
+            if not (layer.isascii() and layer.isdigit() and len(layer) < 10):
                 raise _refuse(name, place, f"the layer {ascii(layer)[:40]}")
             parsed[int(layer)] = _integers(values, name, f"{place}, layer {layer}")
         yield parsed

@@ -144,10 +144,17 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
+def _shown(value: object) -> str:
+    """Return a value in short; of one that may be nested as deep as JSON can be, its kind."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return ascii(value)[:80]
+
+
 def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.int64]:
     """Check one list, in one pass when it is right."""
     if not isinstance(values, list):
-        raise CorpusError(f"{name}, {place}: not a list", facts={"found": ascii(values)[:80]})
+        raise CorpusError(f"{name}, {place}: not a list", facts={"found": _shown(values)})
     lowest = 0 if scheme.boundary.negative == "refuse" else DEAD
     if set(map(type, values)) <= {int} and (
         not values or (min(values) >= lowest and max(values) < scheme.vocab_size)
@@ -157,7 +164,7 @@ def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.in
         if type(value) is not int:
             raise CorpusError(
                 f"{name}, {place}, position {position:,}: not an integer",
-                facts={"found": ascii(value)[:80]},
+                facts={"found": _shown(value)},
             )
         if not lowest <= value < scheme.vocab_size:
             masked = ", or -1 for a masked token" if lowest < 0 else ""

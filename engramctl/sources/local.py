@@ -7,7 +7,7 @@ import stat
 
 from engramctl.errors import CorpusError
 from engramctl.sources.file import SourceFile, printable
-from engramctl.sources.rule import MANIFEST_BYTES, is_our_manifest, is_pattern, join
+from engramctl.sources.rule import MARK_BYTES, is_our_mark, is_pattern, join
 from engramctl.sources.walk import Entry, Kind
 
 
@@ -38,11 +38,11 @@ class LocalTree:
         """Return what opens a path."""
         return SourceFile.local(path)
 
-    def is_ours(self, manifest: Entry) -> bool:
-        """Whether a file is a manifest that engramctl wrote; one that cannot be read is not."""
+    def is_our_mark(self, mark: Entry) -> bool:
+        """Whether a file is engramctl's mark of a folder; one that cannot be read is not."""
         try:
-            with open(manifest.path, "rb") as file:
-                return is_our_manifest(file.read(MANIFEST_BYTES))
+            with open(mark.path, "rb") as file:
+                return is_our_mark(file.read(MARK_BYTES))
         except OSError:
             return False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources.file import SourceFile
-from engramctl.sources.rule import MANIFEST_BYTES, is_our_manifest
+from engramctl.sources.rule import MARK_BYTES, is_our_mark
 from engramctl.sources.walk import Entry, Kind
 
 _NEEDS = {"gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub"}
@@ -57,10 +57,10 @@ class RemoteTree:
         """Return what opens a path."""
         return SourceFile(self._url(path), path, self._filesystem)
 
-    def is_ours(self, manifest: Entry) -> bool:
-        """Whether a file is a manifest that engramctl wrote. Raises CorpusError."""
-        with self._asking(), self.file(manifest.path).open() as file:
-            return is_our_manifest(file.read(MANIFEST_BYTES))
+    def is_our_mark(self, mark: Entry) -> bool:
+        """Whether a file is engramctl's mark of a folder. Raises CorpusError."""
+        with self._asking(), self.file(mark.path).open() as file:
+            return is_our_mark(file.read(MARK_BYTES))
 
     def _url(self, path: str) -> str:
         return path if "://" in path else f"{self._scheme}://{path.lstrip('/')}"

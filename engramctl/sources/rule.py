@@ -22,8 +22,8 @@ Pattern = tuple[str, ...]
 ANY_DEPTH = "**"
 SUFFIX = ".parquet"
 FOLDER: Pattern = (ANY_DEPTH, "*" + SUFFIX)  # what a folder means, as a pattern
-MANIFEST = "manifest.json"
-MANIFEST_BYTES = 1 << 16  # of a manifest that are looked at
+MARKS = ("manifest.json", "state.json")  # of a folder that engramctl wrote, or is writing
+MARK_BYTES = 1 << 16  # of them that are looked at
 
 HIDDEN = "with a name or in a folder that begins with . or _"
 OURS = "in a folder that engramctl wrote"
@@ -102,6 +102,6 @@ def reason_to_leave_out(part: str, name: str, *, is_folder: bool) -> str | None:
     return OURS if is_folder and name.endswith(_UNFINISHED) else None
 
 
-def is_our_manifest(manifest: bytes) -> bool:
-    """Whether the beginning of a `manifest.json` is of a folder that engramctl wrote."""
-    return _SCHEMA.search(manifest) is not None
+def is_our_mark(content: bytes) -> bool:
+    """Whether a file of `MARKS` begins as engramctl's do."""
+    return _SCHEMA.search(content) is not None

@@ -11,7 +11,7 @@ from engramctl.sources.file import SourceFile
 from engramctl.sources.rule import (
     ANY_DEPTH,
     FOLDER,
-    MANIFEST,
+    MARKS,
     OURS,
     Pattern,
     is_parquet,
@@ -65,8 +65,8 @@ class Tree(Protocol):
     def file(self, path: str) -> SourceFile:
         """Return what opens a path."""
 
-    def is_ours(self, manifest: Entry) -> bool:
-        """Whether a file is a manifest that engramctl wrote."""
+    def is_our_mark(self, mark: Entry) -> bool:
+        """Whether a file, called as one of `rule.MARKS`, is engramctl's."""
 
 
 @dataclass
@@ -132,13 +132,15 @@ class _Walk:
         spelled = [pattern for pattern in patterns if not is_pattern(pattern[0])]
         found = [pattern for pattern in patterns if is_pattern(pattern[0])]
         entries = sorted(tree.entries(folder), key=lambda e: e.name) if found else []
-        manifest = (
-            next((entry for entry in entries if entry.name == MANIFEST), None)
+        marks = (
+            [entry for entry in entries if entry.name in MARKS]
             if found
-            else tree.entry(join(folder.path, MANIFEST))
+            else [tree.entry(join(folder.path, name)) for name in MARKS]
         )
         reason = visit.reason
-        if reason is None and manifest is not None and tree.is_ours(manifest):
+        if reason is None and any(
+            mark is not None and mark.kind is Kind.FILE and tree.is_our_mark(mark) for mark in marks
+        ):
             reason = OURS
         for pattern in spelled:
             entry = tree.entry(join(folder.path, pattern[0]))

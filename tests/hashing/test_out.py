@@ -30,8 +30,8 @@ def test_a_read_only_out_stays_as_it_was(scheme: Lookup) -> None:
 
 
 @schemes
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, bool, np.complex64])
-def test_an_out_of_no_integers_is_refused(scheme: Lookup, dtype: Any) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, bool, np.complex64, ">i8"])
+def test_an_out_of_no_integers_of_this_machine_is_refused(scheme: Lookup, dtype: Any) -> None:
     out = np.zeros((3, columns(scheme)), dtype)
     with pytest.raises(ValueError, match="out must hold row ids"):
         scheme.row_ids([1, 2, 3], scheme.layers[0], out=out)
@@ -41,7 +41,7 @@ def test_an_out_must_hold_every_row_id_of_the_table() -> None:
     scheme = SCHEMES["numba"]
     rows = scheme.num_rows(1)
     assert 127 < rows < 2**15
-    with pytest.raises(ValueError, match=f"up to {rows - 1:,}, and int8 does not"):
+    with pytest.raises(ValueError, match=f"below {rows:,}; int8 does not"):
         scheme.row_ids([1, 2, 3], 1, out=np.zeros((3, 4), np.int8))
     for dtype in (np.int16, np.uint16, np.int32, np.uint64):
         out = np.zeros((3, 4), dtype)

@@ -65,11 +65,11 @@ MUTATIONS = (
         (f"{CRASH}[build-begun-anew]",),
     ),
     Mutation(
-        "first-state-not-synced",
+        "state-not-synced",
         "storage/partial.py",
         "        self.folder.sync()\n        self._saved = state\n",
         "        self._saved = state\n",
-        (f"{CRASH}[build]",),
+        ("tests/storage/test_publish.py::test_a_saved_state_survives_any_crash",),
     ),
     Mutation(
         "old-folder-removed-not-synced",
@@ -163,7 +163,7 @@ MUTATIONS = (
         "storage/held.py",
         "_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC",
         "_FLAGS = os.O_RDONLY | os.O_CLOEXEC",
-        (STRANGER,),
+        (f"{OWNED}test_a_link_is_never_followed_whatever_it_leads_to",),
     ),
     Mutation(
         "finished-folder-replaced-without-force",
@@ -201,7 +201,7 @@ MUTATIONS = (
         (f"{OWNED}test_json_is_not_written_through_a_link_and_leaves_no_half",),
     ),
     Mutation(
-        "dictionary-error-not-told",
+        "failed-sync-not-told",
         "storage/written.py",
         "            self._work.doubt()\n            raise\n",
         "            self._work.doubt()\n",

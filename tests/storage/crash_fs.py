@@ -33,6 +33,7 @@ WRITES = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "replace", 
 SYNCS = ("fsync", "fdatasync")
 REMOVALS = ("unlink", "remove", "rmdir")
 MOST_PENDING = 10
+PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Moment:
             names = dict(self.durable)
             for change in changes:
                 change.apply(names)
-            for data in (_as_it_is, _as_it_was, _zeros, _torn):
+            for data in DATA:
                 yield self._tree(names, data)
             for number in self.written:
                 if self.written[number] != self.synced.get(number):
@@ -314,3 +315,19 @@ def _torn(was: bytes, now: bytes) -> bytes:
     """The first half is written, the rest is as it was."""
     half = len(now) // 2
     return now[:half] + was[half:] if was != now else now
+
+
+def _even_pages(was: bytes, now: bytes) -> bytes:
+    """Every other page is written."""
+    mixed, old = bytearray(now), _zeros(was, now)
+    for start in range(PAGE, len(now), 2 * PAGE):
+        mixed[start : start + PAGE] = old[start : start + PAGE]
+    return bytes(mixed)
+
+
+def _odd_pages(was: bytes, now: bytes) -> bytes:
+    """The other ones are."""
+    return _even_pages(now, _zeros(was, now))
+
+
+DATA = (_as_it_is, _as_it_was, _zeros, _torn, _even_pages, _odd_pages)

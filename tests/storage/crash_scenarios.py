@@ -35,7 +35,8 @@ from tests.tables import small_table
 Run = Callable[..., object]
 FILES = tuple[tuple[str, bytes | None], ...]
 OLD = make_plan(form="packed", seed=1, rows={1: 150})
-NEW = make_plan(form="packed", seed=2, rows={1: 400}, shard_rows=248)  # 2 files of 2 extents
+# Two files, of four extents and of one, whole pages each.
+NEW = make_plan(form="packed", dtype="bf16", seed=2, rows={1: 320}, shard_rows=256)
 OTHER = make_plan(form="packed", seed=3, rows={1: 600, 7: 90})
 
 
@@ -146,12 +147,12 @@ def files(folder: Path) -> FILES:
 
 
 def write(plan: TablePlan, out: Path, **options: Any) -> None:
-    """Write rows quickly, no byte of them zero, and save after every extent."""
+    """Write rows quickly, no byte of them zero, and save after every two extents."""
 
     def fill(file: FilePlan, row: int, num_rows: int, data: NDArray[np.uint8]) -> None:
         data[:] = (np.arange(data.size) + row + 7 * (plan.provenance.seed or 0)) % 255 + 1
 
-    write_table(plan, out, fill, workers=1, checkpoint_bytes=1, **options)
+    write_table(plan, out, fill, workers=1, checkpoint_bytes=8000, **options)
 
 
 def build(out: Path, **options: Any) -> None:

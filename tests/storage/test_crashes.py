@@ -20,7 +20,7 @@ NAMES = (
     "export",
     "mine",
 )
-MOST_STATES = 130  # of a scenario; `python -m tests.crashes` takes all
+MOST_STATES = 250  # of a scenario; `python -m tests.crashes` takes all
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,20 @@ def test_a_kill_before_the_first_state_leaves_a_folder_that_anybody_may_take(
     assert files(tmp_path).keys() == {"out/data", "out/manifest.json"}
 
 
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"force": True}], ids=str)
+@pytest.mark.parametrize("state", [None, '{"schema": "engramctl.state/1", "command": "build"}'])
+def test_a_link_is_never_followed_whatever_it_leads_to(
+    tmp_path: Path, state: str | None, options: dict[str, Any]
+) -> None:
+    (tmp_path / "home").mkdir()
+    if state is not None:
+        (tmp_path / "home" / "state.json").write_text(state)
+    (tmp_path / "out.partial").symlink_to(tmp_path / "home")
+    with pytest.raises(ConfigError, match="left alone") as caught:
+        check_target(tmp_path / "out", MAKER, **options)
+    assert caught.value.facts["found"] == "a link"
+
+
 def test_a_link_that_leads_nowhere_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "out.partial").symlink_to(tmp_path / "home")
     with pytest.raises(ConfigError, match="left alone"):

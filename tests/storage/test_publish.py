@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from engramctl.storage import atomic
 from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.publish import read_manifest, read_state
 from engramctl.storage.target import Maker
+from tests.storage.crash_fs import Recorder
 
 MANIFEST = {"schema": "engramctl.test/1"}
 MAKER = Maker("build", r"data|more|deep/(data)?")
@@ -215,6 +217,16 @@ def test_a_full_or_read_only_disk_is_one_clear_error(
         pytest.skip(f"mounting is refused here: {done.stderr.strip()}")
     assert expected in done.stdout, done.stderr
     assert "Hint:" in done.stdout
+
+
+def test_a_saved_state_survives_any_crash(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with PartialDirectory(tmp_path / "root" / "out", MAKER) as work:
+        with Recorder(tmp_path / "root") as recorder:
+            work.save_state({"done": 3})
+        for finished, tree in recorder.states():
+            state = json.loads(tree["out.partial/state.json"] or b"")
+            assert state.get("done") == 3 or not finished
 
 
 def test_a_state_that_is_not_ours_is_no_state(tmp_path: Path) -> None:
