@@ -1,6 +1,5 @@
 """Rows of one source compared with those of another, byte for byte: `verify --against`."""
 
-import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engramctl.errors import CheckFailed
+from engramctl.fingerprints import check_same, of_scheme
+from engramctl.hashing import lookup_from_dict
 from engramctl.opened import Opened
+from engramctl.storage.reader import offered_again
 from engramctl.storage.source import RecordReader
 from engramctl.storage.writer import default_workers
 
@@ -103,6 +105,12 @@ def _pieces(ours: Opened, sample_rows: int | None, seed: int) -> Iterator[Piece]
 
 
 def _check_geometry(ours: Opened, theirs: Opened) -> None:
+    of_ours, of_theirs = (
+        of_scheme(lookup_from_dict(dict(one.scheme)).canonical, str(one.path))
+        for one in (ours, theirs)
+    )
+    hint = "equal rows are read by other ids: build or lay out with one tokenizer"
+    check_same(of_theirs, of_ours, hint, CheckFailed)
     found, wanted = (
         {
             "rows": {layer: one.rows.num_rows(layer) for layer in one.rows.layers},
@@ -123,7 +131,6 @@ def _check_geometry(ours: Opened, theirs: Opened) -> None:
 def _different(
     ours: Opened, theirs: Opened, layer: int, row: int, byte: int, wanted: int, found: int
 ) -> CheckFailed:
-    command = shlex.join(ours.provenance.command) or "engramctl layout"
     return CheckFailed(
         f"row {row:,} of layer {layer} differs from {theirs.path}",
         facts={
@@ -131,5 +138,5 @@ def _different(
             "expected": f"0x{wanted:02x}",
             "found": f"0x{found:02x}",
         },
-        hint=f"run: {command} -o {shlex.quote(str(ours.path))} --force",
+        hint=offered_again(ours.path, ours.provenance.command, "layout"),
     )

@@ -5,19 +5,24 @@ Exit codes: 0 done; 1 the work failed; 2 the command line or config was wrong; 3
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
 import engramctl
-from engramctl.errors import EngramError
+from engramctl.errors import EngramError, printable
+from engramctl.streams import keep_streams, settle_streams, tell
+
+if TYPE_CHECKING:
+    from engramctl.system_errors import SystemRefusal
 
 # Each is the function of the same name in engramctl.commands.<name>, and the first line of its help
 # (a test compares them), so that `engramctl --help` imports none.
@@ -33,6 +38,7 @@ COMMANDS = {
     "export": "Write tables back as engines load them.",
     "env": "Show what this machine has: devices, disk, libraries.",
 }
+CommandLineError: Any = typer.BadParameter.__mro__[2]  # of click's own, which typer does not name
 _PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
@@ -97,35 +103,68 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors become text on stderr.
 
-    `--version` is answered here: as an option of the group, typer would load its whole type
-    machinery for it before every command's help.
-
     Args:
         arguments: the words after `engramctl` (default: those of this process).
     """
-    words = sys.argv[1:] if arguments is None else arguments
-    if list(words) == ["--version"]:
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except CommandLineError as error:
+        text = io.StringIO()
+        error.show(text)
+        tell("\n".join(printable(line) for line in text.getvalue().rstrip().split("\n")))
+        code = error.exit_code
+    except BrokenPipeError:
+        code = 1  # the reader has seen enough: `| head`
+    except (EngramError, OSError, MemoryError, UnicodeEncodeError) as error:
+        code = _failed(error)
+    except Exception:
+        code = _bug()
+    settle_streams()
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Run a command; its errors leave as they are.
+
+    `--version` is answered here: as an option of the group, typer would load its whole type
+    machinery for it before every command's help.
+    """
+    if words == ["--version"]:
         typer.echo(f"engramctl {engramctl.__version__}")
         return 0
-    try:
-        app(words, prog_name="engramctl")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    except EngramError as error:
-        if os.environ.get("ENGRAMCTL_DEBUG") == "1":
-            raise
-        print(error.render(), file=sys.stderr)
-        return error.exit_code
-    except Exception:
-        import traceback
+    code = app(words, prog_name="engramctl", standalone_mode=False)
+    return code if isinstance(code, int) else 0
 
-        traceback.print_exc()
-        print("Error: this is a bug in engramctl; please report the lines above", file=sys.stderr)
-        return 70
-    return 0
+
+def _failed(error: "EngramError | SystemRefusal") -> int:
+    """Say what failed and return the exit code."""
+    if os.environ.get("ENGRAMCTL_DEBUG") == "1":
+        raise error
+    if not isinstance(error, EngramError):
+        from engramctl.system_errors import from_system
+
+        known = from_system(error)
+        if known is None:
+            return _bug()
+        error = known
+    tell(error.render())
+    return error.exit_code
+
+
+def _bug() -> int:
+    import traceback
+
+    lines = traceback.format_exc().split("\n")
+    lines.append("Error: this is a bug in engramctl; please report the lines above")
+    tell("\n".join(printable(line) for line in lines if line))
+    return 70
 
 
 def main() -> NoReturn:
     """Run this process's command line and exit."""
+    keep_streams()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.checkpoints.named import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
+from engramctl.kernel_cache import njit
 from engramctl.storage.codecs import decode
 from engramctl.storage.rows import splitmix64
 from engramctl.storage.source import CheckpointTables, RecordReader
@@ -73,7 +73,7 @@ def read_embeddings(
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _fold(values, signs, scale, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     width = out.shape[1]
     total = np.empty(width, np.float64)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.hashing.kernels.choice import kernel
+from engramctl.storage.available_memory import available_bytes
 
 LIBRARIES = (
     "numba", "numpy", "pyarrow", "rich", "tokenizers", "torch", "tqdm",
@@ -123,6 +124,7 @@ def capture(path: Path | None = None) -> dict[str, Any]:
         "cpu": _proc_field("/proc/cpuinfo", "model name"),
         "num_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "memory_bytes": memory_bytes("MemTotal"),
+        "memory_available_bytes": available_bytes(),
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
         "huge_pages": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
         "num_numa_nodes": len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,

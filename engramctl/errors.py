@@ -15,6 +15,26 @@ the thing; `facts` hold expected against found; `hint` ends with the command to 
 from collections.abc import Mapping
 
 
+def printable(text: str) -> str:
+    r"""Return text as a terminal may show it: control and format characters are escaped.
+
+    Names and values of files may hold sequences that move the cursor, hide text or turn it around.
+
+    Example:
+        >>> printable("café \x1b[2J \u202e")
+        'café \\x1b[2J \\u202e'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def _indented(text: str, width: int) -> str:
+    return ("\n" + " " * width).join(printable(line) for line in text.split("\n"))
+
+
 class EngramError(Exception):
     """A failure with facts and a hint; `exit_code` is what the command line returns for it."""
 
@@ -30,12 +50,18 @@ class EngramError(Exception):
         self.hint = hint
 
     def render(self) -> str:
-        """Return the text the command line prints: message, aligned facts, hint."""
-        width = max((len(name) for name in self.facts), default=0)
-        lines = [f"Error: {self.message}"]
-        lines += [f"  {name:<{width}}  {value}" for name, value in self.facts.items()]
+        """Return the text the command line prints: message, aligned facts, hint.
+
+        Whatever a file put into them, only our own lines begin at the margin and none holds a
+        control character.
+        """
+        facts = {printable(name): value for name, value in self.facts.items()}
+        width = max((len(name) for name in facts), default=0)
+        lines = [f"Error: {_indented(self.message, 2)}"]
+        for name, value in facts.items():
+            lines.append(f"  {name:<{width}}  {_indented(str(value), width + 4)}")
         if self.hint:
-            lines.append(f"Hint: {self.hint}")
+            lines.append(f"Hint: {_indented(self.hint, 2)}")
         return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """The one sink: results to stdout, everything for people to stderr.
 
 Commands hand over one document and the tables that show it. `--json` prints the document and
-nothing else; otherwise the tables are printed. Notes and progress never touch stdout.
+nothing else; otherwise the tables are printed. Notes and progress never touch stdout, and a stderr
+that cannot be written to never ends the work. No control character of a file reaches the terminal.
 """
 
 import json
@@ -10,8 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from engramctl.errors import printable
+from engramctl.streams import tell
+
 Format = str
 FORMATS = ("table", "json", "csv", "md")
+COMPILING = "compiling kernels: first run only, kept for the next one"
+COMPILING_IN_VAIN = (
+    "compiling kernels, in every run: no folder to keep them in is ours alone; "
+    "name one with NUMBA_CACHE_DIR"
+)
+_NUMBERS = (bool, int, float, type(None))
 _announcer: object | None = None
 
 
@@ -25,6 +35,18 @@ class Table:
     title: str
     rows: Sequence[Mapping[str, object]]
     caption: str = ""
+
+    def printable(self) -> "Table":
+        """Return the table with every name and text as a terminal may show it."""
+        rows = [
+            {
+                printable(name): value if isinstance(value, _NUMBERS) else printable(str(value))
+                for name, value in row.items()
+            }
+            for row in self.rows
+        ]
+        lines = [printable(line) for line in self.caption.split("\n")]
+        return Table(printable(self.title), rows, "\n".join(lines))
 
 
 def cell(value: object) -> str:
@@ -50,8 +72,9 @@ class Output:
 
     def result(self, document: Mapping[str, object], tables: Sequence[Table] = ()) -> None:
         """Print the result once, in the format asked for."""
+        tables = [table.printable() for table in tables]
         if self.format == "json":
-            print(json.dumps(document, indent=1, default=str))
+            print(json.dumps(document, indent=1, default=str).replace("\x7f", "\\u007f"))
         elif self.format == "csv":
             self._csv(tables)
         elif self.format == "md":
@@ -62,7 +85,7 @@ class Output:
     def note(self, text: str) -> None:
         """Tell a person something, on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            tell(printable(text))
 
     @contextmanager
     def progress(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
@@ -71,7 +94,12 @@ class Output:
 
         off = self.quiet or not sys.stderr.isatty()
         with tqdm(
-            total=total, desc=title, unit=unit, unit_scale=True, disable=off, file=sys.stderr
+            total=total,
+            desc=printable(title),
+            unit=unit,
+            unit_scale=True,
+            disable=off,
+            file=sys.stderr,
         ) as bar:
 
             def advance(amount: int) -> None:
@@ -82,6 +110,8 @@ class Output:
     def announce_compilation(self) -> None:
         """Say once a process, when numba really compiles, that the first run takes longer."""
         from numba.core import event
+
+        from engramctl.kernel_cache import kernel_folder
 
         global _announcer
         if _announcer is not None:
@@ -94,7 +124,7 @@ class Output:
             def on_start(self, event: object) -> None:
                 if not self.told:
                     self.told = True
-                    out.note("compiling kernels: first run only, kept for the next one")
+                    out.note(COMPILING if kernel_folder() else COMPILING_IN_VAIN)
 
             def on_end(self, event: object) -> None:
                 pass
@@ -106,7 +136,8 @@ class Output:
         from rich.console import Console
         from rich.table import Table as RichTable
 
-        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+        width = None if sys.stdout.isatty() else 160
+        console = Console(file=sys.stdout, width=width, markup=False, emoji=False)
         for table in tables:
             if not table.rows:
                 continue
@@ -119,9 +150,9 @@ class Output:
                 view.add_column(name, justify="right" if number else "left", no_wrap=number)
             for row in table.rows:
                 view.add_row(*(cell(row.get(name)) for name in table.rows[0]))
-            console.print(view, markup=False)
+            console.print(view)
             if table.caption:
-                console.print(table.caption, markup=False, highlight=False)
+                console.print(table.caption, highlight=False)
             console.print()
 
     def _csv(self, tables: Sequence[Table]) -> None:
@@ -138,8 +169,11 @@ class Output:
             if table.rows:
                 names = list(table.rows[0])
                 print(f"**{table.title}**\n")
-                print("| " + " | ".join(names) + " |")
-                print("|" + "---|" * len(names))
-                for row in table.rows:
-                    print("| " + " | ".join(cell(row.get(name)) for name in names) + " |")
+                lines = [names, *([cell(row.get(name)) for name in names] for row in table.rows)]
+                text = [
+                    "| " + " | ".join(one.replace("|", "\\|") for one in line) + " |"
+                    for line in lines
+                ]
+                text.insert(1, "|" + "---|" * len(names))
+                print("\n".join(text))
                 print(f"\n{table.caption}" if table.caption else "")

@@ -15,15 +15,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.windows import WindowHash
+from engramctl.kernel_cache import njit
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.convert import Values
 from engramctl.storage.reader import pread_exactly
+from engramctl.storage.space import check_space
 
 MEMORY_BYTES = 192 << 20
 _NGRAM_BYTES = 80  # of one while a part is sorted
@@ -66,6 +67,11 @@ class _Records:
         return chosen[:, self.order : 2 * self.order].copy(), counts.astype(np.float64)
 
 
+def _record_bytes(order: int) -> int:
+    """Return the bytes of an n-gram in a temporary file."""
+    return 4 * (2 * order + 2)
+
+
 class _OrderFile:
     """The n-grams of one order in a temporary file: canonical ids, token ids, count."""
 
@@ -82,7 +88,7 @@ class _OrderFile:
                 records[:, 2 * order :] = some.counts.astype("<u8").view("<u4").reshape(-1, 2)
                 self._file.write(records.data)
             self._file.flush()
-        self._num_ngrams = self._file.tell() // (4 * (2 * order + 2))
+        self._num_ngrams = self._file.tell() // _record_bytes(order)
 
     def __len__(self) -> int:
         return self._num_ngrams
@@ -131,6 +137,8 @@ class TokenMean:
             CorpusError: broken counts, or ids outside the vocabulary.
             StorageError: no space for the temporary files.
         """
+        needed = sum(seen.num_ngrams(order) * _record_bytes(order) for order in seen.orders)
+        check_space(needed, Path(tempfile.gettempdir()), hint="name a folder on a disk with TMPDIR")
         self._scheme = seen.scheme
         self._ngrams = {order: _OrderFile(seen, order) for order in seen.orders}
         self._embeddings = embeddings
@@ -212,7 +220,7 @@ class TokenMean:
             ngrams.close()
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _means(  # type: ignore[no-untyped-def]  # pragma: no cover
     starts, tokens, counts, embeddings, first, out
 ) -> Any:

@@ -187,7 +187,7 @@ class Scheme:
         tokens_BT = as_batch(token_ids)
         history_BC = padded_history(history, len(tokens_BT), walk.context)
         shape = (*token_ids.shape, walk.num_heads)
-        out = output(out, shape, walk.dtype)
+        out = output(out, shape, walk.dtype, walk.num_rows)
         out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
         bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:
@@ -219,7 +219,8 @@ class Scheme:
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
         history_BC = torch.from_numpy(past_BC).to(device)
-        out = tensor_output(out, (*token_ids.shape, self.num_heads), plan.dtype, tokens_BT)
+        shape = (*token_ids.shape, self.num_heads)
+        out = tensor_output(out, shape, plan.dtype, plan.num_rows, tokens_BT)
         bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
         if bad >= 0:
             self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)
@@ -288,7 +289,7 @@ class Scheme:
         config: Mapping[str, Any],
         buffers: Mapping[str, NDArray[Any]] | None = None,
         *,
-        token_map: NDArray[np.integer[Any]] | None = None,
+        token_map: NDArray[np.integer[Any]] | Canonical | None = None,
     ) -> "Scheme":
         """Read a model's config.json; see `engramctl.hashing.configs.scheme_from_config`."""
         from engramctl.hashing.configs import scheme_from_config

@@ -5,8 +5,9 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from engramctl.kernel_cache import njit
 
 Ranges = Sequence[tuple[int, int]]
 Floats = NDArray[np.float32] | NDArray[np.float64]

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.kernel_cache import njit
 
-@numba.njit(nogil=True, cache=True)
+
+@njit(nogil=True, cache=True)
 def _copy(rows: Any, out: Any) -> None:
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):

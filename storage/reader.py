@@ -23,6 +23,8 @@ from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, cut_short
 
+_LONGEST_COMMAND = 2000  # characters of a command that is offered again
+
 
 class TableFiles:
     """A table whose files are all there and have the right size and header."""
@@ -186,5 +188,19 @@ def open_table(path: Path) -> TableFiles:
 
 def rebuild_hint(path: Path, manifest: Manifest) -> str:
     """Return the words that make the folder again, for hints."""
-    words = manifest.provenance.command or ("engramctl", "build")
-    return f"run: {shlex.join(words)} -o {shlex.quote(str(path))} --force"
+    return offered_again(
+        path, manifest.provenance.command, "layout" if manifest.kind == "shards" else "build"
+    )
+
+
+def offered_again(path: Path, words: tuple[str, ...], verb: str) -> str:
+    """Return a folder's own command as a hint when it is one that makes such folders.
+
+    Whoever wrote the folder may have put any other there, to be pasted by the reader: then only
+    the verb is offered.
+    """
+    ours = words[:1] == ("engramctl",) and words[1:2] in (("build",), ("layout",))
+    command = shlex.join(words)
+    if not (ours and command.isprintable() and len(command) <= _LONGEST_COMMAND):
+        command = f"engramctl {verb} ..."
+    return f"run: {command} -o {shlex.quote(str(path))} --force"

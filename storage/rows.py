@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.kernel_cache import njit
 from engramctl.storage.codecs import decode, table_scale_for
 from engramctl.storage.geometry import Layout
 from engramctl.storage.losses import HeadError
@@ -190,7 +190,7 @@ class RowFiller:
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _fill(  # type: ignore[no-untyped-def]  # pragma: no cover
     out, table, state, row_start, num_rows, row_dim, stride, page, rows_per_page, scales, scale
 ):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.access.spectrum import Spectrum
+from engramctl.kernel_cache import njit
 
 MOST_SHOWN = 8  # slots with as many n-grams, or more, are one bucket
 PIECE_ROWS = 1 << 18

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.access.ngrams import Ngrams, RawNgrams, merged
@@ -18,6 +17,7 @@ from engramctl.access.spectrum import Spectrum
 from engramctl.access.starts import DocumentStarts
 from engramctl.errors import CorpusError
 from engramctl.hashing.window import Boundary, window
+from engramctl.kernel_cache import njit
 
 MOST_HELD = 1 << 19  # windows that are sorted at a time: about 30 MiB
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -56,6 +57,7 @@ def export(
     from engramctl.opened import open_rows
 
     sink = Output(format=output_format(json), quiet=quiet)
+    keep_inputs(out, source, scheme, config)
     opened = open_rows(source, scheme)
     plan = plan_export(opened, family, parts=parts)
     if not dry_run:

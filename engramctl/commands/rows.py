@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     Force,
@@ -87,6 +88,12 @@ def rows(
         str | None,
         typer.Option(metavar="NAME", help="Parquet column.  [default: input_ids or token_ids]"),
     ] = None,
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical", help="The ids are canonical ids already: the token map is left out."
+        ),
+    ] = False,
     history: Annotated[
         bool,
         typer.Option("--history", help="Sequences are chunks of one: each continues the last."),
@@ -124,15 +131,27 @@ def rows(
 
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.scheme_sources import assumed_map, chosen_layers, find_scheme, write_scheme
+    from engramctl.rows.sequences import is_parquet
+    from engramctl.scheme_sources import (
+        assumed_map,
+        chosen_layers,
+        find_scheme,
+        lacking_ngrams,
+        taking_canonical_ids,
+        taking_token_ids,
+        write_scheme,
+    )
     from engramctl.schemes import SchemeOptions
 
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
         raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")
     sink = Output(format=output_format(json), quiet=quiet)
+    for written in (out, save_scheme):
+        keep_inputs(written, source, scheme, tokenizer, counts, diff, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
+        reads_text=source is not None and is_parquet(source),
         slots=slots,
         orders=parse_numbers(orders, "--orders"),
         heads=heads,
@@ -144,12 +163,18 @@ def rows(
     )
     sink.announce_compilation()
     made = find_scheme(options)
+    if words := lacking_ngrams(options, made):
+        sink.note(words)
     shown = chosen_layers(made, layer)
-    if words := assumed_map(options, made):
-        sink.note(f"assumed: {words}")
+    if canonical:
+        made, tokenizer = taking_canonical_ids(made), None
+    else:
+        made = taking_token_ids(made, scheme, ", or add --canonical if the ids are canonical")
+        if words := assumed_map(options, made):
+            sink.note(f"assumed: {words}")
     if save_scheme is not None:
         write_scheme(made, save_scheme, force=force)
-    with _sequences(source, made, column, tokenizer) as found:
+    with _sequences(source, made, column, tokenizer, sink) as found:
         sequences = _continued(found, made) if history else found
         if explain is not None:
             _explain(sink, made, shown, sequences, explain)
@@ -163,14 +188,18 @@ def rows(
 
 @contextmanager
 def _sequences(
-    source: Path | None, scheme: "Lookup", column: str | None, tokenizer: Path | None
+    source: Path | None,
+    scheme: "Lookup",
+    column: str | None,
+    tokenizer: Path | None,
+    sink: Output,
 ) -> "Iterator[Iterator[TokenSequence]]":
     """Open the input, whatever it is."""
     from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
     from engramctl.storage.atomic import os_errors
 
     if source is not None and is_parquet(source):
-        yield parquet_sequences(source, scheme, column, tokenizer)
+        yield parquet_sequences(source, scheme, column, tokenizer, sink.note)
     elif column is not None:
         raise ConfigError("--column names a Parquet column; the input is JSON lines")
     elif source is None or str(source) == "-":
@@ -209,15 +238,8 @@ def _print(
         documents = [as_document(one) for one in every]
         sink.result({"kernel": scheme.kernel(), "sequences": documents})
         return
-    try:
-        for one in every:
-            write_line(one, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough: `| head`
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
+    for one in every:
+        write_line(one, sys.stdout)
 
 
 def _write(

@@ -8,7 +8,8 @@ Windows never cross a document: behind its end they hold `end_id`.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import Words, bucket, compiled, push
+from engramctl.kernel_cache import compiled
+from engramctl.mining.keys import Words, bucket, push
 
 _U0, _U1, _U12 = np.uint64(0), np.uint64(1), np.uint64(12)
 

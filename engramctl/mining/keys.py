@@ -21,20 +21,17 @@ ascend as their rows do. They take one word up to 64 bits, else two (high word f
 internal: no file's bytes depend on v or on the number of partitions.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 import numpy as np
-from numba import njit
 
 from engramctl.errors import ConfigError
+from engramctl.kernel_cache import compiled
+from engramctl.ngram_counts import MAX_ORDER
 
-MAX_ORDER = 5
 BUCKET_BITS = 12  # no more partitions than 2^12
 
 Words = tuple[int, ...]  # only its length counts, which compiled code knows from its type
-Function = TypeVar("Function", bound=Callable[..., object])
 
 _U12, _U32, _U52, _U64 = (np.uint64(number) for number in (12, 32, 52, 64))
 _LOW12 = np.uint64(0xFFF)
@@ -106,11 +103,6 @@ def partition_bits(order: int, id_bits: int, tokens: int, target: int) -> int:
         facts={"expected": "ids below 2^28 - 1 at order 5", "found": f"ids of {id_bits} bits"},
         hint="leave the order out: --orders 1,2,3,4",
     )
-
-
-def compiled(function: Function) -> Function:
-    """Compile with numba on the first call: without the GIL, kept on disk for the next run."""
-    return cast(Function, njit(nogil=True, cache=True)(function))
 
 
 @compiled

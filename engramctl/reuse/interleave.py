@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import compiled
+from engramctl.kernel_cache import compiled
 
 PIECE_TOKENS = 1 << 18
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import compiled
+from engramctl.kernel_cache import compiled
 from engramctl.reuse.sampling import sample
 from engramctl.reuse.stack import find_slot
 

@@ -10,7 +10,7 @@ miss whose id is in ghost enters main.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import compiled
+from engramctl.kernel_cache import compiled
 from engramctl.reuse.sampling import row_hash, sample
 
 MAX_HITS = 3

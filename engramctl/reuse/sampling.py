@@ -14,7 +14,7 @@ in the sample or not; this is the correction SHARDS-adj makes.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import compiled
+from engramctl.kernel_cache import compiled
 from engramctl.reuse.mixing import fmix64
 
 _ALL = 2**64

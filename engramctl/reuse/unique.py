@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import compiled
+from engramctl.kernel_cache import compiled
 from engramctl.reuse.mixing import fmix64
 
 CHUNK_TOKENS = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from engramctl.hashing.kernels.tables import BLOCK
 from engramctl.hashing.window import DEAD, START
+from engramctl.kernel_cache import njit
 
 STOPS, BLOCKS, READS_AS_FILL = 1, 2, 4
 _NOT_DEAD, _DEAD, _PASS, _FILL = range(4)  # indices of NEGATIVE_RULES

@@ -10,8 +10,9 @@ stand for two ids, and their key is that pair.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from engramctl.kernel_cache import njit
 
 NO_ROW = -1
 FREE = np.uint64(2**64 - 1)  # no key: canonical ids have 31 bits

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from engramctl.hashing.heads import LayerHash
@@ -20,6 +19,7 @@ from engramctl.hashing.kernels.tables import BLOCK, HeadTables
 from engramctl.hashing.mix import Mix
 from engramctl.hashing.token_map import Canonical
 from engramctl.hashing.window import Boundary
+from engramctl.kernel_cache import njit
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from engramctl.storage.source import RecordReader
-from engramctl.storage.tiers.store import Request, Store
+from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.ticket import Request
 from engramctl.storage.tiers.widen import widen
 
 _CHUNK_ROWS = 1 << 16  # rows copied, or widened, at a time: what bounds the memory beside the table
@@ -56,7 +57,7 @@ class GpuStore(Store):
 
     def release(self) -> None:
         """Free the device memory, once no stream reads it any more."""
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and not self.usage.generation:  # a forked child has no stream
             torch.cuda.synchronize(self.device)
         self._records.clear()
 

@@ -9,7 +9,7 @@ import torch
 
 from engramctl.hashing import make_scheme
 from engramctl.hashing.kernels.choice import kernel
-from tests.hashing.presets import SCHEMES, VOCAB
+from tests.hashing.presets import LARGE, SCHEMES, VOCAB
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,11 @@ def test_triton_gives_the_reference_rows(name: str, interpreted: list[str]) -> N
     mine = [line for line in interpreted if line.startswith((f"{name}, case", f"{name}, bad"))]
     assert len(mine) == 2 * len(SCHEMES[name].layers) + 1
     assert [line for line in mine if not line.endswith(": same")] == []
+
+
+def test_triton_gives_the_reference_rows_of_ids_of_32_bits(interpreted: list[str]) -> None:
+    mine = [line for line in interpreted if line.startswith("large ")]
+    assert mine == [f"large {name}: same" for name in LARGE]
 
 
 def test_the_choice_of_a_kernel_is_told() -> None:

@@ -1,0 +1,134 @@
+"""The floor: compiled kernels, streams, what is printed, memory, inputs."""
+
+from tests.mutations import Mutation
+
+CACHE = "tests/test_kernel_cache.py"
+MEMORY = "tests/storage/test_available_memory.py"
+OUTPUT = "tests/test_output.py"
+STREAMS = "tests/test_streams.py"
+INPUTS = "tests/commands/test_inputs.py"
+
+MUTATIONS = (
+    Mutation(
+        "kernel-key-without-helpers",
+        "engramctl/kernel_cache.py",
+        "    for name in sorted(kernels | (constants & texts.keys())):",
+        "    for name in ():",
+        (f"{CACHE}::test_an_edit_in_another_file_is_seen_by_the_next_process",),
+    ),
+    Mutation(
+        "kernel-key-without-constants",
+        "engramctl/kernel_cache.py",
+        "sorted(kernels | (constants & texts.keys()))",
+        "sorted(kernels)",
+        (f"{CACHE}::test_an_edit_in_another_file_is_seen_by_the_next_process",),
+    ),
+    Mutation(
+        "kernel-folder-others-may-write",
+        "engramctl/kernel_cache.py",
+        "    return ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
+        "    return ours",
+        (f"{CACHE}::test_a_folder_that_others_may_have_written_is_not_used",),
+    ),
+    Mutation(
+        "kernel-folder-behind-a-link",
+        "engramctl/kernel_cache.py",
+        "    facts = folder.lstat()",
+        "    facts = folder.stat()",
+        (f"{CACHE}::test_a_folder_that_others_may_have_written_is_not_used",),
+    ),
+    Mutation(
+        "kernel-folder-of-another",
+        "engramctl/kernel_cache.py",
+        " and facts.st_uid == os.geteuid()",
+        "",
+        (f"{CACHE}::test_a_folder_of_another_owner_is_not_used",),
+    ),
+    Mutation(
+        "broken-kernel-kept",
+        "engramctl/kernel_cache.py",
+        "                self.flush()",
+        "                pass",
+        (f"{CACHE}::test_compiled_code_that_was_cut_short_is_compiled_again",),
+    ),
+    Mutation(
+        "tables-printed-raw",
+        "engramctl/output.py",
+        "        tables = [table.printable() for table in tables]",
+        "        tables = list(tables)",
+        (f"{OUTPUT}::test_no_control_character_of_a_table_is_printed",),
+    ),
+    Mutation(
+        "facts-printed-raw",
+        "engramctl/errors.py",
+        '.join(printable(line) for line in text.split("\\n"))',
+        '.join(line for line in text.split("\\n"))',
+        (f"{OUTPUT}::test_no_value_of_a_file_begins_a_line_of_an_error",),
+    ),
+    Mutation(
+        "strangers-command-offered",
+        "storage/reader.py",
+        "    if not (ours and command.isprintable() and len(command) <= _LONGEST_COMMAND):",
+        "    if not (command.isprintable() and len(command) <= _LONGEST_COMMAND):",
+        (f"{OUTPUT}::test_only_a_command_of_ours_is_offered_again",),
+    ),
+    Mutation(
+        "full-stdout-unnoticed",
+        "engramctl/cli.py",
+        "        sys.stdout.flush()\n",
+        "",
+        (f"{STREAMS}::test_a_full_stdout_is_one_clear_error",),
+    ),
+    Mutation(
+        "closed-stderr-reused",
+        "engramctl/streams.py",
+        "            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one",
+        "            continue",
+        (f"{STREAMS}::test_the_work_is_done_whatever_becomes_of_the_streams",),
+    ),
+    Mutation(
+        "note-to-a-full-stderr",
+        "engramctl/streams.py",
+        "    with contextlib.suppress(OSError, ValueError):",
+        "    with contextlib.suppress(ValueError):",
+        (
+            f"{OUTPUT}::test_a_stderr_that_is_full_or_closed_ends_nothing",
+            f"{STREAMS}::test_the_work_is_done_whatever_becomes_of_the_streams",
+        ),
+    ),
+    Mutation(
+        "output-holds-an-input",
+        "engramctl/commands/inputs.py",
+        "            return place in origin.parents",
+        "            return False",
+        (f"{INPUTS}::test_an_output_that_is_an_input_is_refused_and_nothing_is_touched",),
+    ),
+    Mutation(
+        "output-inside-an-input",
+        "engramctl/commands/inputs.py",
+        "        return source.is_dir() and origin in place.parents",
+        "        return False",
+        (f"{INPUTS}::test_an_output_that_is_an_input_is_refused_and_nothing_is_touched",),
+    ),
+    Mutation(
+        "container-not-asked",
+        "storage/available_memory.py",
+        "                yield folder, files",
+        "                yield top, files",
+        (f"{MEMORY}::test_the_least_of_all_levels_counts",),
+    ),
+    Mutation(
+        "page-cache-not-free",
+        "storage/available_memory.py",
+        "    return min(known) - max(0, usage - cache)",
+        "    return min(known) - usage",
+        (f"{MEMORY}::test_page_cache_is_free_and_other_files_in_memory_are_not",),
+    ),
+    Mutation(
+        "tmpfs-taken-for-a-disk",
+        "storage/space.py",
+        "        free_bytes = min(free_bytes, available_bytes())",
+        "        pass",
+        (f"{MEMORY}::test_what_is_written_to_memory_must_fit_into_the_container",),
+    ),
+)
