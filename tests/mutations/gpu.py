@@ -82,8 +82,8 @@ MUTATIONS = (
     Mutation(
         "row-ids-on-another-device",
         "hashing/batch.py",
-        "fits = out.shape == shape and _is_integer(out.dtype) and out.device == like.device",
-        "fits = out.shape == shape and _is_integer(out.dtype)",
+        "if out.shape != shape or not out.is_contiguous() or out.device != like.device:",
+        "if out.shape != shape or not out.is_contiguous():",
         (f"{HASHING}::test_what_a_kernel_would_read_or_write_wrongly_is_refused",),
     ),
     Mutation(
