@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,17 @@ def test_a_folder_that_cannot_be_made_is_exit_1(run_cli: RunCli, tmp_path: Path)
     result = run_cli("demo", "-o", tmp_path / "file" / "below")
     assert result.exit_code == 1
     assert "cannot make" in result.stderr
+
+
+def test_a_demo_interrupted_in_a_step_ends_as_the_step_would(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("engramctl.sample.write_sample_corpus", small_corpus)
+    monkeypatch.setattr("engramctl.environment.capture", interrupted)
+    monkeypatch.setattr(demo_module, "plan_steps", lambda out: [demo_module.Step(("env",))])
+    result = run_cli("demo", "-o", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "bug" not in result.stderr
