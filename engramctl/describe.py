@@ -85,7 +85,7 @@ def _result(path: Path) -> dict[str, Any] | None:
                 for case in cases
             ],
         }
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 
 

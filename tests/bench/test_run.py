@@ -244,6 +244,15 @@ def test_a_table_that_does_not_fit_a_tier_is_a_skipped_case(
         assert case["against"]["resident_percent"] is None
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_every_case_is_measured_on_a_gpu(shards: Path) -> None:
+    options = BenchOptions(samples=5, tokens=5, context=3, preset="tiny", cache="warm")
+    for case in run_bench(shards, options, lambda _: None)["cases"]:
+        assert (case["status"], case["check"]["mismatches"]) == ("ok", 0)
+        assert case["resolution_percent"] is not None
+
+
 def test_json_is_one_document_and_out_writes_the_same(
     shards: Path, run_cli: RunCli, tmp_path: Path
 ) -> None:

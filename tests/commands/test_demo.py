@@ -86,6 +86,12 @@ def test_an_existing_folder_is_kept_without_force(run_cli: RunCli, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_with_force_every_step_replaces_what_it_makes(tmp_path: Path) -> None:
+    steps = [step for step in demo_module.plan_steps(tmp_path) if step.makes is not None]
+    assert len(steps) == 7
+    assert all(step.forcible for step in steps)
+
+
 def test_a_folder_that_cannot_be_made_is_exit_1(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run_cli("demo", "-o", tmp_path / "file" / "below")
