@@ -44,7 +44,7 @@ class SeenNgrams:
         self.scheme, self.counts = scheme, counts
         self._map = scheme.canonical.token_map
         self._canonical = _is_canonical(scheme, read_counts_manifest(counts))
-        self.orders = [order for order in scheme.orders if order_file(counts, order).exists()]
+        self.orders = [order for order in scheme.orders if order_file(counts, order).is_file()]
         if self._canonical and self._map is not None:
             self._first = np.full(scheme.canonical.num_canonical, -1)
             seen, where = np.unique(self._map, return_index=True)

@@ -17,7 +17,8 @@ import numpy as np
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.fuzz import Random, shell
-from tests.mined import mined, run as done, small_scheme
+from tests.mined import mined, small_scheme
+from tests.mined import run as done
 from tests.mining.conftest import zipf_documents
 
 Words = tuple[object, ...]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import FormatError, StorageError
-from engramctl.storage import strict_json
 from engramctl.storage.publish import read_manifest, read_state
+from engramctl.storage.safetensors_header import read_header
 from engramctl.storage.strict_json import (
     MAX_DEPTH,
     MAX_DIGITS,
@@ -69,7 +69,7 @@ def test_too_many_values_are_refused_before_one_is_made(monkeypatch: pytest.Monk
     def parse(*_: object, **__: object) -> None:
         raise AssertionError("it was parsed")
 
-    monkeypatch.setattr(strict_json.json, "loads", parse)
+    monkeypatch.setattr(json, "loads", parse)
     for load in (load_json, load_strict):
         with pytest.raises(ValueError, match="values or so"):
             load(b"[" * (MAX_VALUES + 1))
@@ -94,6 +94,9 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None
         read_manifest(tmp_path)
     with pytest.raises(FormatError, match="is not a file"):
         read_limited(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(FormatError, match="is not a file"):
+        read_header(tmp_path / "m.safetensors")
     with pytest.raises(StorageError, match="cannot read"):
         read_limited(tmp_path / "nothing")
     with pytest.raises((FormatError, StorageError)):
