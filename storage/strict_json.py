@@ -16,7 +16,7 @@ from engramctl.errors import FormatError
 from engramctl.storage.regular import regular_file
 
 MAX_DOCUMENT_BYTES = 1 << 30  # a dictionary's n-gram list rests in its scheme
-MAX_VALUES = 1 << 20  # a manifest of half a petabyte has so many checksums
+MAX_VALUES = 1 << 21  # a manifest of a petabyte has so many checksums
 MAX_DEPTH = 64
 MAX_DIGITS = 40  # of an integer: none of ours needs more than 64 bits
 _READ_BYTES = 1 << 20
