@@ -120,7 +120,11 @@ def _places() -> Iterator[Path]:
     with contextlib.suppress(OSError):
         if os.path.isabs(cache):
             ours = Path(os.path.realpath(cache))
-            if _made_private(ours) and _made_private(ours / "engramctl"):
+            if (
+                not _exchangeable(ours)
+                and _made_private(ours)
+                and _made_private(ours / "engramctl")
+            ):
                 yield ours / "engramctl"
 
 
@@ -131,6 +135,12 @@ def _made_private(folder: Path, mode: int = 0o700) -> bool:
     facts = folder.lstat()
     ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
     return ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _exchangeable(folder: Path) -> bool:
+    """Whether anyone may put another folder in the place of this one."""
+    modes = [parent.stat().st_mode for parent in folder.parents]
+    return any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
 
 
 def _forget_old(place: Path) -> None:

@@ -169,6 +169,14 @@ def test_the_users_cache_is_taken_when_the_package_cannot_be_written(package: Pa
     assert Path(package.run(XDG_CACHE_HOME=chosen)["folder"]).parent == chosen / "engramctl"
 
 
+def test_a_users_cache_that_anyone_may_exchange_is_not_used(package: Package) -> None:
+    package.close_bytecode()
+    package.home.chmod(0o777)
+    assert package.run()["folder"] is None
+    package.home.chmod(0o1777)  # as a temporary folder: only its owner may rename what is there
+    assert package.run()["folder"] is not None
+
+
 def test_a_folder_the_user_names_is_used(package: Package) -> None:
     chosen = package.room / "mine" / "kernels"
     assert Path(package.run(NUMBA_CACHE_DIR=chosen)["folder"]).parent == chosen

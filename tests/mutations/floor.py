@@ -45,6 +45,13 @@ MUTATIONS = (
         (f"{CACHE}::test_a_folder_of_another_owner_is_not_used",),
     ),
     Mutation(
+        "kernel-folder-anyone-may-exchange",
+        "engramctl/kernel_cache.py",
+        "if not _exchangeable(user) and ",
+        "if ",
+        (f"{CACHE}::test_a_users_cache_that_anyone_may_exchange_is_not_used",),
+    ),
+    Mutation(
         "broken-kernel-kept",
         "engramctl/kernel_cache.py",
         "                self.flush()",
@@ -82,8 +89,8 @@ MUTATIONS = (
     Mutation(
         "closed-stderr-reused",
         "engramctl/streams.py",
-        "            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one",
-        "            continue",
+        "            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)",
+        "            pass",
         (f"{STREAMS}::test_the_work_is_done_whatever_becomes_of_the_streams",),
     ),
     Mutation(
