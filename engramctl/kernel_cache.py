@@ -119,13 +119,10 @@ def _places() -> Iterator[Path]:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     with contextlib.suppress(OSError):
         if os.path.isabs(cache):
-            ours = Path(os.path.realpath(cache))
-            if (
-                not _exchangeable(ours)
-                and _made_private(ours)
-                and _made_private(ours / "engramctl")
-            ):
-                yield ours / "engramctl"
+            user = Path(os.path.realpath(cache))
+            ours = user / "engramctl"
+            if not _exchangeable(user) and _made_private(user) and _made_private(ours):
+                yield ours
 
 
 def _made_private(folder: Path, mode: int = 0o700) -> bool:
