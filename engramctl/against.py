@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engramctl.errors import CheckFailed
+from engramctl.fingerprints import check_same, of_scheme
+from engramctl.hashing import lookup_from_dict
 from engramctl.opened import Opened
 from engramctl.storage.reader import offered_again
 from engramctl.storage.source import RecordReader
@@ -103,6 +105,12 @@ def _pieces(ours: Opened, sample_rows: int | None, seed: int) -> Iterator[Piece]
 
 
 def _check_geometry(ours: Opened, theirs: Opened) -> None:
+    of_ours, of_theirs = (
+        of_scheme(lookup_from_dict(dict(one.scheme)).canonical, str(one.path))
+        for one in (ours, theirs)
+    )
+    hint = "equal rows are read by other ids: build or lay out with one tokenizer"
+    check_same(of_theirs, of_ours, hint, CheckFailed)
     found, wanted = (
         {
             "rows": {layer: one.rows.num_rows(layer) for layer in one.rows.layers},

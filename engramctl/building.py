@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import engramctl
+from engramctl.fingerprints import check_tokenizer, counts_are_canonical, of_counts
 from engramctl.hashing import Lookup, Scheme
 from engramctl.initial import InitialRows, InitOptions, initial_rows
+from engramctl.opened import check_source
 from engramctl.relay import filler, tier_form
 from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.format import EXTENT_BYTES
@@ -20,7 +22,7 @@ from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.writer import write_table
-from engramctl.tables import counts_digest
+from engramctl.tables import counts_digest, read_counts_manifest
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class BuildPlan:
         initial: what rows hold.
         table: files and manifest.
         assumed: what was not given and so chosen, in words.
+        remark: what else is to be known of the rows.
     """
 
     scheme: Lookup
     initial: InitialRows
     table: TablePlan
     assumed: tuple[str, ...]
+    remark: str | None = None
 
 
 def plan_build(
@@ -62,11 +66,13 @@ def plan_build(
         progress: told of rows that are read to find a table's scale, where they are imported.
 
     Raises:
-        ConfigError: an option is wrong.
+        ConfigError: an option is wrong, or tokenizer, scheme and source do not belong together.
+        CorpusError: counts of another tokenizer.
         FormatError: counts, embeddings or rows that are not what they should be.
     """
     scheme = resolve_scheme(options)
     init = init or InitOptions()
+    _check_tokenizers(options, scheme, init)
     form = "planar" if tier is None else tier_form(tier)
     layout = Layout.of(form, RecordSpec(scheme.dtype, scheme.row_dim))
     digest = None if init.counts is None else counts_digest(init.counts)
@@ -90,7 +96,19 @@ def plan_build(
         extent_bytes=extent_bytes,
         identity_extra=initial.identity,
     )
-    return BuildPlan(scheme, initial, table, options.assumed(scheme))
+    return BuildPlan(scheme, initial, table, options.assumed(scheme), initial.remark)
+
+
+def _check_tokenizers(options: SchemeOptions, scheme: Lookup, init: InitOptions) -> None:
+    """Refuse counts or a source of another tokenizer."""
+    if init.counts is not None:
+        counts = read_counts_manifest(init.counts)
+        if options.tokenizer is not None:
+            check_tokenizer(options.tokenizer, of_counts(init.counts, counts))
+        counts_are_canonical(scheme.canonical, f"scheme {scheme.name}", init.counts, counts)
+    if init.source is not None:
+        named = options.tokenizer or options.scheme or DEFAULT_SCHEME
+        check_source(scheme.canonical, f"the new table of {named}", init.source)
 
 
 def run_build(plan: BuildPlan, out: Path, **run: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 from engramctl.errors import ConfigError
 
 DEFAULT_FILE = Path("engramctl.toml")
+MAX_CONFIG_BYTES = 1 << 16  # tomllib takes quadratic time over a key of many dots
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -23,13 +24,19 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            text = file.read(MAX_CONFIG_BYTES + 1)
+        if len(text) > MAX_CONFIG_BYTES:
+            raise ConfigError(
+                f"config {path} is too large",
+                facts={"expected": f"at most {MAX_CONFIG_BYTES:,} bytes"},
+            )
+        return tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigError(
             f"cannot read config {path}: {error.strerror}",
             hint="name another file with --config, or leave the option out",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and too many digits are ValueErrors
         raise ConfigError(f"config {path} is not valid TOML: {error}") from error
 
 

@@ -1,19 +1,19 @@
 """What `inspect` says about a folder or file of ours."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
-from engramctl.bench.result import SCHEMA as RESULT_SCHEMA
+from engramctl.bench.result import as_current
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
-from engramctl.errors import ConfigError, FormatError, StorageError
+from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
 from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.strict_json import load_json, read_limited
 from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"
@@ -67,8 +67,8 @@ def _unfinished(partial: Path) -> dict[str, Any]:
 def _result(path: Path) -> dict[str, Any] | None:
     """Return what a bench result says of itself, or None when the file is none."""
     try:
-        document = json.loads(path.read_bytes())
-        if document["schema"] != RESULT_SCHEMA:
+        document = as_current(load_json(read_limited(path)))
+        if document is None:
             return None
         machine, config, cases = (document[name] for name in ("environment", "config", "cases"))
         return {
@@ -79,15 +79,15 @@ def _result(path: Path) -> dict[str, Any] | None:
             "trace": config["trace"],
             "cpu": machine["cpu"],
             "made_by": f"engramctl {machine['engramctl']}",
-            "resolution_percent": document["resolution_percent"],
             "mismatches": sum(case["check"]["mismatches"] for case in cases),
             "cases": [
                 {name: case[name] for name in ("name", "phase", "tier", "cache", "status")}
                 | {"samples": len(case["samples_ns"]), "p50_ns": case["p50_ns"]}
+                | {"resolution_percent": case["resolution_percent"]}
                 for case in cases
             ],
         }
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (EngramError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -173,12 +173,12 @@ def _counts(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 def _summary(file: Path) -> dict[str, Any]:
     """Return what the run found out: orders in full, `mine --scheme` and `mine --curves`."""
     try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = load_json(read_limited(file))
+    except (EngramError, ValueError):
         return {}
     if not isinstance(found, dict) or found.get("schema") != COUNTS_SUMMARY_SCHEMA:
         return {}
-    document = {"orders": found["orders"]}
+    document = {"orders": found.get("orders")}
     if found.get("access"):
         document["access"] = found["access"]
     reuse = found.get("reuse")

@@ -100,8 +100,20 @@ def scheme_facts(scheme: Lookup) -> dict[str, Any]:
         "orders": ", ".join(str(order) for order in scheme.orders),
         **size,
         "vocab_size": scheme.vocab_size,
+        "ids": _ids(scheme),
         "row_dim": scheme.row_dim,
         "dtype": scheme.dtype,
         "rows_per_token": scheme.num_heads * len(scheme.layers),
         **ngrams,
     }
+
+
+def _ids(scheme: Lookup) -> str:
+    """Say which ids a scheme takes, and what becomes of them first."""
+    canonical = scheme.canonical
+    return {
+        "canonical": "canonical ids; token ids need a token map: --tokenizer",
+        "map": f"token ids, mapped to {canonical.num_canonical:,} canonical ids",
+        "zeroed": "token ids, special ones read as 0",
+        "identity": "token ids",
+    }[canonical.kind]

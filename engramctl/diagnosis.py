@@ -1,18 +1,21 @@
 """A scheme on mined counts: what `inspect --counts` says."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from engramctl.errors import FormatError
+from engramctl.fingerprints import counts_are_canonical
+from engramctl.hashing.chance import CountHistogram
 from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.token_map import Canonical
-from engramctl.ngram_counts import order_file, read_ngrams
+from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
+from engramctl.ngram_pruned import Pruned, pruned_orders, pruning
 from engramctl.tables import read_counts_manifest
-from engramctl.token_maps import map_fingerprint
 
 
 def diagnose_counts(
@@ -28,23 +31,28 @@ def diagnose_counts(
         progress: called with 1 for each layer and order that is done.
 
     Raises:
+        ConfigError: counts of token ids, and a scheme that takes canonical ids.
         FormatError: `counts` is not such a folder, or lacks every order of the scheme.
-        CorpusError: a broken file, or token ids outside the scheme's vocabulary.
+        CorpusError: a broken file, token ids outside the scheme's vocabulary, or counts of another
+            tokenizer or token map.
     """
     manifest = read_counts_manifest(counts)
-    scheme = in_ids_of(scheme, manifest.get("token_map_xxh3_128"), counts)
+    if counts_are_canonical(scheme.canonical, f"scheme {scheme.name}", counts, manifest):
+        scheme = replace(scheme, canonical=Canonical.identity(scheme.canonical.num_canonical))
     files = {order: order_file(counts, order) for order in scheme.orders}
     present = [order for order, file in files.items() if file.is_file()]
     if not present:
         raise FormatError(
             f"{counts} has none of the scheme's orders",
             facts={"expected": ", ".join(file.name for file in files.values())},
-            hint=f"mine them: engramctl mine --orders {','.join(map(str, scheme.orders))}",
+            hint=mine_hint(scheme.orders),
         )
+    pruned = pruned_orders(manifest)
     loads = []
     for layer in scheme.layers:
         for order in present:
-            loads.append(_order(scheme, layer, order, counts))
+            load = asdict(_order(scheme, layer, order, counts))
+            loads.append(load | _bounded(load, pruned.get(order), _joins(scheme)))
             if progress is not None:
                 progress(1)
     return {
@@ -54,32 +62,59 @@ def diagnose_counts(
         "tokens": manifest.get("tokens"),
         "min_count": manifest.get("min_count"),
         "orders_without_counts": sorted(set(scheme.orders) - set(present)),
-        "warnings": scheme_warnings(scheme),
-        "orders": [asdict(load) for load in loads],
+        "warnings": [
+            *(_warning(n, pruned[n], manifest, _joins(scheme)) for n in present if n in pruned),
+            *scheme_warnings(scheme),
+        ],
+        "orders": loads,
     }
 
 
-def in_ids_of(scheme: Scheme, map_digest: str | None, counts: Path) -> Scheme:
-    """Return the scheme as it reads the ids of a counts folder: without its map if they are mapped.
+def _joins(scheme: Scheme) -> bool:
+    """Whether several n-grams of the counts may be one window: a map or a stop makes them equal."""
+    marks = (*scheme.boundary.stop, *scheme.boundary.block)
+    return scheme.canonical.token_map is not None or any(mark >= 0 for mark in marks)
 
-    Args:
-        scheme: the scheme.
-        map_digest: `token_map_xxh3_128` of the counts; None: they are of token ids.
-        counts: the folder, for the message.
 
-    Raises:
-        FormatError: the counts are of canonical ids of another map.
+def _bounded(load: dict[str, Any], pruned: Pruned | None, joins: bool) -> dict[str, Any]:
+    """Return what changes in a load of n-grams of which some were left out.
+
+    How many there were is known; where every n-gram is a window of its own, so is what hangs on
+    that number alone. Slots reached and collisions are at least those of the n-grams kept. Whom an
+    unknown n-gram overshadows is unknown.
     """
-    if map_digest is None:
-        return scheme
-    own = map_fingerprint(scheme.canonical)
-    if own != map_digest:
-        raise FormatError(
-            f"{counts} counts canonical ids of another token map than the scheme's",
-            facts={"expected": own or "token ids", "found": map_digest},
-            hint="name the tokenizer they were mined with: --tokenizer, or mine without --scheme",
-        )
-    return replace(scheme, canonical=Canonical.identity(scheme.canonical.num_canonical))
+    if pruned is None:
+        return {"pruned": None}
+    chance = None if joins else CountHistogram({1: pruned.distinct})
+    heads = []
+    for head in load["heads"]:
+        slots = head["num_slots"]
+        unknown = {"overshadowed_percent": None, "expected_overshadowed_percent": None}
+        known = {} if chance is None else {
+            "load_factor": chance.ngrams / slots,
+            "expected_reached_slots": chance.expected_reached(slots),
+            "expected_colliding_ngrams": chance.expected_colliding(slots),
+        }  # fmt: skip
+        heads.append(head | unknown | known)
+    changed: dict[str, Any] = {"pruned": asdict(pruned), "heads": heads}
+    if chance is not None:
+        together = math.prod(head["num_slots"] for head in heads)
+        changed["distinct"] = chance.ngrams
+        changed["expected_joint_collisions"] = chance.expected_colliding(together)
+    return changed
+
+
+def _warning(order: int, pruned: Pruned, manifest: dict[str, Any], joins: bool) -> str:
+    least = "n-grams, load, slots reached and collisions, and what chance gives, are lower bounds"
+    exact = (
+        "n-grams, load and chance are of all; accesses, slots reached and collisions are lower "
+        "bounds"
+    )
+    return (
+        f"order {order}: the counts are pruned ({pruning(manifest)}), {pruned.kept:,} of "
+        f"{pruned.distinct:,} n-grams are in them; {least if joins else exact}; slots never "
+        "reached are an upper bound; what is overshadowed is not known"
+    )
 
 
 def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:

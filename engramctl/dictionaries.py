@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError, FormatError
+from engramctl.fingerprints import counts_are_canonical
+from engramctl.hashing.check import MAX_ORDER
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import MAX_NGRAMS, NgramList
 from engramctl.hashing.token_map import Canonical
-from engramctl.ngram_counts import order_file, read_ngrams
+from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
+from engramctl.ngram_pruned import pruned_note
 from engramctl.tables import read_counts_manifest
 
 DEFAULT_ENTRIES = 1_000_000
@@ -49,21 +52,22 @@ class Selection:
 
 
 def dictionary_of_counts(
-    selection: Selection, token_map: NDArray[np.int32] | None = None
+    selection: Selection, canonical: Canonical | None = None
 ) -> DictionaryScheme:
     """Read the counts and keep the most frequent n-grams.
 
-    Memory: two times `entries`, and one batch; with a token map all n-grams of one order, because
-    those with equal canonical ids are one and their counts add up.
+    Memory: two times `entries`, and one batch; of token ids with a token map all n-grams of one
+    order, because those with equal canonical ids are one and their counts add up.
 
     Args:
         selection: what to keep.
-        token_map: canonical id of each token id; None: the identity.
+        canonical: how token ids become canonical ids; None: as the counts say, where they are of
+            canonical ids, else the identity.
 
     Raises:
         ConfigError: a number out of range, or no n-gram that is frequent enough.
         FormatError: not a counts folder, or one without the orders.
-        CorpusError: a broken file, or token ids outside the vocabulary.
+        CorpusError: a broken file, token ids outside the vocabulary, or counts of another map.
     """
     if not 1 <= selection.entries <= MAX_NGRAMS or selection.min_count < 1:
         raise ConfigError(
@@ -72,13 +76,15 @@ def dictionary_of_counts(
             facts={"expected": f"1 to {MAX_NGRAMS:,} n-grams, counts from 1"},
         )
     orders = _orders(selection)
-    if token_map is not None:
-        canonical = Canonical.mapped(token_map)
-    else:
-        canonical = Canonical.identity(selection.vocab_size or _vocabulary(selection, orders))
+    manifest = read_counts_manifest(selection.counts)
+    if canonical is None:
+        canonical = _own_step(selection, orders, manifest)
+    mapped = counts_are_canonical(canonical, "the dictionary", selection.counts, manifest)
+    token_map = None if mapped else canonical.token_map
+    bound = canonical.num_canonical if mapped else canonical.num_ids
     best = _Best(selection.entries, orders[-1])
     for order in orders:
-        batches = read_ngrams(selection.counts, order, canonical.num_ids)
+        batches = read_ngrams(selection.counts, order, bound)
         for ids_MN, counts_M in _canonical(batches, order, token_map):
             often = counts_M >= selection.min_count
             best.add(ids_MN[often], counts_M[often])
@@ -91,12 +97,48 @@ def dictionary_of_counts(
     return DictionaryScheme(ngrams, orders, canonical, layer_ids=selection.layers)
 
 
+def lacking(counts: Path, min_count: int, scheme: DictionaryScheme) -> str | None:
+    """Say what a dictionary of pruned counts may lack that it was asked to hold; None: nothing.
+
+    Args:
+        counts: what it was made from.
+        min_count: how often its n-grams should occur.
+        scheme: the dictionary.
+    """
+    manifest = read_counts_manifest(counts)
+    least = manifest.get("min_count")
+    joins = scheme.canonical.token_map is not None and manifest.get("token_map_xxh3_128") is None
+    whole = manifest.get("top_k") is None and isinstance(least, int) and least <= min_count
+    if whole and not joins:
+        return None
+    others = "others are not in the dictionary, and do not add to the counts of those that are"
+    return pruned_note(counts, scheme.orders, others if joins else others.partition(",")[0])
+
+
+def _own_step(selection: Selection, orders: Sequence[int], manifest: dict[str, Any]) -> Canonical:
+    """Return the map of the scheme that the counts were mined with, or the identity."""
+    if manifest.get("token_map_xxh3_128") is None:
+        return Canonical.identity(selection.vocab_size or _vocabulary(selection, orders))
+    if selection.vocab_size is not None:
+        raise ConfigError(
+            f"{selection.counts} is of canonical ids: their token map says how many ids there are",
+            hint="leave out --vocab-size",
+        )
+    try:
+        return Canonical.from_dict(manifest["scheme"]["canonical"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{selection.counts} is of canonical ids and does not hold their token map",
+            hint="name the tokenizer that it was mined with: --tokenizer",
+        ) from error
+
+
 def _orders(selection: Selection) -> tuple[int, ...]:
     """Return the orders to read; all are there."""
     listed = read_counts_manifest(selection.counts).get("orders")
     entries = listed if isinstance(listed, list) else []
-    mined = {one.get("order") for one in entries if isinstance(one, dict)}
-    present = sorted(n for n in mined if isinstance(n, int) and n > 1)
+    mined = [one.get("order") for one in entries if isinstance(one, dict)]
+    present = sorted({n for n in mined if isinstance(n, int) and 1 < n <= MAX_ORDER})
     wanted = tuple(present if selection.orders is None else selection.orders)
     missing = [
         n for n in wanted if n not in present or not order_file(selection.counts, n).exists()
@@ -106,9 +148,9 @@ def _orders(selection: Selection) -> tuple[int, ...]:
             f"{selection.counts} lacks n-grams for a dictionary",
             facts={
                 "expected": f"orders {_words(wanted) or 'from 2 on'}",
-                "found": f"orders {_words(sorted(mined)) or 'none'}",
+                "found": f"orders {_words(present) or 'none'}",
             },
-            hint=f"mine them: engramctl mine ... --orders {_words(wanted) or '2,3,4'}",
+            hint=mine_hint(wanted or (2, 3, 4)),
         )
     return wanted
 

@@ -97,8 +97,14 @@ def gpu_facts() -> dict[str, Any]:
     devices = []
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
-        devices.append({"name": facts.name, "memory_bytes": facts.total_memory})
-    return {"available": True, "reason": None, "devices": devices}
+        devices.append(
+            {
+                "name": facts.name,
+                "memory_bytes": facts.total_memory,
+                "compute_capability": f"{facts.major}.{facts.minor}",
+            }
+        )
+    return {"available": True, "reason": None, "devices": devices, "cuda": torch.version.cuda}
 
 
 def capture(path: Path | None = None) -> dict[str, Any]:

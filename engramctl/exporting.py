@@ -1,7 +1,6 @@
 """Tables back to what engines load: safetensors with a family's names, or raw shards."""
 
 import json
-import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,20 @@ from engramctl.checkpoints.raw import DONE, raw_name
 from engramctl.errors import ConfigError
 from engramctl.opened import Opened
 from engramctl.relay import head_rows
-from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.publish import PartialDirectory, check_target
+from engramctl.storage.atomic import new_file, os_errors, write_all, write_json
+from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.source import RecordReader
 from engramctl.storage.space import check_space
+from engramctl.storage.target import Maker, check_target
 
 SCHEMA = "engramctl.export/1"
-DOCUMENT = "export.json"
+MAKER = Maker(
+    "export",
+    r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json"
+    r"|layer\d+/(engram_v\d+_\d+_r\d+\.(weight\.bin|scale\.bin|done\.json))?",
+    document="export.json",
+    resumable=False,
+)
 RAW = "raw-shards"
 FILE_BYTES = 5 << 30  # of one safetensors file, about
 CHUNK_BYTES = 8 << 20
@@ -173,22 +179,22 @@ def run_export(
         ConfigError: the folder is taken.
         StorageError: no space, or a read or write failed.
     """
-    check_target(out, force=force, document=DOCUMENT)
+    check_target(out, MAKER, force=force)
     check_space(plan.total_bytes, out)
-    options: Any = {"force": force, "keep_on_failure": False, "document": DOCUMENT}
     with (
-        PartialDirectory(out, command="export", **options) as work,
+        PartialDirectory(out, MAKER, force=force) as work,
         RecordReader(source.rows) as reader,
         os_errors("write", work.path),
     ):
         for file in plan.files:
             path = work.path / file.name
             path.parent.mkdir(exist_ok=True)
-            with path.open("wb", buffering=0) as handle:
-                for data in (memoryview(file.header), *_data(reader, file)):
+            with new_file(path) as descriptor:
+                at = 0
+                for data in _data(reader, file):
+                    write_all(descriptor, data, at)
+                    at += len(data)
                     progress(len(data))
-                    while data:
-                        data = data[os.write(handle.fileno(), data) :]
         for name, document in plan.documents.items():
             write_json(work.path / name, document)
         work.publish(
@@ -198,11 +204,14 @@ def run_export(
                 "family": plan.family,
                 "source": {"path": str(source.path), "manifest_xxh3_128": source.digest},
                 "scheme": source.scheme,
-            }
+            },
+            [*(file.name for file in plan.files), *plan.documents],
         )
 
 
 def _data(reader: RecordReader, file: ExportFile) -> Iterator[memoryview]:
+    """Give a file's bytes in pieces of some MiB: the header, then each tensor's."""
+    yield memoryview(file.header)
     width = reader.source.record.record_bytes
     for piece in file.pieces:
         if piece.value is not None:

@@ -21,6 +21,8 @@ from engramctl.checkpoints.parts import check_scales
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
+from engramctl.ngram_counts import mine_hint
+from engramctl.ngram_pruned import pruned_note
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
@@ -111,6 +113,7 @@ class InitialRows:
         origin: the manifest's `provenance.source`.
         open: a context in which the rows can be read.
         losses: what storing them loses, where that is known without looking at them.
+        remark: what is to be known of them, in words.
     """
 
     options: InitOptions
@@ -118,6 +121,7 @@ class InitialRows:
     origin: Mapping[str, str] | None
     open: Callable[[], Any]
     losses: list[dict[str, Any]] = field(default_factory=list)
+    remark: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -172,12 +176,18 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
             "a dictionary has no slots in which n-grams could meet",
             hint="leave out --init token-mean",
         )
+    if scheme.canonical.takes_canonical:
+        raise ConfigError(
+            "token-mean needs to know which tokens a canonical id stands for",
+            facts={"found": f"scheme {scheme.name}, which has no token map"},
+            hint="name the model's tokenizer: --tokenizer tokenizer.json",
+        )
     seen = SeenNgrams(scheme, options.counts)
     if not seen.orders:
         raise ConfigError(
             f"{options.counts} has none of the scheme's orders",
             facts={"expected": ", ".join(map(str, scheme.orders))},
-            hint="mine them: engramctl mine ... --orders 2,3,4",
+            hint=mine_hint(scheme.orders),
         )
     table = open_embeddings(options.source, scheme.vocab_size, options.tensor)
     embeddings = read_embeddings(table, scheme.vocab_size, scheme.row_dim, options.seed)
@@ -192,7 +202,12 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
             yield ValueRows(values, record, scales, _heads(scheme)).fill
 
     origin = {"path": str(options.source), "manifest_xxh3_128": places_digest(table)}
-    return InitialRows(options, scales, origin, opened)
+    remark = pruned_note(
+        options.counts,
+        scheme.orders,
+        "rows that only others would reach are normal, and no mean has them in it",
+    )
+    return InitialRows(options, scales, origin, opened, remark=remark)
 
 
 def _imported(

@@ -1,17 +1,33 @@
 """The n-grams of a counts folder, read in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engramctl.errors import CorpusError
-from engramctl.parquet import reading
+from engramctl.parquet import iter_columns, open_parquet, reading
+from engramctl.sources import SourceFile
 
 BATCH_ROWS = 1 << 17
+MAX_ORDER = 5
+"""The longest n-grams that counts hold."""
+
+
+def mine_hint(orders: Iterable[int]) -> str:
+    """Return the hint for counts that lack orders: what makes those that can be counted.
+
+    Example:
+        >>> mine_hint((3, 4, 5, 6)), mine_hint((6, 7))
+        ('mine them: engramctl mine ... --orders 3,4,5', 'no counts hold n-grams of 6 ids or more')
+    """
+    known = ",".join(str(order) for order in sorted(orders) if order <= MAX_ORDER)
+    if not known:
+        return f"no counts hold n-grams of {MAX_ORDER + 1} ids or more"
+    return f"mine them: engramctl mine ... --orders {known}"
 
 
 def order_file(counts: Path, order: int) -> Path:
@@ -26,7 +42,8 @@ def num_ngrams(counts: Path, order: int) -> int:
         CorpusError: a broken file.
     """
     file = order_file(counts, order)
-    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
+    with reading(file), open_parquet(SourceFile.local(file)) as parquet:
+        _check_row_groups(parquet.metadata, file)
         return int(parquet.metadata.num_rows)
 
 
@@ -47,14 +64,25 @@ def read_ngrams(
         CorpusError: a broken file, or token ids outside the vocabulary.
     """
     file = order_file(counts, order)
-    with reading(file), pq.ParquetFile(file, pre_buffer=False) as parquet:
-        columns = ["token_ids", "count"]
+    with reading(file), open_parquet(SourceFile.local(file)) as parquet:
         _check_columns(parquet.schema_arrow, order, file)
-        for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-            ids = batch.column(0).flatten().to_numpy().reshape(-1, order)
+        _check_row_groups(parquet.metadata, file)
+        for lists, counted in iter_columns(parquet, ["token_ids", "count"], BATCH_ROWS):
+            ids = lists.flatten().to_numpy().reshape(-1, order)
             if vocab_size is not None:
                 _check_vocabulary(ids, vocab_size, file)
-            yield ids, batch.column(1).to_numpy()
+            yield ids, counted.to_numpy()
+
+
+def _check_row_groups(metadata: Any, file: Path) -> None:
+    """Refuse a footer whose number of rows is not that of its row groups: work is cut by it."""
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
+        raise CorpusError(
+            f"{file.name} contradicts itself about its rows",
+            facts={"file": file, "expected": f"{metadata.num_rows:,}", "found": f"{sum(groups):,}"},
+            hint="make the folder again: engramctl mine ... --force",
+        )
 
 
 def _check_columns(schema: pa.Schema, order: int, file: Path) -> None:

@@ -12,6 +12,7 @@ from engramctl.access.memory import give_back
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.ngram_choice import Best, Candidates
+from engramctl.ngram_counts import mine_hint
 from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.write import write_dictionary
@@ -102,9 +103,9 @@ def plan_ngrams(
 
     Raises:
         ConfigError: too small a budget, no n-gram of the scheme's orders, keys too long, or counts
-            of another token map.
+            of token ids for a scheme that takes canonical ids.
         FormatError: not a counts folder.
-        CorpusError: broken counts, or ids outside the vocabulary.
+        CorpusError: broken counts, ids outside the vocabulary, or counts of another tokenizer.
     """
     candidates, digest = Candidates(scheme, counts), counts_digest(counts)
 
@@ -126,7 +127,7 @@ def plan_ngrams(
     if not found:
         raise ConfigError(
             f"{counts} holds no n-gram that the scheme can look up",
-            hint="mine the scheme's orders: engramctl mine ... --orders 2,3,4",
+            hint=mine_hint(scheme.orders),
         )
     index, turn = NgramIndex.build(
         found.order_index,

@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing import Scheme
 from engramctl.hashing.window import window
 from engramctl.ngram_counts import num_ngrams, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
-from engramctl.token_maps import map_fingerprint
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,15 @@ class SeenNgrams:
         """Look at the folder's manifest.
 
         Raises:
-            ConfigError: counts of another token map.
+            CorpusError: counts of another tokenizer or token map.
+            ConfigError: counts of token ids, and a scheme that takes canonical ids.
             FormatError: not a counts folder.
         """
         self.scheme, self.counts = scheme, counts
         self._map = scheme.canonical.token_map
-        self._canonical = _is_canonical(scheme, read_counts_manifest(counts))
+        self._canonical = counts_are_canonical(
+            scheme.canonical, f"scheme {scheme.name}", counts, read_counts_manifest(counts)
+        )
         self.orders = [order for order in scheme.orders if order_file(counts, order).exists()]
         if self._canonical and self._map is not None:
             self._first = np.full(scheme.canonical.num_canonical, -1)
@@ -85,18 +86,3 @@ class SeenNgrams:
                 whole = (np.concatenate(walk[::-1], axis=1) == ids).all(axis=1)
                 seen = Seen(tokens[whole], ids[whole], counts[whole])
             yield len(found), seen
-
-
-def _is_canonical(scheme: Scheme, manifest: dict[str, Any]) -> bool:
-    """Say whether counts are of canonical ids."""
-    digest = manifest.get("token_map_xxh3_128")
-    if digest is None:
-        return False
-    found = map_fingerprint(scheme.canonical)
-    if digest != found:
-        raise ConfigError(
-            "the counts were mined with another token map than the scheme's",
-            facts={"expected": found, "found": digest},
-            hint="mine again with: engramctl mine ... --scheme",
-        )
-    return scheme.canonical.token_map is not None

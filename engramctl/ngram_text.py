@@ -5,34 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from engramctl.errors import ConfigError
-from engramctl.hashing.token_map import Canonical
-from engramctl.token_maps import load_token_map, load_tokenizer, map_fingerprint
+from engramctl.fingerprints import Fingerprints, check_tokenizer
+from engramctl.token_maps import load_token_map, load_tokenizer
 
 
-def ngram_text(tokenizer: Path, map_digest: str | None) -> Callable[[Sequence[int]], str]:
+def ngram_text(tokenizer: Path, counts: Fingerprints) -> Callable[[Sequence[int]], str]:
     """Return what turns ids into text, quoted, with control characters escaped.
 
     Args:
         tokenizer: tokenizer.json.
-        map_digest: `token_map_xxh3_128` of counts of canonical ids: each reads as the first token
-            that shares it. None: ids are token ids.
+        counts: whose n-grams they are. A canonical id reads as the first token that shares it.
 
     Raises:
-        ConfigError: not a tokenizer, or not the one whose map the counts were mined with.
+        ConfigError: not a tokenizer, or not the one that the counts were mined with.
     """
+    check_tokenizer(tokenizer, counts)
     model = load_tokenizer(tokenizer)
     first: list[int] | None = None
-    if map_digest is not None:
-        token_map = load_token_map(tokenizer)
-        found = map_fingerprint(Canonical.mapped(token_map))
-        if found != map_digest:
-            raise ConfigError(
-                "the counts were mined with another token map than this tokenizer's",
-                facts={"expected": map_digest, "found": found},
-                hint="name the tokenizer.json that was given to: engramctl mine --scheme",
-            )
-        first = np.unique(token_map, return_index=True)[1].tolist()
+    if counts.token_map is not None:
+        first = np.unique(load_token_map(tokenizer), return_index=True)[1].tolist()
 
     def text(ids: Sequence[int]) -> str:
         tokens = [first[token] for token in ids] if first is not None else list(ids)

@@ -1,7 +1,8 @@
-"""What Parquet files say before any data is read: their columns, sizes and bounds."""
+"""Parquet files, opened and made; what they say before any data is read: columns, sizes, bounds."""
 
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,9 +37,62 @@ def reading(file: Path | SourceFile) -> Iterator[None]:
         ) from error
 
 
-def open_parquet(file: SourceFile) -> pq.ParquetFile:
-    """Open a file for reading in bounded memory, wherever it lies."""
-    return pq.ParquetFile(file.path, filesystem=file.filesystem, **_READER)
+@contextmanager
+def open_parquet(file: SourceFile) -> Iterator[pq.ParquetFile]:
+    """Open a file for reading in bounded memory, wherever it lies and whatever bytes name it."""
+    if file.filesystem is None:
+        source = pa.OSFile(os.fsencode(file.path))
+    else:
+        source = file.filesystem.open_input_file(file.path)
+    with source, pq.ParquetFile(source, **_READER) as parquet:
+        yield parquet
+
+
+class LocalWriter(pq.ParquetWriter):  # type: ignore[misc]
+    """A writer of a file of this machine, whatever bytes name it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+        """Make the file; `options` are pyarrow's."""
+        self._sink = pa.OSFile(os.fsencode(path), "wb")
+        super().__init__(self._sink, schema, **options)
+
+    def close(self) -> None:
+        """Write the footer and close the file."""
+        try:
+            super().close()
+        finally:
+            self._sink.close()
+
+
+def iter_columns(
+    parquet: pq.ParquetFile, names: Sequence[str], rows: int, groups: Sequence[int] | None = None
+) -> Iterator[list[pa.Array]]:
+    """Give some columns of one leaf each, in arrays of at most `rows`; of all row groups or some.
+
+    By their leaves, not by name: for pyarrow `a.list` also names what is inside of a list `a`.
+    """
+    if groups is None:
+        groups = range(parquet.num_row_groups)
+    leaves = [leaf_of(parquet.schema_arrow, name) for name in names]
+    for batch in parquet.reader.iter_batches(rows, row_groups=groups, column_indices=leaves):
+        yield [batch.column(name) for name in names]
+
+
+def leaf_of(schema: pa.Schema, name: str) -> int:
+    """Return which leaf of a file a column is that has only one: a list or a plain column.
+
+    Example:
+        >>> pair = pa.struct([("x", pa.int32()), ("ids", pa.list_(pa.int32()))])
+        >>> leaf_of(pa.schema([("pair", pair), ("ids", pa.list_(pa.int32()))]), "ids")
+        2
+    """
+    return sum(_num_leaves(schema.field(at).type) for at in range(schema.get_field_index(name)))
+
+
+def _num_leaves(kind: pa.DataType) -> int:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _num_leaves(kind.storage_type)
+    return sum(_num_leaves(kind.field(at).type) for at in range(kind.num_fields)) or 1
 
 
 def read_footer(file: SourceFile) -> Any:
@@ -71,10 +125,11 @@ def read_column(
                 with open_parquet(file) as parquet:
                     end = groups.stop if groups else parquet.num_row_groups
                     while group < end:
-                        batches = parquet.iter_batches(rows, row_groups=[group], columns=[name])
-                        for number, batch in enumerate(batches):
+                        for number, [array] in enumerate(
+                            iter_columns(parquet, [name], rows, [group])
+                        ):
                             if number == done:
-                                yield batch.column(batch.schema.get_field_index(name))
+                                yield array
                                 done, attempts = done + 1, 0
                         group, done = group + 1, 0
                 return
@@ -141,28 +196,26 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _leaves(meta: Any, name: str) -> Iterator[Any]:
-    """Give the column chunks of one top-level column, a row group at a time."""
+def _chunks(meta: Any, name: str) -> Iterator[Any]:
+    """Give a column's chunks, one a row group."""
+    leaf = leaf_of(meta.schema.to_arrow_schema(), name)
     for group in range(meta.num_row_groups):
-        for index in range(meta.num_columns):
-            chunk = meta.row_group(group).column(index)
-            if chunk.path_in_schema == name or chunk.path_in_schema.startswith(name + "."):
-                yield chunk
+        yield meta.row_group(group).column(leaf)
 
 
 def column_size(meta: Any, name: str, *, is_text: bool) -> int:
     """Estimate tokens: list elements from the footer, or a quarter of the text's bytes."""
-    leaves = _leaves(meta, name)
+    chunks = _chunks(meta, name)
     if is_text:
-        return int(sum(chunk.total_uncompressed_size for chunk in leaves)) // 4
-    return int(sum(chunk.num_values for chunk in leaves))
+        return int(sum(chunk.total_uncompressed_size for chunk in chunks)) // 4
+    return int(sum(chunk.num_values for chunk in chunks))
 
 
 def largest_id(metas: Iterable[Any], name: str) -> int | None:
     """Return the largest id by the column statistics, or None where a file has none."""
     largest = 0
     for meta in metas:
-        for chunk in _leaves(meta, name):
+        for chunk in _chunks(meta, name):
             stats = chunk.statistics if chunk.is_stats_set else None
             if stats is not None and stats.has_min_max:
                 largest = max(largest, int(stats.max))

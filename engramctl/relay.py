@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import engramctl
+from engramctl.checkpoints.opening import check_rows
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
@@ -45,6 +46,8 @@ class LayoutOptions:
         extent_bytes: data bytes under one checksum.
         counts: n-grams for a dictionary; None: no dictionary.
         dictionary_bytes: what the dictionary's files may take.
+        tokenizer: whose token map the scheme got; None: none was named.
+        scheme: the scheme.json of a checkpoint; None: none was named.
     """
 
     tier: str = "ssd"
@@ -58,6 +61,8 @@ class LayoutOptions:
     extent_bytes: int = EXTENT_BYTES
     counts: Path | None = None
     dictionary_bytes: int = DICTIONARY_BYTES
+    tokenizer: Path | None = None
+    scheme: Path | None = None
 
     def layout(self, source: Opened) -> Layout:
         """Return the layout for a source's records.
@@ -88,6 +93,10 @@ class LayoutOptions:
         if self.counts is not None:
             words += ["--dictionary", str(self.counts)]
             words += ["--dictionary-budget", str(self.dictionary_bytes)]
+        if self.tokenizer is not None:
+            words += ["--tokenizer", str(self.tokenizer)]
+        if self.scheme is not None:
+            words += ["--scheme", str(self.scheme)]
         return tuple(words)
 
 
@@ -116,7 +125,9 @@ def plan_layout(
 
     Raises:
         ConfigError: an option that cannot be, or heads asked for of a scheme that has none.
+        FormatError: a scheme that is not the rows': shards would carry it on, and be refused.
     """
+    _check_scheme(source)
     if options.form is not None and options.form not in FORMS:
         raise ConfigError(f"unknown form '{options.form}'", facts={"known": ", ".join(FORMS)})
     tier_form(options.tier)
@@ -142,6 +153,17 @@ def plan_layout(
         head_rows=heads,
         head_shards=options.head_shards,
     )
+
+
+def _check_scheme(source: Opened) -> None:
+    try:
+        scheme = lookup_from_dict(dict(source.scheme))
+    except ConfigError as error:
+        raise FormatError(
+            f"{source.path}: scheme is wrong: {error.message}", facts=error.facts, hint=error.hint
+        ) from error
+    again = "the manifest was edited, or is not from this version; build again"
+    check_rows(source.path, scheme, source.rows, again)
 
 
 def _with_dtype(source: Opened, dtype: str) -> Mapping[str, Any]:

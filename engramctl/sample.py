@@ -127,7 +127,8 @@ def write_ids_parquet(
         progress: called with the number of documents of each batch.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from engramctl.parquet import LocalWriter
 
     fields = {
         "doc_id": pa.int64(),
@@ -136,7 +137,7 @@ def write_ids_parquet(
         "input_ids": pa.list_(pa.int32()),
     }
     tokens = 0
-    with pq.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
+    with LocalWriter(path, pa.schema(fields), compression="zstd") as writer:
         for start in range(0, len(documents), BATCH_DOCUMENTS):
             names, texts = zip(*documents[start : start + BATCH_DOCUMENTS], strict=True)
             encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

@@ -1,12 +1,16 @@
 """From a name on the command line to a scheme: a preset, a scheme.json, or a folder of ours."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import PRESETS, DictionaryScheme, Lookup, lookup_from_dict
-from engramctl.schemes import DICTIONARY, FIXED, SchemeOptions, resolve_scheme
+from engramctl.fingerprints import check_tokenizer, of_counts
+from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
+from engramctl.hashing.token_map import Canonical
+from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.reader import open_table
+from engramctl.tables import read_counts_manifest
+from engramctl.token_maps import load_canonical
 
 
 def find_scheme(options: SchemeOptions) -> Lookup:
@@ -23,15 +27,7 @@ def find_scheme(options: SchemeOptions) -> Lookup:
             f"{given} says how a dictionary is made",
             hint="give --scheme dictionary with it, or leave it out",
         )
-    folder = Path(options.scheme or "")
-    if options.scheme is None or options.scheme in PRESETS or not folder.is_dir():
-        return resolve_scheme(options)
-    if given := options.given(*FIXED):
-        raise ConfigError(
-            f"{folder} says what {given} would change",
-            hint="leave these options out, or name a preset",
-        )
-    return lookup_from_dict(dict(open_table(folder).manifest.scheme))
+    return resolve_scheme(options)
 
 
 def _dictionary(options: SchemeOptions) -> DictionaryScheme:
@@ -52,16 +48,15 @@ def _dictionary(options: SchemeOptions) -> DictionaryScheme:
             "a dictionary is made from mined counts",
             hint="name them with --counts; engramctl mine makes them",
         )
-    token_map = None
+    canonical = None
     if options.tokenizer is not None:
-        from engramctl.token_maps import load_token_map
-
         if options.vocab_size is not None:
             raise ConfigError(
                 "--tokenizer says what --vocab-size would change", hint="give one of them"
             )
-
-        token_map = load_token_map(options.tokenizer)
+        counts = of_counts(options.counts, read_counts_manifest(options.counts))
+        check_tokenizer(options.tokenizer, counts)
+        canonical = load_canonical(options.tokenizer)
     selection = Selection(
         counts=options.counts,
         entries=DEFAULT_ENTRIES if options.entries is None else options.entries,
@@ -70,7 +65,7 @@ def _dictionary(options: SchemeOptions) -> DictionaryScheme:
         vocab_size=options.vocab_size,
         layers=options.layers or (0,),
     )
-    return dictionary_of_counts(selection, token_map)
+    return dictionary_of_counts(selection, canonical)
 
 
 def chosen_layers(scheme: Lookup, wanted: list[int] | None) -> tuple[int, ...]:
@@ -84,21 +79,64 @@ def chosen_layers(scheme: Lookup, wanted: list[int] | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(wanted)) if wanted else scheme.layers
 
 
+def taking_token_ids(scheme: Lookup, name: str, hint: str = "") -> Lookup:
+    """Return a scheme that is about to read token ids.
+
+    Args:
+        scheme: the scheme.
+        name: what it was called on the command line.
+        hint: another way on.
+
+    Raises:
+        ConfigError: it takes canonical ids; token ids would give other rows.
+    """
+    if scheme.canonical.takes_canonical:
+        raise ConfigError(
+            f"{name} takes canonical ids: it has no token map, and token ids would give other rows",
+            facts={
+                "expected": f"canonical ids, 0 to {scheme.vocab_size - 1:,}",
+                "found": "token ids",
+            },
+            hint=f"name the model's tokenizer: --tokenizer tokenizer.json{hint}",
+        )
+    return scheme
+
+
+def taking_canonical_ids(scheme: Lookup) -> Lookup:
+    """Return a scheme as it reads canonical ids."""
+    ids = Canonical.of_canonical_ids(scheme.canonical.num_canonical)
+    return replace(scheme, canonical=ids)
+
+
 def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
     """Say in words what was assumed about ids, and where the model's own would come from.
 
     That is an identity map where the released model compresses ids, and for a dictionary how many
     ids there are.
     """
-    if options.scheme == DICTIONARY and options.tokenizer is None and options.vocab_size is None:
+    if options.scheme == DICTIONARY:
+        if scheme.canonical.token_map is not None or options.vocab_size is not None:
+            return None
         return f"{scheme.vocab_size:,} token ids, after those in the counts; say --vocab-size"
     preset = PRESETS.get(options.scheme or "")
-    if preset is None or preset.fill != "pad" or options.tokenizer is not None:
+    if preset is None or not preset.has_token_map or options.tokenizer is not None:
+        return None
+    if scheme.canonical.takes_canonical:
         return None
     return (
         f"identity token map of {scheme.vocab_size:,} ids; the model's own needs --tokenizer, "
         "a scheme.json or a folder of tables"
     )
+
+
+def lacking_ngrams(options: SchemeOptions, scheme: Lookup) -> str | None:
+    """Say what a dictionary of the options' counts may lack; None: nothing, or none was made."""
+    from engramctl.dictionaries import DEFAULT_MIN_COUNT, lacking
+
+    if options.counts is None or not isinstance(scheme, DictionaryScheme):
+        return None
+    wanted = DEFAULT_MIN_COUNT if options.min_count is None else options.min_count
+    return lacking(options.counts, wanted, scheme)
 
 
 def write_scheme(scheme: Lookup, out: Path, *, force: bool) -> None:

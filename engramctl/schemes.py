@@ -1,18 +1,23 @@
-"""From options to a scheme: presets with sizes replaced, or a scheme.json."""
+"""From options to a scheme: presets with sizes replaced, a scheme.json, or a folder of tables."""
 
-import json
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, EngramError
+from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
+from engramctl.hashing.token_map import Canonical
 from engramctl.storage.dtypes import DTYPES
+from engramctl.storage.reader import open_table
+from engramctl.storage.strict_json import load_strict, read_limited
+from engramctl.token_maps import load_canonical
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
 DICTIONARY = "dictionary"
 Ranges = tuple[tuple[int, int], ...]
-FIXED = ("tokenizer", "slots", "orders", "heads", "layers")
+FIXED = ("slots", "orders", "heads", "layers")
 """Options that a scheme.json and a folder of tables have already decided."""
 
 
@@ -21,8 +26,11 @@ class SchemeOptions:
     """What may be said about a scheme; None: the scheme's own value.
 
     Attributes:
-        scheme: a preset's name, or a scheme.json; None: V4.1 with few slots (about 256 MB).
-        tokenizer: tokenizer.json whose token map is used; None: every token id is itself.
+        scheme: a preset's name, a scheme.json, or a folder of tables; None: V4.1 with few slots
+            (about 256 MB).
+        tokenizer: tokenizer.json whose token map is used; None: every token id is itself. With a
+            scheme.json or a folder it must be theirs, or is the one they lack.
+        reads_text: the tokenizer turns text into ids as well, so a scheme needs no map for it.
         slots: smallest number of slots a head.
         orders: n-gram orders.
         heads: heads an order.
@@ -37,6 +45,7 @@ class SchemeOptions:
 
     scheme: str | None = None
     tokenizer: Path | None = None
+    reads_text: bool = False
     slots: int | None = None
     orders: tuple[int, ...] | None = None
     heads: int | None = None
@@ -55,8 +64,11 @@ class SchemeOptions:
 
     @property
     def is_file(self) -> bool:
-        """Whether `scheme` names a file rather than a preset."""
-        return Path(self.scheme or "").suffix == ".json"
+        """Whether `scheme` names a file or folder rather than a preset."""
+        if self.scheme is None or self.scheme in presets.PRESETS:
+            return False
+        path = Path(self.scheme)
+        return path.suffix == ".json" or path.is_dir()
 
     def assumed(self, scheme: Lookup) -> tuple[str, ...]:
         """Return what was not said and so chosen, in words."""
@@ -66,7 +78,11 @@ class SchemeOptions:
             if self.slots is None:
                 words.append(f"{DEFAULT_SLOTS:,} slots a head")
         if self.tokenizer is None and not self.is_file:
-            words.append(f"identity token map of {scheme.vocab_size:,} ids")
+            words.append(
+                f"{scheme.vocab_size:,} canonical ids of a token map that is not named"
+                if scheme.canonical.takes_canonical
+                else f"identity token map of {scheme.vocab_size:,} ids"
+            )
         if self.dtype is None:
             words.append(f"dtype {scheme.dtype}")
         return tuple(words)
@@ -77,6 +93,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
 
     Raises:
         ConfigError: an unknown name, a file that is not a scheme, or values it cannot have.
+        FormatError: a folder that holds no table of ours.
     """
     name = options.scheme or DEFAULT_SCHEME
     scheme: Lookup
@@ -89,15 +106,10 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
             "--counts counts --save-scheme dictionary.json",
         )
     else:
-        token_map = None
-        if options.tokenizer is not None:
-            from engramctl.token_maps import load_token_map
-
-            token_map = load_token_map(options.tokenizer)
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(
             name,
-            token_map=token_map,
+            token_map=_preset_map(name, options),
             slots=DEFAULT_SLOTS if few else options.slots,
             orders=options.orders,
             heads_per_order=options.heads,
@@ -112,13 +124,79 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
     return scheme
 
 
+def _preset_map(name: str, options: SchemeOptions) -> Canonical | None:
+    """Return the token map of a preset's tokenizer, for models that have one."""
+    if options.tokenizer is None:
+        return None
+    preset = presets.PRESETS.get(name)
+    if preset is None or preset.has_token_map:
+        return load_canonical(options.tokenizer)
+    if options.reads_text:
+        return None
+    raise ConfigError(
+        f"{name} reads token ids as they are: its models have no token map",
+        hint="leave out --tokenizer",
+    )
+
+
 def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
     if given := options.given(*FIXED):
         raise ConfigError(
             f"{path} says what {given} would change",
             hint="leave these options out, or name a preset with --scheme",
         )
-    return read_scheme(path)
+    if path.is_dir():
+        scheme = lookup_from_dict(dict(open_table(path).manifest.scheme))
+    else:
+        scheme = read_scheme(path)
+    if options.tokenizer is None:
+        return scheme
+    return with_tokenizer(scheme, options.tokenizer, f"scheme {path}", text=options.reads_text)
+
+
+def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = False) -> Lookup:
+    """Return a scheme that was written down as it reads the ids of a tokenizer.
+
+    One that takes canonical ids gets the tokenizer's map; a map it has must be the tokenizer's.
+
+    Args:
+        scheme: of a file or folder.
+        tokenizer: tokenizer.json.
+        what: the file or folder, for messages.
+        text: the tokenizer makes ids of text as well; a scheme without a map stays as it is.
+
+    Raises:
+        ConfigError: another tokenizer, or a scheme that reads ids as they are.
+    """
+    canonical = scheme.canonical
+    if canonical.kind == "map":
+        check_tokenizer(tokenizer, of_scheme(canonical, what))
+        return scheme
+    if not canonical.takes_canonical:
+        if text:
+            return scheme
+        raise ConfigError(
+            f"{what} says what --tokenizer would change",
+            hint="leave this option out, or name a preset with --scheme",
+        )
+    made, fill = load_canonical(tokenizer), scheme.boundary.fill
+    if made.num_canonical != canonical.num_canonical:
+        raise ConfigError(
+            f"the token map of {tokenizer} is not that of {what}",
+            facts={
+                "expected": f"{canonical.num_canonical:,} canonical ids",
+                "found": f"{made.num_canonical:,}",
+            },
+            hint="name the tokenizer.json of the model",
+        )
+    # A config names the pad's token id; what its canonical id is, only the map can tell.
+    if made.of(fill) != fill:
+        raise ConfigError(
+            f"{what} was made without its token map, which moves the pad id {fill}",
+            facts={"expected": made.of(fill), "found": fill},
+            hint="lay the checkpoint out again with: engramctl layout --tokenizer",
+        )
+    return replace(scheme, canonical=made)
 
 
 def read_scheme(path: Path) -> Lookup:
@@ -128,10 +206,12 @@ def read_scheme(path: Path) -> Lookup:
         ConfigError: it is missing, not JSON, or not a scheme.
     """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read scheme {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        document = load_strict(read_limited(path))
+    except EngramError as error:
+        raise ConfigError(
+            f"cannot read scheme {path}: {error.message}", facts=error.facts
+        ) from error
+    except ValueError as error:
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
@@ -139,14 +219,17 @@ def read_scheme(path: Path) -> Lookup:
 
 
 def head_ranges(scheme: Lookup, layer: int, num_rows: int) -> Ranges:
-    """Return the rows of each head of a layer: ranges that cover it.
+    """Return the rows of each head of a layer, head by head: ranges that cover it once.
+
+    A head's rows begin at its offset, and offsets need not ascend from head to head.
 
     Args:
         scheme: whose heads; a dictionary counts as one.
         layer: one of its layers.
-        num_rows: of the table; padding rows at the end go with the last head.
+        num_rows: of the table; padding rows at the end go with the head that lies last.
     """
     starts = [0]
     if isinstance(scheme, Scheme):
         starts = [head.offset for head in scheme.layer_hash(layer).heads]
-    return tuple(zip(starts, [*starts[1:], num_rows], strict=True))
+    stops = dict(pairwise([*sorted(starts), num_rows]))
+    return tuple((start, stops[start]) for start in starts)

@@ -1,5 +1,6 @@
-"""Read a tokenizer file and build its token map; what identifies a map."""
+"""Read a tokenizer file and build its token map; what identifies a map and a vocabulary."""
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 
+MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from engramctl.hashing.token_map import Canonical
+
+TOKENIZER = "tokenizer.json"
 
 
 def load_token_map(path: Path) -> NDArray[np.int32]:
@@ -29,6 +34,18 @@ def load_token_map(path: Path) -> NDArray[np.int32]:
     return build_token_map(load_tokenizer(path))
 
 
+def load_canonical(path: Path) -> "Canonical":
+    """Return a scheme's first step by the token map of a `tokenizer.json`, its vocabulary named.
+
+    Raises:
+        ConfigError: as `load_token_map`.
+    """
+    from engramctl.hashing.token_map import Canonical, build_token_map
+
+    tokenizer = load_tokenizer(path)
+    return Canonical.mapped(build_token_map(tokenizer), vocabulary_digest(tokenizer))
+
+
 def load_tokenizer(path: Path) -> "Tokenizer":
     """Read a `tokenizer.json`.
 
@@ -41,14 +58,33 @@ def load_tokenizer(path: Path) -> "Tokenizer":
         raise ConfigError(
             f"there is no tokenizer file {path}", hint="give the model's tokenizer.json"
         )
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ConfigError(
+            f"{path} is larger than any tokenizer",
+            facts={"expected": f"at most {MAX_TOKENIZER_BYTES:,} bytes"},
+        )
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
         raise ConfigError(f"{path} is not a tokenizer file: {error}") from error
 
 
+def vocabulary_digest(tokenizer: "Tokenizer") -> str:
+    """Return the xxh3-128 of what every id stands for, in hex: one id, one token, always.
+
+    Of every token, added ones too, in order of ids: id and length in bytes as little-endian uint32,
+    then the token's own text as UTF-8. So two files of one vocabulary have one digest.
+    """
+    digest = xxhash.xxh3_128()
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    for token, token_id in sorted(vocabulary.items(), key=lambda one: one[1]):
+        text = token.encode()
+        digest.update(struct.pack("<II", token_id, len(text)) + text)
+    return digest.hexdigest()
+
+
 def map_fingerprint(canonical: "Canonical") -> str | None:
-    """Return the xxh3-128 of a token map as little-endian int32, in hex; None for the identity.
+    """Return the xxh3-128 of a token map as little-endian int32, in hex; None where there is none.
 
     Counts carry it (`token_map_xxh3_128`): their ids are canonical ids of this map.
     """

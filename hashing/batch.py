@@ -1,6 +1,7 @@
 """Token ids as callers give them -> the arrays a walk takes."""
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -23,13 +24,36 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
     """
     if tokens.ndim == 2 and tokens.dtype in _AS_THEY_ARE and tokens.flags.c_contiguous:
         return tokens  # what a decode step gives; its time counts in nanoseconds
+    if not tokens.size:
+        tokens = tokens.astype(np.int64)  # an empty list has no dtype of its own
     if tokens.dtype.kind not in "iu" or tokens.ndim < 1:
         raise ValueError(
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
-        tokens = tokens.astype(np.int64)
-    return np.ascontiguousarray(tokens.reshape(-1, tokens.shape[-1]))
+        tokens = _signed(tokens, "token ids")
+    return np.ascontiguousarray(tokens.reshape(flat_shape(tokens.shape)))
+
+
+def flat_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (B, T) of (..., T), whatever of it is 0.
+
+    Example:
+        >>> flat_shape((0,)), flat_shape((2, 0, 3))
+        ((1, 0), (0, 3))
+    """
+    return prod(shape[:-1]), shape[-1]
+
+
+def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return ids as int64.
+
+    Raises:
+        ValueError: an id of 64 bits, which would come back as a negative one.
+    """
+    if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, not {int(ids.max())}")
+    return ids.astype(np.int64)
 
 
 def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
@@ -61,6 +85,7 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     past = np.asarray(history)
     if past.size and past.dtype.kind not in "iu":
         raise ValueError(f"history must be integers, not {past.dtype}")
+    past = _signed(past, "history") if past.size else past
     past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
     if past.size and len(past) != batch:
         raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")
@@ -69,18 +94,33 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     return padded_BC
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int) -> NDArray[Any]:
     """Return `out` when it fits, or a new array.
 
+    Args:
+        out: where to write, or None.
+        shape: that it must have.
+        dtype: of a new array.
+        num_rows: row ids lie below it.
+
     Raises:
-        ValueError: `out` has another shape, or holes.
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or may
+            not be written.
     """
     if out is None:
         return np.empty(shape, dtype)
     if out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
+    if out.dtype != dtype and not _holds(out.dtype, num_rows):
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
     checked: NDArray[Any] = out
     return checked
+
+
+def _holds(dtype: np.dtype[Any], num_rows: int) -> bool:
+    return dtype.kind in "iu" and dtype.isnative and np.iinfo(dtype).max >= num_rows - 1
 
 
 def refuse_id(
@@ -114,3 +154,55 @@ def rows_of_cpu_tensor(
     past = history.numpy() if isinstance(history, torch.Tensor) else history
     result = row_ids(token_ids.numpy(), layer, past, out if out is None else out.numpy())
     return torch.from_numpy(result) if out is None else out
+
+
+def as_tensor_batch(tokens: "torch.Tensor") -> "torch.Tensor":
+    """Return (B, T) contiguous, int32 or int64, of integers (..., T) on their own device.
+
+    Raises:
+        ValueError: not integers, or no axis.
+    """
+    import torch
+
+    if not _is_integer(tokens.dtype) or tokens.dim() < 1:
+        raise ValueError(
+            f"token ids must be integers of shape (..., T), not {tokens.dtype} "
+            f"{tuple(tokens.shape)}"
+        )
+    if tokens.dtype not in (torch.int32, torch.int64):
+        tokens = tokens.long()
+    return tokens.reshape(flat_shape(tokens.shape)).contiguous()
+
+
+def tensor_output(
+    out: "torch.Tensor | None",
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    num_rows: int,
+    like: "torch.Tensor",
+) -> "torch.Tensor":
+    """Return `out` when it fits, or a new tensor where `like` is.
+
+    Raises:
+        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or is on
+            another device.
+    """
+    import torch
+
+    if out is None:
+        kind = torch.int32 if dtype == np.int32 else torch.int64
+        return torch.empty(shape, dtype=kind, device=like.device)
+    if out.shape != shape or not out.is_contiguous() or out.device != like.device:
+        raise ValueError(
+            f"out must be contiguous of shape {shape} on {like.device}, not {tuple(out.shape)} on "
+            f"{out.device}"
+        )
+    if not _is_integer(out.dtype) or torch.iinfo(out.dtype).max < num_rows - 1:
+        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
+    return out
+
+
+def _is_integer(dtype: "torch.dtype") -> bool:
+    import torch
+
+    return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)

@@ -11,6 +11,8 @@ from engramctl.hashing.window import DEAD, NEGATIVE_RULES, Boundary
 MAX_HEADS = 4096
 MAX_SLOTS = 2**40
 MAX_ORDER = 64
+MAX_ROW_DIM = 2**16
+MAX_BOUNDARY_IDS = 256  # every walk compares every id with each of them
 
 
 def check_orders(orders: Sequence[int], mix: Mix) -> None:
@@ -61,7 +63,7 @@ def check_sizes(
         )
     check_layers(layers)
     num_heads = per_layer * len(layers)
-    if num_heads > MAX_HEADS or max(slots) > MAX_SLOTS or orders[-1] > MAX_ORDER:
+    if num_heads > MAX_HEADS or max(slots, default=0) > MAX_SLOTS or orders[-1] > MAX_ORDER:
         raise ConfigError(
             "the scheme is larger than any table could be",
             facts={
@@ -69,16 +71,29 @@ def check_sizes(
                 "at most": f"{MAX_HEADS:,} heads, {MAX_SLOTS:,} slots each, order {MAX_ORDER}",
             },
         )
-    if row_dim < 1:
-        raise ConfigError(f"row_dim {row_dim} must be at least 1")
+    check_row_dim(row_dim)
+
+
+def check_row_dim(row_dim: int) -> None:
+    """Refuse rows that no table has.
+
+    Raises:
+        ConfigError: says how many values a row can have.
+    """
+    if not 1 <= row_dim <= MAX_ROW_DIM:
+        raise ConfigError(
+            f"row_dim {row_dim} is out of range", facts={"expected": f"1 to {MAX_ROW_DIM:,}"}
+        )
 
 
 def check_layers(layers: Sequence[int]) -> None:
-    """Refuse layers twice, or none.
+    """Refuse layers twice, none, or more than heads can be.
 
     Raises:
         ConfigError: says which.
     """
+    if len(layers) > MAX_HEADS:
+        raise ConfigError(f"{len(layers):,} layers are too many", facts={"at most": MAX_HEADS})
     if not layers or len(set(layers)) != len(layers):
         raise ConfigError(f"layers {list(layers)} must be distinct, at least one")
 
@@ -87,9 +102,14 @@ def check_boundary(boundary: Boundary, canonical: Canonical, mix: Mix | None = N
     """Refuse a boundary that names ids nobody can have.
 
     Raises:
-        ConfigError: fill, stop or block ids outside the canonical vocabulary, an unknown rule for
-            negative ids, or one the mix cannot have.
+        ConfigError: fill, stop or block ids outside the canonical vocabulary, or too many of them,
+            an unknown rule for negative ids, or one the mix cannot have.
     """
+    if len(boundary.stop) + len(boundary.block) > MAX_BOUNDARY_IDS:
+        raise ConfigError(
+            f"{len(boundary.stop) + len(boundary.block):,} stop and block ids are too many",
+            facts={"at most": MAX_BOUNDARY_IDS},
+        )
     if not 0 <= boundary.fill < canonical.num_canonical:
         raise ConfigError(
             f"fill id {boundary.fill} is outside the canonical vocabulary",

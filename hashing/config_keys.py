@@ -42,30 +42,36 @@ class Keys:
             )
         return first
 
-    def integer(self, *names: str, default: int | None = None, minimum: int = 0) -> int:
-        """Return an integer of at least `minimum`."""
+    def integer(
+        self, *names: str, default: int | None = None, minimum: int = 0, maximum: int = 2**63 - 1
+    ) -> int:
+        """Return an integer from `minimum` to `maximum`."""
         if default is not None and not any(self.has(name) for name in names):
             return default
-        return _integer(names[0], self.value(*names), minimum)
+        return _integer(names[0], self.value(*names), minimum, maximum)
 
     def number(self, *names: str) -> float:
         """Return a positive number; integers stay integers, as the hash's own code has them."""
         value = self.value(*names)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
-            raise ConfigError(f"config key {names[0]} must be a positive number, not {value!r}")
+            raise ConfigError(
+                f"config key {names[0]} must be a positive number, not {ascii(value)[:80]}"
+            )
         return value
 
-    def integers(self, name: str, minimum: int = 0) -> tuple[int, ...]:
-        """Return a list of integers; one integer is a list of one."""
+    def integers(self, name: str, minimum: int = 0, *, empty: bool = False) -> tuple[int, ...]:
+        """Return a list of integers; one integer is a list of one, none is wrong unless `empty`."""
         value = self.value(name)
         values = value if isinstance(value, list | tuple) else [value]
+        if not values and not empty:
+            raise ConfigError(f"config key {name} must list an integer at least")
         return tuple(_integer(name, one, minimum) for one in values)
 
     def flag(self, name: str) -> bool:
         """Return a truth value, false when absent."""
         value = self.value(name) if self.has(name) else False
         if not isinstance(value, bool):
-            raise ConfigError(f"config key {name} must be true or false, not {value!r}")
+            raise ConfigError(f"config key {name} must be true or false, not {ascii(value)[:80]}")
         return value
 
     def ignore(self, *names: str) -> None:
@@ -87,7 +93,10 @@ class Keys:
             )
 
 
-def _integer(name: str, value: Any, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value < 2**63:
-        raise ConfigError(f"config key {name} must be an integer from {minimum}, not {value!r}")
+def _integer(name: str, value: Any, minimum: int, maximum: int = 2**63 - 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        most = "" if maximum == 2**63 - 1 else f" to {maximum:,}"
+        raise ConfigError(
+            f"config key {name} must be an integer from {minimum}{most}, not {ascii(value)[:80]}"
+        )
     return value

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing.buffers import compare_buffers
+from engramctl.hashing.check import MAX_HEADS, MAX_ORDER
 from engramctl.hashing.config_keys import Keys
 from engramctl.hashing.heads import HeadRule
 from engramctl.hashing.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.token_map import Canonical
 
-TokenMap = NDArray[np.integer[Any]]
+TokenMap = NDArray[np.integer[Any]] | Canonical
 
 _MARKS = {
     "engram_layer_ids": "deepseek-v41",
@@ -41,7 +43,8 @@ def scheme_from_config(
     Args:
         config: config.json; keys may lie in its `text_config`.
         buffers: constants the checkpoint ships, by tensor name; each is compared.
-        token_map: int (num_ids,), of DeepSeek-V4.1; without it the scheme takes canonical ids.
+        token_map: int (num_ids,), of DeepSeek-V4.1; without it the scheme takes canonical ids. It
+            may be shorter than the config's vocabulary, whose last ids may be padding.
 
     Raises:
         ConfigError: no family or two, a key of the family missing, unknown, of the wrong type or in
@@ -91,15 +94,14 @@ def longcat_moduli(ratio: float, vocab_size: int, num_heads: int) -> list[int]:
 def _deepseek_v41(keys: Keys, token_map: TokenMap | None) -> Scheme:
     num_canonical = keys.integer("engram_compressed_vocab_size", minimum=1)
     layers = keys.integers("engram_layer_ids")
-    orders = range(2, keys.integer("engram_max_ngram_size", minimum=2) + 1)
+    orders = range(2, keys.integer("engram_max_ngram_size", minimum=2, maximum=MAX_ORDER) + 1)
     sizes = keys.integers("engram_vocab_size", minimum=2)
     scheme = make_scheme(
         "deepseek-v41",
-        token_map=token_map,
-        vocab_size=num_canonical if token_map is None else None,
+        token_map=Canonical.of_canonical_ids(num_canonical) if token_map is None else token_map,
         slots=sizes[0] if len(sizes) == 1 else sizes,
         orders=orders,
-        heads_per_order=keys.integer("engram_n_heads", minimum=1),
+        heads_per_order=keys.integer("engram_n_heads", minimum=1, maximum=MAX_HEADS),
         layers=layers,
         row_dim=keys.integer("engram_head_dim", minimum=1),
         seed=keys.integer("engram_seed", default=0),
@@ -110,19 +112,22 @@ def _deepseek_v41(keys: Keys, token_map: TokenMap | None) -> Scheme:
         rows = [scheme.num_rows(layer) for layer in layers]
         _same("engram_num_embeddings", list(keys.integers("engram_num_embeddings")), rows)
     if token_map is not None and keys.has("vocab_size"):
-        _same("vocab_size", keys.integer("vocab_size"), scheme.vocab_size)
+        stated = keys.integer("vocab_size")
+        _same("vocab_size", stated, max(stated, scheme.vocab_size))
     keys.refuse_others(["engram_"])
     return scheme
 
 
 def _qwen_ple(keys: Keys, _: TokenMap | None) -> Scheme:
     layers = sorted(set(keys.integers("ple_layer_ids", minimum=1)))
-    orders = range(2, keys.integer("ngram_size", minimum=2) + 1)
-    heads = keys.integer("heads_per_ngram", minimum=1)
+    orders = range(2, keys.integer("ngram_size", minimum=2, maximum=MAX_ORDER) + 1)
+    heads = keys.integer("heads_per_ngram", minimum=1, maximum=MAX_HEADS)
     keys.ignore("ple_conv_kernel_size", "split_ngram_parts")
     dtype = keys.value("ple_embedding_dtype") if keys.has("ple_embedding_dtype") else "bfloat16"
-    if dtype not in _QWEN_DTYPES:
-        raise ConfigError(f"unknown ple_embedding_dtype {dtype!r}", facts={"known": _QWEN_DTYPES})
+    if not isinstance(dtype, str) or dtype not in _QWEN_DTYPES:
+        raise ConfigError(
+            f"unknown ple_embedding_dtype {ascii(dtype)[:80]}", facts={"known": _QWEN_DTYPES}
+        )
     scheme = make_scheme(
         "qwen-ple",
         vocab_size=keys.integer("vocab_size", minimum=1),
@@ -143,8 +148,8 @@ def _qwen_ple(keys: Keys, _: TokenMap | None) -> Scheme:
 
 def _longcat(keys: Keys, _: TokenMap | None) -> Scheme:
     ratio = keys.number("ngram_vocab_size_ratio", "oe_vocab_size_ratio")
-    max_order = keys.integer("emb_neighbor_num", "oe_neighbor_num", minimum=2)
-    heads = keys.integer("emb_split_num", "oe_split_num", minimum=1)
+    max_order = keys.integer("emb_neighbor_num", "oe_neighbor_num", minimum=2, maximum=MAX_ORDER)
+    heads = keys.integer("emb_split_num", "oe_split_num", minimum=1, maximum=MAX_HEADS)
     is_next, is_scope = keys.has("oe_ignored_token_ids"), keys.flag("ngram_exclude_sp_token")
     if is_next and is_scope:
         raise ConfigError("oe_ignored_token_ids and ngram_exclude_sp_token contradict each other")
@@ -152,7 +157,7 @@ def _longcat(keys: Keys, _: TokenMap | None) -> Scheme:
     vocab_size = keys.integer("text_vocab_size" if is_next else "vocab_size", minimum=1)
     specials: list[tuple[int, int]] | None = None
     if is_next:
-        specials = _ranges(keys.integers("oe_ignored_token_ids"))
+        specials = _ranges(keys.integers("oe_ignored_token_ids", empty=True))
     elif is_scope:
         specials = _scope(keys.value("special_token_scope"))
     elif keys.has("special_token_scope"):
@@ -237,4 +242,6 @@ def _scope(text: Any) -> list[tuple[int, int]]:
         pairs = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
         return [(first, stop) for first, stop in pairs]
     except (AttributeError, ValueError) as error:
-        raise ConfigError(f"special_token_scope {text!r} is not 'first:stop,first:stop'") from error
+        raise ConfigError(
+            f"special_token_scope {ascii(text)[:80]} is not 'first:stop,first:stop'"
+        ) from error

@@ -19,8 +19,15 @@ from engramctl.hashing.batch import (
     padded_history,
     refuse_id,
     rows_of_cpu_tensor,
+    tensor_output,
 )
-from engramctl.hashing.check import MAX_ORDER, check_ascending, check_boundary, check_layers
+from engramctl.hashing.check import (
+    MAX_ORDER,
+    check_ascending,
+    check_boundary,
+    check_layers,
+    check_row_dim,
+)
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.keys import window_keys
 from engramctl.hashing.ngrams import NgramList
@@ -69,10 +76,11 @@ class DictionaryScheme:
         check_ascending(self.orders)
         check_layers(self.layer_ids)
         check_boundary(self.boundary, self.canonical)
-        if self.orders[-1] > MAX_ORDER or self.row_dim < 1:
+        check_row_dim(self.row_dim)
+        if self.orders[-1] > MAX_ORDER:
             raise ConfigError(
-                f"order {self.orders[-1]} or row_dim {self.row_dim} is out of range",
-                facts={"expected": f"orders up to {MAX_ORDER}, row_dim from 1"},
+                f"order {self.orders[-1]} is out of range",
+                facts={"expected": f"orders up to {MAX_ORDER}"},
             )
         if self.boundary.negative not in ("refuse", "dead"):
             raise ConfigError(
@@ -194,12 +202,17 @@ class DictionaryScheme:
                 return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
             past = history.cpu() if hasattr(history, "cpu") else history
             rows = self.row_ids(token_ids.cpu(), layer, past)
-            return rows.to(token_ids.device) if out is None else out.copy_(rows)
+            there = tensor_output(
+                out, tuple(rows.shape), np.dtype(np.int32), len(self.ngrams), token_ids
+            )
+            if not there.dtype.is_signed:
+                raise ValueError(f"out must be signed, for -1 means no match; not {there.dtype}")
+            return there.copy_(rows)
         self.check_layer(layer)
         tokens = np.asarray(token_ids)
         tokens_BT = as_batch(tokens)
         history_BC = padded_history(history, len(tokens_BT), self.max_order - 1)
-        out = output(out, (*tokens.shape, 1), np.dtype(np.int32))
+        out = output(out, (*tokens.shape, 1), np.dtype(np.int32), len(self.ngrams))
         if out.dtype.kind != "i":
             raise ValueError(f"out must be signed, for -1 means no match; not {out.dtype}")
         bad = self._walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))

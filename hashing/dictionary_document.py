@@ -17,6 +17,7 @@ from engramctl.hashing.document import (
     compare,
     integers,
     values_checked,
+    without_map,
 )
 from engramctl.hashing.ngrams import NgramList
 from engramctl.hashing.token_map import Canonical
@@ -33,17 +34,19 @@ _KEYS = {
 
 def dictionary_to_dict(scheme: DictionaryScheme) -> dict[str, Any]:
     """Return scheme.json: the list, and what follows from it."""
-    document = _without_list(scheme)
+    document = _facts(scheme)
+    document["canonical"] = scheme.canonical.to_dict()
     document["ngrams"][_LIST] = scheme.ngrams.packed()
     return document
 
 
-def _without_list(scheme: DictionaryScheme) -> dict[str, Any]:
+def _facts(scheme: DictionaryScheme) -> dict[str, Any]:
+    """Return scheme.json without n-grams and token map, of which it has the digests."""
     return {
         "schema": SCHEMA,
         "name": scheme.name,
         "orders": list(scheme.orders),
-        "canonical": scheme.canonical.to_dict(),
+        "canonical": scheme.canonical.facts(),
         "boundary": boundary_to_dict(scheme.boundary),
         "ngrams": scheme.ngrams.facts(scheme.orders),
         "store": {"row_dim": scheme.row_dim, "dtype": scheme.dtype},
@@ -74,5 +77,5 @@ def dictionary_from_dict(document: dict[str, Any]) -> DictionaryScheme:
         )
     # The packed text itself may differ: another zlib packs the same list in other bytes.
     facts = {name: value for name, value in stored.items() if name != _LIST}
-    compare("scheme", {**document, "ngrams": facts}, _without_list(scheme))
+    compare("scheme", {**without_map(document), "ngrams": facts}, _facts(scheme))
     return scheme

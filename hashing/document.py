@@ -8,14 +8,15 @@ from engramctl.errors import ConfigError
 from engramctl.hashing.heads import HeadRule, LayerHash
 from engramctl.hashing.mix import Mix, coefficients
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.token_map import PACKED, Canonical
 from engramctl.hashing.window import Boundary
 
 SCHEMA = "engramctl.scheme/1"
 ID_KEYS = {
-    "canonical": {"kind", "num_ids", "num_canonical", "sha256", "ids_zlib_base64", "zeroed"},
+    "canonical": {"kind", "num_ids", "num_canonical", "sha256", PACKED, "zeroed",
+                  "vocabulary_xxh3_128"},
     "boundary": {"fill", "stop", "block", "negative"},
-}
+}  # fmt: skip
 _KEYS = {
     "": {"schema", "name", "orders", "canonical", "boundary", "mix", "heads", "store", "fuse",
          "layers"},
@@ -29,11 +30,15 @@ _KEYS = {
 
 def scheme_to_dict(scheme: Scheme) -> dict[str, Any]:
     """Return scheme.json: the recipe and every derived constant."""
+    return _document(scheme, scheme.canonical.to_dict())
+
+
+def _document(scheme: Scheme, canonical: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "name": scheme.name,
         "orders": list(scheme.orders),
-        "canonical": scheme.canonical.to_dict(),
+        "canonical": canonical,
         "boundary": boundary_to_dict(scheme.boundary),
         "mix": scheme.mix.to_dict(scheme.seed),
         "heads": {
@@ -109,8 +114,16 @@ def scheme_from_dict(document: dict[str, Any]) -> Scheme:
             ),
             normaliser=document["fuse"].get("normaliser"),
         )
-    compare("scheme", document, scheme_to_dict(scheme))
+    compare("scheme", without_map(document), _document(scheme, scheme.canonical.facts()))
     return scheme
+
+
+def without_map(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without the packed ids of its token map, of which it has the digest."""
+    canonical = document["canonical"]
+    if canonical["kind"] == "map":
+        canonical = {key: value for key, value in canonical.items() if key != PACKED}
+    return {**document, "canonical": canonical}
 
 
 @contextmanager
@@ -120,7 +133,7 @@ def values_checked() -> Iterator[None]:
         yield
     except KeyError as error:
         raise ConfigError(f"the scheme lacks the key {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(f"the scheme has a value of the wrong type: {error}") from error
 
 
@@ -138,8 +151,8 @@ def boundary_from_dict(document: dict[str, Any]) -> Boundary:
     """Read the JSON form of a boundary."""
     return Boundary(
         int(document["fill"]),
-        tuple(document["stop"]),
-        tuple(document["block"]),
+        integers(document["stop"]),
+        integers(document["block"]),
         document["negative"],
     )
 
@@ -188,6 +201,6 @@ def compare(path: str, found: Any, derived: Any) -> None:
     elif found != derived:
         raise ConfigError(
             f"{path} does not follow from the scheme's recipe",
-            facts={"stored": found, "derived": derived},
+            facts={"stored": ascii(found)[:200], "derived": derived},
             hint="the file was edited or made by another program; build the scheme again",
         )

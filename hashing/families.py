@@ -60,6 +60,11 @@ class Preset:
     rule: HeadRule = PRIMES
     normaliser: str | None = None
 
+    @property
+    def has_token_map(self) -> bool:
+        """Whether the models compress ids by a token map: Engram and DeepSeek-V4.1 do."""
+        return self.fill == "pad"
+
 
 _EXACT = Mix("poly", "exact", bases=(1,))  # the base is the vocabulary size, set by make_scheme
 _WRAP64 = Mix("poly", "wrap64", bases=(1,))

@@ -12,6 +12,7 @@ from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.window import window
 
 WORD_BITS = 64
+MOST_KEY_BITS = 2 * WORD_BITS
 
 
 def id_bits(num_canonical: int) -> int:
@@ -44,8 +45,8 @@ def pack_windows(
         ValueError: negative ids, or windows of more than 128 bits.
     """
     bits = id_bits(num_canonical)
-    if bits * len(walk) > 2 * WORD_BITS:
-        raise ValueError(f"a window of {len(walk)} ids of {bits} bits exceeds 128 bits")
+    if bits * len(walk) > MOST_KEY_BITS:
+        raise ValueError(f"a window of {len(walk)} ids of {bits} bits exceeds {MOST_KEY_BITS} bits")
     keys = np.zeros((*walk[0].shape, len(orders), 2), np.uint64)
     for distance, ids_BT in enumerate(walk):
         if int(ids_BT.min(initial=0)) < 0:

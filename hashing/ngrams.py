@@ -14,6 +14,7 @@ from engramctl.hashing.packed import pack, unpack
 
 MAX_NGRAMS = 2**24
 MAX_IDS = 2**27  # ids of all n-grams together: 512 MiB of int32
+IDS_A_CHARACTER = 8  # of the packed text, at most: a short text shall not ask for much memory
 _ZLIB_LEVEL = 5  # 9 takes 30 times as long for a few percent
 _WHAT = "the scheme's n-gram list"
 
@@ -125,8 +126,9 @@ class NgramList:
         }
 
     def packed(self) -> str:
-        """Return the bytes as zlib in base64."""
-        return pack(self._bytes(), _ZLIB_LEVEL)
+        """Return the bytes as zlib in base64: no shorter than `unpacked` believes."""
+        text = pack(self._bytes(), _ZLIB_LEVEL)
+        return text if len(self.ids) <= IDS_A_CHARACTER * len(text) else pack(self._bytes(), 0)
 
     @classmethod
     def unpacked(cls, text: str, orders: Sequence[int], facts: dict[str, Any]) -> "NgramList":
@@ -143,6 +145,14 @@ class NgramList:
             )
         num_ids = sum(order * count for order, count in zip(orders, per_order, strict=True))
         _check_size(num, num_ids)
+        if num_ids > IDS_A_CHARACTER * len(text):
+            raise ConfigError(
+                f"{_WHAT} is packed into fewer characters than distinct n-grams are",
+                facts={
+                    "expected": f"{-(-num_ids // IDS_A_CHARACTER):,} at least",
+                    "found": f"{len(text):,}",
+                },
+            )
         data = unpack(text, num + 4 * num_ids, _WHAT)
         lengths = np.frombuffer(data, np.uint8, num)
         return cls(lengths, np.frombuffer(data, "<i4", offset=num).astype(np.int32))

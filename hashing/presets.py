@@ -21,7 +21,7 @@ __all__ = ["PRESETS", "Preset", "make_scheme"]
 def make_scheme(
     name: str,
     *,
-    token_map: NDArray[np.integer[Any]] | None = None,
+    token_map: NDArray[np.integer[Any]] | Canonical | None = None,
     vocab_size: int | None = None,
     specials: Iterable[Sequence[int]] | None = None,
     slots: int | Sequence[int] | None = None,
@@ -39,7 +39,8 @@ def make_scheme(
 
     Args:
         name: one of PRESETS, e.g. `deepseek-v41` or `longcat-2.0`.
-        token_map: int (num_ids,), canonical id of each token; default: the identity.
+        token_map: int (num_ids,), canonical id of each token, or that step as a whole; default: the
+            identity, or canonical ids where the preset counts those.
         vocab_size: number of token ids when there is no map; the base of polynomial schemes.
         specials: half-open ranges of ids that read as 0; default: the preset's, on its vocabulary.
         slots: smallest number of slots a head, one for all orders or one an order.
@@ -97,7 +98,7 @@ def _mix(mix: Mix, base: int) -> Mix:
 
 def _canonical(
     preset: Preset,
-    token_map: NDArray[np.integer[Any]] | None,
+    token_map: NDArray[np.integer[Any]] | Canonical | None,
     vocab_size: int | None,
     specials: Iterable[Sequence[int]] | None,
 ) -> tuple[Canonical, int]:
@@ -108,16 +109,18 @@ def _canonical(
             zeroed = preset.zeroed
         size = preset.vocab_size if vocab_size is None else vocab_size
         if not zeroed:
+            if size == preset.num_canonical:
+                return Canonical.of_canonical_ids(size), size
             return Canonical.identity(size), size
         num_ids = max(size, *(stop for _, stop in zeroed))
         return Canonical.specials_to_zero(num_ids, zeroed), size
-    if vocab_size not in (None, len(token_map)):
+    canonical = token_map if isinstance(token_map, Canonical) else Canonical.mapped(token_map)
+    if vocab_size not in (None, canonical.num_ids):
         raise ConfigError(
-            f"vocab_size {vocab_size:,} contradicts a token map of {len(token_map):,} ids"
+            f"vocab_size {vocab_size:,} contradicts a token map of {canonical.num_ids:,} ids"
         )
     if zeroed:
         raise ConfigError("a token map and specials contradict each other", hint="give one")
-    canonical = Canonical.mapped(token_map)
     if preset.num_canonical not in (None, canonical.num_canonical):
         raise ConfigError(
             "the token map is not this model's: multipliers follow from its size",

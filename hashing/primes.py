@@ -61,19 +61,27 @@ def primes_above(start: int, taken: set[int]) -> Iterator[int]:
     for block in itertools.count((start + 1) // _BLOCK):
         if block * _BLOCK >= MAX_MODULUS:
             raise ConfigError(f"no prime table size is left between {start:,} and {MAX_MODULUS:,}")
-        for n in _sieved(block):
-            if n > start and n not in taken and (n < _STRIKERS**2 or is_prime(n)):
+        for n in _primes_of(block):
+            if n > start and n not in taken:
                 taken.add(n)
                 yield n
 
 
 @lru_cache(maxsize=1024)
-def _sieved(block: int) -> tuple[int, ...]:
-    """Return the numbers of a block that no prime below `_STRIKERS` divides, themselves apart.
+def _primes_of(block: int) -> tuple[int, ...]:
+    """Return the primes of a block.
 
-    Below `_STRIKERS` squared they are the primes. Kept, since the orders of a scheme, and its
-    layers, mostly search from one start.
+    Kept, since the orders of a scheme, and its layers, mostly search from one start: what is tested
+    is bounded by the range they search, not by how often they do.
     """
+    sieved = _sieved(block)
+    if block * _BLOCK + _BLOCK <= _STRIKERS**2:
+        return sieved
+    return tuple(n for n in sieved if is_prime(n))
+
+
+def _sieved(block: int) -> tuple[int, ...]:
+    """Return the numbers of a block that no prime below `_STRIKERS` divides, themselves apart."""
     first = block * _BLOCK
     primes = _strikers()
     starts = np.maximum(primes * primes - first, -first % primes)

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.hashing.batch import (
     as_batch,
+    as_tensor_batch,
     output,
     padded_history,
     refuse_id,
     rows_of_cpu_tensor,
+    tensor_output,
 )
 from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
@@ -185,7 +187,7 @@ class Scheme:
         tokens_BT = as_batch(token_ids)
         history_BC = padded_history(history, len(tokens_BT), walk.context)
         shape = (*token_ids.shape, walk.num_heads)
-        out = output(out, shape, walk.dtype)
+        out = output(out, shape, walk.dtype, walk.num_rows)
         out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
         bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:
@@ -213,16 +215,12 @@ class Scheme:
         walk = self._walks.get((layer, device))
         if walk is None:
             walk = self._walks[layer, device] = device_walk(plan, device)
-        tokens_BT = token_ids.reshape(-1, token_ids.shape[-1]).contiguous()
+        tokens_BT = as_tensor_batch(token_ids)
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
         history_BC = torch.from_numpy(past_BC).to(device)
         shape = (*token_ids.shape, self.num_heads)
-        if out is None:
-            kind = torch.int32 if plan.dtype == np.int32 else torch.int64
-            out = torch.empty(shape, dtype=kind, device=device)
-        elif out.shape != shape or not out.is_contiguous():
-            raise ValueError(f"out must be contiguous of shape {shape}, not {tuple(out.shape)}")
+        out = tensor_output(out, shape, plan.dtype, plan.num_rows, tokens_BT)
         bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
         if bad >= 0:
             self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)
@@ -291,7 +289,7 @@ class Scheme:
         config: Mapping[str, Any],
         buffers: Mapping[str, NDArray[Any]] | None = None,
         *,
-        token_map: NDArray[np.integer[Any]] | None = None,
+        token_map: NDArray[np.integer[Any]] | Canonical | None = None,
     ) -> "Scheme":
         """Read a model's config.json; see `engramctl.hashing.configs.scheme_from_config`."""
         from engramctl.hashing.configs import scheme_from_config

@@ -5,13 +5,14 @@ import ctypes
 import errno
 import json
 import os
-import shutil
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from engramctl.errors import StorageError
 
+NEW_NAME = r"(?:[^/]+/)?\.[^/]+\.[0-9a-f]{8}\.new"  # what a killed `write_json` may leave
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _HINTS = {
@@ -63,10 +64,26 @@ def write_all(descriptor: int, data: memoryview, offset: int) -> None:
         offset += count
 
 
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[int]:
+    """Make a file, or empty the one that is there, and give its descriptor; never through a link.
+
+    When it is left without an error its data is on the disk: only the descriptor that wrote it is
+    sure to be told of a write that failed.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        yield descriptor
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def dump_json(document: Mapping[str, Any]) -> bytes:
     """Return a document as the bytes every JSON file of ours holds: one-space indent, newline.
 
-    What is no UTF-8, from a file's name, is written as JSON's escape of it.
+    What Python makes of a name that is not UTF-8 cannot be encoded; it is written as JSON's escape.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")
@@ -74,17 +91,20 @@ def dump_json(document: Mapping[str, Any]) -> bytes:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file in one step: a reader finds the old or the new one, never a half."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(dump_json(document))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with new_file(fresh) as descriptor:
+            write_all(descriptor, memoryview(dump_json(document)), 0)
+        os.replace(fresh, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
 
 
 def sync(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -93,27 +113,53 @@ def sync(path: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Sync every file and folder below `folder`, and itself."""
-    for root, _, names in os.walk(folder):
-        for name in names:
-            sync(Path(root) / name)
-        sync(Path(root))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                sync_tree(Path(entry.path))
+            else:
+                sync(Path(entry.path))
+    sync(folder)
 
 
-def move(source: Path, target: Path) -> None:
-    """Rename `source` to `target`; a directory already there changes places with it."""
-    if not target.exists():
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, each on the disk for good."""
+    if not path.is_dir():
+        make_folders(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def old_path(target: Path) -> Path:
+    """Return where `move` puts an old folder when names cannot be exchanged."""
+    return target.with_name(target.name + ".old")
+
+
+def move(source: Path, target: Path, *, replace: bool) -> Path | None:
+    """Rename a folder; with `replace` one that is already there changes places with it.
+
+    Returns:
+        where the old folder is now, None when there was none, or an empty one.
+    """
+    try:
         os.rename(source, target)
-    elif not _exchange(source, target):
-        # No RENAME_EXCHANGE on this file system: two renames, and between them NAME is missing
-        # while the old directory is whole under NAME.old.
-        old = target.with_name(target.name + ".old")
-        os.rename(target, old)
-        try:
-            os.rename(source, target)
-        except OSError:
-            os.rename(old, target)
+    except OSError as error:
+        if not replace or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        shutil.rmtree(old, ignore_errors=True)
+    else:
+        return None
+    if _exchange(source, target):
+        return source
+    # No RENAME_EXCHANGE on this file system: two renames, and between them NAME is missing while
+    # the old folder is whole under NAME.old.
+    old = old_path(target)
+    os.rename(target, old)  # fails when a folder is there that is not empty
+    try:
+        os.rename(source, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    return old
 
 
 def _exchange(first: Path, second: Path) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import FormatError
 from engramctl.storage import codecs_ggml as ggml
 from engramctl.storage.dtypes import BY_NAME
 from engramctl.storage.group_steps import E2M1_MAX, GroupSteps, group_steps
@@ -25,6 +24,7 @@ from engramctl.storage.record import (
     to_bf16_bits,
     to_e4m3_bytes,
 )
+from engramctl.storage.value_range import check_values
 
 _E2M1_SIZES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
 E2M1_VALUES = np.concatenate([_E2M1_SIZES, -_E2M1_SIZES])
@@ -45,6 +45,8 @@ def decode(spec: RecordSpec, records: Bytes, table_scale: float | None = None) -
     Returns:
         float32 (n, row_dim); NaN where a small float's bits say so.
     """
+    if not len(records):
+        return np.empty((0, spec.row_dim), np.float32)
     weights = np.ascontiguousarray(records[:, : spec.weight_bytes])
     scales = np.ascontiguousarray(records[:, spec.weight_bytes :])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -65,17 +67,9 @@ def encode(spec: RecordSpec, values: Floats, table_scale: float | None = None) -
         uint8 (n, record_bytes).
 
     Raises:
-        FormatError: NaN or infinity in a dtype that has neither.
+        FormatError: as `check_values`.
     """
-    if spec.dtype not in _NON_FINITE:
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            row, column = (int(at) for at in bad[0])
-            raise FormatError(
-                f"a value that is not finite cannot be stored as {spec.dtype}",
-                facts={"row": row, "column": column, "found": values[row, column]},
-                hint="store it as bf16, or mend the source",
-            )
+    check_values(spec, values)
     out = np.empty((len(values), spec.record_bytes), np.uint8)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         weights, scales = _ENCODERS[spec.dtype](values, np.float32(table_scale or 1.0))
@@ -227,7 +221,6 @@ def _encode_nvfp4(values: Floats, table: np.float32) -> Encoded:
     return _packed(codes.reshape(len(values), -1)), found.scales
 
 
-_NON_FINITE = ("f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar")
 _DECODERS: dict[str, Callable[[Bytes, Bytes, np.float32], Floats]] = {
     "f32": _decode_f32,
     "bf16": _decode_bf16,

@@ -78,9 +78,9 @@ def _extreme(blocks: Floats) -> Floats:
 
 
 def _inverse(scales: Floats) -> Floats:
-    return np.where(scales == 0, 0, np.float32(1) / np.where(scales == 0, 1, scales)).astype(
-        np.float32
-    )
+    """Return 1 / d; 0 where that is infinite: such a d is 0 as float16, and codes must be some."""
+    inverse = np.float32(1) / np.where(scales == 0, 1, scales)
+    return np.where((scales == 0) | np.isinf(inverse), 0, inverse).astype(np.float32)
 
 
 def _nibbles(codes: Bytes) -> Bytes:

@@ -77,7 +77,7 @@ class ValueRows:
         values = np.empty((len(out), self._record.row_dim), np.float32)
         self._values(layer, row, values)
         scale = self._scales.get(layer)
-        encode(self._record, values, scale, out)
+        encode(self._record, values, scale, out, layer=layer, row=row)
         if losses is not None:
             losses.add(layer, row, self._heads[layer], values, decode(self._record, out, scale))
 

@@ -15,10 +15,17 @@ from engramctl.storage.group_steps import group_steps
 from engramctl.storage.io.native import bits_from_double, double_from_bits, float_from_bits
 from engramctl.storage.io.widen import e4m3
 from engramctl.storage.record import RecordSpec, e8m0_values
+from engramctl.storage.value_range import check_values
 
 
 def encode(
-    spec: RecordSpec, values: NDArray[np.float32], table_scale: float | None, out: NDArray[np.uint8]
+    spec: RecordSpec,
+    values: NDArray[np.float32],
+    table_scale: float | None,
+    out: NDArray[np.uint8],
+    *,
+    layer: int | None = None,
+    row: int = 0,
 ) -> None:
     """Write records of values; see `codecs.encode`.
 
@@ -27,17 +34,20 @@ def encode(
         values: float32 (n, row_dim), contiguous.
         table_scale: of the layer, for dtypes that have one.
         out: uint8 (n, record_bytes), contiguous.
+        layer: whose rows they are, for messages.
+        row: the first of them.
 
     Raises:
-        FormatError: NaN or infinity in a dtype that has neither.
+        FormatError: as `check_values`.
     """
+    check_values(spec, values, layer=layer, row=row)
     if spec.dtype == "f8_e4m3":
         _encode_f8(values, values.view(np.uint32), out)
     elif spec.dtype == "f8_e4m3_scalar":
         _encode_f8_scalar(values, np.float64(np.float32(table_scale or 1.0)), out)
     elif spec.dtype == "bf16":
         _encode_bf16(values.view(np.uint32), out.view(np.uint16))
-    elif spec.dtype in _GROUPED and np.isfinite(values).all():
+    elif spec.dtype in _GROUPED:
         _encode_grouped(spec, values, np.float32(table_scale or 1.0), out)
     else:
         out[:] = codecs.encode(spec, values, table_scale)

@@ -39,6 +39,7 @@ def group_steps(
         table_scale: of the layer.
     """
     rows = len(largest)
+    low, high, largest = (one + np.float32(0) for one in (low, high, largest))  # no zero has a sign
     if dtype == "int8":
         steps = (largest / np.float32(127)).astype(np.float32)
         return GroupSteps(steps.astype(np.float64), None, _as_bytes(steps, rows))

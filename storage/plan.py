@@ -50,7 +50,8 @@ class TablePlan:
             longer where there would be more than `MAX_EXTENTS`.
         alignment_bytes: data begins at a multiple of it; a power of two from 4,096 on.
         table_scales: the layers' `table_scale`, for dtypes that have one.
-        head_rows: each layer's heads as ranges of rows that cover the layer, for `head_shards`.
+        head_rows: each layer's heads as ranges of rows that cover the layer once, in any order, for
+            `head_shards`.
         head_shards: files a layer's heads are dealt to, file k taking heads k, k + n, ...: heads of
             longer orders are read more, so neighbours part (spec/tiers.md lesson 13).
         dictionary: the n-gram dictionary to be, all but its digests; None: none.
@@ -98,6 +99,27 @@ class TablePlan:
                 )
             if -(-rows // self.shard_rows) > _MAX_SHARDS:
                 raise ConfigError(f"layer {layer} would need more than {_MAX_SHARDS:,} files")
+            if self.head_shards is not None:
+                self._check_heads(layer)
+
+    def _check_heads(self, layer: int) -> None:
+        """Refuse heads that no reader would accept: they have every row of a layer once."""
+        row = 0
+        for start, stop in sorted(self.head_rows[layer]):
+            if start != row or stop <= start:
+                raise ConfigError(
+                    f"the heads of layer {layer} do not share out its rows",
+                    facts={
+                        "expected": f"a head that begins at row {row:,}",
+                        "found": [start, stop],
+                    },
+                )
+            row = stop
+        if row != self.num_rows[layer]:
+            raise ConfigError(
+                f"the heads of layer {layer} do not share out its rows",
+                facts={"expected": f"{self.num_rows[layer]:,} rows", "found": f"{row:,}"},
+            )
 
     @cached_property
     def files(self) -> tuple[FilePlan, ...]:

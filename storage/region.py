@@ -5,7 +5,9 @@ some file. Readers, tiers and layouts ask for regions and need not know which it
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,33 @@ class Region:
         """Return where a row begins in the file; `row` counts as `row_start` does."""
         unit, within = divmod(row - self.row_start, self.unit_rows)
         return self.offset + unit * self.unit_bytes + within * self.width
+
+    def between(self, row_start: int, row_stop: int) -> "Region":
+        """Return the part that holds rows [row_start, row_stop), which begins with a unit."""
+        return replace(
+            self, row_start=row_start, row_stop=row_stop, offset=self.position(row_start)
+        )
+
+
+def pieces(regions: Sequence[Region]) -> Iterator[tuple[Region, ...]]:
+    """Cut the regions of a layer at each other's rows.
+
+    Values and scales may lie in files that end at different rows.
+
+    Args:
+        regions: of one layer: every byte of every record once; by column, then row.
+
+    Yields:
+        one region a column, all of the same rows, which ascend.
+    """
+    columns = [list(group) for _, group in groupby(regions, key=lambda one: one.column)]
+    here = [0] * len(columns)
+    while here[0] < len(columns[0]):
+        current = [column[at] for column, at in zip(columns, here, strict=True)]
+        start = max(region.row_start for region in current)
+        stop = min(region.row_stop for region in current)
+        yield tuple(region.between(start, stop) for region in current)
+        here = [at + (one.row_stop == stop) for at, one in zip(here, current, strict=True)]
 
 
 class RegionFiles:

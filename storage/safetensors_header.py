@@ -4,7 +4,6 @@ The official library gives tensors, not their places, and reading rows in place 
 number is checked before it is used; the file's data is not read.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from engramctl.storage.atomic import os_errors
 from engramctl.storage.strict_json import load_strict
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_DIMENSIONS = 64
+_MOST_VALUES = 1 << 64
 ITEM_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
     "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
@@ -61,7 +62,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
         text = os.pread(file.fileno(), length, 8)
     try:
         document = load_strict(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         _fail(path, "the header", "JSON", f"{error}"[:200])
     if not isinstance(document, dict):
         _fail(path, "the header", "a JSON object", text[:40])
@@ -95,12 +96,26 @@ def _tensor(path: Path, name: str, entry: Any, start: int, data_bytes: int) -> T
             _fail(path, f"shape or data_offsets of {what}", "lists of numbers", numbers)
         if any(type(one) is not int or not 0 <= one < 1 << 62 for one in numbers):
             _fail(path, f"shape or data_offsets of {what}", "numbers from 0 on", numbers)
-    bits = math.prod(shape) * ITEM_BITS[dtype]
+    if len(shape) > MAX_DIMENSIONS:
+        _fail(path, f"the shape of {what}", f"at most {MAX_DIMENSIONS} sizes", len(shape))
+    bits = _product(shape) * ITEM_BITS[dtype]
     if offsets[1] > data_bytes:
         _fail(path, f"the end of {what}", f"at most {data_bytes:,}", f"{offsets[1]:,}")
     if bits % 8 or offsets[1] - offsets[0] != bits // 8:
-        _fail(path, f"the span of {what}", f"{bits / 8:,.1f} bytes", offsets)
+        _fail(path, f"the span of {what}", f"{bits:,} bits by its shape", offsets)
     return Tensor(path, name, dtype, tuple(shape), start + offsets[0], bits // 8)
+
+
+def _product(sizes: list[int]) -> int:
+    """Return the product of sizes, or the first beyond any file on the way to it."""
+    if 0 in sizes:
+        return 0
+    product = 1
+    for size in sizes:
+        product *= size
+        if product > _MOST_VALUES:
+            break
+    return product
 
 
 def _fail(path: Path, what: str, expected: object, found: object) -> NoReturn:

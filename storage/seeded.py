@@ -11,12 +11,18 @@ from engramctl.storage.layout import Rows
 from engramctl.storage.losses import Ranges
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.rows import TABLED, RowFiller, RowInit
+from engramctl.storage.value_range import check_largest
 
 
 def seeded_rows(
     init: RowInit, record: RecordSpec, layers: Iterable[int], heads: Mapping[int, Ranges]
 ) -> Rows:
-    """Return what writes seeded rows; `heads` as `ValueRows`'."""
+    """Return what writes seeded rows; `heads` as `ValueRows`'.
+
+    Raises:
+        ConfigError: values that the dtype cannot hold.
+    """
+    check_largest(record, init.largest, f"std {init.std:g}")
     layers = tuple(layers)
     if record.dtype not in TABLED:
         scales = dict.fromkeys(layers, init.table_scale(record))

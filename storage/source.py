@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
+from engramctl.storage.manifest import MAX_LAYER
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, RegionFiles
 from engramctl.storage.scale_check import first_bad_scale
@@ -55,7 +56,8 @@ class CheckpointTables:
         scales: the layers' `table_scale`, for dtypes that have one.
 
     Raises:
-        FormatError: a row of some column is missing or there twice.
+        FormatError: no table, a layer that cannot be, or a row of some column that is missing or
+            there twice.
     """
 
     path: Path
@@ -65,7 +67,14 @@ class CheckpointTables:
 
     def __post_init__(self) -> None:
         """Refuse regions that do not hold every byte of every record exactly once."""
+        if not self.tables:
+            raise FormatError(f"{self.path} has no layer with a table", facts={"path": self.path})
         for layer, regions in self.tables.items():
+            if not 0 <= layer <= MAX_LAYER:
+                raise FormatError(
+                    f"{self.path} has a table of a layer that no model has",
+                    facts={"expected": f"0 to {MAX_LAYER:,}", "found": layer},
+                )
             check_regions(self.path, layer, regions, self.record)
 
     @property

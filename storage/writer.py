@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from engramctl.storage.atomic import os_errors, write_all
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.manifest import Manifest
+from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.plan import TablePlan
-from engramctl.storage.publish import PartialDirectory, check_target, partial_path
+from engramctl.storage.publish import MANIFEST, partial_path
 from engramctl.storage.space import check_space
+from engramctl.storage.target import Maker, check_target
 from engramctl.storage.written import Written
 
 Fill = Callable[[FilePlan, int, int, NDArray[np.uint8]], Any]
@@ -30,11 +32,20 @@ Progress = Callable[[int], None]
 Finish = Callable[[Path, Manifest], Manifest]
 CHUNK_BYTES = 2 << 20  # what is filled, hashed and written should still be in the core's cache
 CHECKPOINT_BYTES = 256 << 20
+_FILES = (
+    r"layer\d+\.(weight|scale|records)\.\d+\.safetensors"
+    r"|dictionary\.(records\.\d+|index)\.safetensors"
+)
 
 
 def default_workers() -> int:
     """Return the number of filling threads: one a usable core, at most 16."""
     return min(len(os.sched_getaffinity(0)), 16)
+
+
+def table_maker(command: str) -> Maker:
+    """Return a command that writes tables, for `check_target`: `build` or `layout`."""
+    return Maker(command, _FILES)
 
 
 def write_table(
@@ -78,9 +89,10 @@ def write_table(
         ConfigError: the folder exists, or was begun with other options.
         StorageError: no space, or a write failed; finished extents stay for `resume`.
     """
-    check_target(target, force=force, resume=resume)
+    maker = table_maker(command)
+    check_target(target, maker, force=force, resume=resume)
     check_space(plan.data_file_bytes, target, reuse=partial_path(target) if resume else None)
-    with PartialDirectory(target, force=force, resume=resume, command=command) as work:
+    with PartialDirectory(target, maker, force=force, resume=resume) as work:
         written = Written(plan, work)
         with os_errors("write", work.path):
             progress(written.take_up())
@@ -90,7 +102,7 @@ def write_table(
         for said in written.remarks():
             remark(said)
         manifest = finish(work.path, plan.manifest(written.digests()))
-        work.publish(manifest.to_dict())
+        work.publish(manifest.to_dict(), plan.sizes.keys() - {MANIFEST})
     return manifest
 
 

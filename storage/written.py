@@ -10,8 +10,8 @@ from engramctl.errors import ConfigError
 from engramctl.storage.atomic import write_all
 from engramctl.storage.checksum import hash_range
 from engramctl.storage.file_plan import FilePlan
+from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.plan import TablePlan
-from engramctl.storage.publish import PartialDirectory
 
 Extent = tuple[str, list[Any]]  # its digest, and what was said of its chunks
 
@@ -28,6 +28,7 @@ class Written:
         self._work = work
         self._lock = threading.Lock()
         self._open: dict[str, int] = {}
+        self._failed = False
         self._extents: dict[str, list[Extent | None]] = {
             file.name: [None] * file.num_extents for file in plan.files
         }
@@ -52,8 +53,9 @@ class Written:
         files = state.get("files")
         for file in self._plan.files:
             found = _extents(file, files.get(file.name) if isinstance(files, dict) else None)
-            if found is not None and _is_there(self._work.path / file.name, file, found):
-                self._extents[file.name] = found
+            if found is not None:
+                path = self._work.path / file.name
+                self._extents[file.name] = _believed(path, file, found, every=self._work.suspect)
         self._save({name: list(found) for name, found in self._extents.items()})
         return sum(
             file.extent_size(index)
@@ -90,12 +92,23 @@ class Written:
             self._extents[file.name][index] = (digest, remarks)
 
     def sync(self) -> None:
-        """Wait until what was added is on the disk, say so in `state.json`, close whole files."""
+        """Wait until what was added is on the disk, say so in `state.json`, close whole files.
+
+        After a sync that failed nothing more is saved: the system tells it once, and a later sync
+        that succeeds says nothing of the data that was dropped, whichever thread added it when.
+        """
         with self._lock:
+            if self._failed:
+                return
             extents = {name: list(found) for name, found in self._extents.items()}
             descriptors = dict(self._open)
-        for descriptor in descriptors.values():
-            os.fdatasync(descriptor)
+        try:
+            for descriptor in descriptors.values():
+                os.fdatasync(descriptor)
+        except OSError:
+            self._failed = True
+            self._work.doubt()
+            raise
         self._save(extents)
         with self._lock:
             for name, descriptor in descriptors.items():
@@ -145,21 +158,36 @@ def _end(file: FilePlan, extents: list[Extent | None]) -> int:
     return min((last + 1) * file.extent_bytes, file.data_bytes)
 
 
-def _is_there(path: Path, file: FilePlan, extents: list[Extent | None]) -> bool:
-    """Check cheaply that a file holds its finished extents: header, size, and the last of them."""
+def _believed(
+    path: Path, file: FilePlan, extents: list[Extent | None], *, every: bool
+) -> list[Extent | None]:
+    """Return the extents that a file really holds; the others are to be written again.
+
+    Checks header, size and the last extent, or every one: then each by itself, and as the disk has
+    it, not the page cache.
+    """
+    nothing: list[Extent | None] = [None] * len(extents)
     end = _end(file, extents)
     if not end or path.is_symlink() or not path.is_file():
-        return False
-    last = (end - 1) // file.extent_bytes
-    extent = extents[last]
+        return nothing
+    finished = [index for index, extent in enumerate(extents) if extent is not None]
     with path.open("rb", buffering=0) as handle:
-        if os.fstat(handle.fileno()).st_size < file.data_offset + end:
-            return False
+        descriptor = handle.fileno()
+        if os.fstat(descriptor).st_size < file.data_offset + end:
+            return nothing
+        if every:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         if handle.read(file.data_offset) != file.header:
-            return False
-        start = file.data_offset + last * file.extent_bytes
-        found = hash_range(handle.fileno(), start, file.extent_size(last))
-        return found is not None and extent is not None and found == extent[0]
+            return nothing
+        for index in finished if every else finished[-1:]:
+            start = file.data_offset + index * file.extent_bytes
+            extent = extents[index]
+            found = hash_range(descriptor, start, file.extent_size(index))
+            if extent is None or found != extent[0]:
+                if not every:
+                    return nothing
+                extents[index] = None
+    return extents
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Mapping[str, object]:

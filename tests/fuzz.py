@@ -1,7 +1,8 @@
 """Hostile table folders: `python -m tests.fuzz [--cases N] [--seed S]`.
 
 Each case changes one whole, small table (bytes of a file, its length, its kind, or its manifest)
-and then opens, verifies and reads it. What may happen: a clear error of ours, or the right rows.
+and then opens, verifies and reads it, with the plain reader and through every tier of a CPU. What
+may happen: a clear error of ours, or the right rows.
 Anything else (another exception, wrong rows without an error of `verify`) ends the run.
 
 Some tables have an n-gram dictionary. Keys are looked up and records read; the same holds for them.
@@ -20,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import EngramError
+from engramctl.storage.codecs import decode
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.integrity import verify
 from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.tiers import open_store
 from tests.storage import dictionaries
 from tests.storage.test_format_document import FORMS, make, mutated
 
@@ -34,6 +38,8 @@ KEYS = np.concatenate([dictionaries.present()[1], dictionaries.absent()[1]])
 Random = np.random.Generator
 Answer = tuple[NDArray[np.int64], NDArray[np.uint8]]
 DTYPES = ("f8_e4m3", "nvfp4", "f32")
+TIERS = ("host", "ssd")
+POISON = 777.0
 WORDS = [b"\x00", b"\xff" * 8, b"[" * 9000, b"..", b"NaN", b"1e999", b'"a":1,"a":2', b"-1"]
 
 
@@ -202,6 +208,8 @@ def outcome(target: Target) -> str:
     try:
         table = open_table(target.folder)
         rows = {layer: table.read_rows(layer, IDS) for layer in table.layers}
+        for tier in TIERS:
+            check_tier(table, tier, rows)
     except EngramError as error:
         return f"{type(error).__name__} when opened"
     except ValueError:
@@ -220,6 +228,22 @@ def outcome(target: Target) -> str:
     if not right:
         raise AssertionError("wrong rows or records, and verify found nothing")
     return end
+
+
+def check_tier(
+    table: TableFiles, tier: str, rows: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+) -> None:
+    """Gather every row of the table; those that were read plainly are the same."""
+    with open_store(table.path, tier, dtype=torch.float32) as store:
+        for layer, parts in rows.items():
+            out = torch.full((table.num_rows(layer), store.row_dim), POISON)
+            store.gather(layer, np.arange(table.num_rows(layer)), out)
+            with np.errstate(all="ignore"):  # bits of a damaged row
+                wanted = decode(
+                    table.record, np.concatenate(parts, axis=1), table.table_scale(layer)
+                )
+            found = out.numpy()[IDS]
+            assert np.array_equal(found, wanted, equal_nan=True), f"{tier} gathers other rows"
 
 
 def looked_up(target: Target, table: TableFiles) -> tuple[str, bool]:

@@ -124,13 +124,17 @@ def test_the_config_file_feeds_options_and_the_command_line_beats_it(
         ("[environment]\n", "unknown section [environment]"),
         ("json = true\n", "unknown section [json]"),
         ("[env\n", "not valid TOML"),
+        ("[env]\njson = " + "[" * 30_000, "not valid TOML"),
+        ("[env]\njson = " + "9" * 5_000, "not valid TOML"),
+        ("[env]\njson = '\udcff'\n", "not valid TOML"),
+        ("#" * 70_000, "too large"),
     ],
 )
 def test_a_wrong_config_is_exit_2(
     text: str, message: str, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("engramctl.toml").write_text(text)
+    Path("engramctl.toml").write_bytes(text.encode(errors="surrogateescape"))
     result = run_cli("env")
     assert result.exit_code == 2
     assert message in result.stderr

@@ -1,5 +1,7 @@
 """The dictionary of mined counts is the one a plain Python ranking gives."""
 
+import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 
 from engramctl.dictionaries import Selection, _Best, dictionary_of_counts
 from engramctl.errors import ConfigError, CorpusError, FormatError
+from engramctl.hashing.token_map import Canonical
 from tests.conftest import run_in_process
+from tests.mined import mined, small_scheme
 from tests.mining.conftest import write_ids, zipf_documents
 
 DOCUMENTS = zipf_documents(seed=3, tokens=6000, vocabulary=40)
@@ -55,11 +59,52 @@ def test_the_most_frequent_are_kept_in_rank_order(
 
 def test_ids_that_the_token_map_merges_are_counted_together(counts: Path) -> None:
     token_map = (np.arange(64) // 3).astype(np.int32)
-    scheme = dictionary_of_counts(Selection(counts, 300, 5), token_map)
+    scheme = dictionary_of_counts(Selection(counts, 300, 5), Canonical.mapped(token_map))
     expected = ranked(5, (2, 3, 4), token_map)
     assert len(expected) > 300
     assert [scheme.ngrams[rank] for rank in range(len(scheme.ngrams))] == expected[:300]
     assert scheme.vocab_size == 64
+
+
+@pytest.fixture(scope="module")
+def canonical_counts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Counts of canonical ids, three token ids each; their manifest holds the map."""
+    folder = tmp_path_factory.mktemp("canonical")
+    scheme = small_scheme("deepseek-v41", 64, mapped=True, eos_id=6, slots=50)
+    return mined(folder, scheme, DOCUMENTS, canonical=True)[1]
+
+
+@pytest.mark.parametrize(("entries", "min_count"), [(37, 1), (300, 5), (10**6, 5)])
+def test_counts_of_canonical_ids_give_the_dictionary_of_counts_of_token_ids(
+    entries: int, min_count: int, counts: Path, canonical_counts: Path
+) -> None:
+    step = Canonical.mapped(np.arange(64) // 3)
+    raw = dictionary_of_counts(Selection(counts, entries, min_count), step)
+    for given_step in (None, step):
+        found = dictionary_of_counts(Selection(canonical_counts, entries, min_count), given_step)
+        assert found.to_dict() == raw.to_dict()
+    document = DOCUMENTS[0][:50]
+    assert (found.row_ids(document, 0) == raw.row_ids(document, 0)).all()
+    if min_count == 1:
+        assert (found.row_ids(document, 0) >= 0).any()
+
+
+def test_counts_of_canonical_ids_are_read_with_no_other_map(
+    canonical_counts: Path, tmp_path: Path
+) -> None:
+    for step in (Canonical.mapped(np.arange(64) // 2), Canonical.identity(64)):
+        with pytest.raises(CorpusError, match="another token map"):
+            dictionary_of_counts(Selection(canonical_counts), step)
+    with pytest.raises(ConfigError, match="canonical ids") as caught:
+        dictionary_of_counts(Selection(canonical_counts, vocab_size=64))
+    assert "--vocab-size" in (caught.value.hint or "")
+    copy = tmp_path / "counts"
+    shutil.copytree(canonical_counts, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for wrong in (None, {}, {"canonical": None}, {"canonical": {"kind": "zeroed", "num_ids": "x"}}):
+        (copy / "manifest.json").write_text(json.dumps({**manifest, "scheme": wrong}))
+        with pytest.raises(FormatError, match="does not hold their token map"):
+            dictionary_of_counts(Selection(copy))
 
 
 @given(data=st.data(), entries=st.integers(1, 12))

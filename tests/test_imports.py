@@ -12,15 +12,15 @@ from tests.conftest import ROOT
 
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
-    {"engramctl", "errors", "kernel_cache", "streams"},
+    {"engramctl", "errors", "kernel_cache", "streams", "threads"},
     {"hashing", "storage", "config", "output"},
     {"sources", "token_maps", "environment", "system_errors"},
-    {"parquet"},
+    {"parquet", "fingerprints"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"access", "opened", "describe_checkpoint"},
     {"relay"},
     {"tables", "mining", "model", "sample"},
-    {"ngram_seen", "embeddings"},
+    {"ngram_seen", "ngram_pruned", "embeddings"},
     {"ngram_choice", "token_mean"},
     {"initial"},
     {

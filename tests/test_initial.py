@@ -1,6 +1,7 @@
 """Rows that do not begin as noise: means of token embeddings, and rows that are there already."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors.numpy import save_file
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, StorageError
 from engramctl.hashing import Scheme, make_scheme
+from engramctl.hashing.token_map import Canonical
 from engramctl.ngram_counts import read_ngrams
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.codecs import decode, encode
@@ -134,6 +136,18 @@ def test_a_full_temporary_disk_is_one_clear_error(
     assert "No space left" in message
     assert not (tmp_path / "tables").exists()
     full.close()
+
+
+def test_a_scheme_that_takes_canonical_ids_has_no_token_means(tmp_path: Path) -> None:
+    mapped = scheme_of(mapped=True)
+    _, counts = mined(tmp_path, mapped, DOCUMENTS, canonical=True)
+    taking = replace(mapped, canonical=Canonical.of_canonical_ids(mapped.canonical.num_canonical))
+    (tmp_path / "taking.json").write_text(json.dumps(taking.to_dict()))
+    save_file({"wte.weight": EMBEDDINGS}, tmp_path / "model.safetensors")
+    words = ["--scheme", tmp_path / "taking.json", "--init", "token-mean", "--counts", counts]
+    words += ["--source", tmp_path / "model.safetensors", "-o", tmp_path / "tables"]
+    assert "--tokenizer" in run("build", *words, fails=2)
+    assert not (tmp_path / "tables").exists()
 
 
 def test_temporary_files_that_are_memory_must_fit_into_it(

@@ -6,29 +6,53 @@ the count's low word first. Reading one back costs a fifth of reading Parquet.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
+from engramctl.access.resumed import damaged
+from engramctl.storage.atomic import sync
+
 BATCH_ROWS = 1 << 17
+_CHECK_BYTES = 1 << 22
 
 Ngrams = tuple[NDArray[np.uint32], NDArray[np.uint64]]
 
 
 class RawNgrams:
-    """A raw file of n-grams, appended to in large pieces and read."""
+    """A raw file of n-grams, appended to in large pieces and read; `size` is its bytes."""
 
-    def __init__(self, path: Path, order: int, size: int = 0) -> None:
-        """Begin an empty file, or go on behind the first `size` bytes of one."""
+    def __init__(self, path: Path, order: int, state: dict[str, Any] | None = None) -> None:
+        """Begin an empty file, or go on behind what `checkpoint` told of.
+
+        Raises:
+            StorageError: its bytes are not those of the checkpoint.
+        """
         self.path = path
         self.order = order
-        with path.open("r+b" if size else "wb") as file:
-            file.truncate(size)
+        self._digest = xxhash.xxh3_128()
+        self.size = 0
+        if state is None:
+            path.write_bytes(b"")
+            return
+        self._compare(state)
+        with path.open("r+b") as file:
+            file.truncate(self.size)
 
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
+    def checkpoint(self) -> dict[str, Any]:
+        """Put what was appended on the disk for good; returns what is needed to go on behind it."""
+        sync(self.path)
+        return {"bytes": self.size, "xxh3_128": self._digest.hexdigest()}
+
+    def _compare(self, state: dict[str, Any]) -> None:
+        with self.path.open("rb") as file:
+            while piece := file.read(min(_CHECK_BYTES, state["bytes"] - self.size)):
+                self._digest.update(piece)
+                self.size += len(piece)
+        if (self.size, self._digest.hexdigest()) != (state["bytes"], state["xxh3_128"]):
+            raise damaged(self.path, "its bytes have changed, or it is shorter")
 
     def append(self, ids_MN: NDArray[np.uint32], counts_M: NDArray[np.uint64]) -> None:
         """Add n-grams."""
@@ -37,6 +61,8 @@ class RawNgrams:
         records[:, -2:] = counts_M.astype("<u8", copy=False).view("<u4").reshape(-1, 2)
         with self.path.open("ab") as file:
             file.write(records.data)
+        self._digest.update(records.data)
+        self.size += records.nbytes
 
     def __iter__(self) -> Iterator[Ngrams]:
         """Give what was appended, in its order."""

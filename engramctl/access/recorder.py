@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from engramctl.access.count import check_rows, count_access
 from engramctl.access.ngrams import RawNgrams
 from engramctl.access.spectrum import Spectrum
-from engramctl.access.starts import DocumentStarts
+from engramctl.access.starts import NO_ID, DocumentStarts
 from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
 from engramctl.corpus import Progress, TokenBatch
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme import Scheme
+from engramctl.ngram_counts import MAX_ORDER
 from engramctl.storage.atomic import dump_json
 from engramctl.token_maps import map_fingerprint
 
@@ -61,7 +62,7 @@ class Recorder:
             min_count: of the files.
 
         Raises:
-            ConfigError: the scheme reads orders that are not counted, or has too many rows.
+            ConfigError: as `check_counted`.
         """
         self._scheme = scheme
         self._min_count = min_count
@@ -69,16 +70,7 @@ class Recorder:
         self._starts: DocumentStarts | None = None
         self._raw: dict[int, RawNgrams] = {}
         self._folder = Path()
-        if scheme is not None:
-            check_rows(scheme)
-            lacking = sorted(set(scheme.orders) - set(self._spectra))
-            if lacking:
-                wanted = sorted({*scheme.orders, *self._spectra})
-                raise ConfigError(
-                    f"scheme {scheme.name} reads orders that are not counted",
-                    facts={"expected": _comma(scheme.orders), "found": _comma(self._spectra)},
-                    hint=f"write: --orders {_comma(wanted)}",
-                )
+        check_counted(scheme, self._spectra)
 
     @property
     def wants_all(self) -> bool:
@@ -106,9 +98,8 @@ class Recorder:
         """
         self._folder = folder
         if self._scheme is not None:
-            size = int(state["starts_bytes"]) if state else 0
-            context = self._scheme.max_order - 1
-            self._starts = DocumentStarts(folder / "starts.raw", context, size)
+            context, starts = self._scheme.max_order - 1, state["starts"] if state else None
+            self._starts = DocumentStarts(folder / "starts.raw", context, starts)
             self._raw = {
                 order: RawNgrams(folder / f"ngrams{order}.raw", order)
                 for order in self._scheme.orders
@@ -145,7 +136,7 @@ class Recorder:
 
     def checkpoint(self) -> dict[str, Any]:
         """Return what `begin` needs to go on; what was read so far is in the file."""
-        return {"starts_bytes": self._starts.checkpoint()} if self._starts else {}
+        return {"starts": self._starts.checkpoint()} if self._starts else {}
 
     def see(self, order: int, rows: CountedRows) -> None:
         """Take in rows of one order, in any pieces; all of them when `wants_all`."""
@@ -217,6 +208,50 @@ class Recorder:
             self._scheme.canonical.num_canonical,
             self._folder,
         )
+
+
+def check_counted(scheme: Scheme | None, orders: Iterable[int]) -> None:
+    """Refuse a scheme whose rows a run of these orders cannot count.
+
+    Raises:
+        ConfigError: the scheme reads orders that are not counted, or has too many rows or ids.
+    """
+    if scheme is None:
+        return
+    check_rows(scheme)
+    if scheme.canonical.num_canonical > NO_ID:
+        raise ConfigError(
+            f"scheme {scheme.name} has too many ids to count what is read",
+            facts={
+                "expected": f"at most {NO_ID:,}",
+                "found": f"{scheme.canonical.num_canonical:,}",
+            },
+        )
+    counted = sorted(orders)
+    if scheme.max_order > MAX_ORDER:
+        raise ConfigError(
+            f"scheme {scheme.name} reads orders that cannot be counted",
+            facts={"expected": f"1 to {MAX_ORDER}", "found": _comma(scheme.orders)},
+            hint=_shorter(scheme),
+        )
+    if set(scheme.orders) - set(counted):
+        raise ConfigError(
+            f"scheme {scheme.name} reads orders that are not counted",
+            facts={"expected": _comma(scheme.orders), "found": _comma(counted)},
+            hint=f"write: --orders {_comma(sorted({*scheme.orders, *counted}))}",
+        )
+
+
+def _shorter(scheme: Scheme) -> str:
+    """Say how to count the orders of a scheme that can be."""
+    orders = _comma(order for order in scheme.orders if order <= MAX_ORDER)
+    if not orders:
+        return "mine without --scheme"
+    return (
+        f"keep the orders that can be: engramctl rows /dev/null --scheme {scheme.name} --orders "
+        f"{orders} --save-scheme shorter.json, then mine with --scheme shorter.json --orders "
+        f"{orders}"
+    )
 
 
 def _comma(orders: Iterable[int]) -> str:

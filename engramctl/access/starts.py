@@ -7,6 +7,7 @@ document. Ids that a short document lacks are `NO_ID`.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +23,18 @@ BUFFER_DOCUMENTS = 1 << 16
 class DocumentStarts:
     """Collects the beginnings of documents; holds a buffer of them."""
 
-    def __init__(self, path: Path, context: int, size: int = 0) -> None:
+    def __init__(self, path: Path, context: int, state: dict[str, Any] | None = None) -> None:
         """Begin, or go on.
 
         Args:
             path: the raw file.
             context: ids of a beginning, N - 1: at least 1.
-            size: bytes of the file to go on behind (`checkpoint`).
+            state: what `checkpoint` returned, to go on behind it.
+
+        Raises:
+            StorageError: the file is not what it was at the checkpoint.
         """
-        self._file = RawNgrams(path, context, size)
+        self._file = RawNgrams(path, context, state)
         self._context = context
         self._waiting: list[NDArray[np.uint32]] = []
         self._documents = 0
@@ -50,10 +54,10 @@ class DocumentStarts:
         if self._documents >= BUFFER_DOCUMENTS:
             self._write()
 
-    def checkpoint(self) -> int:
-        """Write what waits; returns the bytes to go on behind."""
+    def checkpoint(self) -> dict[str, Any]:
+        """Put what came so far on the disk for good; returns what is needed to go on behind it."""
         self._write()
-        return self._file.size
+        return self._file.checkpoint()
 
     def windows(self, order: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
         """Give the ids that positions near a start see, START where there are none.

@@ -7,8 +7,9 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from engramctl.parquet import LocalWriter
 
 ROW_GROUP_ROWS = 1 << 20
 _SCHEMA = pa.schema(
@@ -40,7 +41,7 @@ class AccessWriter:
         """
         self._pool = pool
         self._busy: Future[None] | None = None
-        self._parquet = pq.ParquetWriter(path, _SCHEMA, **_FORMAT)
+        self._parquet = LocalWriter(path, _SCHEMA, **_FORMAT)
         self._waiting: list[tuple[NDArray[np.uint32], NDArray[np.uint64]]] = []
         self._num_waiting = 0
 

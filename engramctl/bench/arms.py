@@ -1,16 +1,17 @@
 """What is timed: a gather, a gated lookup, a model step. Each arm does one sample at a time.
 
-`prepare` and `settle` are untimed: they set the cache state, poison and check. `run` is the sample.
+`prepare`, the ground and `settle` are untimed: they set the cache state, poison, make what comes
+before every sample alike, and check. `run` is the sample.
 """
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.bench.ground import Ground, synchronise
 from engramctl.bench.subject import Subject, read_bytes_so_far
 from engramctl.bench.trace import Window
 from engramctl.model.decoder import Decoder, Layer
@@ -19,10 +20,11 @@ from engramctl.model.decoder import Decoder, Layer
 class Arm(ABC):
     """One thing measured in a loop; keeps its own samples."""
 
-    def __init__(self, tier: str, subject: Subject | None) -> None:
+    def __init__(self, tier: str, subject: Subject | None, ground: Ground) -> None:
         """`subject` is None for the model without memory."""
         self.tier = tier
         self.subject = subject
+        self._ground = ground
         self.samples_ns: list[int] = []
         self.stalls_ns: list[int] = []
         self.device_bytes: list[int] = []
@@ -32,6 +34,7 @@ class Arm(ABC):
     def sample(self, window: Window, *, keep: bool) -> None:
         """Prepare, time and settle one sample; `keep` is False while warming up."""
         self.prepare(window)
+        self._ground.level()
         before = read_bytes_so_far(), self._reads()
         started = time.perf_counter_ns()
         stall_ns = self.run()
@@ -92,9 +95,9 @@ class LookupArm(Arm):
 
     subject: Subject
 
-    def __init__(self, tier: str, subject: Subject, model: Decoder) -> None:
+    def __init__(self, tier: str, subject: Subject, ground: Ground, model: Decoder) -> None:
         """Use the memories of `model`, without the rest of it."""
-        super().__init__(tier, subject)
+        super().__init__(tier, subject, ground)
         self._model = model
         self._random = torch.Generator().manual_seed(0)
         self._memories = [
@@ -140,13 +143,25 @@ class LookupArm(Arm):
 
 
 class StepArm(Arm):
-    """A whole model step: prefill of a prompt, or decode of one token a sequence."""
+    """A whole model step: prefill of a prompt, or decode of one token a sequence.
+
+    The model without memory does the untimed work of an arm with one, `beside` it: hashes, poisons,
+    and after its step gathers and checks. A busy machine gives less to who has just worked.
+    """
 
     def __init__(
-        self, tier: str, subject: Subject | None, model: Decoder, phase: str, context: int
+        self,
+        tier: str,
+        subject: Subject | None,
+        ground: Ground,
+        model: Decoder,
+        phase: str,
+        context: int,
+        beside: Subject | None = None,
     ) -> None:
         """`context` tokens fill the KV cache before a decode step."""
-        super().__init__(tier, subject)
+        super().__init__(tier, subject, ground)
+        self._checked = beside if subject is None else subject
         self._model = model
         self._phase = phase
         self._context = context if phase == "decode" else 0
@@ -166,11 +181,12 @@ class StepArm(Arm):
             self._state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(0))
             self._filled = True
         self._state.position = self._context
+        if self._checked is not None:
+            self._ids = self._checked.row_ids(window.token_ids_BT, window.history_BC)
+            self._out = self._checked.outputs(self._ids)
+            self._checked.prepare(self._ids)
         if self.subject is not None:
-            self._ids = self.subject.row_ids(window.token_ids_BT, window.history_BC)
             self.rows = sum(ids.size for ids in self._ids.values())
-            self._out = self.subject.outputs(self._ids)
-            self.subject.prepare(self._ids)
 
     def run(self) -> int:
         """Hash and prefetch for all layers, then run the model."""
@@ -195,21 +211,11 @@ class StepArm(Arm):
         return stall_ns
 
     def settle(self) -> None:
-        """Compare the rows, when there are any."""
-        if self.subject is not None:
-            self.subject.settle(self._ids)
-            self.subject.check(self._ids, self._out)
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for a CUDA device; nothing elsewhere."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def interleave(arms: Mapping[str, Arm], windows: list[Window], warm_up: int) -> None:
-    """Run every arm on every window, in alternating order, so that drift hits all alike."""
-    names = list(arms)
-    for index, window in enumerate(windows):
-        for name in names if index % 2 == 0 else reversed(names):
-            arms[name].sample(window, keep=index >= warm_up)
+        """Compare the rows: those of the step, or without a memory those gathered now."""
+        if self._checked is None:
+            return
+        if self.subject is None:
+            for layer, out in self._out.items():
+                self._checked.store.gather(layer, self._ids[layer], out)
+        self._checked.settle(self._ids)
+        self._checked.check(self._ids, self._out)

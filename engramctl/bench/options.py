@@ -9,6 +9,7 @@ CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
+LEAST_SAMPLES = 5  # what a resolution needs
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,6 @@ class BenchOptions:
         return ("warm", "cold") if self.cache == "both" else (self.cache,)
 
     def num_samples(self, case: str, phase: str) -> int:
-        """Return how many samples a case takes: fewer where one costs more, at least three."""
+        """Return how many samples a case takes: fewer where one costs more, at least five."""
         share = {"gather": 1, "lookup": 1, "step": 4}[case] * {"decode": 1, "prefill": 10}[phase]
-        return max(3, self.samples // share)
+        return max(LEAST_SAMPLES, self.samples // share)

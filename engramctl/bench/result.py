@@ -1,14 +1,17 @@
-"""The result document, `engramctl.bench/1`: every sample kept, units in the keys.
+"""The result document, `engramctl.bench/2`: every sample kept, units in the keys.
 
-Nothing in a case is derived that cannot be computed again from `samples_ns`.
+Nothing in a case is derived that cannot be computed again from samples: its own, those of the
+second copy, those of the cases it is compared with.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SCHEMA = "engramctl.bench/1"
+SCHEMA = "engramctl.bench/2"
+FIRST_SCHEMA = "engramctl.bench/1"
+LEAST_FOR_P99 = 100  # so that a sample lies beyond it
 
 
 def percentile(samples: Sequence[int], percent: float) -> int:
@@ -21,6 +24,16 @@ def percentile(samples: Sequence[int], percent: float) -> int:
     ordered = sorted(samples)
     rank = -(-len(ordered) * percent // 100)
     return int(ordered[max(0, int(rank) - 1)])
+
+
+def p99(samples: Sequence[int]) -> int | None:
+    """Return the 99th percentile where a sample lies beyond it, else None.
+
+    Example:
+        >>> p99(range(1, 101)), p99(range(1, 100))
+        (99, None)
+    """
+    return percentile(samples, 99) if len(samples) >= LEAST_FOR_P99 else None
 
 
 @dataclass
@@ -40,6 +53,8 @@ class Case:
         device_bytes: bytes the disk delivered a sample, as the kernel counts them for this
             process; None where it does not.
         device_reads: runs of pages asked for a sample; None where no disk is read.
+        resolution_percent: of the loop, see `engramctl.bench.resolution`.
+        copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
         stall_ns: median time a step waited for rows; None without a memory.
         against: median over the same loop's median, minus one, in percent: against the model
             without memory, and against the host tier.
@@ -56,7 +71,9 @@ class Case:
     batch: int = 1
     status: str = "ok"
     reason: str | None = None
+    resolution_percent: float | None = None
     samples_ns: list[int] = field(default_factory=list)
+    copy_samples_ns: list[int] = field(default_factory=list)
     useful_bytes: int = 0
     device_bytes: float | None = None
     device_reads: float | None = None
@@ -72,16 +89,12 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the figures the samples give."""
-        document = asdict(self)
-        samples = document.pop("samples_ns")
-        p50 = percentile(samples, 50) if samples else None
-        document |= {
-            "samples_ns": samples,
+        p50 = percentile(self.samples_ns, 50) if self.samples_ns else None
+        return asdict(self) | {
             "p50_ns": p50,
-            "p99_ns": percentile(samples, 99) if samples else None,
+            "p99_ns": p99(self.samples_ns),
             "rows_per_s": round(self.rows / p50 * 1e9) if p50 and self.rows else None,
         }
-        return document
 
 
 def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
@@ -91,7 +104,25 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
     return (statistics.median(ours) / statistics.median(theirs) - 1) * 100
 
 
-def resolution_percent(one: Sequence[int], other: Sequence[int]) -> float | None:
-    """Return the difference between two interleaved copies of one arm, in percent."""
-    difference = percent_over(one, other)
-    return None if difference is None else abs(difference)
+def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a result as `engramctl.bench/2` has it, or None when it is no result.
+
+    `engramctl.bench/1` had one resolution, of the first decode loop with a model, for all cases,
+    and called the largest of a few samples p99.
+
+    Raises:
+        LookupError, TypeError: a result with parts missing.
+    """
+    if document["schema"] == SCHEMA:
+        return dict(document)
+    if document["schema"] != FIRST_SCHEMA:
+        return None
+    resolution = document["resolution_percent"]
+    cases = [
+        case
+        | {"resolution_percent": resolution if case["samples_ns"] else None}
+        | {"copy_samples_ns": [], "p99_ns": p99(case["samples_ns"])}
+        for case in document["cases"]
+    ]
+    rest = {name: value for name, value in document.items() if name != "resolution_percent"}
+    return rest | {"schema": SCHEMA, "cases": cases}

@@ -1,7 +1,7 @@
 """One run: open the tiers, measure every case in interleaved loops, write down what happened."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,46 +9,25 @@ from typing import Any
 
 import torch
 
-from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm, interleave
+from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
+from engramctl.bench.cases import NONE, measured_case, unmeasured_case
+from engramctl.bench.ground import Ground
+from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_model import Models, make_models
-from engramctl.bench.options import PHASES, BenchOptions
-from engramctl.bench.result import SCHEMA, Case, percent_over, resolution_percent
+from engramctl.bench.options import TIERS, BenchOptions
+from engramctl.bench.resolution import resolution_percent
+from engramctl.bench.result import SCHEMA, Case
+from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
-from engramctl.bench.trace import Trace, Window
+from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.environment import capture
-from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
+from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme import Scheme
-from engramctl.storage.reader import open_table
+from engramctl.storage.reader import TableFiles, open_table
 from engramctl.storage.tiers import Store, open_store
-from engramctl.storage.tiers.door import tier_missing
+from engramctl.storage.tiers.door import indexed, tier_missing
 
-WARM_UP = 2
-NONE, COPY = "none", "none again"
-
-
-@dataclass(frozen=True)
-class Loop:
-    """Arms of one case that are measured interleaved."""
-
-    case: str
-    phase: str
-    cache: str
-    tiers: tuple[str, ...]
-
-
-def plan_loops(options: BenchOptions) -> Iterator[Loop]:
-    """Yield the loops of a run, in the order they are measured: cold ones last."""
-    for cache in ("warm", "cold"):
-        tiers = tuple(tier for tier in options.tiers if cache in options.caches(tier))
-        for case in options.cases:
-            for phase in PHASES:
-                if tiers:
-                    yield Loop(case, phase, cache, tiers)
-
-
-def total_samples(options: BenchOptions) -> int:
-    """Return how many windows the run will measure, for progress."""
-    return sum(WARM_UP + options.num_samples(loop.case, loop.phase) for loop in plan_loops(options))
+Progress = Callable[[int], None]
 
 
 def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
@@ -68,15 +47,21 @@ def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
 
 
 def run_bench(
-    path: Path, options: BenchOptions, progress: Callable[[int], None], assumed: str | None = None
+    path: Path,
+    options: BenchOptions,
+    progress: Progress,
+    assumed: str | None = None,
+    keep: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure a table and return the `engramctl.bench/1` document.
+    """Measure a table and return the `engramctl.bench/2` document.
 
     Args:
         path: a folder made by build or layout.
         options: what to measure.
-        progress: told of windows as they are done.
+        progress: told of rounds as they are done.
         assumed: what was not said and so chosen, for the record.
+        keep: given the document so far when the run ends early and some case was measured: by a
+            signal (the rest is skipped, "interrupted") or by an error, which go on their way after.
 
     Raises:
         FormatError: the folder is not a finished table.
@@ -91,51 +76,66 @@ def run_bench(
         )
     table = open_table(path)
     scheme = scheme_of(path, table.manifest.scheme)
-    run = _Run(path, options, scheme, missing)
-    with run:
-        for loop in plan_loops(options):
-            run.measure(loop, progress)
-    return {
-        "schema": SCHEMA,
-        "environment": capture(path),
-        "config": {
-            **asdict(options),
-            "path": str(path),
-            "assumed": assumed,
-            "scheme": scheme.name,
-            "layout": asdict(table.layout),
-            "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
-        },
-        "resolution_percent": run.resolution_percent,
-        "warnings": run.warnings,
-        "cases": [case.to_dict() for case in run.cases],
-    }
+    with _Run(path, options, scheme, missing) as run:
+        try:
+            for loop in plan_loops(options):
+                run.measure(loop, progress)
+        except BaseException as error:
+            run.leave_out_the_rest(error)
+            if keep is not None and any(case.samples_ns for case in run.cases):
+                keep(run.document(table, assumed))
+            raise
+    return run.document(table, assumed)
 
 
 @dataclass
 class _Run:
-    """State of one run: open stores, models, trace, finished cases."""
+    """State of one run: open stores, models, trace, the cases of each finished loop."""
 
     path: Path
     options: BenchOptions
     scheme: Scheme
     missing: dict[str, str]
-    cases: list[Case] = field(default_factory=list)
+    cases_of_loops: list[list[Case]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    resolution_percent: float | None = None
 
     def __post_init__(self) -> None:
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
+        self._ground = Ground(self.device)
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
+        if warning := other_rows(self.options.trace, self.scheme.canonical):
+            self._warn(warning)
 
     def __enter__(self) -> "_Run":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def document(self, table: TableFiles, assumed: str | None) -> dict[str, Any]:
+        """Return the result of the cases there are."""
+        return {
+            "schema": SCHEMA,
+            "environment": capture(self.path),
+            "config": {
+                **asdict(self.options),
+                "path": str(self.path),
+                "assumed": assumed,
+                "scheme": self.scheme.name,
+                "layout": asdict(table.layout),
+                "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
+            },
+            "warnings": self.warnings,
+            "cases": [case.to_dict() for case in self.cases],
+        }
+
+    @property
+    def cases(self) -> list[Case]:
+        """Cases so far, in the order they were measured."""
+        return [case for cases in self.cases_of_loops for case in cases]
 
     @property
     def resident_tier(self) -> str:
@@ -155,47 +155,113 @@ class _Run:
             self._models = make_models(self.options, self.scheme, self.device)
         return self._models
 
-    def measure(self, loop: Loop, progress: Callable[[int], None]) -> None:
+    def measure(self, loop: Loop, progress: Progress) -> None:
         """Measure one loop; every tier of it gets a case, measured or not."""
-        arms: dict[str, Arm] = {}
+        subjects: dict[str, Subject] = {}
         skipped: dict[str, str] = dict(self.missing)
-        if loop.case == "step":
-            for name in (NONE, COPY):
-                arms[name] = self._arm(loop, name, None)
-        baseline = {self.resident_tier} if loop.case == "step" else set()
-        for tier in dict.fromkeys((*loop.tiers, *sorted(baseline))):
-            if tier in skipped:
-                continue
-            cache = loop.cache if tier == "ssd" else "warm"
-            try:
-                arms[tier] = self._arm(loop, tier, Subject(self._store(tier), self.scheme, cache))
-            except (StorageError, Unmeasurable) as error:
-                skipped[tier] = str(error)
-        windows = self._windows(loop)
-        reason = self._interleave(arms, windows)
-        progress(len(windows))
-        for tier in dict.fromkeys((NONE, *loop.tiers, *sorted(baseline))):
+        for tier in self._tiers(loop):
+            if tier not in skipped:
+                try:
+                    subjects[tier] = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
+                except (StorageError, Unmeasurable) as error:
+                    skipped[tier] = str(error)
+        measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
+        arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
+        copied = twice(arms)
+        copy = None if copied is None else self._arm(loop, copied, subjects)
+        reason = self._interleave(loop, list(arms.values()), copy, progress)
+        bound = None
+        if copied is not None and copy is not None and reason is None:
+            bound = resolution_percent(arms[copied].samples_ns, copy.samples_ns)
+        cases = []
+        for tier in dict.fromkeys((NONE, *self._tiers(loop))):
             if tier in arms and reason is None:
-                self.cases.append(self._case(loop, arms[tier], arms))
+                case = measured_case(self.options, loop, arms, tier, self.resident_tier)
+                case.resolution_percent = bound
+                case.copy_samples_ns = copy.samples_ns if copy and tier == copied else []
+                cases.append(case)
             elif tier != NONE:
-                self.cases.append(self._skipped(loop, tier, skipped.get(tier) or reason))
-        if COPY in arms and loop.phase == "decode" and self.resolution_percent is None:
-            self.resolution_percent = resolution_percent(
-                arms[NONE].samples_ns, arms[COPY].samples_ns
+                why = skipped.get(tier) or reason
+                cases.append(unmeasured_case(self.options, loop, tier, "skipped", why))
+        self._warn_of_outliers(cases)
+        self.cases_of_loops.append(cases)
+
+    def leave_out_the_rest(self, error: BaseException) -> None:
+        """Give every case that was not reached its place, and say why it has no samples."""
+        left = list(plan_loops(self.options))[len(self.cases_of_loops) :]
+        stopped = not isinstance(error, Exception)
+        text = error.message if isinstance(error, EngramError) else repr(error)
+        for loop in left:
+            status, reason = "skipped", "interrupted" if stopped else "an earlier case failed"
+            if loop is left[0] and not stopped:
+                status, reason = "failed", text
+            self.cases_of_loops.append(
+                [
+                    unmeasured_case(self.options, loop, tier, "skipped", self.missing[tier])
+                    if tier in self.missing
+                    else unmeasured_case(self.options, loop, tier, status, reason)
+                    for tier in self._tiers(loop)
+                ]
             )
+        self._warn("interrupted" if stopped else f"ended by an error: {text}")
 
-    def _arm(self, loop: Loop, tier: str, subject: Subject | None) -> Arm:
-        if loop.case == "step":
-            models = self.models()
-            model = models.without if subject is None else models.with_memory
-            return StepArm(tier, subject, model, loop.phase, self.options.context)
-        assert subject is not None
+    def _warn_of_outliers(self, cases: list[Case]) -> None:
+        for case in cases:
+            if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns):
+                self._warn(
+                    f"{case.name} {case.phase} on {case.tier} ({case.loop} loop) has samples over "
+                    "20 times the median: other work on this machine, or its disk"
+                )
+
+    def _tiers(self, loop: Loop) -> tuple[str, ...]:
+        baseline = (self.resident_tier,) if loop.case == "step" else ()
+        return tuple(dict.fromkeys((*loop.tiers, *baseline)))
+
+    def _arm(self, loop: Loop, tier: str, subjects: Mapping[str, Subject]) -> Arm:
+        if loop.case == "gather":
+            return GatherArm(tier, subjects[tier], self._ground)
+        models = self.models()
         if loop.case == "lookup":
-            return LookupArm(tier, subject, self.models().with_memory)
-        return GatherArm(tier, subject)
+            return LookupArm(tier, subjects[tier], self._ground, models.with_memory)
+        return StepArm(
+            tier,
+            subjects.get(tier),
+            self._ground,
+            models.without if tier == NONE else models.with_memory,
+            loop.phase,
+            self.options.context,
+            beside=subjects.get(self.resident_tier),
+        )
 
-    def _windows(self, loop: Loop) -> list[Window]:
-        count = WARM_UP + self.options.num_samples(loop.case, loop.phase)
+    def _interleave(
+        self, loop: Loop, arms: list[Arm], copy: Arm | None, progress: Progress
+    ) -> str | None:
+        """Sample arms and copy in turn; return why that is not possible, or None.
+
+        All arms read the same windows, the copy others of the same trace: rows that the first
+        copy has read would be nearer for the second, in a cache of the processor or of the disk.
+        """
+        rounds = num_rounds(self.options, loop)
+        windows = [self._windows(loop, rounds)] * len(arms)
+        if copy is not None:
+            arms = [*arms, copy]
+            windows.append(self._windows(loop, rounds))
+        done = 0
+
+        def advance(amount: int) -> None:
+            nonlocal done
+            done += amount
+            progress(amount)
+
+        try:
+            interleave(arms, windows, WARM_UP, advance)
+        except Unmeasurable as error:
+            return str(error)
+        finally:
+            progress(rounds - done)
+        return None
+
+    def _windows(self, loop: Loop, count: int) -> list[Window]:
         tokens = 1 if loop.phase == "decode" else self.options.tokens
         context = self.scheme.max_order - 1
         windows = [self._trace.window(self.options.batch, tokens, context) for _ in range(count)]
@@ -203,63 +269,14 @@ class _Run:
             self._warn("the trace is shorter than the run and was read more than once")
         return windows
 
-    def _interleave(self, arms: dict[str, Arm], windows: list[Window]) -> str | None:
-        try:
-            interleave(arms, windows, WARM_UP)
-        except Unmeasurable as error:
-            return str(error)
-        return None
-
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _case(self, loop: Loop, arm: Arm, arms: Mapping[str, Arm]) -> Case:
-        subject = arm.subject
-        tokens = self.options.batch * (1 if loop.phase == "decode" else self.options.tokens)
-        case = Case(
-            name=loop.case, phase=loop.phase, tier=arm.tier, cache=None, loop=loop.cache,
-            rows=arm.rows, tokens=tokens, batch=self.options.batch, samples_ns=arm.samples_ns,
-        )  # fmt: skip
-        if subject is not None:
-            store = subject.store
-            case.cache = subject.cache
-            case.engine = store.engine
-            case.useful_bytes = arm.rows * store.table.record.record_bytes
-            case.resident_percent = subject.resident_percent
-            case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
-            case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns)
-            if arm.tier == "ssd":
-                case.device_bytes = _mean(arm.device_bytes)
-                case.device_reads = _mean(arm.device_reads)
-            if subject.mismatches:
-                case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
-        if loop.case == "step" and subject is not None:
-            resident = arms.get(self.resident_tier)
-            case.against = {
-                "none_percent": percent_over(arm.samples_ns, arms[NONE].samples_ns),
-                "resident_percent": None
-                if resident is None or resident is arm
-                else percent_over(arm.samples_ns, resident.samples_ns),
-            }
-        if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns):
-            self._warn(
-                f"{loop.case} {loop.phase} on {arm.tier} ({loop.cache} loop) has samples over 20 "
-                "times the median: other work on this machine, or its disk"
-            )
-        return case
 
-    def _skipped(self, loop: Loop, tier: str, reason: str | None) -> Case:
-        cache = loop.cache if tier == "ssd" else "warm"
-        return Case(
-            name=loop.case, phase=loop.phase, tier=tier, cache=cache, loop=loop.cache,
-            status="skipped", reason=reason, batch=self.options.batch,
-        )  # fmt: skip
+def twice(arms: Mapping[str, Arm]) -> str | None:
+    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
 
-
-def _median(values: list[int]) -> int | None:
-    return round(statistics.median(values)) if values else None
-
-
-def _mean(values: list[int]) -> float | None:
-    return statistics.fmean(values) if values else None
+    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
+    """
+    return max(arms, key=(NONE, *TIERS).index, default=None)

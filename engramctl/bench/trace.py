@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
 from engramctl.errors import CorpusError
+from engramctl.hashing.token_map import Canonical
 
+GENERATED = ("uniform", "zipf")
 ZIPF_EXPONENT = 1.1
 _MOST_TOKENS = 4_000_000
 
@@ -46,7 +48,7 @@ class Trace:
         self.name = name
         self._vocab_size = vocab_size
         self._random = np.random.default_rng(seed)
-        self._stream = None if name in ("uniform", "zipf") else _read(name, vocab_size)
+        self._stream = None if name in GENERATED else _read(name, vocab_size)
         self._next = 0
         self.wrapped = False
 
@@ -89,6 +91,22 @@ def _read(name: str, vocab_size: int) -> NDArray[np.int64]:
         raise CorpusError(
             f"the trace {name} has token ids the table's scheme does not know",
             facts={"expected": f"ids below {vocab_size:,}", "found": f"{largest:,}"},
-            hint="use a corpus of the tokenizer the table was built for",
+            hint="use a corpus of the tokenizer the table was built for; that of a checkpoint is "
+            "named with: engramctl layout --tokenizer",
         )
     return stream
+
+
+def other_rows(name: str, canonical: Canonical) -> str | None:
+    """Say when a trace reads other rows than the model would: token ids without their token map.
+
+    Args:
+        name: of the trace.
+        canonical: the scheme's first step.
+    """
+    if name in GENERATED or not canonical.takes_canonical:
+        return None
+    return (
+        f"the table takes canonical ids, and those of {name} are read as such; if they are token "
+        "ids, the rows are not the model's: lay the checkpoint out with --tokenizer tokenizer.json"
+    )

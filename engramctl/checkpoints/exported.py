@@ -138,6 +138,12 @@ def _one_tensor_a_head(template: str) -> Callable[[Source, int, Ranges, int], li
                 f"{template.format('N')} has one table a head and no layers",
                 facts={"found": f"layers {', '.join(map(str, source.layers))}"},
             )
+        if list(heads) != sorted(heads):
+            raise ConfigError(
+                f"{template.format('N')} has its heads in the order of the table's rows",
+                facts={"found": f"heads that begin at rows {[start for start, _ in heads[:5]]}"},
+                hint="the scheme is of another family",
+            )
         return [
             _rows(template.format(number), source, layer, rows) for number, rows in enumerate(heads)
         ]

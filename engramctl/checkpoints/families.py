@@ -9,17 +9,23 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engramctl.checkpoints.parts import need, numbered, scalar, stacked
+from engramctl.checkpoints.parts import need, numbered, put_once, scalar, stacked
 from engramctl.errors import FormatError
 from engramctl.storage.record import BLOCK_VALUES, RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.safetensors_header import Tensor
 from engramctl.storage.source import CheckpointTables
 
-_V41 = re.compile(r"(?:model\.)?layers\.(\d+)\.engram\.embed\.weight")
-_QWEN = re.compile(r"(.*\blayers\.(\d+)\..*ngram_embedding)\.(?:(shard_|shards\.)(\d+)\.)?weight")
-_LONGCAT = re.compile(r"model\.(?:ngram_embeddings\.embedders\.|oe_embed_tokens)(\d+)\.weight")
-_OVER_ENCODING = re.compile(r"(?:model\.)?oe_embeddings\.(\d+)\.weight")
+_NUMBER = r"(\d{1,5})"  # a layer, a shard, a table: names are a stranger's
+_V41 = re.compile(rf"(?:model\.)?layers\.{_NUMBER}\.engram\.embed\.weight", re.ASCII)
+_QWEN = re.compile(
+    rf"(.*\blayers\.{_NUMBER}\..*ngram_embedding)\.(?:(shard_|shards\.){_NUMBER}\.)?weight",
+    re.ASCII,
+)
+_LONGCAT = re.compile(
+    rf"model\.(?:ngram_embeddings\.embedders\.|oe_embed_tokens){_NUMBER}\.weight", re.ASCII
+)
+_OVER_ENCODING = re.compile(rf"(?:model\.)?oe_embeddings\.{_NUMBER}\.weight", re.ASCII)
 _PLAIN = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
 Tensors = Mapping[str, Tensor]
 
@@ -43,12 +49,14 @@ def family_tables(family: str, path: Path, tensors: Tensors) -> CheckpointTables
 
 def _deepseek_v41(path: Path, tensors: Tensors) -> CheckpointTables:
     tables: dict[int, tuple[Region, ...]] = {}
+    weights: dict[int, Tensor] = {}
     record = None
     for name in sorted(tensors, key=_number):
         found = _V41.fullmatch(name)
         if found is None:
             continue
         weight = tensors[name]
+        put_once(weights, int(found[1]), weight, "the table of layer")
         scale = need(
             tensors, name.removesuffix("weight") + "scale", f"F8_E8M0, one a {BLOCK_VALUES} values"
         )
@@ -70,18 +78,18 @@ def _qwen(path: Path, tensors: Tensors) -> CheckpointTables:
         if found:
             stem = found[1]
             number = int(found[4] or 0)
-            if number in stems[stem]:
-                raise FormatError(f"shard {number} of '{stem}' is there twice")
-            stems[stem][number] = tensor
+            put_once(stems[stem], number, tensor, f"shard of '{stem}'")
             layers[stem] = int(found[2])
             prefixes[stem] = found[3] or ""
     tables: dict[int, tuple[Region, ...]] = {}
     factors: dict[int, float | None] = {}
+    firsts: dict[int, Tensor] = {}
     record = None
     for stem, found_shards in stems.items():
         shards = numbered(found_shards, f"shard of '{stem}'")
         regions, spec, factor = _qwen_table(stem, prefixes[stem], shards, tensors)
         record = _same(record, spec, shards[0])
+        put_once(firsts, layers[stem], shards[0], "the table of layer")
         tables[layers[stem]], factors[layers[stem]] = regions, factor
     assert record is not None
     return CheckpointTables(path, record, tables, factors)
@@ -123,12 +131,8 @@ def _one_tensor_a_head(pattern: re.Pattern[str]) -> Callable[[Path, Tensors], Ch
     def tables(path: Path, tensors: Tensors) -> CheckpointTables:
         found: dict[int, Tensor] = {}
         for name, tensor in tensors.items():
-            match = pattern.fullmatch(name)
-            if match and found.setdefault(int(match[1]), tensor) is not tensor:
-                raise FormatError(
-                    f"table {match[1]} is there twice",
-                    facts={"file": tensor.path, "found": f"{name} and {found[int(match[1])].name}"},
-                )
+            if match := pattern.fullmatch(name):
+                put_once(found, int(match[1]), tensor, "table")
         heads = numbered(found, "table")
         if heads[0].dtype not in _PLAIN:
             raise FormatError(

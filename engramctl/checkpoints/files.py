@@ -1,15 +1,14 @@
 """All tensors of a model's folder, by name, from its safetensors headers and its index."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
 from engramctl.storage.safetensors_header import Tensor, read_header
+from engramctl.storage.strict_json import load_json, read_limited
 
 INDEX = "model.safetensors.index.json"
-MAX_INDEX_BYTES = 1 << 30
+MAX_INDEX_BYTES = 256 << 20
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -36,14 +35,11 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _check_index(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    with os_errors("read", path):
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            raise FormatError(f"{path} is larger than any index", facts={"file": path})
-        text = path.read_bytes()
+    text = read_limited(path, MAX_INDEX_BYTES)
     try:
-        places = json.loads(text)["weight_map"]
+        places = load_json(text)["weight_map"]
         named = {str(name): str(file) for name, file in places.items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is no index of a checkpoint", facts={"file": path}) from error
     for name, file in named.items():
         found = tensors.get(name)

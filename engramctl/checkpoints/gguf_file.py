@@ -1,15 +1,11 @@
-"""Tables in a GGUF file, in place; its header is read by the `gguf` package (extra `[gguf]`)."""
+"""Tables in a GGUF file, in place."""
 
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from engramctl.checkpoints.gguf_check import check_gguf
-from engramctl.checkpoints.parts import numbered, stacked
+from engramctl.checkpoints.gguf_header import GgufTensor, read_gguf
+from engramctl.checkpoints.parts import numbered, put_once, stacked
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.dtypes import BY_NAME
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.safetensors_header import Tensor
@@ -17,103 +13,83 @@ from engramctl.storage.source import CheckpointTables
 
 # llama.cpp's names: one table of Qwen3.8; LongCat's tables; DeepSeek-V4.1's, a layer each
 _TABLE = "per_layer_token_embd.weight"
-_HEADS = re.compile(r"ngram_embd\.(\d+)\.weight")
-_LAYERS = re.compile(r"blk\.(\d+)\.engram_embd\.weight")
-_DTYPES = {
-    "F32": "f32",
-    "F16": "f16",
-    "BF16": "bf16",
-    "Q8_0": "q8_0",
-    "Q4_0": "q4_0",
-    "IQ4_NL": "iq4_nl",
-}
+_HEADS = re.compile(r"ngram_embd\.(\d{1,5})\.weight", re.ASCII)
+_LAYERS = re.compile(r"blk\.(\d{1,5})\.engram_embd\.weight", re.ASCII)
+_DTYPES = {0: "f32", 1: "f16", 2: "q4_0", 8: "q8_0", 20: "iq4_nl", 30: "bf16"}  # ggml's numbers
+_OTHERS = {3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K"}
+_OTHERS |= {14: "Q6_K", 15: "Q8_K"}
 
 
 def gguf_tables(path: Path) -> CheckpointTables:
     """Return the tables of a GGUF file.
 
     Raises:
-        ConfigError: the package `gguf` is not installed.
-        FormatError: no GGUF file, no table in it, or one of a type we cannot read.
+        FormatError: no GGUF file, no table in it, one twice, or one of a type we cannot read.
+        StorageError: it cannot be read.
     """
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise ConfigError(
-            "reading GGUF files needs the package gguf", hint="run: pip install 'engramctl[gguf]'"
-        ) from error
-    check_gguf(path)
-    try:
-        with np.errstate(over="raise"):  # it adds offsets before it looks at them
-            reader = GGUFReader(str(path))
-    except Exception as error:  # it raises whatever its parsing meets
-        raise FormatError(
-            f"{path} is no GGUF file: {str(error)[:200]}", facts={"file": path}
-        ) from error
-    size = path.stat().st_size
-    layers: dict[int, list[Tensor]] = {}
+    header = read_gguf(path)
+    layers: dict[int, Tensor] = {}
     heads: dict[int, Tensor] = {}
-    dtypes = set()
-    for one in reader.tensors:
-        name = str(one.name)
-        head, layer = _HEADS.fullmatch(name), _LAYERS.fullmatch(name)
-        if name != _TABLE and not head and not layer:
+    specs: set[RecordSpec] = set()
+    for one in header.tensors:
+        head, layer = _HEADS.fullmatch(one.name), _LAYERS.fullmatch(one.name)
+        if one.name != _TABLE and not head and not layer:
             continue
-        tensor, dtype = _tensor(path, one, size)
-        dtypes.add((dtype, int(one.shape[0])))
+        tensor, spec = _tensor(path, one, header.file_bytes)
+        specs.add(spec)
         if head:
-            heads[int(head[1])] = tensor
+            put_once(heads, int(head[1]), tensor, "table")
         else:
-            layers[int(layer[1]) if layer else _first_layer(reader)] = [tensor]
-    if heads:
-        layers[0] = numbered(heads, "table")
-    if len(dtypes) != 1:
+            number = int(layer[1]) if layer else header.first_layer
+            put_once(layers, number, tensor, "the table of layer")
+    if len(specs) != 1 or (heads and layers):
         raise FormatError(
             f"{path} holds no tables of one kind",
             facts={
                 "file": path,
                 "expected": f"{_TABLE}, ngram_embd.N.weight or blk.L.engram_embd.weight",
-                "found": sorted(dtypes) or "none of them",
+                "found": sorted((one.dtype, one.row_dim) for one in specs) or "none of them",
             },
         )
-    dtype, columns = dtypes.pop()
-    spec = RecordSpec(dtype, columns)
+    spec = specs.pop()
+    parts = {0: numbered(heads, "table")} if heads else {n: [one] for n, one in layers.items()}
     tables: dict[int, tuple[Region, ...]] = {
         layer: tuple(stacked(found, 0, "U8", spec.weight_bytes, "a table"))
-        for layer, found in sorted(layers.items())
+        for layer, found in sorted(parts.items())
     }
     return CheckpointTables(path, spec, tables, {})
 
 
-def _tensor(path: Path, found: Any, size: int) -> tuple[Tensor, str]:
-    """Return a tensor as rows of bytes, and the dtype of its rows."""
-    kind = found.tensor_type.name
-    if kind not in _DTYPES:
+def _tensor(path: Path, found: GgufTensor, size: int) -> tuple[Tensor, RecordSpec]:
+    """Return a tensor as rows of bytes, and how a row is stored."""
+    dtype = _DTYPES.get(found.kind)
+    if dtype is None:
         raise FormatError(
             f"'{found.name}' is of a type that cannot be read",
-            facts={"file": path, "expected": ", ".join(_DTYPES), "found": kind},
+            facts={
+                "file": path,
+                "expected": ", ".join(sorted(_DTYPES.values())),
+                "found": _OTHERS.get(found.kind, f"ggml type {found.kind}"),
+            },
         )
-    columns = int(found.shape[0])
-    rows = 1
+    columns, rows = found.shape[0], 1
     for number in found.shape[1:]:
-        rows *= int(number)
-    offset, num_bytes = int(found.data_offset), int(found.n_bytes)
-    if offset + num_bytes > size or columns % BY_NAME[_DTYPES[kind]].block_values:
+        rows = min(rows * number, size + 1)  # more than a file of bytes has is more than it has
+    try:
+        spec = RecordSpec(dtype, columns)
+    except ConfigError as error:
+        raise FormatError(
+            f"'{found.name}' cannot be a table", facts={"file": path, **error.facts}
+        ) from error
+    num_bytes = rows * spec.weight_bytes
+    if not rows or found.offset + num_bytes > size:
         raise FormatError(
             f"'{found.name}' does not fit its file",
             facts={
                 "file": path,
-                "expected": f"{offset + num_bytes:,} bytes",
-                "found": f"{size:,} bytes",
+                "expected": f"rows, and {found.offset + num_bytes:,} bytes",
+                "found": f"shape {list(reversed(found.shape))}, {size:,} bytes",
             },
         )
-    return Tensor(path, str(found.name), "U8", (rows, num_bytes // rows), offset, num_bytes), (
-        _DTYPES[kind]
-    )
-
-
-def _first_layer(reader: Any) -> int:
-    for name, field in reader.fields.items():
-        if name.endswith(".ple.layers"):
-            return int(field.parts[field.data[0]][0])
-    return 0
+    shape = (rows, spec.weight_bytes)
+    return Tensor(path, found.name, "U8", shape, found.offset, num_bytes), spec

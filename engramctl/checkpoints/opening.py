@@ -55,27 +55,28 @@ def is_checkpoint(path: Path) -> bool:
     return path.is_file() and path.suffix == ".gguf"
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     """Open a model's tables in place: nothing is copied or converted.
 
     Args:
         path: a folder of safetensors files with config.json, one of raw shards, or a GGUF file.
+        tokenizer: see `read_scheme`; of use to a folder with config.json only.
 
     Raises:
         FormatError: no table of a known family, or what is wrong with it.
         ConfigError: config.json and the tensors do not fit each other.
         StorageError: a file cannot be read.
     """
-    found = _open(path)
+    found = _open(path, tokenizer)
     check_scales(found.rows)
     return found
 
 
-def _open(path: Path) -> Checkpoint:
+def _open(path: Path, tokenizer: Path | None) -> Checkpoint:
     if path.is_file():
         return Checkpoint("gguf", gguf_tables(path), None)
     if next(path.rglob("*" + DONE), None):
-        return Checkpoint("raw-shards", raw_tables(path), _scheme(path, None))
+        return Checkpoint("raw-shards", raw_tables(path), None)
     tensors = read_tensors(path)
     family = find_family(tensors)
     if family is None:
@@ -85,13 +86,13 @@ def _open(path: Path) -> Checkpoint:
             hint="name the folder of the whole checkpoint: tables may be in its last files",
         )
     rows = family_tables(family, path, tensors)
-    return Checkpoint(family, rows, _scheme(path, rows))
+    return Checkpoint(family, rows, _scheme(path, rows, tokenizer))
 
 
-def _scheme(path: Path, rows: CheckpointTables | None) -> Lookup | None:
-    if rows is None or not (path / CONFIG).exists():
+def _scheme(path: Path, rows: CheckpointTables, tokenizer: Path | None) -> Lookup | None:
+    if not (path / CONFIG).exists():
         return None
-    scheme = read_scheme(path)
+    scheme = read_scheme(path, tokenizer)
     check_rows(path, scheme, rows)
     check_heads(path, scheme, rows)
     return replace(scheme, dtype=rows.record.dtype)

@@ -70,6 +70,21 @@ def numbered(found: Mapping[int, Tensor], what: str) -> list[Tensor]:
     return [found[number] for number in range(len(found))]
 
 
+def put_once(found: dict[int, Tensor], number: int, tensor: Tensor, what: str) -> None:
+    """Keep the tensor of a number.
+
+    Raises:
+        FormatError: there is one already, by another name: `layers.1` and `layers.01`.
+    """
+    before = found.setdefault(number, tensor)
+    if before is not tensor:
+        raise FormatError(
+            f"{what} {number} is there twice",
+            facts={"file": tensor.path, "found": f"'{before.name}' and '{tensor.name}'"},
+            hint="remove the files that do not belong to the checkpoint",
+        )
+
+
 def need(tensors: Mapping[str, Tensor], name: str, why: str) -> Tensor:
     """Return a tensor.
 

@@ -16,7 +16,7 @@ from engramctl.storage.atomic import os_errors
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
-from engramctl.storage.strict_json import load_strict
+from engramctl.storage.strict_json import load_strict, read_limited
 
 DONE = ".done.json"
 KEYS = ("layer", "num_rows", "rows", "dtype", "row_dim", "table_scale")
@@ -95,8 +95,7 @@ def raw_tables(folder: Path) -> CheckpointTables:
 
 def _read(path: Path) -> Sidecar:
     match = _NAME.fullmatch(path.name)
-    with os_errors("read", path):
-        text = path.read_bytes() if path.stat().st_size <= MAX_SIDECAR_BYTES else b""
+    text = read_limited(path, MAX_SIDECAR_BYTES)
     try:
         document: dict[str, Any] = load_strict(text)
         if match is None or set(document) != set(KEYS):
@@ -109,7 +108,7 @@ def _read(path: Path) -> Sidecar:
         if not start < stop <= num_rows or not (scale is None or 0 < float(scale) < 2**128):
             raise ValueError("rows or scale")
         record = RecordSpec(str(document["dtype"]), row_dim)
-    except (ValueError, LookupError, TypeError, RecursionError, ConfigError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, ConfigError) as error:
         raise FormatError(
             f"{path.name} is no sidecar of a raw shard",
             facts={"file": path, "expected": ", ".join(KEYS), "found": ascii(text[:200])},

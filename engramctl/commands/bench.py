@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet
+from engramctl.bench.tables import raw_tables, result_tables
+from engramctl.commands.options import Config, Force, Json, Quiet
 from engramctl.errors import ConfigError, EngramError
 from engramctl.output import FORMATS, Output, Table
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from engramctl.bench.options import BenchOptions
 
 TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
-_SCALES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 
 
 def bench(
@@ -93,6 +93,7 @@ def bench(
         bool,
         typer.Option("--dry-run", help="Print the cases and their memory need, measure nothing."),
     ] = False,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -100,12 +101,15 @@ def bench(
     """Measure gated-lookup latency, tier by tier.
 
     Each case is timed after the same warm-up, interleaved with its baselines:
-    the same model without memory, and with the table in memory. A tier this
-    machine lacks is reported as skipped, never left out.
+    the same model without memory, and with the table in memory. One arm is
+    measured twice: a difference its two copies may show is printed as below
+    resolution. A tier this machine lacks is reported as skipped, never left
+    out. When the run is interrupted, FILE has the cases that were finished.
 
       Example:  engramctl bench shards/ --tier ssd --cache cold --json | jq .cases
     """  # fmt: skip
     from engramctl.bench.options import BenchOptions
+    from engramctl.bench.result_file import result_file
 
     chosen = "json" if json else format
     if chosen not in FORMATS:
@@ -120,26 +124,35 @@ def bench(
         cache=cache, samples=samples, batch=batch, tokens=tokens, context=context, preset=preset,
         residual=residual, seed=seed, trace=trace, **given,
     )  # fmt: skip
+    target = None if out is None else result_file(out, force=force)
     with _table(shards, sink) as (path, assumed):
         if dry_run:
             show_plan(path, options, sink)
             return
-        document = measure(path, options, sink, assumed)
-    if out is not None:
-        write_result(document, out)
+        document = measure(path, options, sink, assumed, target)
     sink.result(document, raw_tables(document) if chosen == "csv" else result_tables(document))
     refuse_mismatches(document)
 
 
 def measure(
-    path: Path, options: "BenchOptions", sink: Output, assumed: str | None
+    path: Path, options: "BenchOptions", sink: Output, assumed: str | None, target: Path | None
 ) -> dict[str, Any]:
-    """Run the benchmark with progress; warnings become notes."""
-    from engramctl.bench.run import run_bench, total_samples
+    """Run the benchmark with progress and write its result; warnings become notes."""
+    from engramctl.bench.loops import total_rounds
+    from engramctl.bench.result_file import write_result
+    from engramctl.bench.run import run_bench
+
+    def keep(document: dict[str, Any]) -> None:
+        if target is not None:
+            write_result(document, target)
+            measured = sum(bool(case["samples_ns"]) for case in document["cases"])
+            sink.note(f"kept in {target}: {measured} of {len(document['cases'])} cases")
 
     sink.announce_compilation()
-    with sink.progress("bench", total_samples(options), "windows") as advance:
-        document = run_bench(path, options, advance, assumed)
+    with sink.progress("bench", total_rounds(options), "rounds") as advance:
+        document = run_bench(path, options, advance, assumed, keep)
+    if target is not None:
+        write_result(document, target)
     for warning in document["warnings"]:
         sink.note(f"warning: {warning}")
     return document
@@ -154,14 +167,6 @@ def refuse_mismatches(document: dict[str, Any]) -> None:
                 facts=case["check"],
                 hint="run: engramctl verify on the folder",
             )
-
-
-def write_result(document: dict[str, Any], out: Path) -> None:
-    """Write the document whole, or leave what was there."""
-    from engramctl.storage.atomic import os_errors, write_json
-
-    with os_errors("write", out):
-        write_json(out, document)
 
 
 @contextmanager
@@ -197,7 +202,7 @@ def _table(shards: Path | None, sink: Output) -> Iterator[tuple[Path, str | None
 
 def show_plan(path: Path, options: "BenchOptions", sink: Output) -> None:
     """Print what would be measured."""
-    from engramctl.bench.run import plan_loops
+    from engramctl.bench.loops import plan_loops
     from engramctl.storage.reader import open_table
     from engramctl.storage.tiers.door import tier_missing
 
@@ -216,75 +221,3 @@ def show_plan(path: Path, options: "BenchOptions", sink: Output) -> None:
         for tier in loop.tiers
     ]  # fmt: skip
     sink.result({"path": str(path), "cases": cases}, [Table(f"would measure {path}", cases)])
-
-
-def result_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the table people read: one row a case, and why cases were skipped."""
-    measured = [_row(case, document) for case in document["cases"] if case["samples_ns"]]
-    skipped = {
-        f"{case['tier']}: {case['reason']}": None
-        for case in document["cases"]
-        if case["status"] == "skipped"
-    }
-    tables = [Table(f"lookups in {document['config']['path']}", measured)]
-    if skipped:
-        tables.append(Table("skipped", [{"tier": text} for text in skipped]))
-    return tables
-
-
-def raw_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the cases as numbers, for programs: units in the column names, samples left out."""
-    rows = [
-        {
-            **{name: value for name, value in case.items() if not isinstance(value, dict | list)},
-            **{
-                f"{group}_{name}": value
-                for group in ("resident_percent", "against", "check")
-                for name, value in case[group].items()
-            },
-        }
-        for case in document["cases"]
-    ]
-    return [Table("cases", rows)]
-
-
-def _row(case: dict[str, Any], document: dict[str, Any]) -> dict[str, object]:
-    before = case["resident_percent"]["before"]
-    resolution = document["resolution_percent"] or 0.0
-    return {
-        "case": case["name"],
-        "phase": case["phase"],
-        "tier": case["tier"],
-        "cache": case["cache"],
-        "p50": duration(case["p50_ns"]),
-        "p99": duration(case["p99_ns"]),
-        "rows/s": case["rows_per_s"],
-        "bytes/lookup": case["useful_bytes"] or None,
-        "disk bytes": None if case["device_bytes"] is None else round(case["device_bytes"]),
-        "resident": None if before is None else f"{before:.0f} %",
-        "waits": duration(case["stall_ns"]),
-        "over none": overhead(case["against"]["none_percent"], resolution),
-        "over memory": overhead(case["against"]["resident_percent"], resolution),
-    }
-
-
-def duration(time_ns: float | None) -> str | None:
-    """Show a time at three digits.
-
-    Example:
-        >>> duration(4_210), duration(1_234_000_000), duration(730)
-        ('4.21 µs', '1.23 s', '730 ns')
-    """
-    if time_ns is None:
-        return None
-    for size, unit in _SCALES:
-        if time_ns >= size:
-            return f"{time_ns / size:.3g} {unit}"
-    return f"{time_ns:.0f} ns"
-
-
-def overhead(percent: float | None, resolution: float) -> str | None:
-    """Show an overhead, unless two copies of one arm differ by as much."""
-    if percent is None:
-        return None
-    return "below resolution" if abs(percent) < resolution else f"{percent:+.1f} %"

@@ -36,7 +36,7 @@ def build(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="engram, deepseek-v41, or a scheme.json.  "
+            help="engram, deepseek-v41, a scheme.json or a folder of tables.  "
             "[default: deepseek-v41 with 20,000 slots a head, about 256 MB]",
         ),
     ] = None,
@@ -112,7 +112,8 @@ def build(
     from engramctl.building import plan_build, run_build
     from engramctl.initial import InitOptions
     from engramctl.schemes import SchemeOptions
-    from engramctl.storage.publish import check_target
+    from engramctl.storage.target import check_target
+    from engramctl.storage.writer import table_maker
 
     sink = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)
@@ -128,12 +129,14 @@ def build(
     )
     rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
-        check_target(out, force=force, resume=resume)
+        check_target(out, table_maker("build"), force=force, resume=resume)
     size = parse_bytes(shard_bytes)
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
     if plan.assumed:
         sink.note(f"assumed: {', '.join(plan.assumed)}")
+    if plan.remark:
+        sink.note(plan.remark)
     losses = plan.initial.losses
     if not dry_run:
         sink.announce_compilation()

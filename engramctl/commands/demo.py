@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.bench import duration, overhead
+from engramctl.bench.tables import duration, overhead, percent
 from engramctl.commands.options import Config, Force, Json, Quiet, output_format
 from engramctl.errors import ConfigError, EngramError
 from engramctl.output import Output, Table
 
 DEFAULT_OUT = Path("engramctl-demo")
 _BUILD = ("--scheme", "deepseek-v41", "--slots", "50000", "--row-dim", "64")
-_BENCH = ("--samples", "60", "--tokens", "256")
+_BENCH = ("--samples", "100", "--tokens", "128", "--case", "gather", "--case", "step")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def plan_steps(out: Path) -> list[Step]:
     def bench(shards: Path, tier: str, result: str) -> Step:
         target = out / result
         words = ("bench", shards, "--tier", tier, "--trace", corpus, *_BENCH, "-o", target)
-        return Step(tuple(str(word) for word in words), target)
+        return Step(tuple(str(word) for word in words), target, True)
 
     def made(path: Path, *words: object) -> Step:
         return Step((*(str(word) for word in words), "-o", str(path)), path, True)
@@ -183,7 +183,7 @@ def column_meanings(result: dict[str, Any]) -> list[str]:
         f"token: the {token['rows']} rows ({token['useful_bytes']:,} bytes) of one new token, all "
         f"layers; prompt: {config['tokens']} tokens at once;",
         f"step: one new token through the '{config['preset']}' {config['residual']} model, against "
-        "the same model without memory;",
+        "the same model without memory; resolution: what two copies of one arm may differ by;",
         "on disk: pages dropped before each sample, and checked to be gone.",
     ]
 
@@ -203,7 +203,7 @@ def tier_rows(result: dict[str, Any]) -> list[dict[str, object]]:
             raise EngramError(f"the {tier} tier returned wrong rows")
         step = cases[tier, cache, "step", "decode"]
         chunk = cases[tier, cache, "gather", "prefill"]
-        resolution = result["resolution_percent"] or 0.0
+        resolution = step["resolution_percent"]
         rows.append(
             {
                 "tier": tier,
@@ -213,6 +213,7 @@ def tier_rows(result: dict[str, Any]) -> list[dict[str, object]]:
                 "prompt rows/s": chunk["rows_per_s"],
                 "step p50": duration(step["p50_ns"]),
                 "over no memory": overhead(step["against"]["none_percent"], resolution),
+                "resolution": percent(resolution),
             }
         )
     return rows

@@ -16,7 +16,7 @@ from engramctl.commands.options import (
     output_format,
     parse_numbers,
 )
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def inspect(
     if counts is not None:
         _diagnose(sink, options, counts)
         return
-    if given := options.given(*(name for name in FIXED if name != "tokenizer")):
+    if given := options.given(*FIXED):
         raise ConfigError(
             f"{given} changes the scheme that counts are hashed with",
             hint="name the counts with --counts, or leave it out",
@@ -79,7 +79,15 @@ def inspect(
 
     document = describe(path)
     if document["kind"] == "counts":
-        sink.result(document, _counts_tables(document, tokenizer))
+        try:
+            tables = _counts_tables(document, path, tokenizer)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(
+                f"summary.json of {path} is not as mine writes it",
+                facts={"found": f"{type(error).__name__}: {error}"[:200]},
+                hint=f"run: engramctl verify {path}",
+            ) from error
+        sink.result(document, tables)
         return
     if tokenizer is not None:
         raise ConfigError(f"{path} has no n-grams to show as text", hint="leave out --tokenizer")
@@ -100,15 +108,17 @@ def _tables(document: dict[str, Any]) -> list[Table]:
     return tables
 
 
-def _counts_tables(document: dict[str, Any], tokenizer: Path | None) -> list[Table]:
+def _counts_tables(document: dict[str, Any], path: Path, tokenizer: Path | None) -> list[Table]:
     """Show counts: facts, orders, and what the run found of rows and caches."""
     from engramctl.access.view import access_tables, order_table
+    from engramctl.fingerprints import of_counts
     from engramctl.ngram_text import ngram_text
     from engramctl.reuse.view import reuse_tables
+    from engramctl.tables import read_counts_manifest
 
     text = None
     if tokenizer is not None:
-        text = ngram_text(tokenizer, document.get("token_map_xxh3_128"))
+        text = ngram_text(tokenizer, of_counts(path, read_counts_manifest(path)))
     tables = _tables({**document, "orders": None})
     tables.append(order_table(document["orders"], text))
     if "access" in document:
@@ -121,10 +131,14 @@ def _counts_tables(document: dict[str, Any], tokenizer: Path | None) -> list[Tab
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
     """Show what a scheme does to mined n-grams."""
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
+    from engramctl.fingerprints import check_tokenizer, of_counts
     from engramctl.hashing import DictionaryScheme
     from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.tables import read_counts_manifest
 
     scheme = find_scheme(options)
+    if options.tokenizer is not None:
+        check_tokenizer(options.tokenizer, of_counts(counts, read_counts_manifest(counts)))
     if isinstance(scheme, DictionaryScheme):
         raise ConfigError(
             "a dictionary has no heads in which n-grams could collide",

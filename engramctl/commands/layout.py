@@ -81,6 +81,14 @@ def layout(
         typer.Option(metavar="SIZE", help="What the dictionary's files may take.  [default: 4GiB]"),
     ] = None,
     scheme: SchemeFile = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="tokenizer.json of a DeepSeek checkpoint or of shards of one: its token map goes "
+            "into the scheme.  [default: the one in SRC]",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -102,21 +110,26 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.fingerprints import check_tokenizer, of_counts
+    from engramctl.ngram_pruned import pruned_note
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
-    from engramctl.storage.publish import check_target
-    from engramctl.tables import verified_bytes
+    from engramctl.storage.target import check_target
+    from engramctl.storage.writer import table_maker
+    from engramctl.tables import read_counts_manifest, verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)
-    keep_inputs(out, source, scheme, dictionary, config)
+    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
         )
     if not dry_run:
-        check_target(out, force=force, resume=resume)
-    opened = open_rows(source, scheme)
+        check_target(out, table_maker("layout"), force=force, resume=resume)
+    opened = open_rows(source, scheme, tokenizer)
+    if dictionary is not None and tokenizer is not None:
+        check_tokenizer(tokenizer, of_counts(dictionary, read_counts_manifest(dictionary)))
     options = LayoutOptions(
         tier=tier,
         form=form,
@@ -127,7 +140,14 @@ def layout(
         shard_bytes=parse_bytes(shard_bytes),
         counts=dictionary,
         dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
+        tokenizer=tokenizer,
+        scheme=scheme,
     )
+    if opened.takes_canonical:
+        sink.note(
+            f"{source} has no token map: {out} will take canonical ids, and not token ids; "
+            "--tokenizer tokenizer.json names the model's"
+        )
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)
     ngrams: NgramPlan | None = None
@@ -135,6 +155,8 @@ def layout(
     if dictionary is not None:
         with sink.progress("n-grams", None, "n-grams") as counted:
             plan, ngrams = plan_dictionary(plan, dictionary, options.dictionary_bytes, counted)
+        if words := pruned_note(dictionary, ngrams.scheme.orders, "others cannot be chosen"):
+            sink.note(words)
     errors: list[dict[str, Any]] = []
     if not dry_run:
         total = (verified_bytes(source) or 0) + plan.data_file_bytes

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.curves import check_unused, counted_scheme, curve_maker
+from engramctl.commands.curves import counted_scheme, curve_maker, curve_options
 from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
@@ -27,7 +27,8 @@ def mine(
         typer.Argument(
             metavar="CORPUS",
             help="Parquet files, folders (every *.parquet below) or quoted glob patterns, here or "
-            "on s3://, gs:// or hf://.",
+            "on s3://, gs:// or hf://. Names that begin with . or _ and folders of engramctl are "
+            "read only when spelled out.",
             show_default=False,
         ),
     ],
@@ -102,7 +103,11 @@ def mine(
     ] = None,
     max_tokens_per_file: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Tokens a dictionary learns from one file.  [default: all]"),
+        typer.Option(
+            metavar="N",
+            help="With --curves: a dictionary learns from the first N tokens of each file, and a "
+            "document is cut there.  [default: all]",
+        ),
     ] = None,
     tmp_dir: Annotated[
         Path | None,
@@ -122,8 +127,8 @@ def mine(
         bool,
         typer.Option(
             "--skip-bad-files",
-            help="Leave out files that cannot be read or used, and list them. Decodes every file "
-            "once more, before counting, so that none counts by half.",
+            help="Leave out files and folders that cannot be read or used, and list them. Decodes "
+            "every file once more, before counting, so that none counts by half.",
         ),
     ] = False,
     force: Force = False,
@@ -149,11 +154,13 @@ def mine(
 
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
+    from engramctl.access.recorder import check_counted
     from engramctl.corpus import Corpus
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
+    from engramctl.mining.output import counts_maker
     from engramctl.storage.available_memory import available_bytes
-    from engramctl.storage.publish import check_target
+    from engramctl.storage.target import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
@@ -170,8 +177,11 @@ def mine(
             f"warning: --memory is {options.memory_bytes:,} bytes, and {free:,} are free here, of "
             "the machine or of the container"
         )
-    check_target(out, force=force, resume=resume, resumable=engine == "local")
+    check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
     rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
+    check_counted(rows_of, options.orders)
+    apart = held_out or ()
+    reuse = curve_options(curves, rows_of, apart, sample_rate, max_tokens_per_file)
     source = Corpus.open(
         corpus,
         column=column,
@@ -179,20 +189,13 @@ def mine(
         vocab_size=rows_of.vocab_size if rows_of else None,
         skip_bad_files=skip_bad_files,
         progress=output.progress,
+        note=output.note,
     )
     for file, reason in source.skipped:
         output.note(f"left out {file}: {reason}")
     also = None
-    if curves:
-        also = curve_maker(
-            output, source, rows_of, tokenizer, held_out or (), sample_rate, max_tokens_per_file
-        )
-    else:
-        check_unused(
-            held_out=held_out,
-            sample_rate=sample_rate,
-            max_tokens_per_file=max_tokens_per_file,
-        )
+    if reuse is not None and rows_of is not None:
+        also = curve_maker(output, source, rows_of, tokenizer, apart, reuse)
     output.announce_compilation()
     if engine == "ray":
         from engramctl.mining.ray_engine import mine_on_ray

@@ -88,6 +88,12 @@ def rows(
         str | None,
         typer.Option(metavar="NAME", help="Parquet column.  [default: input_ids or token_ids]"),
     ] = None,
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical", help="The ids are canonical ids already: the token map is left out."
+        ),
+    ] = False,
     history: Annotated[
         bool,
         typer.Option("--history", help="Sequences are chunks of one: each continues the last."),
@@ -125,7 +131,16 @@ def rows(
 
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.scheme_sources import assumed_map, chosen_layers, find_scheme, write_scheme
+    from engramctl.rows.sequences import is_parquet
+    from engramctl.scheme_sources import (
+        assumed_map,
+        chosen_layers,
+        find_scheme,
+        lacking_ngrams,
+        taking_canonical_ids,
+        taking_token_ids,
+        write_scheme,
+    )
     from engramctl.schemes import SchemeOptions
 
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
@@ -136,6 +151,7 @@ def rows(
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
+        reads_text=source is not None and is_parquet(source),
         slots=slots,
         orders=parse_numbers(orders, "--orders"),
         heads=heads,
@@ -147,12 +163,18 @@ def rows(
     )
     sink.announce_compilation()
     made = find_scheme(options)
+    if words := lacking_ngrams(options, made):
+        sink.note(words)
     shown = chosen_layers(made, layer)
-    if words := assumed_map(options, made):
-        sink.note(f"assumed: {words}")
+    if canonical:
+        made, tokenizer = taking_canonical_ids(made), None
+    else:
+        made = taking_token_ids(made, scheme, ", or add --canonical if the ids are canonical")
+        if words := assumed_map(options, made):
+            sink.note(f"assumed: {words}")
     if save_scheme is not None:
         write_scheme(made, save_scheme, force=force)
-    with _sequences(source, made, column, tokenizer) as found:
+    with _sequences(source, made, column, tokenizer, sink) as found:
         sequences = _continued(found, made) if history else found
         if explain is not None:
             _explain(sink, made, shown, sequences, explain)
@@ -166,14 +188,18 @@ def rows(
 
 @contextmanager
 def _sequences(
-    source: Path | None, scheme: "Lookup", column: str | None, tokenizer: Path | None
+    source: Path | None,
+    scheme: "Lookup",
+    column: str | None,
+    tokenizer: Path | None,
+    sink: Output,
 ) -> "Iterator[Iterator[TokenSequence]]":
     """Open the input, whatever it is."""
     from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
     from engramctl.storage.atomic import os_errors
 
     if source is not None and is_parquet(source):
-        yield parquet_sequences(source, scheme, column, tokenizer)
+        yield parquet_sequences(source, scheme, column, tokenizer, sink.note)
     elif column is not None:
         raise ConfigError("--column names a Parquet column; the input is JSON lines")
     elif source is None or str(source) == "-":

@@ -61,7 +61,7 @@ class Corpus:
         max_id: no token id may be above it: the tokenizer's largest, the caller's vocabulary, or
             the largest of the Parquet statistics. None when no statistics tell.
         tokens_hint: about how many tokens there are (exact enough to size work), from the footers.
-        skipped: bad files that were left out, each with the reason.
+        skipped: bad files and folders that were left out, each with the reason.
     """
 
     files: tuple[SourceFile, ...]
@@ -83,12 +83,12 @@ class Corpus:
         *,
         skip_bad_files: bool = False,
         progress: Progress | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> "Corpus":
         """Find the files and check that every one has the column, before any data is read.
 
         Args:
-            names: files, folders (every *.parquet below, sorted) and glob patterns, local or of a
-                system that `engramctl.sources` can reach.
+            names: files, folders and patterns, by `engramctl.sources.rule`.
             column: the column to read. Default: with a tokenizer `text`, then `input_ids`, then
                 `token_ids`; without one only the last two.
             tokenizer: a tokenizer.json. For a column of ids it only bounds them.
@@ -97,6 +97,7 @@ class Corpus:
                 file is decoded once to know it, since a file that breaks half way must not count
                 by half.
             progress: as `Output.progress`, for that decoding.
+            note: called with one line when files are left out by the rule.
 
         Raises:
             CorpusError: no files, a file that is not Parquet, a missing or unusable column; with
@@ -107,8 +108,11 @@ class Corpus:
         bounds = [vocab_size - 1] if vocab_size else []
         if model is not None:
             bounds.append(max(model.get_vocab(with_added_tokens=True).values(), default=0))
-        skipped: list[tuple[SourceFile, str]] = []
-        usable = usable_files(find_files(names), column, model is not None, skip_bad_files, skipped)
+        found = find_files(names, skip_bad_files=skip_bad_files)
+        if note is not None and found.left_out:
+            note(found.left_out)
+        skipped = [(file, reason_of(error)) for file, error in found.bad]
+        usable = usable_files(found.files, column, model is not None, skip_bad_files, skipped)
         is_text = usable[0].kind == "text"
         if is_text and tokenizer is None:
             raise ConfigError(

@@ -13,6 +13,7 @@ from engramctl.mining.options import MineOptions
 from engramctl.mining.reading import Position
 from engramctl.mining.writer import OrderTotals
 from engramctl.sources import SourceFile
+from engramctl.token_maps import vocabulary_digest
 
 MANIFEST_SCHEMA = "engramctl.counts/1"
 _READ_BYTES = 1 << 22
@@ -45,6 +46,7 @@ def identity(corpus: Corpus, options: MineOptions, scheme: Mapping[str, Any]) ->
         **scheme,
         "column": corpus.column,
         "tokenizer_xxh3_128": file_digest(SourceFile.local(tokenizer)) if tokenizer else None,
+        "vocabulary_xxh3_128": vocabulary_digest(corpus.tokenizer) if corpus.tokenizer else None,
         "corpus": [{"file": str(file), **file_facts(file)} for file in corpus.files],
     }
 
@@ -118,6 +120,7 @@ def manifest(about: dict[str, Any], found: dict[str, Any], folder: Path) -> dict
         "skipped_files": found["skipped_files"],
         "column": about["column"],
         "tokenizer_xxh3_128": about["tokenizer_xxh3_128"],
+        "vocabulary_xxh3_128": about["vocabulary_xxh3_128"],
         "token_map_xxh3_128": about["token_map_xxh3_128"],
         "tokens": found["tokens"],
         "documents": found["documents"],

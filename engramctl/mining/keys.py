@@ -27,8 +27,8 @@ import numpy as np
 
 from engramctl.errors import ConfigError
 from engramctl.kernel_cache import compiled
+from engramctl.ngram_counts import MAX_ORDER
 
-MAX_ORDER = 5
 BUCKET_BITS = 12  # no more partitions than 2^12
 
 Words = tuple[int, ...]  # only its length counts, which compiled code knows from its type

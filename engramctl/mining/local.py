@@ -6,8 +6,6 @@ Threads share the work: while the main thread reads, others partition chunks; th
 partitions and encode row groups. Nothing they do can change a result.
 """
 
-import hashlib
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,16 +19,18 @@ from engramctl.corpus import Corpus, Progress
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme import Scheme
 from engramctl.mining import facts
+from engramctl.mining.checkpoint import load_run, save_run
 from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
-from engramctl.mining.output import CountsOutput, Sink
+from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
+from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most
 LARGE_RECORDS = 1 << 22  # a partition above is counted range by range, by the main thread
@@ -76,9 +76,10 @@ def mine(
     options = options or MineOptions()
     recorder = Recorder(scheme, options.orders, options.min_count)
     show = progress or (lambda title, total, unit: nullcontext(lambda amount: None))
+    try_folder(options.tmp_dir)
     with (
         os_errors("write", target),
-        PartialDirectory(target, force=force, resume=resume, command="mine") as work,
+        PartialDirectory(target, counts_maker(), force=force, resume=resume) as work,
         ExitStack() as stack,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
@@ -98,7 +99,7 @@ def mine(
         work.save_state({})  # without its records a run that is killed now has to begin anew
         run.remove()
         about = facts.manifest(run.identity, summary, work.path)
-        work.publish(about | recorder.manifest())
+        work.publish(about | recorder.manifest(), counts_files(about))
     return summary
 
 
@@ -119,7 +120,7 @@ class _Run:
         self._pool = pool
         self._show = show
         self._recorder = recorder
-        self._state = work.state if work.state and "layout" in work.state else None
+        self._state = load_run(work)
         self._identity = pool.submit(facts.identity, corpus, options, recorder.identity())
         if self._state is not None:
             facts.check_identity(work.path, self._state["identity"], self.identity)
@@ -130,7 +131,7 @@ class _Run:
             self._corpus = corpus.bounded()
             largest = recorder.largest_id(self._corpus.max_id or 0)
             self._layout = layout_of(replace(self._corpus, max_id=largest), options)
-        self._folder = _spill_folder(work, options, keep=self._state is not None)
+        self._folder = spill_folder(work, options, keep=self._state is not None)
         self._store = SpillStore(
             self._folder,
             partitions=1 << self._layout.partition_bits,
@@ -179,7 +180,9 @@ class _Run:
         with (
             self._show("counting", records, "n-grams") as advance,
             ThreadPoolExecutor(self._options.num_threads) as encoders,
-            CountsOutput(self._work.path, self._options, encoders, self._recorder, sink) as output,
+            CountsOutput(
+                self._work.path, self._options, encoders, self._recorder, sink, spill=self._folder
+            ) as output,
         ):
             counted = _Counter(store, self._layout, output.min_count, self._options)
             for number, parts in counted.all(numbers, self._pool):
@@ -209,27 +212,25 @@ class _Run:
         """Delete the records."""
         self._store.remove()
         self._recorder.remove()
-        if self._folder != self._work.path:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        remove_spill_folder(self._folder, self._work)
 
     def _partition(self, chunk: Chunk) -> None:
         self._store.add(*partition_chunk(chunk, self._layout))
 
     def _checkpoint(self, position: Position) -> None:
         layout = self._layout
-        self._work.save_state(
-            {
-                "identity": self.identity,
-                "layout": {
-                    "order": layout.order,
-                    "end_id": layout.end_id,
-                    "partition_bits": layout.partition_bits,
-                },
-                "spill": self._store.checkpoint(),
-                "recorder": self._recorder.checkpoint(),
-                "position": position.state(),
-            }
-        )
+        run = {
+            "identity": self.identity,
+            "layout": {
+                "order": layout.order,
+                "end_id": layout.end_id,
+                "partition_bits": layout.partition_bits,
+            },
+            "spill": self._store.checkpoint(),
+            "recorder": self._recorder.checkpoint(),
+            "position": position.state(),
+        }
+        save_run(self._work, run)
 
 
 class _Counter:
@@ -291,19 +292,6 @@ def layout_of(corpus: Corpus, options: MineOptions) -> KeyLayout:
         least = partition_bits(options.longest, id_bits, 0, PARTITION_RECORDS)
         bits = min(max(options.partition_bits, least), BUCKET_BITS)
     return KeyLayout(options.longest, end_id, bits)
-
-
-def _spill_folder(work: PartialDirectory, options: MineOptions, *, keep: bool) -> Path:
-    """Return the folder of the records: the work's own, or one in `tmp_dir` named after it."""
-    folder = work.path
-    if options.tmp_dir is not None:
-        name = hashlib.blake2b(str(work.path).encode(), digest_size=8).hexdigest()
-        folder = options.tmp_dir.resolve() / f"engramctl-mine-{name}"
-        folder.mkdir(parents=True, exist_ok=True)
-    if not keep:  # what a run left that was killed before its first checkpoint
-        for left in (*work.path.glob("*.parquet"), *folder.glob("*.spill")):
-            left.unlink()
-    return folder
 
 
 def _in_order(tasks: Iterable[Future[None]], ahead: int) -> Iterator[None]:

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from engramctl.access.recorder import Recorder
 from engramctl.mining.count import Rows
@@ -13,8 +13,23 @@ from engramctl.mining.options import MineOptions
 from engramctl.mining.top import TopRows
 from engramctl.mining.unigrams import Unigrams
 from engramctl.mining.writer import OrderTotals, OrderWriter
+from engramctl.storage.target import Maker
 
+_FILES = (
+    r"order\d+\.parquet|access\.layer\d+\.parquet|curves\.parquet|summary\.json"
+    r"|[a-z]+\d*\.(spill|raw)"
+)
 Sink = Callable[[int, Rows], None]
+
+
+def counts_maker(*, resumable: bool = True) -> Maker:
+    """Return the command that writes counts; every file it makes has a name that this knows."""
+    return Maker("mine", _FILES, resumable=resumable)
+
+
+def counts_files(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the names of all files beside a counts folder's manifest."""
+    return ["summary.json", *(one["file"] for one in manifest["orders"] + manifest["statistics"])]
 
 
 class CountsOutput:
@@ -27,6 +42,8 @@ class CountsOutput:
         pool: Executor,
         recorder: Recorder,
         sink: Sink | None,
+        *,
+        spill: Path | None = None,
     ) -> None:
         """Open the files.
 
@@ -37,15 +54,17 @@ class CountsOutput:
             recorder: sees all rows that come.
             sink: called with an order and its rows before pruning, in row order: every distinct
                 n-gram of that order once.
+            spill: where rows go for a while that memory should not hold; None: `folder`.
         """
         self.totals = {order: OrderTotals(order) for order in sorted(options.orders)}
         self._options = options
         self._recorder = recorder
         self._sink = sink
-        self._unigrams = Unigrams()
+        self._unigrams = Unigrams(spill or folder)
         self._top = {order: TopRows(options.top_k, order) for order in self.totals if options.top_k}
         self._stack = ExitStack()
         with self._stack as opened:
+            opened.callback(self._unigrams.remove)
             self._writers = {
                 order: opened.enter_context(
                     OrderWriter(folder / f"order{order}.parquet", order, pool)
@@ -84,7 +103,8 @@ class CountsOutput:
     def finish(self) -> list[OrderTotals]:
         """Write what had to wait for the last partition; returns the totals, orders ascending."""
         if 1 in self.totals:
-            self._take(1, self._unigrams.rows())
+            for rows in self._unigrams.rows():
+                self._take(1, rows)
         for order, top in self._top.items():
             self._keep(order, top.rows())
         return list(self.totals.values())
@@ -94,8 +114,7 @@ class CountsOutput:
         self._recorder.see(order, rows)
         if self._sink is not None:
             self._sink(order, rows)
-        if self._sink is not None or order == 1:
-            rows = rows.pruned(self._options.min_count)
+        rows = rows.pruned(self._options.min_count)  # they may come whole, see `min_count`
         if order in self._top:
             self._top[order].add(rows)
         else:

@@ -27,12 +27,12 @@ from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import KeyLayout
 from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
-from engramctl.mining.output import CountsOutput
+from engramctl.mining.output import CountsOutput, counts_files, counts_maker
 from engramctl.mining.reading import Position
 from engramctl.parquet import column_size, read_footer
 from engramctl.sources import SourceFile
 from engramctl.storage.atomic import os_errors, write_json
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
 
 MOST_BUCKETS = 64  # objects a map task gives
 TASK_TOKENS = 1 << 22  # aimed at in a map task; a row group is never cut
@@ -80,7 +80,7 @@ def mine_on_ray(
     with (
         _cluster(address) as ray,
         os_errors("write", target),
-        PartialDirectory(target, force=force, keep_on_failure=False, command="mine") as work,
+        PartialDirectory(target, counts_maker(resumable=False), force=force) as work,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
         identity = pool.submit(facts.identity, corpus, options, recorder.identity())
@@ -110,7 +110,8 @@ def mine_on_ray(
         if also is not None:
             summary |= also(work.path)
         write_json(work.path / "summary.json", summary)
-        work.publish(facts.manifest(identity.result(), summary, work.path) | recorder.manifest())
+        about = facts.manifest(identity.result(), summary, work.path)
+        work.publish(about | recorder.manifest(), counts_files(about))
     return summary
 
 

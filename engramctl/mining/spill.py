@@ -1,46 +1,78 @@
 """Records by partition, in memory while the budget lasts and then in one file.
 
 Each chunk's records lie together, sorted by partition, so a partition is one extent of every
-chunk: writing is sequential and one file descriptor is enough for any number of partitions.
+chunk: writing is sequential and one file descriptor is enough for any number of partitions. A
+checkpoint is believed only after its bytes were compared with their digests: nobody else would
+notice that one of them changed.
 """
 
 import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
+from engramctl.access.resumed import damaged
+from engramctl.storage.atomic import sync, write_all
+
 READ_WORDS = 1 << 17  # small extents are joined up to this many words
-RECORDS, INDEX = "records.spill", "index.spill"
+INDEX = "index.spill"
+CHECK_BYTES = 1 << 22  # read at a time while a checkpoint is compared
+_HEAD_WORDS = 4  # uint32 of an index entry before its bounds
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The records of one chunk: themselves, or where they begin in the file; and their bounds."""
+
+    place: NDArray[np.uint64] | int
+    digest: int
+    bounds: NDArray[np.uint32]
+
+    def entry(self) -> NDArray[np.uint32]:
+        """Return its entry in the index: place and digest (8 bytes each), bounds (4 each)."""
+        assert isinstance(self.place, int)
+        head = np.array([self.place, self.digest], np.uint64).view(np.uint32)
+        return np.append(head, self.bounds)
 
 
 class SpillStore:
     """All records. `add` may be called from several threads, then `partition` may."""
 
     def __init__(
-        self, folder: Path, *, partitions: int, record_words: int, memory_bytes: int
+        self,
+        folder: Path,
+        *,
+        partitions: int,
+        record_words: int,
+        memory_bytes: int,
+        name: str = "records",
     ) -> None:
-        """Make the two files, or empty them.
+        """Open the file, or make it; a checkpoint has one more, `INDEX`.
 
         Args:
             folder: where they are made.
             partitions: how many there are.
             record_words: uint64 words a record.
             memory_bytes: records kept in memory before the file is used.
+            name: of the file: several stores may share a folder, of which one has checkpoints.
         """
-        self._folder = folder
-        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._file = os.open(folder / RECORDS, mode, 0o600)
-        self._index = os.open(folder / INDEX, mode, 0o600)
+        self._path, self._index_path = folder / f"{name}.spill", folder / INDEX
+        self._paths = [self._path]
+        self._file, self._index = _open(self._path), -1
         self._lock = threading.Lock()
         self._left = memory_bytes
         self._words = record_words
         self._sizes: NDArray[np.int64] = np.zeros(partitions, np.int64)
-        self._chunks: list[tuple[NDArray[np.uint64] | int, NDArray[np.uint32]]] = []
+        self._chunks: list[_Chunk] = []
         self._indexed = 0
+        self._index_digest = xxhash.xxh3_128()
         self.spilled_bytes = 0
 
     def add(self, records: NDArray[np.uint64], bounds: NDArray[np.uint32]) -> None:
@@ -50,18 +82,19 @@ class SpillStore:
             records: uint64, sorted by partition, flat.
             bounds: uint32 (partitions + 1,): partition p is records `bounds[p]` to `bounds[p + 1]`.
         """
+        digest = _digest(records)
         with self._lock:
             self._sizes += np.diff(bounds)
             if records.nbytes <= self._left:
                 self._left -= records.nbytes
-                self._chunks.append((records, bounds))
+                self._chunks.append(_Chunk(records, digest, bounds))
                 return
             begin = self.spilled_bytes
             self.spilled_bytes += records.nbytes
-            self._chunks.append((begin, bounds))
-        _write(self._file, records, begin)
+            self._chunks.append(_Chunk(begin, digest, bounds))
+        write_all(self._file, _bytes(records), begin)
 
-    def checkpoint(self) -> dict[str, int]:
+    def checkpoint(self) -> dict[str, Any]:
         """Put all records on the disk for good; from now on none stay in memory.
 
         Not while another thread adds.
@@ -70,45 +103,81 @@ class SpillStore:
             what `take_up` needs.
         """
         self._left = 0
-        for number, (place, bounds) in enumerate(self._chunks):
-            if not isinstance(place, int):
-                _write(self._file, place, self.spilled_bytes)
-                self._chunks[number] = (self.spilled_bytes, bounds)
-                self.spilled_bytes += place.nbytes
+        for number, chunk in enumerate(self._chunks):
+            if not isinstance(chunk.place, int):
+                write_all(self._file, _bytes(chunk.place), self.spilled_bytes)
+                self._chunks[number] = _Chunk(self.spilled_bytes, chunk.digest, chunk.bounds)
+                self.spilled_bytes += chunk.place.nbytes
         entry_bytes = self._entry_bytes()
+        self._open_index()
         for number in range(self._indexed, len(self._chunks)):
-            place, bounds = self._chunks[number]
-            entry = np.append(np.array([place], np.uint64).view(np.uint32), bounds)
-            _write(self._index, entry, number * entry_bytes)
+            entry = self._chunks[number].entry()
+            write_all(self._index, _bytes(entry), number * entry_bytes)
+            self._index_digest.update(entry.data)
         self._indexed = len(self._chunks)
         os.fsync(self._file)
         os.fsync(self._index)
-        return {"chunks": len(self._chunks), "bytes": self.spilled_bytes}
+        sync(self._path.parent)
+        return {
+            "chunks": len(self._chunks),
+            "bytes": self.spilled_bytes,
+            "index_xxh3_128": self._index_digest.hexdigest(),
+        }
 
-    def take_up(self, state: dict[str, int]) -> None:
+    def take_up(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint; what was written after it is dropped.
 
         Args:
             state: what `checkpoint` returned.
 
         Raises:
-            OSError: the files are shorter than they were.
+            StorageError: the files are not what they were at the checkpoint.
         """
         entry_bytes = self._entry_bytes()
-        entries = _read(self._index, 0, state["chunks"] * entry_bytes).view(np.uint32)
-        if os.fstat(self._file).st_size < state["bytes"]:
-            raise OSError("a spill file is shorter than what was written to it")
-        for entry in entries.reshape(-1, entry_bytes // 4):
-            self._chunks.append((int(entry[:2].view(np.uint64)[0]), entry[2:]))
-            self._sizes += np.diff(entry[2:])
+        self._open_index()
+        try:
+            data = np.empty(state["chunks"] * entry_bytes, np.uint8)
+            _read_into(self._index, data, 0)
+            self._index_digest.update(data.data)
+            if self._index_digest.hexdigest() != state["index_xxh3_128"]:
+                raise OSError("its bytes have changed")
+        except OSError as error:
+            raise damaged(self._index_path, error) from error
+        for entry in data.view(np.uint32).reshape(-1, entry_bytes // 4):
+            place, digest = (int(word) for word in entry[:_HEAD_WORDS].view(np.uint64))
+            self._chunks.append(_Chunk(place, digest, entry[_HEAD_WORDS:]))
+            self._sizes += np.diff(entry[_HEAD_WORDS:])
+        try:
+            for chunk in self._chunks:
+                self._compare(chunk)
+        except OSError as error:
+            raise damaged(self._path, error) from error
         self._indexed = len(self._chunks)
         self.spilled_bytes = state["bytes"]
         self._left = 0
         os.ftruncate(self._file, state["bytes"])
 
+    def _compare(self, chunk: _Chunk) -> None:
+        """Read a chunk back and compare it with its digest."""
+        assert isinstance(chunk.place, int)
+        digest = xxhash.xxh3_64()
+        begin, end = 0, 8 * self._words * int(chunk.bounds[-1])
+        while begin < end:
+            piece = np.empty(min(CHECK_BYTES, end - begin), np.uint8)
+            _read_into(self._file, piece, chunk.place + begin)
+            digest.update(piece.data)
+            begin += len(piece)
+        if digest.intdigest() != chunk.digest:
+            raise OSError("its bytes have changed")
+
+    def _open_index(self) -> None:
+        if self._index < 0:
+            self._index = _open(self._index_path)
+            self._paths.append(self._index_path)
+
     def _entry_bytes(self) -> int:
-        """Return the bytes of a chunk in the index: its place (8) and its bounds (4 each)."""
-        return 8 + 4 * (len(self._sizes) + 1)
+        """Return the bytes of a chunk in the index."""
+        return 4 * (_HEAD_WORDS + len(self._sizes) + 1)
 
     def filled(self) -> list[int]:
         """Return the partitions that hold records, ascending."""
@@ -122,10 +191,10 @@ class SpillStore:
         """Give all records of one partition, uint64 flat, in pieces of bounded size."""
         extents = []
         words = 0
-        for place, bounds in self._chunks:
-            first, last = (int(bound) * self._words for bound in bounds[number : number + 2])
+        for chunk in self._chunks:
+            first, last = (int(bound) * self._words for bound in chunk.bounds[number : number + 2])
             if first < last:
-                extents.append((place, first, last))
+                extents.append((chunk.place, first, last))
                 words += last - first
             if words >= READ_WORDS:
                 yield self._gather(extents, words)
@@ -158,30 +227,28 @@ class SpillStore:
     def remove(self) -> None:
         """Close and delete the files."""
         self.close()
-        for name in (RECORDS, INDEX):
+        for path in self._paths:
             with contextlib.suppress(FileNotFoundError):
-                (self._folder / name).unlink()
+                path.unlink()
 
 
-def _write(file: int, values: NDArray[np.uint64] | NDArray[np.uint32], begin: int) -> None:
-    data = values.view(np.uint8).data
-    while data:
-        done = os.pwrite(file, data, begin)
-        begin += done
-        data = data[done:]
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _read(file: int, begin: int, size: int) -> NDArray[np.uint8]:
-    out = np.empty(size, np.uint8)
-    _read_into(file, out, begin)
-    return out
+def _digest(records: NDArray[np.uint64]) -> int:
+    return xxhash.xxh3_64_intdigest(_bytes(records))
+
+
+def _bytes(values: NDArray[Any]) -> memoryview:
+    return values.view(np.uint8).data
 
 
 def _read_into(file: int, out: NDArray[np.uint64] | NDArray[np.uint8], begin: int) -> None:
-    view = out.view(np.uint8).data
+    view = _bytes(out)
     while view:
         done = os.preadv(file, [view], begin)
         if done == 0:
-            raise OSError("a spill file is shorter than what was written to it")
+            raise OSError("it is shorter than what was written to it")
         begin += done
         view = view[done:]

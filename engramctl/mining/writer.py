@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engramctl.mining.count import Rows
+from engramctl.parquet import LocalWriter
 
 ROW_GROUP_ROWS = 1 << 20
 # Bytes of ids apart compress as well as whole ids and a third faster (75 against 104 ns a row of
@@ -100,7 +100,7 @@ class OrderWriter:
         self._busy: Future[None] | None = None
         self._waiting: list[tuple[NDArray[np.uint32], NDArray[np.uint64]]] = []
         self._num_waiting = 0
-        self._parquet = pq.ParquetWriter(path, self._schema, **_FORMAT)
+        self._parquet = LocalWriter(path, self._schema, **_FORMAT)
 
     def __enter__(self) -> Self:
         """Return itself; leaving writes the rest."""

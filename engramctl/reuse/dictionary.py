@@ -35,8 +35,8 @@ class Dictionary:
             orders: of the n-grams, as in the keys.
             sizes: entries of each dictionary, ascending.
             rate: share of n-grams that is sampled; sizes are scaled with it.
-            max_tokens_per_file: documents of a file beyond these tokens are left out, so that one
-                large source does not decide alone.
+            max_tokens_per_file: a file gives its first so many tokens and no more, so that one
+                large source does not decide alone; a document is cut there.
         """
         self.orders = orders
         self.sizes = tuple(sizes)
@@ -59,8 +59,8 @@ class Dictionary:
         keys, halves = block.keys, np.repeat(parity.astype(np.uint8), lengths)
         before = self._of_file.get(file, 0)
         if self._most is not None:
-            keep = np.repeat(before + block.offsets[:-1] < self._most, lengths)
-            keys, halves = keys[keep], halves[keep]
+            room = max(0, self._most - before)
+            keys, halves = keys[:room], halves[:room]
         self._of_file[file] = before + len(block.rows)
         self.tokens += len(keys)
         first = self._chunks.add(keys)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme
+from engramctl.hashing.keys import MOST_KEY_BITS
 from engramctl.reuse.documents import Reader
 from engramctl.reuse.sampling import power_of_two_rate
+from engramctl.storage.record import RecordSpec
 
 SAMPLED_ACCESSES = 1 << 21  # of a trace; below that it is taken whole
 SAMPLED_ROWS = 1 << 16  # that an LRU trace keeps at most, see StackDistances
@@ -24,7 +26,8 @@ class ReuseOptions:
         streams: documents that are interleaved, one trace each.
         chunk_streams: those of them in which chunks are looked at, and dictionaries.
         dictionary_sizes: entries, ascending.
-        max_tokens_per_file: tokens the dictionary learns from one file at most; None: all.
+        max_tokens_per_file: the dictionary learns from the first so many tokens of each file, of
+            those that are mined; a document is cut there. None: from all.
         sample_rate: share of rows that LRU and S3-FIFO are simulated with, a power of two from
             2^-20 to 1; None: by the size of the text. 1 is exact for LRU, whatever memory it takes.
     """
@@ -60,11 +63,22 @@ class ReuseOptions:
         return self.sample_rate or power_of_two_rate(accesses, SAMPLED_ACCESSES)
 
     def reader(self, scheme: Scheme) -> Reader:
-        """Return what reads the rows of the layer and head.
+        """Return what reads the rows of the layer and head; all that `measure` needs is checked.
 
         Raises:
-            ConfigError: the scheme has no such layer or head.
+            ConfigError: the scheme has no such layer or head, rows that cannot be stored, or
+                windows that have no key.
         """
+        RecordSpec(scheme.dtype, scheme.row_dim)
+        if scheme.key_bits > MOST_KEY_BITS:
+            raise ConfigError(
+                f"{scheme.max_order} of {scheme.vocab_size:,} ids are a window too long for curves",
+                facts={
+                    "expected": f"keys of at most {MOST_KEY_BITS} bits",
+                    "found": f"{scheme.key_bits} bits",
+                },
+                hint="take a scheme of fewer orders, or of a smaller vocabulary",
+            )
         layer = scheme.layers[0] if self.layer is None else self.layer
         scheme.layer_hash(layer)
         if not 0 <= self.head < scheme.heads_per_order:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from engramctl.parquet import LocalWriter
 
 SCHEMA = pa.schema(
     [
@@ -27,4 +28,5 @@ def write_curves(path: Path, curves: Iterable[Mapping[str, Any]]) -> None:
         for curve in curves
         for size, rate in zip(curve["cache_rows"], curve["hit_rate"], strict=True)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path, compression="zstd")
+    with LocalWriter(path, SCHEMA, compression="zstd") as writer:
+        writer.write_table(pa.Table.from_pylist(rows, SCHEMA))

@@ -47,7 +47,8 @@ def write_parquet(sequences: Iterable[LayerRows], path: Path, heads: Mapping[int
         heads: H of every layer.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from engramctl.parquet import LocalWriter
 
     kinds = {layer: pa.list_(pa.list_(pa.int64(), num)) for layer, num in heads.items()}
     schema = pa.schema([(f"layer{layer:02d}", kind) for layer, kind in kinds.items()])
@@ -62,7 +63,7 @@ def write_parquet(sequences: Iterable[LayerRows], path: Path, heads: Mapping[int
             columns.append(pa.ListArray.from_arrays(offsets, lists, type=kind))
         writer.write_batch(pa.record_batch(columns, schema=schema))
 
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with LocalWriter(path, schema, compression="zstd") as writer:
         waiting: list[LayerRows] = []
         size = 0
         for rows in sequences:
@@ -141,7 +142,7 @@ def read_lines(lines: Iterable[bytes], name: str) -> Iterator[dict[int, NDArray[
             raise _refuse(name, place, "no object 'rows'")
         parsed = {}
         for layer, values in rows.items():
-            if not (layer.isascii() and layer.isdigit()):
+            if not (layer.isascii() and layer.isdigit() and len(layer) < 10):
                 raise _refuse(name, place, f"the layer {ascii(layer)[:40]}")
             parsed[int(layer)] = _integers(values, name, f"{place}, layer {layer}")
         yield parsed

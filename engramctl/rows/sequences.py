@@ -1,7 +1,8 @@
 """Sequences of token ids, one at a time: JSON lines or Parquet, every id checked once."""
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Lookup
 from engramctl.hashing.window import DEAD
+from engramctl.sources import rule
 
 _KEYS = {"token_ids", "history"}
-_GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,34 @@ class TokenSequence:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a name means Parquet: `*.parquet`, a folder, or a pattern."""
-    return path.suffix == ".parquet" or path.is_dir() or bool(_GLOB & set(str(path)))
+    """Whether a name means Parquet: `*.parquet`, a folder, or a pattern that is no file's name."""
+    if rule.is_parquet(path.name) or os.path.isdir(path):
+        return True
+    return rule.is_pattern(str(path)) and not os.path.lexists(path)
 
 
 def parquet_sequences(
-    path: Path, scheme: Lookup, column: str | None = None, tokenizer: Path | None = None
+    path: Path,
+    scheme: Lookup,
+    column: str | None = None,
+    tokenizer: Path | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[TokenSequence]:
     """Read documents of a Parquet corpus; a document is one sequence.
+
+    Args:
+        path: a name, as `engramctl.corpus.Corpus.open` takes it, like what follows.
+        scheme: bounds the ids.
+        column: what is read.
+        tokenizer: of a column of text.
+        note: told what is left out.
 
     Raises:
         CorpusError: no such file or column, broken data, ids outside the scheme's vocabulary.
     """
     from engramctl.corpus import Corpus
 
-    corpus = Corpus.open([path], column, tokenizer, vocab_size=scheme.vocab_size)
+    corpus = Corpus.open([path], column, tokenizer, vocab_size=scheme.vocab_size, note=note)
     for batch in corpus.batches():
         for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True):
             yield TokenSequence(batch.ids[start:end].astype(np.int64))
@@ -130,10 +144,17 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
+def _shown(value: object) -> str:
+    """Return a value in short; of one that may be nested as deep as JSON can be, its kind."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return ascii(value)[:80]
+
+
 def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.int64]:
     """Check one list, in one pass when it is right."""
     if not isinstance(values, list):
-        raise CorpusError(f"{name}, {place}: not a list", facts={"found": ascii(values)[:80]})
+        raise CorpusError(f"{name}, {place}: not a list", facts={"found": _shown(values)})
     lowest = 0 if scheme.boundary.negative == "refuse" else DEAD
     if set(map(type, values)) <= {int} and (
         not values or (min(values) >= lowest and max(values) < scheme.vocab_size)
@@ -143,7 +164,7 @@ def _ids(values: object, scheme: Lookup, name: str, place: str) -> NDArray[np.in
         if type(value) is not int:
             raise CorpusError(
                 f"{name}, {place}, position {position:,}: not an integer",
-                facts={"found": ascii(value)[:80]},
+                facts={"found": _shown(value)},
             )
         if not lowest <= value < scheme.vocab_size:
             masked = ", or -1 for a masked token" if lowest < 0 else ""

@@ -8,8 +8,6 @@ What bounds it: 24 heads are 96 bytes a token, written once; two threads come ne
 memory can be filled. Stores past the caches were tried and gained nothing.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,9 @@ from engramctl.hashing.kernels.vector import (
     widen_block,
 )
 from engramctl.kernel_cache import njit
+from engramctl.threads import Workers
 
+WORKERS = Workers("engramctl-hash")
 _THREAD_ROWS = 1 << 20  # row ids below which a second thread costs more than it saves
 
 
@@ -162,13 +162,6 @@ def _walk(
     return -1
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    import os
-
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="engramctl-hash")
-
-
 class CpuWalk:
     """One layer's compiled walk; build once, call for every batch."""
 
@@ -176,7 +169,7 @@ class CpuWalk:
         """Flatten the plan into the kernel's arguments."""
         self.context = plan.max_order - 1
         self.num_heads = len(plan.orders_H)
-        self.dtype = plan.dtype
+        self.dtype, self.num_rows = plan.dtype, plan.num_rows
         self._plan = plan
         tables = HeadTables.of(plan)
         self._constants = (
@@ -214,7 +207,7 @@ class CpuWalk:
             return _walk(  # type: ignore[no-any-return]
                 tokens_BT, history_BC, *constants, 0, positions, out_BTH
             )
-        pieces = _pool()._max_workers
+        pieces = WORKERS.count
         edges = [positions * k // pieces for k in range(pieces + 1)]
 
         def piece(k: int) -> int:
@@ -222,7 +215,7 @@ class CpuWalk:
                 tokens_BT, history_BC, *constants, edges[k], edges[k + 1], out_BTH
             )
 
-        found = [bad for bad in _pool().map(piece, range(pieces)) if bad >= 0]
+        found = [bad for bad in WORKERS.map(piece, range(pieces)) if bad >= 0]
         return min(found, default=-1)
 
     def _by_reference(

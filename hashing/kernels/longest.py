@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.kernels.cpu import _pool
+from engramctl.hashing.kernels.cpu import WORKERS
 from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
 from engramctl.hashing.kernels.ngram_table import (
     FREE,
@@ -138,7 +138,7 @@ class LongestMatch:
     ) -> int:
         """Fill `out_BT`; return the index of the first bad id (history counted first), or -1."""
         length = tokens_BT.shape[1]
-        pieces = _pool()._max_workers if out_BT.size > _THREAD_POSITIONS else 1
+        pieces = WORKERS.count if out_BT.size > _THREAD_POSITIONS else 1
         edges = [length * k // pieces for k in range(pieces + 1)]
 
         def piece(k: int) -> int:
@@ -148,5 +148,5 @@ class LongestMatch:
 
         if pieces == 1:
             return piece(0)
-        found = [bad for bad in _pool().map(piece, range(pieces)) if bad >= 0]
+        found = [bad for bad in WORKERS.map(piece, range(pieces)) if bad >= 0]
         return min(found, default=-1)

@@ -49,6 +49,7 @@ class Plan(IdRules):
         bases_H: the base of each head of a linear mix, else None.
         coefficients_NH: int64 (N, H), the weight of c_d in each head of a linear mix, 0 from the
             head's order on; None for xor_mul.
+        num_rows: row ids lie in [0, num_rows).
         dtype: int32 when every row id fits, else int64.
     """
 
@@ -60,6 +61,7 @@ class Plan(IdRules):
     mix: Mix
     bases_H: list[int] | None
     coefficients_NH: NDArray[np.int64] | None
+    num_rows: int
     dtype: np.dtype[np.signedinteger]
 
     @classmethod
@@ -80,6 +82,7 @@ class Plan(IdRules):
             mix,
             [head.base or 0 for head in layer.heads] if mix.is_linear else None,
             _coefficients(layer, mix) if mix.is_linear else None,
+            layer.num_rows,
             np.dtype(np.int32 if layer.num_rows < 2**31 else np.int64),
         )
 

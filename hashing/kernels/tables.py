@@ -14,6 +14,7 @@ BLOCK = 128  # positions at a time: everything about them stays in the L1 cache
 _LIMBS = 3
 _EXACT_BITS = 53  # float64 holds every integer up to 2^53
 _QUOTIENT_BITS = 45  # quotients up to here are rounded right, whatever the modulus
+_WIDENED_BITS = 31  # `widen_block` reads ids as 32 bits with a sign
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def _exact_in_float64(plan: Plan) -> bool:
     assert plan.coefficients_NH is not None
     largest = max(plan.canonical.num_canonical, plan.boundary.fill + 1)
     weights = plan.coefficients_NH
-    if plan.boundary.negative == "pass" or weights.min() < 0 or (weights[0] != 1).any():
+    if largest > 2**_WIDENED_BITS or plan.boundary.negative == "pass":
+        return False
+    if weights.min() < 0 or (weights[0] != 1).any():
         return False
     sums_H = [largest * sum(map(int, column)) for column in weights.T]
     return all(

@@ -170,6 +170,7 @@ class TritonWalk:
             "mapped": plan.canonical.token_map is not None,
             "linear": linear,
             "wide": max(moduli) > LARGEST_VECTOR_MODULUS,
+            "enable_fp_fusion": True,  # said, since Triton's default changes; exact either way
         }
 
     def __call__(
@@ -190,10 +191,11 @@ class TritonWalk:
         positions = tokens_BT.numel()
         if positions:
             programs = (-(-positions // self._options["block"]),)
-            _walk[programs](
-                tokens_BT, history_BC, *self._constants, out_BTH, first_bad, positions,
-                tokens_BT.shape[1], self._plan.canonical.num_ids, self._plan.boundary.fill,
-                **self._options,
-            )  # fmt: skip
+            with torch.cuda.device_of(tokens_BT):  # Triton launches on the current device
+                _walk[programs](
+                    tokens_BT, history_BC, *self._constants, out_BTH, first_bad, positions,
+                    tokens_BT.shape[1], self._plan.canonical.num_ids, self._plan.boundary.fill,
+                    **self._options,
+                )  # fmt: skip
         found = int(first_bad)
         return -1 if found == _NOT_BAD else found

@@ -104,7 +104,7 @@ def mix_block(typing, work, source, multiplier, mixes, limbs, stride, length, ke
 
 @intrinsic
 def widen_block(typing, work, source, target, length):
-    """Write int64 values of 32 bits as float64; up to seven elements beyond `length` change."""
+    """Write int64 values below 2^31 as float64; up to seven elements beyond `length` change."""
     signature = types.void(work, source, target, length)
 
     def codegen(context, builder, signature, values):

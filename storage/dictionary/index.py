@@ -21,6 +21,7 @@ from engramctl.kernel_cache import njit
 MAX_BUCKET_BITS = 24
 MAX_ENTRIES = (1 << 32) - 1
 BUCKET_ENTRIES = 8  # at least, but for the last doubling below 16
+_LONG_BUCKET = 64  # entries that are looked through one by one
 _U64 = 64
 _SHIFT = np.uint64(33)
 _MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)
@@ -209,7 +210,14 @@ def _find(  # type: ignore[no-untyped-def]  # pragma: no cover
         m = (m ^ (m >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
         m = m ^ (m >> np.uint64(33))
         bucket = (((high << order_bits) | order) + (m >> shift)) & mask
-        for place in range(np.int64(offsets[bucket]), np.int64(offsets[bucket + np.uint64(1)])):
+        first, last = np.int64(offsets[bucket]), np.int64(offsets[bucket + np.uint64(1)])
+        while last - first > _LONG_BUCKET:  # a stranger's: its remainders ascend, or are not found
+            middle = (first + last) // 2
+            if remainders[middle] <= m:
+                first = middle
+            else:
+                last = middle
+        for place in range(first, last):
             if remainders[place] == m:
                 out[i] = place
                 break

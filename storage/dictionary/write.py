@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.storage.atomic import os_errors, write_all
+from engramctl.storage.atomic import new_file, os_errors, write_all
 from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.io.records import StoredRecords
@@ -104,15 +104,15 @@ def _write(
     facts = dictionary.files[number]
     path, header = folder / facts.file, dictionary.header(facts.file)
     digests, digest, position = [], xxhash.xxh3_128(), 0
-    with os_errors("write", path), path.open("wb", buffering=0) as file:
-        write_all(file.fileno(), memoryview(header), 0)
+    with os_errors("write", path), new_file(path) as descriptor:
+        write_all(descriptor, memoryview(header), 0)
         progress(len(header))
         for part in parts:
             progress(len(part))
             while part:
                 room = facts.extent_bytes - position % facts.extent_bytes
                 piece = part[: min(room, _PIECE_BYTES)]
-                write_all(file.fileno(), piece, len(header) + position)
+                write_all(descriptor, piece, len(header) + position)
                 digest.update(piece)
                 position, part = position + len(piece), part[len(piece) :]
                 if position % facts.extent_bytes == 0:

@@ -3,7 +3,6 @@
 import mmap
 import os
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +10,38 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.io import pages
-from engramctl.storage.io.gather import RowMap
+from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reader import TableFiles
-from engramctl.storage.region import Region
+from engramctl.storage.region import Region, pieces
 
 
 class MappedFile:
-    """A row file as a read-only mapping, with the identity it had when opened."""
+    """A row file as a read-only mapping, with the identity it had when opened.
+
+    Its bytes stay mapped as long as someone holds a view of them; `close` ends only our own.
+    """
 
     def __init__(self, path: Path) -> None:
         """Map the whole file; random access, so that a fault reads one page and no more."""
         self.path = path
         with os_errors("open", path):
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._identity = self._now()
-            self.num_bytes = self._identity[0]
-            if not self.num_bytes:
+            try:
+                self._identity = self._now()
+                if not self._identity[0]:
+                    raise StorageError(f"{path} was cut short while it was opened")
+                self.mapping = mmap.mmap(self.descriptor, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+                self.mapping.madvise(mmap.MADV_RANDOM)
+            except BaseException:
                 os.close(self.descriptor)
-                raise StorageError(f"{path} was cut short while it was opened")
-            self.mapping = mmap.mmap(self.descriptor, 0, mmap.MAP_SHARED, mmap.PROT_READ)
-        self.mapping.madvise(mmap.MADV_RANDOM)
-        view = np.frombuffer(self.mapping, np.uint8)
-        self.address = view.ctypes.data
+                raise
+        self.data = np.frombuffer(self.mapping, np.uint8)
+        self.address: int = self.data.ctypes.data
+
+    @property
+    def num_pages(self) -> int:
+        """Pages of the mapping."""
+        return -(-len(self.data) // pages.PAGE)
 
     def _now(self) -> tuple[int, int]:
         status = os.fstat(self.descriptor)
@@ -52,8 +61,7 @@ class MappedFile:
             )
 
     def close(self) -> None:
-        """Unmap and close."""
-        self.mapping.close()
+        """Close the file."""
         os.close(self.descriptor)
 
 
@@ -61,30 +69,32 @@ class MappedLayer:
     """All row files of one layer, and where their rows lie."""
 
     def __init__(self, table: TableFiles, layer: int) -> None:
-        """Map the layer's files: values or records region by region, then scales."""
-        self.num_rows = table.num_rows(layer)
+        """Map the layer's files."""
         self.record = table.record
         self._by_path: dict[Path, MappedFile] = {}
-        regions: list[Path] = []
-
-        def address(region: Region) -> int:
-            regions.append(region.path)
-            return self._map(region)
-
-        self.rows = RowMap.of(table, layer, address)
+        try:
+            self.rows = RowMap.in_memory(table, layer, self._view)
+        except BaseException:
+            self.close()
+            raise
         self.files = list(self._by_path.values())
-        sizes = np.array([-(-f.num_bytes // pages.PAGE) for f in self.files], dtype=np.int64)
+        sizes = np.array([file.num_pages for file in self.files], np.int64)
         first_seen = np.cumsum(sizes) - sizes
-        bases = np.array([f.address for f in self.files]) // pages.PAGE - first_seen
-        self._bases = bases[[list(self._by_path).index(path) for path in regions]]
+        base = {
+            file.path: file.address // pages.PAGE - int(first)
+            for file, first in zip(self.files, first_seen, strict=True)
+        }
+        self._bases_SC = np.array(
+            [[base[region.path] for region in piece] for piece in pieces(table.regions(layer))],
+            np.int64,
+        )
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
 
-    def _map(self, region: Region) -> int:
-        file = self._by_path.get(region.path) or MappedFile(region.path)
-        self._by_path[region.path] = file
-        if file.num_bytes < region.offset + region.num_bytes:
-            raise StorageError(f"{region.path} was cut short while it was opened")
-        return file.address + region.offset
+    def _view(self, region: Region) -> NDArray[np.uint8]:
+        if region.path not in self._by_path:
+            self._by_path[region.path] = MappedFile(region.path)
+        data = self._by_path[region.path].data
+        return data[region.offset : region.offset + region.num_bytes]
 
     def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pages of these rows not touched before, now marked, in units of pages."""
@@ -93,14 +103,14 @@ class MappedLayer:
     def _collect(self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8]) -> NDArray[np.int64]:
         found: NDArray[np.int64] = pages.unseen_pages(
             row_ids, self.rows.starts_S, self.rows.weights_S, self.rows.scales_S,
-            self.rows.geometry, self.record.scale_bytes, self._bases, seen,
+            self.rows.geometry, self.record.scale_bytes, self._bases_SC, seen,
         )  # fmt: skip
         return found
 
     def resident(self, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Return (pages of these rows that are in memory, pages of these rows), by mincore."""
         resident = np.concatenate(
-            [pages.resident_pages(f.address, f.num_bytes) for f in self.files]
+            [pages.resident_pages(f.address, len(f.data)) for f in self.files]
         )
         touched = np.zeros_like(self.seen)
         self._collect(row_ids, touched)
@@ -110,7 +120,7 @@ class MappedLayer:
     def populate(self) -> None:
         """Read every page of the layer into memory."""
         for file in self.files:
-            pages.populate(file.mapping, np.frombuffer(file.mapping, np.uint8))
+            pages.populate(file.mapping, file.data)
         self.seen[:] = 1
 
     def drop(self) -> None:
@@ -125,14 +135,6 @@ class MappedLayer:
             file.check_unchanged()
 
     def close(self) -> None:
-        """Unmap all files."""
-        for file in self.files:
-            file.close()
-
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
+        """Let go of all files."""
+        while self._by_path:
+            self._by_path.popitem()[1].close()

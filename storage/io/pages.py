@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.kernel_cache import njit
-from engramctl.storage.io.gather import locate
+from engramctl.storage.io.row_map import first_outside, locate, piece_of
 
 PAGE = mmap.PAGESIZE
 _SHIFT = PAGE.bit_length() - 1
@@ -36,38 +36,40 @@ def unseen_pages(
     scales_S: Any,
     geometry: Any,
     scale_bytes: Any,
-    bases_F: Any,
+    bases_SC: Any,
     seen: Any,
 ) -> Any:
     """Collect the pages of these rows that were not seen before, and mark them.
 
     Args:
-        rows: validated row ids, int64 (n,).
+        rows: row ids, int64 (n,).
         starts_S: see RowMap, as the next three.
         weights_S: see RowMap.
         scales_S: see RowMap.
         geometry: see RowMap.
         scale_bytes: bytes of a row's scales.
-        bases_F: for region f, (address of its file's first byte) >> page shift, minus the file's
-            first position in `seen`; weights or records first, then scales, int64 (F,).
+        bases_SC: for each piece and column, (address of its file's first byte) >> page shift,
+            minus the file's first position in `seen`, int64 (S, 1 or 2).
         seen: uint8, one a page.
 
     Returns:
         Their addresses in units of pages, int64.
+
+    Raises:
+        IndexError: a row id outside the map.
     """
+    if first_outside(rows, 0, rows.shape[0], starts_S) >= 0:
+        raise IndexError("a row id is outside the table")
     out = np.empty(rows.shape[0] * (((geometry[4] + scale_bytes) >> _SHIFT) + 4), np.int64)
-    num_shards = weights_S.shape[0]
     found = 0
     planar = geometry[3] > 0
     for i in range(rows.shape[0]):
-        shard = 0
-        while rows[i] >= starts_S[shard + 1]:
-            shard += 1
+        piece = piece_of(rows[i], starts_S)
         weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
         for part in range(2 if planar else 1):
             first = scale if part else weight
             size = scale_bytes if part else geometry[4] + (0 if planar else scale_bytes)
-            base = bases_F[shard + part * num_shards]
+            base = bases_SC[piece, part]
             for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
                 if not seen[page - base]:
                     seen[page - base] = 1
@@ -77,24 +79,39 @@ def unseen_pages(
 
 
 @njit(nogil=True, cache=True)
-def ask_for_pages(pages: Any) -> Any:
-    """Sort page addresses, join neighbours and ask the kernel to read them, without waiting.
+def page_runs(pages: Any) -> Any:
+    """Sort pages and join neighbours.
+
+    Args:
+        pages: int64 (n,), sorted in place; one may be there twice.
 
     Returns:
-        (runs asked for, result of the first call that failed or 0).
+        first page and number of pages of each run, int64 (runs, 2): exactly the pages given.
     """
     pages.sort()
+    runs_R2 = np.empty((pages.shape[0], 2), np.int64)
     runs = 0
-    first = 0
-    for i in range(1, pages.shape[0] + 1):
-        if i < pages.shape[0] and pages[i] <= pages[i - 1] + 1:
-            continue
-        length = (pages[i - 1] - pages[first] + 1) << _SHIFT
-        if _madvise(pages[first] << _SHIFT, length, _WILLNEED) != 0:
-            return runs, -1
-        runs += 1
-        first = i
-    return runs, 0
+    for i in range(pages.shape[0]):
+        if i and pages[i] <= pages[i - 1] + 1:
+            runs_R2[runs - 1, 1] += pages[i] - pages[i - 1]
+        else:
+            runs_R2[runs] = (pages[i], 1)
+            runs += 1
+    return runs_R2[:runs]
+
+
+@njit(nogil=True, cache=True)
+def ask_for_pages(pages: Any) -> Any:
+    """Ask the kernel to read pages of mappings, without waiting: see `page_runs`.
+
+    Returns:
+        (runs asked for, whether all of them were).
+    """
+    runs_R2 = page_runs(pages)
+    for r in range(runs_R2.shape[0]):
+        if _madvise(runs_R2[r, 0] << _SHIFT, runs_R2[r, 1] << _SHIFT, _WILLNEED) != 0:
+            return r, False
+    return runs_R2.shape[0], True
 
 
 def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:

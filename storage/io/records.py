@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from engramctl.kernel_cache import njit
 from engramctl.storage.atomic import os_errors
-from engramctl.storage.io.gather import RowMap, locate
+from engramctl.storage.io.row_map import RowMap, locate, piece_of
 from engramctl.storage.reader import TableFiles
+from engramctl.storage.region import pieces
 
 _WILLNEED = os.POSIX_FADV_WILLNEED
 _pread = types.ExternalFunction(
@@ -29,13 +30,13 @@ _fadvise = types.ExternalFunction(
 
 
 @njit(nogil=True, cache=True)
-def _each(rows: Any, place: Any, files_PS: Any, widths: Any, target: Any) -> Any:
+def _each(rows: Any, place: Any, files_SC: Any, widths: Any, target: Any) -> Any:
     """Ask for every row's parts, or read them.
 
     Args:
         rows: row ids, int64 (n,).
         place: (starts_S, weights_S, scales_S, geometry) of a RowMap of file offsets.
-        files_PS: descriptors of each shard's values and scales, int32 (2, S).
+        files_SC: descriptors of each piece's values and scales, int32 (S, 2).
         widths: bytes of a row's first part and of its scales, if these lie apart, else 0.
         target: address of the first record to write; 0: ask only.
 
@@ -45,9 +46,7 @@ def _each(rows: Any, place: Any, files_PS: Any, widths: Any, target: Any) -> Any
     starts_S, weights_S, scales_S, geometry = place
     record_bytes = widths[0] + widths[1]
     for i in range(rows.shape[0]):
-        shard = 0
-        while rows[i] >= starts_S[shard + 1]:
-            shard += 1
+        piece = piece_of(rows[i], starts_S)
         offsets = locate(rows[i], starts_S, weights_S, scales_S, geometry)
         at = target + i * record_bytes
         for part in range(2):
@@ -55,8 +54,8 @@ def _each(rows: Any, place: Any, files_PS: Any, widths: Any, target: Any) -> Any
             if size == 0:
                 continue
             if target == 0:
-                _fadvise(files_PS[part, shard], offsets[part], size, _WILLNEED)
-            elif _pread(files_PS[part, shard], at, size, offsets[part]) != size:
+                _fadvise(files_SC[piece, part], offsets[part], size, _WILLNEED)
+            elif _pread(files_SC[piece, part], at, size, offsets[part]) != size:
                 return i
             at += size
     return -1
@@ -96,12 +95,13 @@ class StoredRecords:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="records")
 
     def _place(self, layer: int) -> tuple[Any, NDArray[np.int32]]:
-        rows = RowMap.of(self.table, layer, lambda region: region.offset)
-        regions = self.table.regions(layer)
-        values = [self._descriptor(region.path) for region in regions if not region.column]
-        scales = [self._descriptor(region.path) for region in regions if region.column]
+        rows = RowMap.in_files(self.table, layer)
+        files = [
+            [self._descriptor(piece[0].path), self._descriptor(piece[-1].path)]
+            for piece in pieces(self.table.regions(layer))
+        ]
         place = (rows.starts_S, rows.weights_S, rows.scales_S, rows.geometry)
-        return place, np.array([values, scales or values], np.int32)
+        return place, np.array(files, np.int32)
 
     def _descriptor(self, path: Path) -> int:
         if path not in self._open:
@@ -123,18 +123,18 @@ class StoredRecords:
         num_rows = self.table.num_rows(layer)
         if row_ids.size and not 0 <= row_ids.min() <= row_ids.max() < num_rows:
             raise ValueError(f"row ids must lie in [0, {num_rows:,})")
-        place, files_PS = self._places[layer]
+        place, files_SC = self._places[layer]
         out = np.empty((len(row_ids), self.table.record.record_bytes), np.uint8)
 
         def each(edges: tuple[int, int], target: int) -> None:
             some = row_ids[edges[0] : edges[1]]
-            left = _each(some, place, files_PS, self._widths, target)
+            left = _each(some, place, files_SC, self._widths, target)
             while left >= 0:  # cut short by a signal, or an error: the plain way tells
                 row = self.table.read_rows(layer, some[left : left + 1])
                 out[edges[0] + left] = np.concatenate(row, axis=1)
                 edges = (edges[0] + left + 1, edges[1])
                 some = row_ids[edges[0] : edges[1]]
-                left = _each(some, place, files_PS, self._widths, out[edges[0] :].ctypes.data)
+                left = _each(some, place, files_SC, self._widths, out[edges[0] :].ctypes.data)
 
         cuts = [len(out) * k // self._workers for k in range(self._workers + 1)]
         parts = [pair for pair in pairwise(cuts) if pair[0] < pair[1]]

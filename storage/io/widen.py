@@ -15,7 +15,10 @@ from engramctl.storage.codecs import E2M1_VALUES
 from engramctl.storage.codecs_ggml import IQ4_NL
 from engramctl.storage.io.native import as_pointer, bits_from_float, float_from_bits
 
-WIDEN_CODES = {
+DTYPE_CODES = {
+    "f8_e4m3": 0,  # the first three have loops of their own in the gather kernel
+    "bf16": 1,
+    "f32": 2,
     "f16": 3,
     "f8_e4m3_scalar": 4,
     "int8": 5,
@@ -27,7 +30,6 @@ WIDEN_CODES = {
     "iq4_nl": 11,
 }
 _F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 = range(3, 11)
-_BF16 = 1
 
 
 @cache
@@ -114,25 +116,25 @@ def widen_row(
     record_bytes: Any,
     table_scale: Any,
     halves: Any,
-    out_code: Any,
+    to_bf16: Any,
     target: Any,
 ) -> None:
     """Write the values of one row.
 
     Args:
-        code: one of WIDEN_CODES.
+        code: one of DTYPE_CODES, from f16 on.
         weight: address of its value bytes.
         scale: address of its scale bytes.
         row_dim: values.
         record_bytes: no part is longer.
         table_scale: float32, of the layer.
         halves: see `half_values`.
-        out_code: 1 for bf16, else float32.
+        to_bf16: write bfloat16, else float32.
         target: address of the output row.
     """
     w = carray(as_pointer(weight), (record_bytes,), np.uint8)
     s = carray(as_pointer(scale), (record_bytes,), np.uint8)
-    if out_code == _BF16:
+    if to_bf16:
         shorts = carray(as_pointer(target), (row_dim,), np.uint16)
         for j in range(row_dim):
             shorts[j] = round_bf16(_value(code, w, s, j, row_dim, table_scale, halves))

@@ -4,6 +4,7 @@
 """
 
 from engramctl.storage.tiers.door import open_store
-from engramctl.storage.tiers.store import Store, StoreStats, Ticket
+from engramctl.storage.tiers.store import Store, StoreStats
+from engramctl.storage.tiers.ticket import Ticket
 
 __all__ = ["Store", "StoreStats", "Ticket", "open_store"]

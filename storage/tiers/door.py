@@ -20,11 +20,38 @@ _STORES: dict[str, type[GpuStore] | type[HostStore] | type[SsdStore]] = {
 
 def tier_missing(tier: str) -> str | None:
     """Return why this machine lacks a tier, or None."""
-    if tier == "gpu" and not torch.cuda.is_available():
-        return (
-            "torch finds no CUDA device" if torch.version.cuda else "torch was built without CUDA"
+    return cuda_missing() if tier == "gpu" else None
+
+
+def cuda_missing() -> str | None:
+    """Return why this machine has no CUDA device, or None."""
+    if torch.cuda.is_available():
+        return None
+    return "torch finds no CUDA device" if torch.version.cuda else "torch was built without CUDA"
+
+
+def indexed(device: torch.device | str) -> torch.device:
+    """Return a device as the tensors on it name it: `cuda` is the current one, with its index.
+
+    Raises:
+        ConfigError: torch knows no such device.
+        TierUnavailable: a CUDA device this machine lacks.
+    """
+    try:
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device '{device}'", hint="name cpu, cuda or cuda:N") from error
+    if where.type != "cuda":
+        return where
+    missing = cuda_missing()
+    if missing:
+        raise TierUnavailable(f"there is no device {where} here: {missing}")
+    index = torch.cuda.current_device() if where.index is None else where.index
+    if index >= torch.cuda.device_count():
+        raise TierUnavailable(
+            f"there is no device {where} here", facts={"CUDA devices": torch.cuda.device_count()}
         )
-    return None
+    return torch.device("cuda", index)
 
 
 def open_store(
@@ -45,8 +72,8 @@ def open_store(
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
 
     Raises:
-        ConfigError: unknown tier or dtype.
-        TierUnavailable: this machine lacks the tier.
+        ConfigError: unknown tier, dtype or device.
+        TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered.
         StorageError: the table exceeds the budget, or cannot be read.
     """
@@ -55,7 +82,7 @@ def open_store(
     missing = tier_missing(tier)
     if missing:
         raise TierUnavailable(f"there is no {tier} tier here: {missing}")
-    where = torch.device(device)
+    where = indexed(device)
     if tier == "gpu" and where.type == "cpu":
-        where = torch.device("cuda")
+        where = indexed("cuda")
     return _STORES[tier](open_table(Path(path)), dtype, where, budget_bytes)

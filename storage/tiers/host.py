@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.available_memory import available_bytes
-from engramctl.storage.io.gather import RowMap
 from engramctl.storage.io.pages import PAGE, resident_pages
+from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.region import Region
 from engramctl.storage.tiers.cpu import gather_into
-from engramctl.storage.tiers.store import Request, Store
+from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.ticket import Request
 
 _CHUNK_BYTES = 64 << 20
 
@@ -29,11 +30,12 @@ class HostStore(Store):
         self.refuse_above(
             limit, self.table.data_bytes, "use --tier ssd, or a table with fewer slots"
         )
-        self._buffers: list[NDArray[np.uint8]] = []
-        self._rows = {layer: RowMap.of(self.table, layer, self._read) for layer in self.layers}
+        self._rows = {
+            layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
+        }
 
-    def _read(self, region: Region) -> int:
-        """Copy one region's bytes to memory and return where it lies."""
+    def _read(self, region: Region) -> NDArray[np.uint8]:
+        """Copy one region's bytes to memory."""
         buffer = np.empty(region.num_bytes, np.uint8)
         with os_errors("read", region.path), region.path.open("rb", buffering=0) as file:
             file.seek(region.offset)
@@ -46,8 +48,7 @@ class HostStore(Store):
                         facts={"offset": f"{region.offset + done:,}"},
                     )
                 done += got
-        self._buffers.append(buffer)
-        return int(buffer.ctypes.data)
+        return buffer
 
     def start(self, requests: dict[int, Request]) -> None:
         """Nothing to begin: every row is in memory."""
@@ -57,10 +58,10 @@ class HostStore(Store):
         return gather_into(request, self._rows[layer], out)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
-        """Ask the kernel how much of the whole table is in memory: nothing else could swap."""
+        """Ask the kernel how much of the layer is in memory: swap could have taken some."""
         pages = 0
         resident = 0
-        for buffer in self._buffers:
+        for buffer in self._rows[layer].views:
             start = buffer.ctypes.data // PAGE * PAGE
             flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
             pages += len(flags)
@@ -70,4 +71,3 @@ class HostStore(Store):
     def release(self) -> None:
         """Free the table."""
         self._rows.clear()
-        self._buffers.clear()

@@ -7,7 +7,7 @@ then they count as untouched again (spec/tiers.md lesson 6).
 """
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages
 from engramctl.storage.tiers.cpu import gather_into
-from engramctl.storage.tiers.store import Request, Store
+from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.ticket import Request
+from engramctl.threads import Workers
 
 # A gather slower than this on touched pages means eviction (spec/tiers.md section 1a, oMLX).
 EVICTED_NS = 500_000
@@ -32,11 +34,17 @@ class SsdStore(Store):
 
     def load(self, budget_bytes: int | None) -> None:
         """Map the row files; nothing is read."""
-        self._layers = {layer: MappedLayer(self.table, layer) for layer in self.layers}
+        self._layers: dict[int, MappedLayer] = {}
+        try:
+            for layer in self.layers:
+                self._layers[layer] = MappedLayer(self.table, layer)
+        except BaseException:
+            self._unmap()
+            raise
         self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
         self._touched_pages = 0
         ask_for_pages(np.empty(0, np.int64))  # compiled now, not in the middle of a step
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="engramctl-willneed")
+        self._reader = Workers("engramctl-willneed", 1)
 
     @property
     def engine(self) -> str:
@@ -46,8 +54,9 @@ class SsdStore(Store):
     def start(self, requests: dict[int, Request]) -> Future[None] | None:
         """Ask for every page not touched before, all layers in one batch."""
         wanted = []
-        for layer, request in requests.items():
+        for layer in requests:
             self._layers[layer].check_unchanged()
+        for layer, request in requests.items():
             unseen = self._layers[layer].unseen(request.row_ids)
             if len(unseen):
                 wanted.append(unseen)
@@ -58,8 +67,8 @@ class SsdStore(Store):
         return self._reader.submit(self._ask, pages)
 
     def _ask(self, pages: NDArray[np.int64]) -> None:
-        reads, failed = ask_for_pages(pages)
-        if failed:
+        reads, all_asked = ask_for_pages(pages)
+        if not all_asked:
             raise StorageError("the kernel refused to read ahead (madvise WILLNEED failed)")
         self.add_reads(reads, len(pages) * PAGE)
 
@@ -69,6 +78,7 @@ class SsdStore(Store):
         """Gather from the mapping once every page was asked for."""
         if handle is not None:
             handle.result()
+            self._layers[layer].check_unchanged()
         started = time.perf_counter_ns()
         gather_into(request, self._layers[layer].rows, out)
         took = time.perf_counter_ns() - started
@@ -105,6 +115,9 @@ class SsdStore(Store):
 
     def release(self) -> None:
         """End the reader and unmap the files."""
-        self._reader.shutdown(wait=True)
-        for layer in self._layers.values():
-            layer.close()
+        self._reader.shutdown()
+        self._unmap()
+
+    def _unmap(self) -> None:
+        while self._layers:
+            self._layers.popitem()[1].close()

@@ -1,15 +1,14 @@
-"""Store and Ticket: the contract every tier keeps, and the bookkeeping they share.
+"""Store: the contract every tier keeps, and the bookkeeping they share.
 
 A step's row ids are known when it starts, so one `prefetch` names the rows of all layers and
 `wait` collects them layer by layer, each when its layer needs it.
 """
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import torch
@@ -18,8 +17,10 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reader import TableFiles
+from engramctl.storage.tiers.ticket import Request, Ticket
+from engramctl.storage.tiers.usage import Usage
+from engramctl.threads import renew_in_children
 
-MAX_OPEN_TICKETS = 64
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 RowIds = torch.Tensor | NDArray[Any]
 
@@ -50,66 +51,6 @@ class StoreStats:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Request:
-    """One layer's part of a ticket: a copy of the ids, and the shape they came in."""
-
-    row_ids: NDArray[np.int64]
-    shape: tuple[int, ...]
-
-
-class Ticket:
-    """Rows on their way; `wait` hands over one layer's, once."""
-
-    def __init__(self, store: "Store", requests: dict[int, Request], handle: Any) -> None:
-        """Made by `Store.prefetch`."""
-        self._store = store
-        self._requests = requests
-        self._handle = handle
-        self._open = True
-
-    def wait(self, layer: int, out: torch.Tensor | None = None) -> torch.Tensor:
-        """Return a layer's rows, dequantised, in request order.
-
-        Args:
-            layer: one of the request's layers, not yet waited for.
-            out: where to write, contiguous, of the store's dtype and device.
-
-        Returns:
-            (*S, H, row_dim) for ids of shape (*S, H); `out` when given, else a new tensor.
-
-        Raises:
-            ValueError: a layer that was not requested or was waited for, or an `out` that does
-                not fit.
-            StorageError: reading the rows failed, or the store is closed.
-        """
-        self._store.check_open()
-        request = self._requests.get(layer)
-        if request is None:
-            raise ValueError(f"layer {layer} was not requested, or was waited for already")
-        target = self._store.target(request, out)
-        del self._requests[layer]
-        started = time.perf_counter_ns()
-        try:
-            return self._store.finish(layer, request, self._handle, target)
-        finally:
-            self._store.add_stall(time.perf_counter_ns() - started)
-            if not self._requests:
-                self._release()
-
-    def _release(self) -> None:
-        if self._open:
-            self._open = False
-            self._requests.clear()
-            self._handle = None
-            self._store.ticket_done()
-
-    def __del__(self) -> None:
-        """Dropping a ticket cancels it."""
-        if getattr(self, "_open", False):
-            self._release()
-
-
 class Store(ABC):
     """Rows of a table on one tier. Use as a context manager; safe from several threads."""
 
@@ -132,10 +73,26 @@ class Store(ABC):
         self.device = device
         self._stats = StoreStats()
         self._lock = threading.Lock()
-        self._ticket_ended = threading.Condition()
-        self._open_tickets = 0
-        self._closed = False
+        self.usage = Usage()
         self.load(budget_bytes)
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Go on in a forked child, where no other thread is; a store on a GPU cannot.
+
+        Torch's own threads are not there either, and an operation on many rows would wait for them
+        for ever; so the child's torch uses one, as in the workers of torch's DataLoader.
+        """
+        torch.set_num_threads(1)
+        self._lock = threading.Lock()
+        over = None
+        if self.device.type == "cuda":
+            over = "a store on a GPU cannot be used after fork: open another in the child"
+        self.usage.renew(over)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied to another process."""
+        raise TypeError("a store cannot be pickled: open one in each process, with open_store")
 
     @abstractmethod
     def load(self, budget_bytes: int | None) -> None:
@@ -190,28 +147,26 @@ class Store(ABC):
                 one is named with its position), before any read.
             StorageError: the store is closed, or its files were changed.
         """
-        self.check_open()
-        checked = {}
-        asked = unique = 0
-        for layer, row_ids in requests.items():
-            checked[layer], distinct = self._checked(layer, row_ids)
-            asked += len(checked[layer].row_ids)
-            unique += distinct
-        with self._ticket_ended:
-            while self._open_tickets >= MAX_OPEN_TICKETS:
-                self._ticket_ended.wait()
-            self._open_tickets += 1
-        try:
-            handle = self.start(checked)
-        except BaseException:
-            self.ticket_done()
-            raise
-        with self._lock:
-            self._stats.rows_asked += asked
-            self._stats.rows_unique += unique
-            served = self._stats.rows_by_tier
-            served[self.tier] = served.get(self.tier, 0) + unique
-        return Ticket(self, checked, handle)
+        with self.usage.call():
+            checked = {}
+            asked = unique = 0
+            for layer, row_ids in requests.items():
+                checked[layer], distinct = self._checked(layer, row_ids)
+                asked += len(checked[layer].row_ids)
+                unique += distinct
+            place = object()
+            try:
+                self.usage.add_ticket(place)
+                ticket = Ticket(self, place, checked, self.start(checked))
+            except BaseException:
+                self.usage.end_ticket(place)
+                raise
+            with self._lock:
+                self._stats.rows_asked += asked
+                self._stats.rows_unique += unique
+                served = self._stats.rows_by_tier
+                served[self.tier] = served.get(self.tier, 0) + unique
+        return ticket
 
     def _checked(self, layer: int, row_ids: RowIds) -> tuple[Request, int]:
         num_rows = self.num_rows(layer)
@@ -232,6 +187,8 @@ class Store(ABC):
         shape = (*request.shape, self.row_dim)
         if out is None:
             return torch.empty(shape, dtype=self.dtype, device=self.device)
+        if not isinstance(out, torch.Tensor):
+            raise ValueError(f"out must be a torch tensor, not {type(out).__name__}")
         fits = out.shape == shape and out.dtype == self.dtype and out.device == self.device
         if not fits or not out.is_contiguous():
             raise ValueError(
@@ -269,22 +226,12 @@ class Store(ABC):
         with self._lock:
             self._stats.stall_ns += stall_ns
 
-    def ticket_done(self) -> None:
-        """Let the next waiting `prefetch` go on."""
-        with self._ticket_ended:
-            self._open_tickets -= 1
-            self._ticket_ended.notify()
-
-    def check_open(self) -> None:
-        """Raise StorageError when the store is closed."""
-        if self._closed:
-            raise StorageError("the store is closed")
-
     def close(self) -> None:
-        """End what is in flight and let go of memory and files; later calls are errors."""
-        if not self._closed:
-            self._closed = True
-            self.release()
+        """Let go of memory and files, once running calls are over; later calls are errors.
+
+        Open tickets are cancelled, and who waits for one in `prefetch` is told.
+        """
+        self.usage.close(self.release)
 
     @abstractmethod
     def release(self) -> None:

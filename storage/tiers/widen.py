@@ -1,4 +1,10 @@
-"""Records -> values with torch operations, on any device, as `engramctl.storage.codecs` has it."""
+"""Records -> values with torch operations, on any device, as `engramctl.storage.codecs` has it.
+
+Nothing here waits for the device: small tables of values are copied to it once, scales go along as
+numbers.
+"""
+
+from functools import cache
 
 import torch
 
@@ -18,6 +24,8 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
     Returns:
         float32, bfloat16 or float16 (n, row_dim), exact.
     """
+    if not len(records):  # there is no byte to view as anything
+        return torch.empty((0, spec.row_dim), dtype=torch.float32, device=records.device)
     values = records[:, : spec.weight_bytes].contiguous()
     scales = records[:, spec.weight_bytes :].contiguous()
     match spec.dtype:
@@ -30,7 +38,7 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
         case "f8_e4m3":
             return _e4m3(values) * _e8m0(scales).repeat_interleave(32, dim=1)
         case "f8_e4m3_scalar":
-            return _e4m3(values) * _scalar(table_scale, values)
+            return _e4m3(values) * table_scale
         case "int8":
             return values.view(torch.int8).to(torch.float32) * scales.view(torch.float32)
         case "int4":
@@ -41,29 +49,36 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
             factors, biases = halves.chunk(2, dim=1)
             return (_nibbles(values).to(torch.float64) * factors + biases).to(torch.float32)
         case "nvfp4":
-            factors = _e4m3(scales) * _scalar(table_scale, values)
-            codes = torch.from_numpy(E2M1_VALUES).to(values.device)[_nibbles(values).long()]
+            factors = _e4m3(scales) * table_scale
+            codes = _looked_up("e2m1", _nibbles(values))
             return codes * factors.repeat_interleave(16, dim=1)
     return _ggml(spec.dtype, values)
 
 
 def _ggml(dtype: str, values: torch.Tensor) -> torch.Tensor:
-    blocks = values.reshape(-1, 34 if dtype == "q8_0" else 18)
+    blocks = values.view(-1, 34 if dtype == "q8_0" else 18)
     factors = blocks[:, :2].contiguous().view(torch.float16).to(torch.float32)
     codes = blocks[:, 2:].contiguous()
     if dtype == "q8_0":
         steps = codes.view(torch.int8).to(torch.float32)
     else:
         numbers = torch.cat([codes & 15, codes >> 4], dim=1)
-        if dtype == "q4_0":
-            steps = numbers.to(torch.float32) - 8
-        else:
-            steps = torch.from_numpy(IQ4_NL).to(values.device)[numbers.long()]
-    return (steps * factors).reshape(len(values), -1)
+        steps = numbers.to(torch.float32) - 8 if dtype == "q4_0" else _looked_up("iq4_nl", numbers)
+    return (steps * factors).view(len(values), -1)
 
 
-def _scalar(value: float, like: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(value, dtype=torch.float32, device=like.device)
+_TABLES = {"e2m1": E2M1_VALUES, "iq4_nl": IQ4_NL}
+
+
+def _looked_up(table: str, codes: torch.Tensor) -> torch.Tensor:
+    """Return a table's value for each code."""
+    return _table_on(table, codes.device)[codes.long()]
+
+
+@cache
+def _table_on(table: str, device: torch.device) -> torch.Tensor:
+    with torch.inference_mode(False):
+        return torch.from_numpy(_TABLES[table]).to(device)
 
 
 def _e4m3(data: torch.Tensor) -> torch.Tensor:
@@ -79,4 +94,4 @@ def _e8m0(data: torch.Tensor) -> torch.Tensor:
 
 def _nibbles(data: torch.Tensor) -> torch.Tensor:
     """Return the nibbles of bytes, the low one first."""
-    return torch.stack([data & 15, data >> 4], dim=2).reshape(len(data), -1)
+    return torch.stack([data & 15, data >> 4], dim=2).flatten(1)

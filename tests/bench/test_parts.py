@@ -1,5 +1,6 @@
-"""Traces, percentiles and the arms' order."""
+"""Traces, percentiles and where memories sit in a model."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.bench.arms import interleave
 from engramctl.bench.measured_model import memory_positions
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.result import percent_over, percentile, resolution_percent
-from engramctl.bench.trace import Trace, Window
+from engramctl.bench.result import SCHEMA, Case, p99, percent_over, percentile
+from engramctl.bench.trace import Trace
 from engramctl.errors import ConfigError
+from tests.conftest import ROOT
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(1, 100))
@@ -27,8 +28,25 @@ def test_a_percentile_is_a_sample_with_enough_samples_below(samples: list[int], 
 
 def test_overheads_compare_medians() -> None:
     assert percent_over([110, 110, 500], [100, 90, 100]) == pytest.approx(10.0)
-    assert resolution_percent([98, 98], [100, 100]) == pytest.approx(2.0)
     assert percent_over([], [1]) is None
+
+
+@given(st.lists(st.integers(1, 10**9), max_size=300))
+def test_a_p99_has_a_sample_beyond_it(samples: list[int]) -> None:
+    value = p99(samples)
+    assert (value is None) == (len(samples) < 100)
+    if value is not None:
+        assert sorted(samples).index(value) < len(samples) - 1 or samples.count(value) > 1
+
+
+def test_the_document_of_the_format_names_every_key_of_a_case() -> None:
+    case = Case(name="gather", phase="decode", tier="host", cache="warm", loop="warm")
+    text = (ROOT / "docs" / "result.md").read_text()
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)))
+    assert set(case.to_dict()) | {"schema", "environment", "config", "warnings", "cases"} == set(
+        named
+    )
+    assert SCHEMA in text
 
 
 @pytest.mark.parametrize("name", ["uniform", "zipf"])
@@ -58,24 +76,6 @@ def test_a_text_shorter_than_one_window_is_repeated(tmp_path: Path) -> None:
     pq.write_table(pa.table({"input_ids": [[7, 8]]}), path)
     window = Trace(str(path), 30, seed=0).window(1, 4, 1)
     assert window.token_ids_BT.tolist() == [[8, 7, 8, 7]]
-
-
-def test_arms_run_in_alternating_order_and_warm_up_is_not_kept() -> None:
-    calls: list[tuple[str, bool]] = []
-
-    class Recorder:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def sample(self, window: Window, *, keep: bool) -> None:
-            calls.append((self.name, keep))
-
-    window = Window(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64))
-    arms = {name: Recorder(name) for name in "ab"}
-    interleave(arms, [window] * 3, warm_up=1)  # type: ignore[arg-type]
-    assert calls == [
-        ("a", False), ("b", False), ("b", True), ("a", True), ("a", True), ("b", True),
-    ]  # fmt: skip
 
 
 def test_more_table_layers_than_the_model_has_is_an_error() -> None:

@@ -170,7 +170,7 @@ def presets(rounds: int) -> list[Row]:
     start, count = 16_000_000 - 1, 48
 
     def ours() -> list[int]:
-        primes._sieved.cache_clear()
+        primes._primes_of.cache_clear()
         return list(itertools.islice(primes.primes_above(start, set()), count))
 
     def theirs() -> list[int]:
@@ -180,7 +180,7 @@ def presets(rounds: int) -> list[Row]:
         return found[1:]
 
     def preset() -> Scheme:
-        primes._sieved.cache_clear()
+        primes._primes_of.cache_clear()
         return make_scheme("deepseek-v41-flash")
 
     assert ours() == theirs()

@@ -12,6 +12,7 @@ from engramctl.hashing.kernels.device import DeviceWalk
 from tests.benchmarks.harness import Row, row, skipped
 
 NAME, PEER, TARGET = "hash prefill on CUDA, V4.1 primes", "torch operations, same GPU", 5.0
+Arm = Callable[[], object]
 
 
 def run(quick: bool) -> list[Row]:
@@ -20,12 +21,18 @@ def run(quick: bool) -> list[Row]:
         return [skipped(NAME, PEER, "needs a CUDA device", TARGET)]
     if kernel("cuda") != "triton":
         return [skipped(NAME, PEER, "triton is not installed", TARGET)]
+    tokens, rounds = (1 << 20, 5) if quick else (1 << 24, 21)
+    return [measured(torch.device("cuda"), tokens, rounds, cuda_seconds)]
+
+
+def measured(
+    device: torch.device, tokens: int, rounds: int, seconds_of: Callable[[Arm], float]
+) -> Row:
+    """Compare both walks with each other, and with the CPU's; then time them and a plain fill."""
     from engramctl.hashing.kernels.triton_walk import TritonWalk
 
-    device = torch.device("cuda")
     scheme = make_scheme("deepseek-v41", vocab_size=99_092)
     plan = scheme._plans[scheme.layers[0]]
-    tokens = 1 << (20 if quick else 24)
     ids_BT = torch.randint(0, scheme.vocab_size, (1, tokens), device=device)
     past_BC = torch.zeros((1, scheme.max_order - 1), dtype=torch.int64, device=device)
     out, other = (
@@ -33,7 +40,7 @@ def run(quick: bool) -> list[Row]:
         for _ in range(2)
     )
     ours, theirs = TritonWalk(plan, device), DeviceWalk(plan, device)
-    arms: dict[str, Callable[[], object]] = {
+    arms: dict[str, Arm] = {
         "ours": lambda: ours(ids_BT, past_BC, out),
         "torch": lambda: theirs(ids_BT, past_BC, other),
         "fill": lambda: out.fill_(1),
@@ -45,18 +52,18 @@ def run(quick: bool) -> list[Row]:
     expected = scheme.row_ids(some_BT, scheme.layers[0], history_BC)
     assert np.array_equal(out[:, :4096].cpu().numpy(), expected)
     seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for number in range(5 if quick else 21):
+    for number in range(rounds):
         for name in list(arms)[:: 1 if number % 2 else -1]:
-            seconds[name].append(_seconds(arms[name]))
+            seconds[name].append(seconds_of(arms[name]))
     share = median(seconds["fill"]) / median(seconds["ours"])
-    return [
-        row(NAME, PEER, seconds["ours"], seconds["torch"], target=TARGET, work=tokens,
-            unit="tokens/s",
-            bound=f"writing 96 bytes a token; {100 * share:.0f} % of the measured fill rate")
-    ]  # fmt: skip
+    return row(
+        NAME, PEER, seconds["ours"], seconds["torch"], target=TARGET, work=tokens,
+        unit="tokens/s",
+        bound=f"writing 96 bytes a token; {100 * share:.0f} % of the measured fill rate",
+    )  # fmt: skip
 
 
-def _seconds(action: Callable[[], object]) -> float:
+def cuda_seconds(action: Arm) -> float:
     """Time one call by CUDA events; what came before has ended."""
     torch.cuda.synchronize()
     start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]

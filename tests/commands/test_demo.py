@@ -74,7 +74,7 @@ def test_the_demo_measures_every_tier_or_says_why_not(
     rows = demo_module.tier_rows(json.loads((folder / "ssd.json").read_text()))
     assert {(row["tier"], row["rows are"]) for row in rows} >= {("ssd", "in memory")}
     gpu = next(v for k, v in result.json["results"].items() if "--tier gpu" in k)
-    assert "skipped" in gpu or gpu["schema"] == "engramctl.bench/1"
+    assert "skipped" in gpu or gpu["schema"] == "engramctl.bench/2"
 
 
 def test_an_existing_folder_is_kept_without_force(run_cli: RunCli, tmp_path: Path) -> None:

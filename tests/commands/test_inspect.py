@@ -62,7 +62,7 @@ def test_a_bench_result_is_recognised(run_cli: RunCli, tables: Path) -> None:
     assert (shown["kind"], shown["measured"], shown["mismatches"]) == (
         "bench result", str(tables), 0,
     )  # fmt: skip
-    assert [(case["tier"], case["samples"]) for case in shown["cases"]] == [("host", 3)] * 2
+    assert [(case["tier"], case["samples"]) for case in shown["cases"]] == [("host", 5)] * 2
     assert "gather" in run_cli("inspect", out).stdout
 
 

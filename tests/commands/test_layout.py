@@ -1,14 +1,18 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from engramctl.hashing import Scheme, lookup_from_dict, make_scheme
 from engramctl.storage.convert import ValueRows
 from engramctl.storage.reader import open_table
+from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
 
 SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32", "-q")
@@ -158,3 +162,56 @@ def test_a_conversion_that_went_on_tells_the_same_losses(
         assert run_cli(*convert, "-o", tmp_path / "again").exit_code == 1
     again = run_cli(*convert, "-o", tmp_path / "again", "--resume")
     assert again.json["conversion"] == whole.json["conversion"]
+
+
+@pytest.fixture
+def crossed(run_cli: RunCli, tmp_path: Path) -> Path:
+    """Tables of a scheme whose heads' offsets do not ascend from head to head."""
+    mix = replace(make_scheme("blt").mix, bases=(1_000_000_007, 5_915_587_277))
+    scheme = make_scheme("blt", heads_per_order=2, slots=97, mix=mix, row_dim=32)
+    offsets = [head.offset for head in scheme.layer_hash(scheme.layers[0]).heads]
+    assert offsets != sorted(offsets)
+    (tmp_path / "s.json").write_text(json.dumps(scheme.to_dict()))
+    words = ("build", "--scheme", tmp_path / "s.json", "--dtype", "f32", "-q")
+    assert run_cli(*words, "-o", tmp_path / "tables").exit_code == 0
+    return tmp_path / "tables"
+
+
+@pytest.mark.parametrize(("tier", "shards"), [("host", 3), ("ssd", 1), ("host", 50)])
+def test_heads_are_dealt_by_the_rows_they_own(
+    run_cli: RunCli, crossed: Path, tmp_path: Path, tier: str, shards: int
+) -> None:
+    out = tmp_path / "shards"
+    dealt = run_cli("layout", crossed, "--head-shards", shards, "--tier", tier, "-o", out, "-q")
+    assert dealt.exit_code == 0, dealt.stderr
+    against = run_cli("verify", out, "--against", crossed, "-q")
+    assert against.exit_code == 0, against.stderr
+    with open_store(crossed, tier="host", dtype=torch.float32) as store:
+        layer = store.layers[0]
+        ids = np.arange(store.num_rows(layer)).reshape(1, -1)
+        expected = store.gather(layer, ids)
+    with open_store(out, tier=tier, dtype=torch.float32) as store:
+        assert torch.equal(store.gather(layer, ids), expected)
+
+
+def test_a_head_in_a_shard_holds_the_rows_its_scheme_says(
+    run_cli: RunCli, crossed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "shards"
+    assert run_cli("layout", crossed, "--head-shards", 5, "-o", out, "-q").exit_code == 0
+    manifest = open_table(out).manifest
+    scheme = lookup_from_dict(dict(manifest.scheme))
+    assert isinstance(scheme, Scheme)
+    heads = scheme.layer_hash(scheme.layers[0]).heads
+    for shard in manifest.layers[0].shards:
+        for one in shard.heads or ():
+            head = heads[one.head]
+            assert one.rows == (head.offset, head.offset + head.modulus)
+
+
+def test_a_family_with_a_tensor_a_head_takes_no_heads_that_cross(
+    run_cli: RunCli, crossed: Path, tmp_path: Path
+) -> None:
+    words = ("export", crossed, "--family", "longcat", "-o", tmp_path / "out", "-q")
+    refused = run_cli(*words)
+    assert (refused.exit_code, "order of the table's rows" in refused.stderr) == (2, True)

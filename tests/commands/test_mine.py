@@ -136,6 +136,36 @@ def test_an_output_below_a_file_exits_with_1(run_cli: RunCli, corpus: Path) -> N
     assert "Hint: " in result.stderr
 
 
+def test_a_folder_for_records_that_cannot_be_used_is_known_before_the_corpus_is_read(
+    run_cli: RunCli, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*args: object) -> None:
+        raise AssertionError("the corpus is read")
+
+    monkeypatch.setattr("engramctl.mining.facts.file_digest", read)
+    monkeypatch.setattr("engramctl.corpus.Corpus.batches", read)
+    for tmp in (corpus, corpus / "x", Path("/proc/nowhere")):
+        result = run_cli("mine", corpus, "-o", tmp_path / "counts", "--tmp-dir", tmp)
+        assert result.exit_code == 1
+        assert str(tmp) in result.stderr
+    assert os.listdir(tmp_path) == ["corpus.parquet"]
+
+
+@pytest.mark.parametrize("min_count", [2, 3])
+@pytest.mark.parametrize("top", [(), ("--top-k", 5)])
+def test_a_scheme_changes_no_file_of_ngrams(
+    min_count: int, top: tuple[object, ...], run_cli: RunCli, tmp_path: Path
+) -> None:
+    source = write_ids(tmp_path / "c.parquet", zipf_documents(1, 2_000, 60))
+    words = ("mine", source, "--min-count", min_count, *top, "-q", "-o")
+    for name, scheme in (("plain", ()), ("scheme", ("--scheme", "engram"))):
+        assert run_cli(*words, tmp_path / name, *scheme).exit_code == 0
+    for order in (1, 2, 3, 4):
+        name = f"order{order}.parquet"
+        plain = (tmp_path / "plain" / name).read_bytes()
+        assert (tmp_path / "scheme" / name).read_bytes() == plain
+
+
 FULL_DISK = """
 set -e
 mount -t tmpfs -o size=$1 tmpfs "$2"

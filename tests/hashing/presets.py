@@ -37,6 +37,21 @@ SCHEMES["over-encoding, order 6"] = small("over-encoding-wrap64", orders=(2, 4, 
 SCHEMES["longcat, layers"] = small("longcat", layers=(3, 1), slots=2**33)
 SCHEMES["qwen-ple, layers"] = small("qwen-ple", layers=(2, 5), orders=(2, 3, 4))
 
+LARGE_VOCAB = 2**32
+LARGE = {
+    name: make_scheme(name, vocab_size=LARGE_VOCAB, specials=[] if p.zeroed else None)
+    for name, p in PRESETS.items()
+    if not name.startswith(("engram", "deepseek"))  # their multipliers leave no room for such ids
+}
+LARGE["longcat, few slots"] = make_scheme("longcat", vocab_size=LARGE_VOCAB, slots=97)
+LARGE["over-encoding, huge moduli"] = make_scheme(
+    "over-encoding", vocab_size=LARGE_VOCAB, slots=2**30
+)
+LARGE["blt, three functions"] = make_scheme(
+    "blt", vocab_size=LARGE_VOCAB, slots=30_000, heads_per_order=3,
+    mix=Mix("rollpoly", bases=(1000003, 2**62 - 57, 31)),
+)  # fmt: skip
+
 
 def knows_masks(scheme: Scheme) -> bool:
     return scheme.boundary.negative != "refuse"

@@ -159,7 +159,8 @@ def one_order(moduli: list[int], multiplier: int) -> Plan:
     flat = np.arange(len(moduli), dtype=np.int64)
     return Plan(
         Canonical(2, 2), Boundary(0), 1, np.ones_like(flat), np.array(moduli, np.int64), flat,
-        np.array([multiplier], np.int64), Mix(), None, None, np.dtype(np.int64),
+        np.array([multiplier], np.int64), Mix(), None, None, max(moduli) + len(moduli),
+        np.dtype(np.int64),
     )  # fmt: skip
 
 

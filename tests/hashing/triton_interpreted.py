@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engramctl.hashing import DEAD, START, Scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.triton_walk import TritonWalk
-from tests.hashing.presets import EOS, SCHEMES, VOCAB, knows_masks
+from tests.hashing.presets import EOS, LARGE, LARGE_VOCAB, SCHEMES, VOCAB, knows_masks
 
 
 def main() -> None:
@@ -30,6 +30,11 @@ def main() -> None:
                 print(f"{name}, case {case}, layer {layer}:",
                       compare(scheme, layer, ids_BT.astype(dtype), past_BC))  # fmt: skip
         print(f"{name}, bad ids:", refuse(scheme))
+    for name, scheme in LARGE.items():
+        ids_BT = rng.integers(0, LARGE_VOCAB, (2, 37))
+        ids_BT[:, ::5] = LARGE_VOCAB - 1
+        past_BC = rng.integers(0, LARGE_VOCAB, (2, scheme.max_order - 1))
+        print(f"large {name}:", compare(scheme, scheme.layers[0], ids_BT, past_BC))
 
 
 def compare(scheme: Scheme, layer: int, ids_BT: NDArray[Any], past_BC: NDArray[np.int64]) -> str:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.corpus import TokenBatch
+from engramctl.errors import StorageError
 from engramctl.mining import reference
 from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
@@ -19,7 +20,7 @@ from engramctl.mining.keys import KeyLayout, partition_bits
 from engramctl.mining.reference import count_ngrams
 from engramctl.mining.spill import SpillStore
 from engramctl.mining.top import TopRows
-from engramctl.mining.unigrams import Unigrams
+from engramctl.mining.unigrams import RANGE_BITS, Unigrams
 
 FEW_SLOTS = 16  # a table then holds 11 records
 
@@ -115,7 +116,7 @@ def test_the_top_rows_are_the_most_frequent_and_the_first_among_equals(
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=8), max_size=9))
 def test_order_1_adds_up_over_partitions(parts: list[list[tuple[int, int]]]) -> None:
-    unigrams, expected = Unigrams(), Counter[int]()
+    unigrams, expected = Unigrams(Path("/nonexistent")), Counter[int]()
     with patch("engramctl.mining.unigrams.MOST_WAITING", 5):
         for part in parts:
             ids = np.array([token for token, _ in part], np.uint32).reshape(-1, 1)
@@ -123,10 +124,42 @@ def test_order_1_adds_up_over_partitions(parts: list[list[tuple[int, int]]]) -> 
             unigrams.add(Rows(ids, counts, len(part), 0))
             for token, times in part:
                 expected[token] += times
-    rows = unigrams.rows()
+    [rows] = unigrams.rows()
     assert list(zip(rows.ids[:, 0].tolist(), rows.counts.tolist(), strict=True)) == sorted(
         expected.items()
     )
+
+
+def test_order_1_holds_few_rows_in_memory_however_many_ids_there_are(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    near = 1 << RANGE_BITS
+    ids = np.concatenate(
+        [random.integers(0, 2**32, 3000), random.integers(near - 40, near + 40, 3000), [2**32 - 1]]
+    ).astype(np.uint32)
+    counts = random.integers(1, 2**40, len(ids)).astype(np.uint64)
+    unigrams = Unigrams(tmp_path)
+    with (
+        patch("engramctl.mining.unigrams.MOST_WAITING", 64),
+        patch("engramctl.mining.unigrams.MOST_HELD", 200),
+    ):
+        for at in range(0, len(ids), 500):
+            part = slice(at, at + 500)
+            unigrams.add(Rows(ids[part].reshape(-1, 1), counts[part], 0, 0))
+            assert sum(len(held) for held, _ in unigrams._parts) <= 200 + 2 * 64
+        found = list(unigrams.rows())
+    expected: Counter[int] = Counter()
+    for token, times in zip(ids.tolist(), counts.tolist(), strict=True):
+        expected[token] += times
+    pairs = [
+        pair
+        for rows in found
+        for pair in zip(rows.ids[:, 0].tolist(), rows.counts.tolist(), strict=True)
+    ]
+    assert pairs == sorted(expected.items())
+    assert sum(rows.distinct for rows in found) == len(expected)
+    assert sum(rows.occurrences for rows in found) == expected.total()
+    unigrams.remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_come_back_the_same_from_memory_and_from_disk(tmp_path: Path) -> None:
@@ -168,5 +201,6 @@ def test_a_store_goes_on_from_its_checkpoint_and_drops_what_came_after(tmp_path:
         assert found.tolist() == expected.tolist()
     again.close()
     os.truncate(tmp_path / "records.spill", 8)
-    with pytest.raises(OSError, match="shorter"):
+    with pytest.raises(StorageError, match=r"records\.spill is not what") as caught:
         SpillStore(tmp_path, **about).take_up(state)
+    assert "shorter" in str(caught.value.facts["found"])

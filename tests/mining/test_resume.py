@@ -88,7 +88,7 @@ def test_a_run_goes_on_behind_any_checkpoint_with_the_same_bytes(
     with killed_at_checkpoint(number, monkeypatch):
         mine(source, tmp_path / "counts", OPTIONS)
     state = json.loads((tmp_path / "counts.partial" / "state.json").read_text())
-    assert state["position"]["tokens"] >= 500 * number
+    assert state["run"]["position"]["tokens"] >= 500 * number
     read = 0
 
     def progress(title: str, total: int | None, unit: str) -> Any:
@@ -168,7 +168,7 @@ def test_what_a_run_left_that_had_no_checkpoint_never_reaches_a_result(
 ) -> None:
     target, partial = tmp_path / "counts", tmp_path / "counts.partial"
     partial.mkdir()
-    (partial / "state.json").write_text('{"command": "mine", "resumable": true}')
+    (partial / "state.json").write_text('{"schema": "engramctl.state/1", "command": "mine"}')
     for name in ("order3.parquet", "records.spill", "index.spill"):
         (partial / name).write_bytes(b"left")
     mine(Corpus.open([corpus]), target, OPTIONS, resume=True)
@@ -186,3 +186,19 @@ def test_an_error_behind_a_checkpoint_leaves_no_temporary_files(
         mine(source, tmp_path / "counts", options)
     assert list((tmp_path / "spill").iterdir()) == []
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["corpus", "spill"]
+
+
+def test_a_run_goes_on_over_names_that_are_not_utf8_with_its_own_folder_among_them(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        os.rename(corpus / f"{name}.parquet", os.fsencode(corpus) + b"/\xff%c.parquet" % ord(name))
+    mine(Corpus.open([corpus]), corpus / "whole", OPTIONS)
+    with killed_at_checkpoint(5, monkeypatch):
+        mine(Corpus.open([corpus]), corpus / "counts", OPTIONS)
+    summary = mine(Corpus.open([corpus]), corpus / "counts", OPTIONS, resume=True)
+    assert summary["corpus"] == [f"{corpus}/\\xff{name}.parquet" for name in "abc"]
+    assert file_bytes(corpus / "counts") == file_bytes(corpus / "whole")
+    again = mine(Corpus.open([corpus]), corpus / "counts", OPTIONS, force=True)
+    assert again == summary
+    assert file_bytes(corpus / "counts") == file_bytes(corpus / "whole")

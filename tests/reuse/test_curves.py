@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ SCHEME = make_scheme("deepseek-v41", vocab_size=500, slots=300, heads_per_order=
 OPTIONS = ReuseOptions(streams=(1, 8), chunk_streams=(1, 8), dictionary_sizes=(16, 256))
 DOCUMENTS = zipf_documents(5, 9_000, 500)
 OTHERS = zipf_documents(6, 2_500, 400)
+LATE = {
+    "odd": replace(SCHEME, row_dim=33, dtype="f8_e4m3"),
+    "wide": make_scheme("longcat", vocab_size=2**31, orders=(2, 3, 4, 5)),
+}
 
 
 def measured(folder: Path, documents: Any = DOCUMENTS, **options: Any) -> dict[str, Any]:
@@ -210,13 +216,73 @@ def test_mine_writes_curves_and_inspect_shows_them(
         (["--sample-rate", "0.5"], "--curves"),
         (["--curves", "--scheme", "nonsense"], "nonsense"),
         (["--curves", "--scheme", "engram", "--sample-rate", "0.3"], "power of two"),
+        (["--curves", "--scheme", "{odd}"], "does not fit dtype"),
+        (["--curves", "--scheme", "{wide}", "--orders", "1,2,3,4,5"], "too long for curves"),
+        (["--scheme", "blt"], "--orders 3,4,5"),
+        (["--scheme", "longcat-2.0"], "--orders 1,2,3,4,5"),
     ],
 )
 def test_wrong_options_for_curves_exit_with_2_and_write_nothing(
     options: list[str], message: str, run_cli: RunCli, tmp_path: Path
 ) -> None:
-    source = write_ids(tmp_path / "corpus.parquet", DOCUMENTS)
-    result = run_cli("mine", source, "-o", tmp_path / "counts", *options)
+    for name, scheme in LATE.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(scheme.to_dict()))
+    source = tmp_path / "corpus.parquet"
+    source.write_bytes(b"not looked at before all options are")
+    words = [word.replace("{", f"{tmp_path}/").replace("}", ".json") for word in options]
+    result = run_cli("mine", source, "-o", tmp_path / "counts", *words)
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "counts").exists()
+
+
+def test_the_hint_for_a_scheme_of_longer_orders_works_as_it_stands(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_ids(tmp_path / "corpus.parquet", zipf_documents(1, 300, 200))
+    refused = run_cli("mine", "corpus.parquet", "--scheme", "blt", "-o", "counts")
+    assert "orders that cannot be counted" in refused.stderr
+    hint = refused.stderr.split("Hint: ")[1].replace("\n", " ")
+    first = re.search(r"engramctl (rows .* --save-scheme \S+),", hint)
+    second = re.search(r"mine with (.*)$", hint.strip())
+    assert first is not None
+    assert second is not None
+    assert run_cli(*first[1].split()).exit_code == 0
+    words = ("mine", "corpus.parquet", *second[1].split(), "-o", "counts", "--json")
+    found = run_cli(*words)
+    assert found.exit_code == 0, found.stderr
+    assert [order["order"] for order in found.json["access"]["layers"][0]["orders"]] == [3, 4, 5]
+
+
+def test_held_out_ids_that_the_scheme_lacks_are_refused_before_anything_is_counted(
+    run_cli: RunCli, tmp_path: Path, scheme_file: Path
+) -> None:
+    source = write_ids(tmp_path / "corpus.parquet", DOCUMENTS)
+    other = write_ids(tmp_path / "other.parquet", [[1, 500]])
+    words = ("mine", source, "--scheme", scheme_file, "--curves", "--held-out", other)
+    result = run_cli(*words, "-o", tmp_path / "counts")
+    assert result.exit_code == 1
+    assert "other.parquet has token ids that the scheme does not have" in result.stderr
+    assert not list(tmp_path.glob("counts*"))
+
+
+@pytest.mark.parametrize("limit", [1, 100, 777, 10**6])
+def test_each_file_teaches_a_dictionary_exactly_its_first_tokens(
+    limit: int, tmp_path: Path, run_cli: RunCli, scheme_file: Path
+) -> None:
+    files = [
+        write_ids(tmp_path / f"{name}.parquet", part)
+        for name, part in (("a", DOCUMENTS[:90]), ("b", DOCUMENTS[90:]))
+    ]
+    words = ("mine", *files, "--scheme", scheme_file, "--curves", "--json")
+    found = run_cli(*words, "--max-tokens-per-file", limit, "-o", tmp_path / "counts")
+    assert found.exit_code == 0, found.stderr
+    numbered = list(enumerate(DOCUMENTS))
+    mined = [
+        sum(len(one) for number, one in part if number % 10 != 9)
+        for part in (numbered[:90], numbered[90:])
+    ]
+    reuse = found.json["reuse"]
+    assert reuse["dictionary"]["mined_tokens"] == sum(min(limit, tokens) for tokens in mined)
+    assert reuse["parts"][0]["tokens"] == sum(mined)  # caches follow the whole text

@@ -142,15 +142,21 @@ def test_a_sample_of_ngrams_gives_nearly_the_same() -> None:
         )
 
 
-def test_one_file_teaches_no_more_than_its_tokens() -> None:
-    dictionary = Dictionary((2, 3), (1, 2), rate=1.0, max_tokens_per_file=20)
-    for file in (0, 0, 1):
-        values = [100 * file + n for n in range(14)]
-        dictionary.add(file, block([values, values]))
-    assert dictionary.tokens == 21 + 14  # whole documents of 7 tokens that begin before token 20
-    whole = Dictionary((2, 3), (1, 2), rate=1.0)
-    whole.add(0, block([[1] * 14, [1] * 14]))
-    assert whole.tokens == 14
+@pytest.mark.parametrize("limit", [1, 6, 7, 13, 20, 28, 100])
+def test_one_file_teaches_no_more_than_its_tokens(limit: int) -> None:
+    """A file of 28 tokens, cut where the limit is, teaches what a file of its first ones does."""
+    limited = Dictionary((2, 3), (1, 2), rate=1.0, max_tokens_per_file=limit)
+    plain = Dictionary((2, 3), (1, 2), rate=1.0)
+    for file in (0, 1):
+        values = [100 * file + n for n in range(28)]
+        for at in (0, 14):  # two blocks of two documents of 7 tokens
+            part = values[at : at + 14]
+            limited.add(file, block([part, part]))
+        first = values[:limit]
+        plain.add(file, block([first, first]))
+    assert limited.tokens == plain.tokens == 2 * min(limit, 28)
+    for one, other in zip(limited.counts, plain.counts, strict=True):
+        assert sorted(one.entries().hashes.tolist()) == sorted(other.entries().hashes.tolist())
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ def rows(num_rows: int, layer: int) -> NDArray[np.int64]:
     return np.random.default_rng(layer).integers(0, num_rows, (ENTRIES, HEADS))
 
 
-def write_with_dictionary(plan: TablePlan, folder: Path) -> Manifest:
-    """Write a planned table and its dictionary."""
+def write_with_dictionary(plan: TablePlan, folder: Path, **run: Any) -> Manifest:
+    """Write a planned table and its dictionary; `run` are the options of `write_table`."""
     planned = Dictionary.planned(
         ENTRIES,
         orders=ORDERS,
@@ -65,4 +66,4 @@ def write_with_dictionary(plan: TablePlan, folder: Path) -> Manifest:
         written = write_dictionary(work, manifest, planned, index, rows_of)
         return replace(manifest, dictionary=written)
 
-    return write(replace(plan, dictionary=planned), folder, finish=finish)
+    return write(replace(plan, dictionary=planned), folder, finish=finish, **run)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.dictionary.index import NgramIndex, index_bytes
+from engramctl.storage.dictionary.index import NgramIndex, _find, index_bytes
 
 ORDERS, KEY_BITS = 3, 68
 ENTRY = st.tuples(
@@ -49,6 +49,43 @@ def test_an_ngram_that_is_there_twice_is_refused() -> None:
     keys = np.array([[5, 1], [5, 1]], np.uint64)
     with pytest.raises(ConfigError, match="twice"):
         NgramIndex.build(np.zeros(2, np.int64), keys, num_orders=1, key_bits=68)
+
+
+class Counted:
+    """Remainders that count how many of them are looked at."""
+
+    def __init__(self, remainders: np.ndarray) -> None:
+        self.remainders, self.looks = remainders, 0
+
+    def __getitem__(self, place: int) -> np.uint64:
+        self.looks += 1
+        found: np.uint64 = self.remainders[place]
+        return found
+
+
+def unmix(x: int) -> int:
+    """Undo the index's bijection, as docs/format.md has it."""
+    for factor in (0x9CB4B2F8129337DB, 0x4F74430C22A54005):
+        x = (x ^ (x >> 33)) * factor % 2**64
+    return x ^ (x >> 33)
+
+
+def test_a_bucket_that_a_stranger_filled_is_searched_by_halves() -> None:
+    entries = 5000
+    lows = [unmix(m) for m in range(entries)]  # all in the first bucket
+    keys = np.array([[low, 0] for low in lows], np.uint64)
+    index, turn = NgramIndex.build(np.zeros(entries, np.int64), keys, num_orders=1, key_bits=64)
+    assert int(index.offsets[1]) == entries
+    assert np.array_equal(index.find(0, keys)[turn], np.arange(entries))
+    remainders, out = Counted(index.remainders), np.empty(1, np.int64)
+    bits = np.uint64(index.bucket_bits)
+    with np.errstate(over="ignore"):
+        _find.py_func(
+            np.uint64(0), keys[2345:2346], np.uint64(0), np.uint64(0), bits, remainders,
+            index.offsets, out,
+        )  # fmt: skip
+    assert turn[out[0]] == 2345
+    assert remainders.looks < 100
 
 
 def test_offsets_that_lead_outside_are_refused() -> None:

@@ -3,6 +3,7 @@
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -28,10 +29,18 @@ from tests.storage.tables import POISON, make_plan, write
 
 
 def deal(
-    source: Path, out: Path, sizes: list[int], shards: int, form: str, page: int | None
+    source: Path,
+    out: Path,
+    sizes: list[int],
+    shards: int,
+    form: str,
+    page: int | None,
+    turn: list[int] | None = None,
 ) -> TablePlan:
+    """Deal heads of some sizes to files; `turn`: where each lies in the table, None: in order."""
     table = open_table(source)
     edges = np.cumsum([0, *sizes]).tolist()
+    ranges = list(pairwise(edges))
     plan = TablePlan(
         kind="shards",
         tier="ssd",
@@ -43,7 +52,7 @@ def deal(
         shard_rows=1,
         extent_bytes=4096,
         alignment_bytes=8192,
-        head_rows={1: tuple(pairwise(edges))},
+        head_rows={1: tuple(ranges[place] for place in turn or range(len(sizes)))},
         head_shards=shards,
     )
     with RecordReader(table) as reader:
@@ -63,6 +72,7 @@ def deal(
     shards=st.integers(1, 8),
     form=st.sampled_from(["planar", "packed", "paged"]),
     page=st.sampled_from([None, 512, 1536]),
+    random=st.randoms(use_true_random=False),
 )
 def test_rows_dealt_by_heads_are_the_rows(
     tmp_path_factory: pytest.TempPathFactory,
@@ -70,12 +80,14 @@ def test_rows_dealt_by_heads_are_the_rows(
     shards: int,
     form: str,
     page: int | None,
+    random: Random,
 ) -> None:
     folder = tmp_path_factory.mktemp("heads")
     total = sum(sizes)
     write(make_plan(rows={1: total}, row_dim=64), folder / "source")
     page = page if form == "paged" else None
-    plan = deal(folder / "source", folder / "out", sizes, shards, form, page)
+    turn = random.sample(range(len(sizes)), len(sizes))
+    plan = deal(folder / "source", folder / "out", sizes, shards, form, page, turn)
     ids = np.arange(total)
     expected = open_table(folder / "source").read_rows(1, ids)
     table = open_table(folder / "out")
@@ -90,13 +102,33 @@ def test_rows_dealt_by_heads_are_the_rows(
 def test_tiers_read_dealt_heads(tmp_path: Path, tier: str, form: str) -> None:
     sizes = [700, 1, 333, 90]
     write(make_plan(rows={1: sum(sizes)}, row_dim=256), tmp_path / "source")
-    deal(tmp_path / "source", tmp_path / "out", sizes, 2, form, 1024 if form == "paged" else None)
+    page = 1024 if form == "paged" else None
+    deal(tmp_path / "source", tmp_path / "out", sizes, 2, form, page, [2, 0, 3, 1])
     ids = np.random.default_rng(0).integers(0, sum(sizes), (50, 4))
     with open_store(tmp_path / "source", tier="host") as store:
         expected = store.gather(1, ids)
     with open_store(tmp_path / "out", tier=tier) as store:
         out = torch.full((50, 4, 256), float("nan"), dtype=torch.bfloat16)
         assert torch.equal(store.gather(1, ids, out), expected)
+
+
+@pytest.mark.parametrize("ranges", [((0, 5), (4, 9)), ((0, 4), (5, 9)), ((3, 9),), ((0, 8),)])
+def test_heads_that_do_not_share_out_the_rows_are_refused(
+    ranges: tuple[tuple[int, int], ...],
+) -> None:
+    with pytest.raises(ConfigError, match="do not share out its rows"):
+        TablePlan(
+            kind="shards",
+            tier="host",
+            created_by="engramctl test",
+            scheme={},
+            provenance=Provenance(command=()),
+            layout=Layout.of("packed", RecordSpec("f32", 4)),
+            num_rows={1: 9},
+            shard_rows=9,
+            head_rows={1: ranges},
+            head_shards=2,
+        )
 
 
 @pytest.mark.parametrize("page", [100, 511, 256, 1 << 31])

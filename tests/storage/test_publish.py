@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -9,15 +10,20 @@ import pytest
 
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.storage import atomic
-from engramctl.storage.publish import PartialDirectory, read_manifest, read_state
+from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.publish import read_manifest, read_state
+from engramctl.storage.target import Maker
+from tests.storage.crash_fs import Recorder
 
 MANIFEST = {"schema": "engramctl.test/1"}
+MAKER = Maker("build", r"data|more|deep/(data)?")
+ONCE = Maker("export", r"data", resumable=False)
 
 
-def publish(path: Path, text: str, **options: Any) -> None:
-    with PartialDirectory(path, **options) as work:
+def publish(path: Path, text: str, maker: Maker = MAKER, **options: Any) -> None:
+    with PartialDirectory(path, maker, **options) as work:
         (work.path / "data").write_text(text)
-        work.publish(MANIFEST)
+        work.publish(MANIFEST, ["data"])
 
 
 def test_a_published_folder_holds_its_files_and_manifest_and_nothing_else(tmp_path: Path) -> None:
@@ -89,8 +95,8 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "data").read_text() == "new"
 
 
-def fail_with_state(path: Path, **options: Any) -> None:
-    with PartialDirectory(path, **options) as work:
+def fail_with_state(path: Path, maker: Maker = MAKER, **options: Any) -> None:
+    with PartialDirectory(path, maker, **options) as work:
         (work.path / "data").write_text("half")
         work.save_state({"done": 3})
         raise KeyError("stop")
@@ -104,24 +110,24 @@ def test_a_failure_leaves_a_partial_folder_that_names_its_options(tmp_path: Path
         publish(tmp_path / "out", "new")
     assert "--resume" in (caught.value.hint or "")
     assert "--force" in (caught.value.hint or "")
-    with PartialDirectory(tmp_path / "out", resume=True) as work:
+    with PartialDirectory(tmp_path / "out", MAKER, resume=True) as work:
         assert work.state is not None
         assert work.state["done"] == 3
         assert (work.path / "data").read_text() == "half"
-    with PartialDirectory(tmp_path / "out", force=True) as work:
+    with PartialDirectory(tmp_path / "out", MAKER, force=True) as work:
         assert work.state is None
         assert not (work.path / "data").exists()
-        work.publish(MANIFEST)
+        work.publish(MANIFEST, [])
 
 
 def test_a_failure_without_keeping_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        fail_with_state(tmp_path / "out", keep_on_failure=False)
+        fail_with_state(tmp_path / "out", ONCE)
     assert os.listdir(tmp_path) == []
 
 
 def test_nothing_written_means_nothing_left(tmp_path: Path) -> None:
-    with PartialDirectory(tmp_path / "out"):
+    with PartialDirectory(tmp_path / "out", MAKER):
         pass
     assert os.listdir(tmp_path) == []
 
@@ -144,14 +150,14 @@ def test_unfinished_missing_and_foreign_folders_are_told_apart(tmp_path: Path) -
 
 
 def test_two_processes_cannot_write_one_folder(tmp_path: Path) -> None:
-    with PartialDirectory(tmp_path / "out") as work:
+    with PartialDirectory(tmp_path / "out", MAKER) as work:
         (work.path / "data").write_text("mine")
         with (
             pytest.raises(StorageError, match="another process"),
-            PartialDirectory(tmp_path / "out", force=True),
+            PartialDirectory(tmp_path / "out", MAKER, force=True),
         ):
             pass
-        work.publish(MANIFEST)
+        work.publish(MANIFEST, ["data"])
     assert (tmp_path / "out" / "data").read_text() == "mine"
 
 
@@ -160,7 +166,7 @@ def test_a_path_below_a_file_is_one_clear_error(tmp_path: Path, name: str) -> No
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StorageError, match="Not a directory") as caught,
-        PartialDirectory(tmp_path / name),
+        PartialDirectory(tmp_path / name, MAKER),
     ):
         pass
     assert caught.value.hint
@@ -170,7 +176,7 @@ def test_a_path_below_a_file_is_one_clear_error(tmp_path: Path, name: str) -> No
 def test_a_file_or_a_partial_name_is_refused_as_output(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError):
-        PartialDirectory(tmp_path / name, force=True)
+        PartialDirectory(tmp_path / name, MAKER, force=True)
 
 
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
@@ -183,9 +189,10 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
 SMALL_DISK = """
 import sys, pathlib
 from engramctl.errors import StorageError
-from engramctl.storage.publish import PartialDirectory
+from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.target import Maker
 try:
-    with PartialDirectory(pathlib.Path(sys.argv[1]) / "out") as work:
+    with PartialDirectory(pathlib.Path(sys.argv[1]) / "out", Maker("build", "data")) as work:
         (work.path / "data").write_bytes(bytes(8 << 20))
 except StorageError as error:
     print(error.render())
@@ -210,6 +217,16 @@ def test_a_full_or_read_only_disk_is_one_clear_error(
         pytest.skip(f"mounting is refused here: {done.stderr.strip()}")
     assert expected in done.stdout, done.stderr
     assert "Hint:" in done.stdout
+
+
+def test_a_saved_state_survives_any_crash(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with PartialDirectory(tmp_path / "root" / "out", MAKER) as work:
+        with Recorder(tmp_path / "root") as recorder:
+            work.save_state({"done": 3})
+        for finished, tree in recorder.states():
+            state = json.loads(tree["out.partial/state.json"] or b"")
+            assert state.get("done") == 3 or not finished
 
 
 def test_a_state_that_is_not_ours_is_no_state(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format import file_name
+from engramctl.storage.plan import TablePlan
 from engramctl.storage.rows import RowInit
 from engramctl.storage.writer import write_table
 from engramctl.storage.written import Written
@@ -60,35 +62,70 @@ def test_resume_writes_only_what_is_missing(tmp_path: Path) -> None:
     assert sum(amounts) == total
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "header", "state", "link"])
+def interrupted(plan: TablePlan, out: Path) -> tuple[Path, list[Any]]:
+    """Stop a build half way; return its first file, and the extents its state says are done."""
+    with pytest.raises(Stop):
+        write(plan, out, chunk_bytes=4096, workers=1, progress=stop_after(12))
+    partial = out.with_name(out.name + ".partial")
+    name = file_name(1, "weight", 0)
+    found = json.loads((partial / "state.json").read_bytes())["files"][name]
+    assert sum(one is not None for one in found) >= 8
+    return partial / name, found
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "longer", "remove", "header"])
 def test_resume_does_not_believe_a_damaged_partial(tmp_path: Path, damage: str) -> None:
     plan = make_plan(rows={1: 4096})
     write(plan, tmp_path / "whole")
-    with pytest.raises(Stop):
-        write(plan, tmp_path / "out", chunk_bytes=4096, workers=1, progress=stop_after(12))
-    partial = tmp_path / "out.partial"
-    file = partial / file_name(1, "weight", 0)
+    file, extents = interrupted(plan, tmp_path / "out")
+    last = max(index for index, extent in enumerate(extents) if extent is not None)
     data = bytearray(file.read_bytes())
     if damage == "flip":
-        data[4096 + 11 * 4096 + 5] ^= 1  # within the last finished extent
-        file.write_bytes(data)
+        data[4096 + last * 4096 + 5] ^= 1
     elif damage == "cut":
-        file.write_bytes(data[:9000])
-    elif damage == "remove":
-        file.unlink()
+        data = data[: 4096 + last * 4096 + 9]
+    elif damage == "longer":
+        data += bytes(1 << 20)
     elif damage == "header":
         data[20] ^= 1
-        file.write_bytes(data)
-    elif damage == "state":
-        (partial / "state.json").write_text('{"plan": nul')
-    else:
+    if damage == "remove":
         file.unlink()
-        file.symlink_to(tmp_path / "whole" / file.name)
-    if damage == "link":
-        with pytest.raises(StorageError):
-            write(plan, tmp_path / "out", resume=True)
-        return
+    else:
+        file.write_bytes(data)
     write(plan, tmp_path / "out", resume=True)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["state", "link"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_partial_that_is_not_ours_any_more_is_left_alone(
+    tmp_path: Path, damage: str, force: bool
+) -> None:
+    plan = make_plan(rows={1: 4096})
+    file, _ = interrupted(plan, tmp_path / "out")
+    if damage == "state":
+        (file.parent / "state.json").write_text('{"plan": nul')
+    else:
+        file.rename(tmp_path / "mine")
+        file.symlink_to(tmp_path / "mine")
+    before = contents(file.parent)
+    with pytest.raises(ConfigError):
+        write(plan, tmp_path / "out", resume=not force, force=force)
+    assert contents(file.parent) == before
+
+
+def test_after_a_failed_sync_every_extent_is_looked_at_again(tmp_path: Path) -> None:
+    plan = make_plan(rows={1: 4096})
+    write(plan, tmp_path / "whole")
+    file, _ = interrupted(plan, tmp_path / "out")
+    state = json.loads((file.parent / "state.json").read_bytes())
+    (file.parent / "state.json").write_text(json.dumps({**state, "suspect": True}))
+    data = bytearray(file.read_bytes())
+    data[4096 + 5] ^= 1  # in the first extent, which is believed without that word
+    file.write_bytes(data)
+    amounts: list[int] = []
+    write(plan, tmp_path / "out", resume=True, progress=amounts.append)
+    assert amounts[0] >= 7 * 4096
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
@@ -216,6 +253,39 @@ def test_a_sync_that_fails_ends_the_run_and_what_is_saved_stays(
     write(plan, tmp_path / "out", resume=True)
     write(plan, tmp_path / "whole")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_what_comes_while_a_sync_fails_is_believed_by_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, failed = threading.Event(), threading.Event()
+
+    def fails_once(descriptor: int) -> None:
+        if not failed.is_set():
+            assert written.wait(60)
+            failed.set()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    chunks: list[int] = []
+
+    def progress(amount: int) -> None:
+        chunks.append(amount)
+        if len(chunks) == 20:  # of 33; the first sync runs since the second
+            written.set()
+
+    monkeypatch.setattr(os, "fdatasync", fails_once)
+    with pytest.raises(StorageError, match="Input/output error"):
+        write(
+            make_plan(rows={1: 4096}),
+            tmp_path / "out",
+            checkpoint_bytes=4096,
+            chunk_bytes=4096,
+            workers=1,
+            progress=progress,
+        )
+    state = json.loads((tmp_path / "out.partial" / "state.json").read_bytes())
+    assert state["files"] == {}
+    assert state["suspect"] is True
 
 
 def test_remarks_come_once_in_order_whatever_run_made_them(tmp_path: Path) -> None:

@@ -1,24 +1,27 @@
 """Corpora elsewhere: an S3 server on loopback, and fsspec through its memory file system."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from engramctl.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining.local import mine
-from engramctl.sources import find_files
-
-DOCUMENTS = [[1, 2, 3, 1, 2], [], [7, 7, 7], [2, 3]]
-KINDS = [pa.list_(pa.int32()), pa.large_list(pa.int64()), pa.list_(pa.uint16())]
-CODECS = ["snappy", "zstd", "gzip", "brotli", "lz4", "none"]
+from engramctl.sources import Found, find_files
+from tests.sources.files import (
+    CODECS,
+    DOCUMENTS,
+    HIDDEN,
+    OURS,
+    local_corpus,
+    order_files,
+    parquet,
+    refused,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +45,6 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    system = fsspec.filesystem("memory")
-    yield system
-    system.store.clear()
-    system.pseudo_dirs[:] = [""]
-
-
-def parquet(documents: Any, kind: Any = KINDS[0], **options: Any) -> bytes:
-    sink = io.BytesIO()
-    extra = pa.array(range(len(documents)))
-    pq.write_table(pa.table({"other": extra, "input_ids": pa.array(documents, kind)}), sink,
-                   **options)  # fmt: skip
-    return sink.getvalue()
-
-
 def put(url: str, data: bytes) -> None:
     from pyarrow import fs
 
@@ -66,20 +53,17 @@ def put(url: str, data: bytes) -> None:
         stream.write(data)
 
 
-def local_corpus(folder: Path) -> list[tuple[str, bytes]]:
-    """Files of mixed schema and compression; written to `folder`, returned with their names."""
-    files = []
-    for number, codec in enumerate(CODECS):
-        data = parquet(DOCUMENTS[number % 3 :], KINDS[number % 3], compression=codec)
-        name = f"part/{number}.parquet" if number % 2 else f"{number}.parquet"
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-        files.append((name, data))
-    return files
+def put_at(prefix: str, name: str, data: bytes) -> None:
+    """Put an object whose name is no part of a url."""
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(prefix)
+    with system.open_output_stream(f"{path}/{name}") as stream:
+        stream.write(data)
 
 
-def order_files(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.glob("order*.parquet")}
+def urls_of(*names: str) -> list[str]:
+    return [file.url for file in find_files(names).files]
 
 
 def test_mining_from_s3_gives_the_bytes_of_mining_from_disk(s3: str, tmp_path: Path) -> None:
@@ -98,12 +82,29 @@ def test_prefixes_patterns_and_objects_of_a_bucket_are_found_in_order(s3: str) -
     for name in ("b.parquet", "a.parquet", "deep/c.parquet", "notes.txt"):
         put(f"{s3}/find/{name}", parquet(DOCUMENTS))
     urls = [f"{s3}/find/{name}" for name in ("a.parquet", "b.parquet", "deep/c.parquet")]
-    assert [file.url for file in find_files([f"{s3}/find/"])] == urls
-    assert [file.url for file in find_files([f"{s3}/find/*.parquet"])] == urls[:2]
-    assert [file.url for file in find_files([f"{s3}/find/**/*.parquet"])] == urls
-    assert [file.url for file in find_files([urls[1], f"{s3}/find"])] == [urls[1], urls[0], urls[2]]
+    assert urls_of(f"{s3}/find/") == urls
+    assert urls_of(f"{s3}/find/*.parquet") == urls[:2]
+    assert urls_of(f"{s3}/find/**/*.parquet") == urls
+    assert urls_of(urls[1], f"{s3}/find") == [urls[1], urls[0], urls[2]]
     with pytest.raises(CorpusError, match="no file matches"):
         find_files([f"{s3}/find/none*.parquet"])
+
+
+def test_signs_of_a_pattern_in_the_name_of_an_object_are_exact(s3: str) -> None:
+    for name in ("br[1]/a.parquet", "br1/a.parquet", "st*r.parquet", "star.parquet",
+                 "q?.parquet", "qu.parquet", "k=v/_x.parquet", "k=v/a?b.parquet",
+                 "_temporary/0/a.parquet", "c/order1.parquet"):  # fmt: skip
+        put_at(f"{s3}/exact", name, parquet(DOCUMENTS))
+    put_at(f"{s3}/exact", "c/manifest.json", b'{"schema": "engramctl.counts/1"}')
+    for name in ("br[1]/a.parquet", "st*r.parquet", "q?.parquet", "k=v/_x.parquet"):
+        assert urls_of(f"{s3}/exact/{name}") == [f"{s3}/exact/{name}"]
+    assert urls_of(f"{s3}/exact/br[1]/*") == [f"{s3}/exact/br[1]/a.parquet"]
+    assert urls_of(f"{s3}/exact/br[12]/*.parquet") == [f"{s3}/exact/br1/a.parquet"]
+    assert urls_of(f"{s3}/exact/k=v/a?b.parquet") == [f"{s3}/exact/k=v/a?b.parquet"]
+    assert urls_of(f"{s3}/exact/s?ar.parquet") == [f"{s3}/exact/star.parquet"]
+    assert urls_of(f"{s3}/exact/star.parquet?region=us-east-1") == [f"{s3}/exact/star.parquet"]
+    names = ["br1/a", "br[1]/a", "k=v/a?b", "q?", "qu", "st*r", "star"]
+    assert urls_of(f"{s3}/exact") == [f"{s3}/exact/{name}.parquet" for name in names]
 
 
 def test_a_bucket_that_does_not_exist_is_a_clear_error(s3: str) -> None:
@@ -117,7 +118,7 @@ def test_fsspec_systems_are_read_like_folders(memory: Any, tmp_path: Path) -> No
     mine(Corpus.open([tmp_path / "corpus"]), tmp_path / "local")
     mine(Corpus.open(["memory://bucket"]), tmp_path / "remote")
     assert order_files(tmp_path / "local") == order_files(tmp_path / "remote")
-    assert [file.url for file in find_files(["memory://bucket/*.parquet"])] == [
+    assert urls_of("memory://bucket/*.parquet") == [
         "memory://bucket/0.parquet", "memory://bucket/2.parquet", "memory://bucket/4.parquet",
     ]  # fmt: skip
 
@@ -166,60 +167,52 @@ def test_a_remote_read_that_fails_is_tried_again_and_then_named(
         assert "connection reset" in str(error.value.facts["found"])
 
 
-BAD = {
-    "not-parquet": b"nothing of the kind",
-    "cut": parquet(DOCUMENTS)[:-20],
-    "empty": b"",
-    "other-column": None,
-    "text": None,
-    "negative": parquet([[1, 2], [-1]]),
-    "null-id": parquet([[1, None]]),
-    "last-group": None,
-}
+def below(found: Found) -> list[str]:
+    return [file.url.removeprefix("memory://b/") for file in found.files]
 
 
-def bad_file(name: str, folder: Path) -> Path:
-    path = folder / f"x-{name}.parquet"
-    if name == "other-column":
-        pq.write_table(pa.table({"ids": pa.array(DOCUMENTS)}), path)
-    elif name == "text":
-        pq.write_table(pa.table({"input_ids": pa.array(["a"])}), path)
-    elif name == "last-group":
-        path.write_bytes(broken_at_the_end())
-    else:
-        path.write_bytes(BAD[name] or b"")
-    return path
+def test_the_rule_is_the_same_for_remote_systems(memory: Any) -> None:
+    seen = ["PART.PARQUET", "_lang=en/a.parquet", "br1/a.parquet", "br[1]/a.parquet",
+            "d/manifest.json/a.parquet"]  # fmt: skip
+    for name in (*HIDDEN, *seen, "_SUCCESS", "c/order1.parquet", "c.partial/order1.parquet"):
+        memory.pipe(f"/b/{name}", b"")
+    memory.pipe("/b/c/manifest.json", OURS.encode())
+    found = find_files(["memory://b"])
+    assert below(found) == seen
+    assert found.left_out == (
+        "left out Parquet files: 2 in a folder that engramctl wrote, "
+        "10 with a name or in a folder that begins with . or _"
+    )
+    assert below(find_files(["memory://b/**/*.parquet"])) == seen
+    assert below(find_files(["memory://b/_part-0.parquet"])) == ["_part-0.parquet"]
+    assert below(find_files(["memory://b/.git/_x/*.parquet"])) == [".git/_x/part-0.parquet"]
+    assert below(find_files(["memory://b/br[1]/a.parquet"])) == ["br[1]/a.parquet"]
+    assert below(find_files(["memory://b/br[1]/*.parquet"])) == ["br[1]/a.parquet"]
+    assert below(find_files(["memory://b/br[12]/*.parquet"])) == ["br1/a.parquet"]
+    assert below(find_files(["memory://b/c/order1.parquet"])) == ["c/order1.parquet"]
+    for name in ("st*r.parquet", "star.parquet"):
+        memory.pipe(f"/b/{name}", b"")
+    assert below(find_files(["memory://b/st*r.parquet"])) == ["st*r.parquet"]
+    assert below(find_files(["memory://b/sta*.parquet"])) == ["star.parquet"]
+    assert "engramctl wrote" in refused("memory://b/*/order1.parquet")
+    assert "no file matches" in refused("memory://b/none.parquet")
 
 
-def broken_at_the_end() -> bytes:
-    """A file of four row groups, the last one's data overwritten."""
-    rows = np.random.default_rng(0).integers(0, 99, (400, 20)).tolist()
-    data = bytearray(parquet(rows, row_group_size=100, write_page_checksum=True))
-    meta = pq.ParquetFile(io.BytesIO(data)).metadata
-    chunk = meta.row_group(3).column(1)
-    middle = chunk.data_page_offset + chunk.total_compressed_size // 2
-    data[middle : middle + 8] = b"\xff" * 8
-    return bytes(data)
+def test_a_remote_folder_that_cannot_be_listed_is_named_or_left_out_and_listed(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.parquet", "shut/b.parquet"):
+        memory.pipe(f"/b/{name}", b"")
+    ls = type(memory).ls
 
+    def refuse(self: Any, path: str, **options: Any) -> Any:
+        if path.endswith("shut"):
+            raise PermissionError("AccessDenied")
+        return ls(self, path, **options)
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_files_are_left_out_whole_and_listed(name: str, tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    local_corpus(corpus)
-    expected = mine(Corpus.open([corpus]), tmp_path / "good")
-    bad = bad_file(name, corpus)
-    with pytest.raises(CorpusError):
-        mine(Corpus.open([corpus]), tmp_path / "refused")
-    assert not (tmp_path / "refused").exists()
-    summary = mine(Corpus.open([corpus], skip_bad_files=True), tmp_path / "counts")
-    assert order_files(tmp_path / "counts") == order_files(tmp_path / "good")
-    assert [entry["file"] for entry in summary["skipped_files"]] == [str(bad)]
-    assert summary["skipped_files"][0]["reason"]
-    assert summary["tokens"] == expected["tokens"]
-    assert expected["skipped_files"] == []
-
-
-def test_a_corpus_of_nothing_but_bad_files_is_an_error(tmp_path: Path) -> None:
-    bad_file("cut", tmp_path)
-    with pytest.raises(CorpusError, match="no file of the corpus can be used"):
-        Corpus.open([tmp_path], skip_bad_files=True)
+    monkeypatch.setattr(type(memory), "ls", refuse)
+    for name in ("memory://b", "memory://b/**/*.parquet"):
+        assert "AccessDenied" in refused(name)
+        found = find_files([name], skip_bad_files=True)
+        assert below(found) == ["a.parquet"]
+        assert [file.url for file, _ in found.bad] == ["memory://b/shut"]

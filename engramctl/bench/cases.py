@@ -1,0 +1,72 @@
+"""What was measured of an arm, or why it was not -> a case of the result."""
+
+import statistics
+from collections.abc import Mapping
+
+from engramctl.bench.arms import Arm
+from engramctl.bench.loops import Loop
+from engramctl.bench.options import BenchOptions
+from engramctl.bench.result import Case, percent_over
+
+NONE = "none"
+
+
+def measured_case(
+    options: BenchOptions, loop: Loop, arms: Mapping[str, Arm], tier: str, resident_tier: str
+) -> Case:
+    """Return the case of one arm of a finished loop.
+
+    Args:
+        options: of the run.
+        loop: what was measured.
+        arms: all arms of the loop by tier, NONE for the model without memory.
+        tier: the arm's.
+        resident_tier: the baseline that costs no transfer.
+    """
+    arm = arms[tier]
+    tokens = options.batch * (1 if loop.phase == "decode" else options.tokens)
+    case = Case(
+        name=loop.case, phase=loop.phase, tier=tier, cache=None, loop=loop.cache,
+        rows=arm.rows, tokens=tokens, batch=options.batch, samples_ns=arm.samples_ns,
+    )  # fmt: skip
+    subject = arm.subject
+    if subject is None:
+        return case
+    case.cache = subject.cache
+    case.engine = subject.store.engine
+    case.useful_bytes = arm.rows * subject.store.table.record.record_bytes
+    case.resident_percent = subject.resident_percent
+    case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
+    case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns)
+    if tier == "ssd":
+        case.device_bytes = _mean(arm.device_bytes)
+        case.device_reads = _mean(arm.device_reads)
+    if subject.mismatches:
+        case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
+    if loop.case == "step":
+        resident = arms[resident_tier].samples_ns if resident_tier in arms else []
+        case.against = {
+            "none_percent": percent_over(arm.samples_ns, arms[NONE].samples_ns),
+            "resident_percent": None
+            if tier == resident_tier
+            else percent_over(arm.samples_ns, resident),
+        }
+    return case
+
+
+def unmeasured_case(
+    options: BenchOptions, loop: Loop, tier: str, status: str, reason: str | None
+) -> Case:
+    """Return the case of an arm without samples; `status` is skipped or failed."""
+    return Case(
+        name=loop.case, phase=loop.phase, tier=tier, cache=loop.cache_of(tier), loop=loop.cache,
+        status=status, reason=reason, batch=options.batch,
+    )  # fmt: skip
+
+
+def _median(values: list[int]) -> int | None:
+    return round(statistics.median(values)) if values else None
+
+
+def _mean(values: list[int]) -> float | None:
+    return statistics.fmean(values) if values else None

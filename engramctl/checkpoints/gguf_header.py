@@ -1,0 +1,178 @@
+"""The header of a GGUF file, read strictly: which bytes of the file each tensor is.
+
+Every count and length is compared with the file before it is believed, nothing is kept but the
+tensors' places and two numbers, and the file's data is not read. (The library `gguf` makes objects
+of every element of every array, by counts that it believes.) Layout: ggml's docs/gguf.md, versions
+2 and 3, little-endian.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from engramctl.errors import FormatError
+from engramctl.storage.atomic import os_errors
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+MAX_TENSORS = 1 << 17
+MAX_PAIRS = 1 << 17
+MAX_STRINGS = 1 << 22  # of an array: a vocabulary, its merges
+MAX_NAME_BYTES = 1 << 16
+ALIGNMENT = 32  # where the metadata says no other
+_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_INTEGERS = (0, 1, 2, 3, 4, 5, 10, 11)
+_STRING, _ARRAY = 8, 9
+_MOST_DIMENSIONS = 4
+_MOST_NESTED = 4
+_LAYERS = ".ple.layers"
+
+
+@dataclass(frozen=True)
+class GgufTensor:
+    """One tensor's place.
+
+    Attributes:
+        name: as the file has it.
+        kind: ggml's number of its type.
+        shape: sizes, the fastest first: columns, then rows.
+        offset: first byte in the file.
+    """
+
+    name: str
+    kind: int
+    shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """What a file says of itself, as far as tables need it.
+
+    Attributes:
+        tensors: all of them.
+        first_layer: the first number of `*.ple.layers`, 0 without one.
+        file_bytes: the file's length.
+    """
+
+    tensors: tuple[GgufTensor, ...]
+    first_layer: int
+    file_bytes: int
+
+
+def read_gguf(path: Path) -> GgufHeader:
+    """Read a file's header.
+
+    Raises:
+        FormatError: another kind of file, or something in its header lies outside it.
+        StorageError: it cannot be read.
+    """
+    with os_errors("read", path), path.open("rb", buffering=1 << 16) as file:
+        return _Walk(path, file).header()
+
+
+class _Walk:
+    """A place in a header that never leaves the file."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+        self._size = file.seek(0, 2)
+        self._at = file.seek(0)
+        self._alignment = ALIGNMENT
+        self._first_layer = 0
+
+    def header(self) -> GgufHeader:
+        if self._take(4) != MAGIC:
+            self._fail("begins with another magic")
+        version = self._number(4)
+        if version not in VERSIONS:
+            self._fail(f"has version {version}")
+        tensors, pairs = self._number(8), self._number(8)
+        if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
+            self._fail(f"has {tensors:,} tensors and {pairs:,} facts")
+        for _ in range(pairs):
+            self._fact(self._name(), self._number(4))
+        found = [self._tensor() for _ in range(tensors)]
+        if len({one.name for one in found}) != len(found):
+            self._fail("has two tensors of one name")
+        start = -(-self._at // self._alignment) * self._alignment
+        places = (GgufTensor(one.name, one.kind, one.shape, start + one.offset) for one in found)
+        return GgufHeader(tuple(places), self._first_layer, self._size)
+
+    def _tensor(self) -> GgufTensor:
+        name, dimensions = self._name(), self._number(4)
+        if not 1 <= dimensions <= _MOST_DIMENSIONS:
+            self._fail(f"has a tensor of {dimensions} dimensions")
+        shape = tuple(self._number(8) for _ in range(dimensions))
+        return GgufTensor(name, self._number(4), shape, self._number(8))
+
+    def _fact(self, name: str, kind: int) -> None:
+        """Pass over a value; keep the two that place and name tables."""
+        if name == "general.alignment":
+            self._alignment = self._number(_BYTES[4]) if kind == 4 else 0
+            if not self._alignment or self._alignment & (self._alignment - 1):
+                self._fail(f"aligns its data to {self._alignment} bytes")
+        elif name.endswith(_LAYERS) and kind in _INTEGERS:
+            self._first_layer = self._number(_BYTES[kind])
+        elif name.endswith(_LAYERS) and kind == _ARRAY:
+            inner, count = self._number(4), self._number(8)
+            if inner in _INTEGERS and count:
+                self._first_layer, count = self._number(_BYTES[inner]), count - 1
+            self._elements(inner, count, 0)
+        else:
+            self._value(kind)
+
+    def _value(self, kind: int, depth: int = 0) -> None:
+        if kind in _BYTES:
+            self._skip(_BYTES[kind])
+        elif kind == _STRING:
+            self._skip(self._number(8))
+        elif kind == _ARRAY and depth < _MOST_NESTED:
+            self._elements(self._number(4), self._number(8), depth + 1)
+        else:
+            self._fail(f"has a value of unknown type {kind}")
+
+    def _elements(self, kind: int, count: int, depth: int) -> None:
+        """Pass over the elements of an array."""
+        if kind in _BYTES:
+            self._skip(_BYTES[kind] * count)
+        elif count > MAX_STRINGS:
+            self._fail(f"has an array of {count:,} strings or arrays")
+        else:
+            for _ in range(count):
+                self._value(kind, depth)
+
+    def _name(self) -> str:
+        size = self._number(8)
+        if size > MAX_NAME_BYTES:
+            self._fail(f"has a name of {size:,} bytes")
+        try:
+            return self._take(size).decode()
+        except UnicodeDecodeError:
+            self._fail("has a name that is not UTF-8")
+
+    def _number(self, size: int) -> int:
+        return int.from_bytes(self._take(size), "little")
+
+    def _take(self, size: int) -> bytes:
+        self._check(size)
+        data = self._file.read(size)
+        if len(data) != size:
+            self._fail("ended while it was read")
+        self._at += size
+        return data
+
+    def _skip(self, size: int) -> None:
+        self._check(size)
+        self._at = self._file.seek(size, 1)
+
+    def _check(self, size: int) -> None:
+        if size > self._size - self._at:
+            self._fail("has a header that ends behind the file")
+
+    def _fail(self, what: str) -> NoReturn:
+        raise FormatError(
+            f"{self._path} is no GGUF file: it {what}",
+            facts={"file": self._path, "offset": f"{self._at:,}"},
+        )

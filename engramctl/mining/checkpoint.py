@@ -1,0 +1,37 @@
+"""What a run remembers of itself in `state.json`, under a digest: a changed number is noticed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import xxhash
+
+from engramctl.access.resumed import damaged
+from engramctl.storage.atomic import dump_json
+from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.publish import STATE
+
+_RUN, _DIGEST = "run", "run_xxh3_128"
+
+
+def save_run(work: PartialDirectory, run: Mapping[str, Any]) -> None:
+    """Replace what is remembered; all that it tells of is on the disk already."""
+    work.save_state({_RUN: run, _DIGEST: _digest(run)})
+
+
+def load_run(work: PartialDirectory) -> dict[str, Any] | None:
+    """Return what `save_run` saved, or None where no checkpoint was reached.
+
+    Raises:
+        StorageError: it changed since.
+    """
+    state = work.state or {}
+    if _RUN not in state:
+        return None
+    run: dict[str, Any] = state[_RUN]
+    if _digest(run) != state.get(_DIGEST):
+        raise damaged(work.path / STATE, "its bytes have changed")
+    return run
+
+
+def _digest(run: Mapping[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(dump_json(run))

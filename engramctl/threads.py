@@ -1,0 +1,70 @@
+"""Worker threads and what else must begin anew in a forked child.
+
+Threads do not survive `fork`, and a lock that another thread held stays locked for ever. So pools
+of ours are `Workers`, and an object with locks of its own says how it begins again.
+"""
+
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Renewable(Protocol):
+    """What has locks or threads."""
+
+    def renew(self) -> None:
+        """Make locks and threads anew: this is a forked child, and no other thread is here."""
+
+
+_renewed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def renew_in_children(one: Renewable) -> None:
+    """Have `one.renew()` called in every child forked from now on, as long as it lives."""
+    _renewed.add(one)
+
+
+def _renew_all() -> None:
+    for one in list(_renewed):
+        one.renew()
+
+
+os.register_at_fork(after_in_child=_renew_all)
+
+
+class Workers:
+    """A pool of threads, started when first used; in a forked child it starts its own."""
+
+    def __init__(self, name: str, count: int | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            name: the threads' names begin with it.
+            count: how many (default: the processors this process may use).
+        """
+        self.count = count or len(os.sched_getaffinity(0))
+        self._name = name
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Forget the threads: in a forked child they are not there."""
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix=self._name)
+
+    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Have a thread make a call."""
+        return self._pool.submit(call, *args, **kwargs)
+
+    def map(self, call: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
+        """Have threads make a call a value; the results come in the order of the values."""
+        return self._pool.map(call, values)
+
+    def shutdown(self) -> None:
+        """Wait for running calls; cancel the others. Later ones are errors."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

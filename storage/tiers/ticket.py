@@ -1,0 +1,89 @@
+"""A ticket: rows on their way, handed over layer by layer."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.storage.tiers.usage import Usage
+
+
+@dataclass(frozen=True)
+class Request:
+    """One layer's part of a ticket: a copy of the ids, and the shape they came in."""
+
+    row_ids: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+
+class Server(Protocol):
+    """What a ticket needs of its store."""
+
+    usage: Usage
+
+    def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
+        """Return the tensor to write to, checked when it is the caller's."""
+
+    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Write one layer's rows into `out` and return it."""
+
+    def add_stall(self, stall_ns: int) -> None:
+        """Count time a caller waited."""
+
+
+class Ticket:
+    """Rows on their way; `wait` hands over one layer's, once. Safe from several threads."""
+
+    def __init__(
+        self, store: Server, place: object, requests: dict[int, Request], handle: Any
+    ) -> None:
+        """Made by `Store.prefetch`; `place` is what it holds among the open tickets."""
+        self._store = store
+        self._place = place
+        self._generation = store.usage.generation
+        self._requests = requests
+        self._handle = handle
+
+    def wait(self, layer: int, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return a layer's rows, dequantised, in request order.
+
+        Args:
+            layer: one of the request's layers, not yet waited for.
+            out: where to write, contiguous, of the store's dtype and device.
+
+        Returns:
+            (*S, H, row_dim) for ids of shape (*S, H); `out` when given, else a new tensor.
+
+        Raises:
+            ValueError: a layer that was not requested or was waited for, or an `out` that does
+                not fit.
+            StorageError: reading the rows failed, the store is closed, or the ticket was opened
+                before this process was forked.
+        """
+        store = self._store
+        with store.usage.call():
+            if self._generation != store.usage.generation:
+                raise StorageError(
+                    "the ticket was opened before this process was forked",
+                    hint="call prefetch again in the child",
+                )
+            request = self._requests.get(layer)
+            target = None if request is None else store.target(request, out)
+            if request is None or target is None or self._requests.pop(layer, None) is None:
+                raise ValueError(f"layer {layer} was not requested, or was waited for already")
+            started = time.perf_counter_ns()
+            try:
+                return store.finish(layer, request, self._handle, target)
+            finally:
+                store.add_stall(time.perf_counter_ns() - started)
+                if not self._requests:
+                    store.usage.end_ticket(self._place)
+
+    def __del__(self) -> None:
+        """Dropping a ticket cancels it."""
+        if hasattr(self, "_handle"):
+            self._store.usage.end_ticket(self._place)

@@ -1,0 +1,95 @@
+"""Who uses a store now: closing waits for them, and what comes later is an error."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from engramctl.errors import StorageError
+
+MAX_OPEN_TICKETS = 64
+CLOSED = "the store is closed"
+
+
+class Usage:
+    """Calls that run in a store, and its open tickets.
+
+    Attributes:
+        generation: counts the forks that led here; a ticket of another one was opened by a parent.
+    """
+
+    def __init__(self) -> None:
+        """Nobody yet."""
+        self.generation = 0
+        self._over: str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition()
+        self._calls: dict[object, int] = {}  # each with the thread that runs it
+        self._tickets: set[object] = set()
+        self._released = False
+
+    def renew(self, over: str | None) -> None:
+        """Begin anew in a forked child, without the calls and tickets of its parent.
+
+        Args:
+            over: why every call is an error from now on; None when the child may use the store.
+        """
+        self.generation += 1
+        self._over = self._over or over
+        self._begin()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Run a call: `close` waits until it is over.
+
+        Raises:
+            StorageError: the store is closed.
+        """
+        call = object()
+        try:
+            with self._changed:
+                self._refuse_when_over()
+                self._calls[call] = threading.get_ident()
+            yield
+        finally:
+            with self._changed:
+                if self._calls.pop(call, None) is not None and self._over:
+                    self._changed.notify_all()
+
+    def add_ticket(self, ticket: object) -> None:
+        """Wait for a place, at most 64 being taken, and take it.
+
+        Raises:
+            StorageError: the store is closed, or was while this waited.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or len(self._tickets) < MAX_OPEN_TICKETS)
+            self._refuse_when_over()
+            self._tickets.add(ticket)
+
+    def end_ticket(self, ticket: object) -> None:
+        """Give its place to the next `prefetch`; once more does nothing."""
+        with self._changed:
+            if ticket in self._tickets:
+                self._tickets.remove(ticket)
+                self._changed.notify_all()
+
+    def close(self, release: Callable[[], None]) -> None:
+        """Refuse new calls, wake who waits for a ticket, wait for running calls, then `release`.
+
+        The caller's own calls are not waited for: an interrupt may have left one behind.
+        """
+        me = threading.get_ident()
+        with self._changed:
+            self._over = self._over or CLOSED
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: all(one == me for one in self._calls.values()))
+            if self._released:
+                return
+            self._released = True
+        release()
+
+    def _refuse_when_over(self) -> None:
+        if self._over:
+            raise StorageError(self._over)

@@ -1,0 +1,105 @@
+"""Cold and warm are measured and proved, on a file system that lets go of its pages."""
+
+import ctypes
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engramctl.bench.options import BenchOptions
+from engramctl.bench.run import run_bench, scheme_of
+from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.storage.reader import open_table
+from engramctl.storage.tiers import open_store
+from engramctl.storage.tiers.ssd import SsdStore
+from tests.conftest import ROOT
+from tests.tables import small_table
+
+
+def resident_pages(file: Path) -> int:
+    """Ask the kernel how many pages of a file are in memory."""
+    size = file.stat().st_size
+    with file.open("rb") as opened, mmap.mmap(
+        opened.fileno(), size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
+    ) as mapped:  # fmt: skip
+        states = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
+        start = ctypes.c_char.from_buffer(mapped)
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.mincore(
+            ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(size), states
+        )
+        del start
+    assert failed == 0
+    return sum(state & 1 for state in states)
+
+
+def lets_go_of_pages(folder: Path) -> bool:
+    file = folder / "probe"
+    file.write_bytes(os.urandom(1 << 20))
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return resident_pages(file) == 0
+
+
+@pytest.fixture(scope="module")
+def shards_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A table where it can be cold: not on tmpfs."""
+    for place in (tmp_path_factory.mktemp("cold"), Path("/var/tmp"), ROOT):
+        with tempfile.TemporaryDirectory(dir=place, prefix=".engramctl-cold-") as folder:
+            if lets_go_of_pages(Path(folder)):
+                yield small_table(Path(folder) / "shards", slots=600, tier="ssd").path
+                return
+    pytest.skip("no file system here lets go of clean pages")
+
+
+def test_cold_cases_are_measured_and_every_sample_comes_from_the_disk(
+    shards_on_disk: Path,
+) -> None:
+    options = BenchOptions(
+        tiers=("ssd",), cache="cold", samples=3, tokens=5, context=3, preset="tiny"
+    )
+    found = [
+        case for case in run_bench(shards_on_disk, options, lambda _: None)["cases"]
+        if case["tier"] == "ssd"
+    ]  # fmt: skip
+    assert [(case["name"], case["phase"]) for case in found] == [
+        (name, phase) for name in ("gather", "lookup", "step") for phase in ("decode", "prefill")
+    ]
+    for case in found:
+        assert (case["cache"], case["status"], case["reason"]) == ("cold", "ok", None)
+        assert len(case["samples_ns"]) == len(case["copy_samples_ns"]) >= 5
+        assert case["resident_percent"]["before"] <= 1.0
+        assert case["resident_percent"]["after"] == 100.0
+        assert case["device_reads"] > 0
+
+
+def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
+    shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SsdStore, "drop", lambda self: None)
+    options = BenchOptions(
+        tiers=("ssd",), cases=("gather",), cache="cold", samples=3, tokens=2, preset="tiny"
+    )
+    for file in shards_on_disk.glob("*.safetensors"):
+        file.read_bytes()  # now in the page cache
+    result = run_bench(shards_on_disk, options, lambda _: None)
+    for case in result["cases"]:
+        assert case["status"] == "skipped"
+        assert "stay in memory after they were dropped" in case["reason"]
+
+
+def test_evicted_pages_are_not_called_warm(shards_on_disk: Path) -> None:
+    scheme = scheme_of(shards_on_disk, open_table(shards_on_disk).manifest.scheme)
+    with open_store(shards_on_disk, "ssd") as store:
+        assert isinstance(store, SsdStore)
+        subject = Subject(store, scheme, "warm")
+        ids = {layer: np.arange(50) for layer in store.layers}
+        subject.prepare(ids)
+        store.drop()
+        with pytest.raises(Unmeasurable, match="stay in memory"):
+            subject.prepare(ids)

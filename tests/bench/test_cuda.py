@@ -1,0 +1,59 @@
+"""`bench` where there is a CUDA device: on a fake machine, and on a real one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from engramctl.bench.options import BenchOptions
+from engramctl.bench.run import run_bench
+from engramctl.storage.tiers.host import HostStore
+from tests.conftest import RunCli
+from tests.fake_cuda import fake_cuda
+
+OPTIONS = BenchOptions(
+    tiers=("gpu", "host"), named=True, samples=3, tokens=5, context=3, preset="tiny",
+    residual="none",
+)  # fmt: skip
+
+
+def measured(document: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {
+        (case["name"], case["phase"], case["tier"])
+        for case in document["cases"]
+        if (case["status"], case["reason"]) == ("ok", None)
+    }
+
+
+WANTED = {
+    (name, phase, tier)
+    for name in ("gather", "lookup", "step")
+    for phase in ("decode", "prefill")
+    for tier in ("gpu", "host")
+}
+
+
+def test_every_case_runs_where_cuda_is(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a run but values and times: what a store of memory that is not there cannot give."""
+    monkeypatch.setattr(HostStore, "finish", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(FakeTensor, "__int__", lambda tensor: 0, raising=False)  # of mismatches
+    with fake_cuda(current=1) as machine:
+        document = run_bench(shards, OPTIONS, lambda windows: None)
+    assert measured(document) >= WANTED
+    assert set(machine.waits) == {"cuda:1"}
+    assert document["environment"]["gpu"]["available"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_is_measured_beside_host(shards: Path, run_cli: RunCli) -> None:
+    result = run_cli(
+        "bench", shards, "--tier", "gpu", "--tier", "host", "--preset", "tiny", "--samples", "3",
+        "--tokens", "4", "--context", "3", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert measured(result.json) >= WANTED
+    for case in result.json["cases"]:
+        assert case["tier"] == "none" or case["check"]["mismatches"] == 0

@@ -1,0 +1,93 @@
+"""Results of `engramctl.bench/1` are still read."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engramctl.bench.result import SCHEMA, as_current
+from engramctl.bench.tables import raw_tables, result_tables
+from tests.conftest import RunCli
+
+COMMON: dict[str, Any] = {
+    "phase": "decode", "cache": "warm", "loop": "warm", "engine": "memory", "rows": 48, "tokens": 1,
+    "batch": 1, "status": "ok", "reason": None, "useful_bytes": 3168, "device_bytes": None,
+    "device_reads": None, "resident_percent": {"before": None, "after": None},
+    "ceiling_rows_per_s": None, "stall_ns": None, "rows_per_s": None,
+    "against": {"none_percent": None, "resident_percent": None},
+    "check": {"rows": 0, "mismatches": 0},
+}  # fmt: skip
+FIRST: dict[str, Any] = {
+    "schema": "engramctl.bench/1",
+    "environment": {"cpu": "a processor", "engramctl": "0.1.0"},
+    "config": {"path": "shards", "scheme": "deepseek-v41", "trace": "uniform", "tiers": ["host"]},
+    "resolution_percent": 1.5,
+    "warnings": [],
+    "cases": [
+        {**COMMON, "name": "gather", "tier": "host", "samples_ns": [5, 4, 9], "p50_ns": 5,
+         "p99_ns": 9, "rows_per_s": 9_600_000_000, "check": {"rows": 144, "mismatches": 0}},
+        {**COMMON, "name": "step", "tier": "none", "samples_ns": [100, 100, 100], "p50_ns": 100,
+         "p99_ns": 100},
+        {**COMMON, "name": "step", "tier": "host", "samples_ns": [101, 101, 101], "p50_ns": 101,
+         "p99_ns": 101, "against": {"none_percent": 1.0, "resident_percent": None}},
+        {**COMMON, "name": "step", "tier": "gpu", "status": "skipped", "reason": "no CUDA",
+         "samples_ns": [], "p50_ns": None, "p99_ns": None},
+    ],
+}  # fmt: skip
+
+
+def test_its_one_resolution_becomes_that_of_every_measured_case() -> None:
+    before = copy.deepcopy(FIRST)
+    document = as_current(FIRST)
+    assert before == FIRST
+    assert document is not None
+    assert document["schema"] == SCHEMA
+    assert "resolution_percent" not in document
+    assert [case["resolution_percent"] for case in document["cases"]] == [1.5, 1.5, 1.5, None]
+    assert [case["copy_samples_ns"] for case in document["cases"]] == [[]] * 4
+    assert [case["samples_ns"] for case in document["cases"]] == [
+        case["samples_ns"] for case in FIRST["cases"]
+    ]
+    assert as_current(document) == document
+
+
+def test_the_largest_of_few_samples_is_no_longer_called_p99() -> None:
+    document = as_current(FIRST)
+    assert document is not None
+    assert {case["p99_ns"] for case in document["cases"]} == {None}
+    many = {**FIRST["cases"][0], "samples_ns": list(range(1, 201)), "p99_ns": 198}
+    document = as_current({**FIRST, "cases": [many]})
+    assert document is not None
+    assert document["cases"][0]["p99_ns"] == 198
+
+
+def test_its_tables_are_those_of_a_new_result() -> None:
+    document = as_current(FIRST)
+    assert document is not None
+    measured, skipped = result_tables(document)
+    assert [row["over none"] for row in measured.rows] == [None, None, "below resolution"]
+    assert [row["resolution"] for row in measured.rows] == ["1.5 %"] * 3
+    assert [row["p99"] for row in measured.rows] == [None] * 3
+    assert skipped.rows == [{"tier": "gpu: no CUDA"}]
+    [raw] = raw_tables(document)
+    assert [row["against_none_below_resolution"] for row in raw.rows] == [None, None, True, None]
+
+
+@pytest.mark.parametrize("schema", ["engramctl.bench/1", "engramctl.bench/2"])
+def test_inspect_says_what_either_is(run_cli: RunCli, tmp_path: Path, schema: str) -> None:
+    document = FIRST if schema == FIRST["schema"] else as_current(FIRST)
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    found = run_cli("inspect", tmp_path / "result.json", "--json")
+    assert found.exit_code == 0, found.stderr
+    assert found.json["kind"] == "bench result"
+    assert [case["samples"] for case in found.json["cases"]] == [3, 3, 3, 0]
+    assert [case["resolution_percent"] for case in found.json["cases"]] == [1.5, 1.5, 1.5, None]
+
+
+def test_what_is_no_result_is_not_taken_for_one() -> None:
+    assert as_current({"schema": "engramctl.bench/3"}) is None
+    assert as_current({"schema": "engramctl.table/1"}) is None
+    with pytest.raises(KeyError):
+        as_current({"schema": "engramctl.bench/1"})

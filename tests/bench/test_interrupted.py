@@ -1,0 +1,122 @@
+"""A run that ends early keeps the cases it has finished."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engramctl.bench.arms import GatherArm
+from engramctl.bench.loops import WARM_UP
+from engramctl.bench.options import LEAST_SAMPLES
+from engramctl.bench.result_file import write_result
+from engramctl.errors import StorageError
+from tests.conftest import RunCli
+
+QUICK = ("--tier", "host", "--case", "gather", "--samples", "1", "--tokens", "2")
+ONE_LOOP = 2 * (WARM_UP + LEAST_SAMPLES)  # two copies of the host arm
+SIGNALLED = """
+import os, sys
+from engramctl.bench.arms import GatherArm
+from engramctl.cli import main
+
+number, left, honest = int(sys.argv.pop(1)), [int(sys.argv.pop(1))], GatherArm.run
+
+def run(self):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), number)
+    return honest(self)
+
+GatherArm.run = run
+main()
+"""
+
+
+def failing_after(runs: int, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    honest = GatherArm.run
+    done = []
+
+    def run(self: GatherArm) -> int:
+        done.append(1)
+        if len(done) > runs:
+            raise error
+        return honest(self)
+
+    monkeypatch.setattr(GatherArm, "run", run)
+
+
+def states(document: dict[str, Any]) -> list[tuple[str, str, str, str | None]]:
+    return [
+        (case["name"], case["phase"], case["status"], case["reason"]) for case in document["cases"]
+    ]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_was_measured_and_says_what_was_not(
+    shards: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "result.json"
+    words = [sys.executable, "-c", SIGNALLED, int(number), ONE_LOOP + 3, "bench", shards, *QUICK]
+    ended = subprocess.run(
+        [str(word) for word in [*words, "-o", out]], capture_output=True, text=True
+    )
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert f"kept in {out}: 1 of 2 cases" in ended.stderr
+    document = json.loads(out.read_text())
+    assert states(document) == [
+        ("gather", "decode", "ok", None),
+        ("gather", "prefill", "skipped", "interrupted"),
+    ]
+    assert document["cases"][0]["resolution_percent"] > 0
+    assert document["warnings"][-1] == "interrupted"
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_an_error_in_one_case_keeps_those_before_it(
+    shards: Path, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_after(ONE_LOOP, monkeypatch, StorageError("the file was changed"))
+    out = tmp_path / "result.json"
+    words = ("--case", "step", "--preset", "tiny", "-o", out)
+    found = run_cli("bench", shards, "--tier", "gpu", *QUICK, *words)
+    assert found.exit_code == 1
+    assert "the file was changed" in found.stderr
+    host = [case for case in json.loads(out.read_text())["cases"] if case["tier"] == "host"]
+    assert states({"cases": host}) == [
+        ("gather", "decode", "ok", None),
+        ("gather", "prefill", "failed", "the file was changed"),
+        ("step", "decode", "skipped", "an earlier case failed"),
+        ("step", "prefill", "skipped", "an earlier case failed"),
+    ]
+
+
+def test_a_tier_that_is_missing_keeps_its_own_reason(
+    shards: Path, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "torch was built without it"
+    monkeypatch.setattr(
+        "engramctl.bench.run.tier_missing", lambda tier: reason if tier == "gpu" else None
+    )
+    failing_after(ONE_LOOP, monkeypatch, StorageError("the file was changed"))
+    run_cli("bench", shards, "--tier", "gpu", *QUICK, "-o", tmp_path / "result.json")
+    document = json.loads((tmp_path / "result.json").read_text())
+    gpu = [case for case in document["cases"] if case["tier"] == "gpu"]
+    assert [(case["status"], case["reason"]) for case in gpu] == [("skipped", reason)] * 2
+
+
+def test_a_run_that_finished_no_case_leaves_the_file_as_it_was(
+    shards: Path, run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "result.json"
+    write_result({"schema": "engramctl.bench/2"}, out)
+    before = out.read_bytes()
+    failing_after(3, monkeypatch, StorageError("the file was changed"))
+    found = run_cli("bench", shards, *QUICK, "-o", out, "--force")
+    assert found.exit_code == 1
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]

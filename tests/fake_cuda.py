@@ -1,0 +1,127 @@
+# mypy: disable-error-code="no-untyped-call"
+"""A CUDA machine without one: torch's FakeTensorMode, and what it leaves out.
+
+Tensors have a device, a dtype and a shape, and no values: an operation on two devices, or one that
+has to wait for a value, raises as it would (or would wait) on a GPU.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from unittest.mock import patch
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from engramctl.model import mhc, sinkhorn
+from engramctl.storage.tiers import widen
+
+CACHES = (widen._table_on, mhc._alpha_of_column, sinkhorn._summing)
+DEVICES = 2
+_CUDA, _META = 1, 14  # c10::DeviceType
+
+
+@dataclass
+class Machine:
+    """What happened on the fake machine.
+
+    Attributes:
+        uploads: operations that read a tensor of the CPU and gave one of a device.
+        downloads: the other way; each waits for the device.
+        waits: devices that were synchronised.
+    """
+
+    uploads: list[str] = field(default_factory=list)
+    downloads: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+
+
+class _Transfers(TorchDispatchMode):
+    """Sees every operation, and between which kinds of device it runs."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        made = {one.device.type for one in tree_leaves(result) if isinstance(one, torch.Tensor)}
+        read = {one.device.type for one in given if one.dim() or len(given) == 1}
+        if made == {"cuda"} and "cpu" in read:
+            self._machine.uploads.append(str(func))
+        if made == {"cpu"} and "cuda" in read:
+            self._machine.downloads.append(str(func))
+        return result
+
+
+class _Generator(torch.Generator):
+    """Of the CPU, whatever the device: values are not drawn."""
+
+    def __new__(cls, device: Any = "cpu") -> Self:
+        return super().__new__(cls)
+
+
+class _Mode(FakeTensorMode):
+    """Takes care not to start CUDA, although the machine says that it has a device."""
+
+    @property
+    def avoid_device_init(self) -> bool:
+        return True
+
+
+@contextmanager
+def _device_guards() -> Iterator[None]:
+    """Lend CUDA the device guard of `meta` tensors, which does nothing.
+
+    `x[...]`, `copy_` and others make their tensor's device the current one through what the CUDA
+    library registers; a build without CUDA has an empty place there.
+    """
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
+    places = ctypes.c_void_p * (_META + 1)
+    guards = places.in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+    cuda = guards[_CUDA]
+    guards[_CUDA] = cuda or guards[_META]
+    try:
+        yield
+    finally:
+        guards[_CUDA] = cuda
+
+
+@contextmanager
+def fake_cuda(current: int = 0) -> Iterator[Machine]:
+    """Let torch believe in two CUDA devices; nothing may read a value."""
+    machine = Machine()
+    replaced: dict[str, Any] = {
+        "torch.cuda.is_available": lambda: True,
+        "torch.cuda.device_count": lambda: DEVICES,
+        "torch.cuda.current_device": lambda: current,
+        "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
+        "torch.cuda.get_device_properties": lambda index: _Properties(),
+        "torch.Generator": _Generator,
+        "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
+    }
+    for cache in CACHES:
+        cache.cache_clear()  # no real tensor may be met in the mode, and no fake one after it
+    try:
+        with ExitStack() as stack:
+            for name, stand_in in replaced.items():
+                stack.enter_context(patch(name, stand_in))
+            stack.enter_context(_device_guards())
+            stack.enter_context(_Mode())
+            stack.enter_context(_Transfers(machine))
+            yield machine
+    finally:
+        for cache in CACHES:
+            cache.cache_clear()
+
+
+class _Properties:
+    name = "a CUDA device that is not there"
+    total_memory = 80 << 30
+    major, minor = 9, 0

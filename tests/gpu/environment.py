@@ -1,0 +1,10 @@
+"""What `engramctl env --json` says here."""
+
+from typing import Any
+
+from engramctl.environment import capture
+
+
+def run() -> dict[str, Any]:
+    """Return the environment document."""
+    return capture()

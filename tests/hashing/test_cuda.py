@@ -1,0 +1,74 @@
+"""Both device kernels on a GPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from engramctl.hashing import Scheme, make_scheme
+from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.device import DeviceWalk
+from tests.hashing.presets import SCHEMES, VOCAB
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_a_gpu_gives_the_reference_rows(scheme: Scheme, dtype: torch.dtype) -> None:
+    rng = np.random.default_rng(0)
+    ids_BT = rng.integers(0, VOCAB, (3, 777))
+    past_BC = rng.integers(0, VOCAB, (3, scheme.max_order - 1))
+    on_gpu = torch.from_numpy(ids_BT).to("cuda", dtype)
+    for layer in scheme.layers:
+        plan = scheme._plans[layer]
+        expected = reference.row_ids(np.concatenate([past_BC, ids_BT], axis=1), plan)
+        chosen = scheme.row_ids(on_gpu, layer, past_BC)
+        np.testing.assert_array_equal(chosen.cpu().numpy(), expected)
+        out = torch.full(expected.shape, -7, dtype=torch.int64, device="cuda")
+        walk = DeviceWalk(plan, on_gpu.device)
+        assert walk(on_gpu, torch.from_numpy(past_BC).cuda(), out) == -1
+        np.testing.assert_array_equal(out.cpu().numpy(), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 64])
+def test_one_token_is_a_batch_too(length: int) -> None:
+    """Triton makes other code for sizes that are 1 or divide by 16."""
+    scheme = SCHEMES["deepseek-v41"]
+    ids_BT = np.random.default_rng(length).integers(0, VOCAB, (2, length))
+    layer = scheme.layers[0]
+    found = scheme.row_ids(torch.from_numpy(ids_BT).cuda(), layer)
+    np.testing.assert_array_equal(found.cpu().numpy(), scheme.row_ids(ids_BT, layer))
+
+
+def test_no_tokens_give_no_rows_on_a_gpu() -> None:
+    scheme = SCHEMES["deepseek-v41"]
+    for shape in ((0,), (2, 0), (0, 5)):
+        ids = torch.empty(shape, dtype=torch.int64, device="cuda")
+        assert scheme.row_ids(ids, scheme.layers[0]).shape == (*shape, scheme.num_heads)
+
+
+def test_a_gpu_names_the_first_bad_id() -> None:
+    scheme = make_scheme("deepseek-v41", vocab_size=VOCAB)
+    ids_BT = torch.zeros((2, 9), dtype=torch.int64, device="cuda")
+    ids_BT[1, 4] = VOCAB
+    ids_BT[1, 7] = -5
+    with pytest.raises(ValueError, match=f"token id {VOCAB} at sequence 1, position 4"):
+        scheme.row_ids(ids_BT, scheme.layers[0])
+
+
+def test_row_ids_beyond_two_gib_are_written_where_they_belong() -> None:
+    """2^27 tokens of 24 heads are 12 GiB of int32: every address needs 64 bits."""
+    scheme = make_scheme("deepseek-v41", vocab_size=VOCAB)
+    layer, tokens = scheme.layers[0], 1 << 27
+    needed = tokens * (4 + 4 * scheme.num_heads)
+    if torch.cuda.mem_get_info()[0] < needed * 1.1:
+        pytest.skip(f"needs {needed >> 30} GiB of device memory")
+    ids_BT = torch.randint(0, VOCAB, (1, tokens), dtype=torch.int32, device="cuda")
+    found = scheme.row_ids(ids_BT, layer)
+    for start in (0, (1 << 31) // scheme.num_heads - 500, tokens - 1000):
+        some, past = ids_BT[:, start : start + 1000], ids_BT[:, max(0, start - 9) : start]
+        expected = scheme.row_ids(some.cpu().numpy(), layer, past.cpu().numpy())
+        np.testing.assert_array_equal(found[:, start : start + 1000].cpu().numpy(), expected)

@@ -1,0 +1,69 @@
+"""The decoder's device code: on a fake machine, and against the CPU on a real GPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from engramctl.model.config import Fusion, ResidualMode
+from engramctl.model.decoder import Decoder
+from engramctl.model.presets import preset
+from tests.fake_cuda import fake_cuda
+from tests.model.test_decoder import FUSIONS, MODES, memory, residual
+
+SHAPES: list[tuple[ResidualMode, Fusion | None]] = [
+    *((mode, "deepseek-v41") for mode in MODES),
+    *(("none", fusion) for fusion in (*FUSIONS, None) if fusion != "deepseek-v41"),
+]
+TOKENS = 6
+
+
+def steps(
+    mode: ResidualMode, fusion: Fusion | None, dtype: torch.dtype, device: str
+) -> list[torch.Tensor]:
+    """Prefill in two chunks, then one decode step, with the same rows everywhere."""
+    given = memory(fusion) if fusion else None
+    model = Decoder(preset("tiny", residual=residual(mode), memory=given), 0, dtype, device)
+    state = model.new_state(2, 2 * TOKENS + 1)
+    ids = torch.from_numpy(np.random.default_rng(0).integers(0, 512, (2, 2 * TOKENS + 1)))
+    ids = ids.to(device)
+    table = torch.from_numpy(np.random.default_rng(1).normal(size=(512, 4, 8))).to(device, dtype)
+    found = []
+    for part in (slice(0, TOKENS), slice(TOKENS, 2 * TOKENS)):
+        found.append(model.prefill(ids[:, part], state, lambda _, part=part: table[ids[:, part]]))
+    last = ids[:, -1]
+    found.append(model.decode(last, state, lambda _: table[last[:, None]]))
+    return found
+
+
+@pytest.mark.parametrize(("mode", "fusion"), SHAPES)
+def test_a_step_stays_on_its_device_and_waits_for_nothing(
+    mode: ResidualMode, fusion: Fusion | None
+) -> None:
+    with fake_cuda() as machine:
+        for logits in steps(mode, fusion, torch.bfloat16, "cuda:1"):
+            assert logits.device == torch.device("cuda:1")
+            assert (logits.shape, logits.dtype) == ((2, 512), torch.bfloat16)
+        assert not machine.downloads + machine.waits
+
+
+def test_a_second_step_copies_nothing_to_the_device() -> None:
+    with fake_cuda() as machine:
+        model = Decoder(preset("tiny", residual=residual("mhc"), memory=memory()), device="cuda:1")
+        state = model.new_state(1, 3)
+        ids = torch.zeros(1, dtype=torch.int64, device="cuda:1")
+        rows = torch.zeros((1, 1, 4, 8), device="cuda:1")
+        model.decode(ids, state, lambda _: rows)
+        machine.uploads.clear()
+        model.decode(ids, state, lambda _: rows)
+        assert machine.uploads == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("mode", "fusion"), SHAPES)
+def test_a_gpu_gives_the_logits_of_the_cpu(mode: ResidualMode, fusion: Fusion | None) -> None:
+    on_cpu = steps(mode, fusion, torch.float64, "cpu")
+    for found, expected in zip(steps(mode, fusion, torch.float64, "cuda"), on_cpu, strict=True):
+        torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
+    for found in steps(mode, fusion, torch.bfloat16, "cuda"):
+        assert found.isfinite().all()

@@ -1,0 +1,122 @@
+"""The measurement: its order, its ground, its bound, and the file it goes to."""
+
+from tests.mutations import Mutation
+
+_RESOLUTION = "tests/bench/test_resolution.py"
+_RUN = "tests/bench/test_run.py"
+_FILE = "tests/bench/test_result_file.py"
+
+MUTATIONS = (
+    Mutation(
+        "cold-samples-not-dropped",
+        "engramctl/bench/subject.py",
+        "            self.store.drop()\n",
+        "            pass\n",
+        ("tests/bench/test_cold.py::"
+         "test_cold_cases_are_measured_and_every_sample_comes_from_the_disk",),
+    ),
+    Mutation(
+        "resolution-without-pairs",
+        "engramctl/bench/resolution.py",
+        "np.median(pairs[:, drawn], axis=2)",
+        "np.median(np.stack([pairs[0][drawn], pairs[1][np.roll(drawn, 1, axis=0)]]), axis=2)",
+        (f"{_RESOLUTION}::test_drift_of_the_machine_is_in_both_copies_and_cancels",),
+    ),
+    Mutation(
+        "resolution-without-confidence",
+        "engramctl/bench/resolution.py",
+        "CONFIDENCE_PERCENT = 95",
+        "CONFIDENCE_PERCENT = 50",
+        (f"{_RESOLUTION}::test_nineteen_of_twenty_differences_of_two_copies_lie_below_it",),
+    ),
+    Mutation(
+        "resolution-of-the-steadiest-arm",
+        "engramctl/bench/run.py",
+        "return max(arms, key=(NONE, *TIERS).index, default=None)",
+        "return min(arms, key=(NONE, *TIERS).index, default=None)",
+        (f"{_RUN}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
+    ),
+    Mutation(
+        "copy-reads-the-same-rows",
+        "engramctl/bench/run.py",
+        "            windows.append(self._windows(loop, rounds))\n",
+        "            windows.append(windows[0])\n",
+        (f"{_RUN}::test_the_second_copy_reads_other_rows",),
+    ),
+    Mutation(
+        "faster-is-below-resolution",
+        "engramctl/bench/tables.py",
+        "abs(more_percent) < resolution",
+        "more_percent < resolution",
+        (f"{_RESOLUTION}::test_an_overhead_is_shown_when_nothing_bounds_it",),
+    ),
+    Mutation(
+        "p99-is-the-maximum",
+        "engramctl/bench/result.py",
+        "LEAST_FOR_P99 = 100 ",
+        "LEAST_FOR_P99 = 5 ",
+        (
+            "tests/bench/test_parts.py::test_a_p99_has_a_sample_beyond_it",
+            f"{_RUN}::test_figures_can_be_computed_again_from_the_samples",
+        ),
+    ),
+    Mutation(
+        "one-order-of-arms",
+        "engramctl/bench/rounds.py",
+        "turns[index % len(turns)]",
+        "turns[0]",
+        ("tests/bench/test_rounds.py::"
+         "test_a_round_samples_each_arm_once_on_its_own_window_and_warm_up_is_not_kept",),
+    ),
+    Mutation(
+        "no-even-ground",
+        "engramctl/bench/arms.py",
+        "        self._ground.level()\n",
+        "",
+        ("tests/bench/test_rounds.py::"
+         "test_the_ground_is_levelled_after_getting_ready_and_before_the_clock_starts",),
+    ),
+    Mutation(
+        "no-untimed-work-without-memory",
+        "engramctl/bench/arms.py",
+        "self._checked = beside if subject is None else subject",
+        "self._checked = subject",
+        (f"{_RUN}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
+    ),
+    Mutation(
+        "no-rest-from-spinning-threads",
+        "engramctl/bench/ground.py",
+        "    while others_run() and",
+        "    while False and",
+        ("tests/bench/test_ground.py::test_a_rest_lasts_until_no_other_thread_runs",),
+    ),
+    Mutation(
+        "out-is-looked-at-after-measuring",
+        "engramctl/commands/bench.py",
+        "target = None if out is None else result_file(out, force=force)",
+        "target = out",
+        (f"{_FILE}::test_an_earlier_result_is_kept_unless_told",),
+    ),
+    Mutation(
+        "force-replaces-what-is-no-result",
+        "engramctl/bench/result_file.py",
+        "if taken and not _is_result(target):",
+        "if taken and not force and not _is_result(target):",
+        (f"{_FILE}::"
+         "test_a_place_that_cannot_be_a_results_is_refused_before_anything_is_measured",),
+    ),
+    Mutation(
+        "interrupted-keeps-nothing",
+        "engramctl/bench/run.py",
+        "if keep is not None and any(",
+        "if keep is None and any(",
+        ("tests/bench/test_interrupted.py::test_an_error_in_one_case_keeps_those_before_it",),
+    ),
+    Mutation(
+        "first-schema-not-read",
+        "engramctl/bench/result.py",
+        "!= FIRST_SCHEMA:",
+        "!= SCHEMA:",
+        ("tests/bench/test_first_schema.py::test_inspect_says_what_either_is",),
+    ),
+)  # fmt: skip

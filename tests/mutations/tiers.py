@@ -1,0 +1,118 @@
+"""Rows in flight: cuts, bounds, pages, closing, forking."""
+
+from tests.mutations import Mutation
+
+ROW_MAP = "tests/storage/test_row_map.py"
+PAGES = "tests/storage/test_pages.py"
+LIFE = "tests/storage/test_lifecycle.py"
+
+MUTATIONS = (
+    Mutation(
+        "pieces-cut-at-the-values-only", "storage/region.py",
+        "stop = min(region.row_stop for region in current)",
+        "stop = current[0].row_stop",
+        (ROW_MAP,),
+    ),
+    Mutation(
+        "piece-keeps-the-offset-of-its-region", "storage/region.py",
+        "offset=self.position(row_start)",
+        "offset=self.offset",
+        (ROW_MAP,),
+    ),
+    Mutation(
+        "short-view-accepted", "storage/io/row_map.py",
+        "or len(bytes_here) < region.num_bytes:",
+        "or len(bytes_here) < 0:",
+        (ROW_MAP,),
+    ),
+    Mutation(
+        "kernel-believes-row-ids", "storage/io/row_map.py",
+        "if rows[i] < 0 or rows[i] >= starts_S[-1]:",
+        "if rows[i] < 0 and rows[i] >= starts_S[-1]:",
+        (ROW_MAP + "::test_kernels_refuse_a_row_outside_the_map_and_write_nothing",),
+    ),
+    Mutation(
+        "kernel-believes-the-output", "storage/io/gather.py",
+        "out.shape[0] != rows.shape[0] * out_row_bytes:",
+        "out.shape[0] < 0:",
+        (ROW_MAP + "::test_the_kernel_refuses_an_output_that_does_not_fit",),
+    ),
+    Mutation(
+        "second-page-of-a-row-never-asked-for", "storage/io/pages.py",
+        "for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):",
+        "for page in range(first >> _SHIFT, (first >> _SHIFT) + 1):",
+        (PAGES + "::test_every_page_of_a_row_is_found_and_no_other",),
+    ),
+    Mutation(
+        "runs-joined-too-widely", "storage/io/pages.py",
+        "if i and pages[i] <= pages[i - 1] + 1:",
+        "if i and pages[i] <= pages[i - 1] + 2:",
+        (PAGES + "::test_runs_hold_exactly_the_pages_given_and_no_two_touch",),
+    ),
+    Mutation(
+        "failed-madvise-not-seen", "storage/io/pages.py",
+        "            return r, False",
+        "            pass",
+        (PAGES + "::test_a_kernel_that_refuses_to_read_ahead_is_told_of",),
+    ),
+    Mutation(
+        "failed-madvise-not-told", "storage/tiers/ssd.py",
+        "if not all_asked:",
+        "if False:",
+        (PAGES + "::test_a_gather_whose_pages_could_not_be_asked_for_is_an_error",),
+    ),
+    Mutation(
+        "eviction-never-guessed", "storage/tiers/ssd.py",
+        "self._layers[layer].seen[:] = 0",
+        "pass",
+        (PAGES + "::test_a_slow_gather_of_known_pages_means_that_they_were_evicted",),
+    ),
+    Mutation(
+        "failed-start-keeps-its-ticket", "storage/tiers/store.py",
+        "                self.usage.end_ticket(place)\n                raise",
+        "                raise",
+        (LIFE + "::test_a_start_that_fails_gives_its_place_back",),
+    ),
+    Mutation(
+        "close-does-not-wait", "storage/tiers/usage.py",
+        "self._changed.wait_for(lambda: all(one == me for one in self._calls.values()))",
+        "pass",
+        (LIFE + "::test_close_waits_for_a_running_gather_which_returns_its_rows",),
+    ),
+    Mutation(
+        "close-does-not-wake-who-waits-for-a-ticket", "storage/tiers/usage.py",
+        "lambda: self._over or len(self._tickets) < MAX_OPEN_TICKETS",
+        "lambda: len(self._tickets) < MAX_OPEN_TICKETS",
+        (LIFE + "::test_a_prefetch_that_waits_for_a_place_hears_of_close",),
+    ),
+    Mutation(
+        "close-waits-for-its-own-thread", "storage/tiers/usage.py",
+        "all(one == me for one in self._calls.values())",
+        "not self._calls",
+        (LIFE + "::test_an_interrupt_in_a_gather_does_not_keep_close_from_ending",),
+    ),
+    Mutation(
+        "locks-not-renewed-after-fork", "storage/tiers/store.py",
+        "        self.usage.renew(over)",
+        "        pass",
+        (LIFE + "::test_a_child_forked_while_another_thread_gathers_does_not_hang",),
+    ),
+    Mutation(
+        "threads-not-renewed-after-fork", "engramctl/threads.py",
+        "os.register_at_fork(after_in_child=_renew_all)",
+        "",
+        (LIFE + "::test_a_forked_child_gathers_with_a_store_of_its_parent",),
+    ),
+    Mutation(
+        "ticket-of-the-parent-accepted", "storage/tiers/ticket.py",
+        "if self._generation != store.usage.generation:",
+        "if False:",
+        (LIFE + "::test_a_ticket_of_the_parent_is_an_error_in_the_child",),
+    ),
+    Mutation(
+        "read-only-output-written", "hashing/batch.py",
+        "if not out.flags.writeable:",
+        "if False:",
+        ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
+    ),
+)  # fmt: skip

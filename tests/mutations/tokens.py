@@ -1,0 +1,143 @@
+"""Tokenizers, counts and tables that do not belong together; ids that are canonical, or are not."""
+
+from tests.mutations import Mutation
+
+_COMMANDS = "tests/commands/test_fingerprints.py"
+_CANONICAL = "tests/commands/test_canonical_ids.py"
+_UNIT = "tests/test_fingerprints.py"
+
+MUTATIONS = (
+    Mutation(
+        "vocabulary-is-not-compared",
+        "engramctl/fingerprints.py",
+        'for name in ("vocabulary", "tokenizer_file"):',
+        'for name in ("tokenizer_file",):',
+        (_UNIT,),
+    ),
+    Mutation(
+        "one-vocabulary-in-two-files-is-two-tokenizers",
+        "engramctl/fingerprints.py",
+        "                break  # one vocabulary in two files is one tokenizer",
+        "                pass",
+        (_UNIT,),
+    ),
+    Mutation(
+        "map-of-a-tokenizer-is-not-made",
+        "engramctl/fingerprints.py",
+        "    if wanted.token_map is not None:\n",
+        "    if False:\n",
+        (_UNIT,),
+    ),
+    Mutation(
+        "vocabulary-of-the-counts-scheme-is-not-read",
+        "engramctl/fingerprints.py",
+        "    if vocabulary is None and isinstance(step, dict):",
+        "    if False and isinstance(step, dict):",
+        (_UNIT,),
+    ),
+    Mutation(
+        "raw-counts-are-taken-for-canonical-ids",
+        "engramctl/fingerprints.py",
+        "        if canonical.takes_canonical:\n            raise",
+        "        if False:\n            raise",
+        (_UNIT,),
+    ),
+    Mutation(
+        "vocabulary-without-its-ids",
+        "engramctl/token_maps.py",
+        'struct.pack("<II", token_id, len(text)) + text',
+        'struct.pack("<I", token_id)',
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "mine-does-not-record-the-vocabulary",
+        "engramctl/mining/facts.py",
+        "vocabulary_digest(corpus.tokenizer) if corpus.tokenizer else None",
+        "None",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "scheme-forgets-its-vocabulary",
+        "hashing/token_map.py",
+        '                document["vocabulary_xxh3_128"] = self.vocabulary',
+        "                pass",
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "tokenizer-of-a-written-scheme-is-not-checked",
+        "engramctl/schemes.py",
+        "        check_tokenizer(tokenizer, of_scheme(canonical, what))",
+        "        pass",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "build-takes-counts-of-another-tokenizer",
+        "engramctl/building.py",
+        "    if init.counts is not None:",
+        "    if False:",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "build-takes-a-source-of-another-tokenizer",
+        "engramctl/building.py",
+        '        check_source(scheme.canonical, f"the new table of {named}", init.source)',
+        "        pass",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "dictionary-takes-counts-of-another-tokenizer",
+        "engramctl/scheme_sources.py",
+        "        check_tokenizer(options.tokenizer, counts)",
+        "        pass",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "inspect-shows-text-of-another-tokenizer",
+        "engramctl/ngram_text.py",
+        "    check_tokenizer(tokenizer, counts)",
+        "    pass",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "verify-against-looks-at-rows-alone",
+        "engramctl/against.py",
+        "    check_same(of_theirs, of_ours, hint, CheckFailed)",
+        "    pass",
+        (_COMMANDS,),
+    ),
+    Mutation(
+        "tokenizer-beside-a-checkpoint-is-not-used",
+        "engramctl/checkpoints/scheme.py",
+        "    if tokenizer is None and not beside.exists():",
+        "    if tokenizer is None:",
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "checkpoint-without-tokenizer-says-token-ids",
+        "hashing/configs.py",
+        "Canonical.of_canonical_ids(num_canonical)",
+        "Canonical.identity(num_canonical)",
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "rows-take-token-ids-for-canonical-ones",
+        "engramctl/scheme_sources.py",
+        "    if scheme.canonical.takes_canonical:\n        raise",
+        "    if False:\n        raise",
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "a-moved-pad-id-is-kept",
+        "engramctl/schemes.py",
+        "    if made.of(fill) != fill:",
+        "    if False:",
+        (_CANONICAL,),
+    ),
+    Mutation(
+        "bench-does-not-warn-of-a-trace-of-token-ids",
+        "engramctl/bench/trace.py",
+        "    if name in GENERATED or not canonical.takes_canonical:",
+        "    if True:",
+        (_CANONICAL,),
+    ),
+)

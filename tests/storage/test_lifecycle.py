@@ -1,0 +1,271 @@
+"""Stores end well: closed while used, forked, interrupted, with tickets open."""
+
+import os
+import pickle
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engramctl.errors import StorageError
+from engramctl.hashing import make_scheme
+from engramctl.storage.reader import open_table
+from engramctl.storage.tiers import Store, open_store
+from engramctl.storage.tiers.gpu import GpuStore
+from engramctl.storage.tiers.host import HostStore
+from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
+from tests.storage.tables import make_plan, write
+
+ROWS = 20_011  # more than one thread gathers
+IDS = np.arange(ROWS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lifecycle") / "t"
+    write(make_plan(form="paged", rows={1: ROWS, 4: 500}, extent_bytes=1 << 20), path)
+    return path
+
+
+@pytest.fixture(params=["host", "ssd", "gpu"])
+def store(folder: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "gpu":  # its torch operations, on the CPU
+        opened: Store = GpuStore(open_table(folder), torch.bfloat16, torch.device("cpu"), None)
+    else:
+        opened = open_store(folder, request.param)
+    with opened:
+        yield opened
+
+
+def held_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, ...]:
+    """Hold every gather of the store up once it has begun."""
+    begun, go_on = threading.Event(), threading.Event()
+    finish = store.finish
+
+    def slow(*words: Any) -> torch.Tensor:
+        begun.set()
+        assert go_on.wait(30)
+        return finish(*words)
+
+    monkeypatch.setattr(store, "finish", slow)
+    return begun, go_on
+
+
+def test_close_waits_for_a_running_gather_which_returns_its_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = store.gather(1, IDS)
+    begun, go_on = held_up(store, monkeypatch)
+    released = threading.Event()
+    release = store.release
+
+    def noted_release() -> None:
+        released.set()
+        release()
+
+    monkeypatch.setattr(store, "release", noted_release)
+    with ThreadPoolExecutor(3) as pool:
+        rows = pool.submit(store.gather, 1, IDS)
+        assert begun.wait(30)
+        closing = [pool.submit(store.close) for _ in range(2)]
+        while store.usage._over is None:  # until close has begun
+            assert not any(one.done() for one in closing)
+        with pytest.raises(StorageError, match="closed"):
+            store.prefetch({4: IDS[:3]})
+        assert not released.is_set()
+        assert not any(one.done() for one in closing)
+        go_on.set()
+        assert torch.equal(rows.result(30), want)
+        for one in closing:
+            one.result(30)
+        assert released.is_set()
+
+
+def test_a_prefetch_that_waits_for_a_place_hears_of_close(store: Store) -> None:
+    held = [store.prefetch({1: IDS[:3]}) for _ in range(MAX_OPEN_TICKETS)]
+    told: list[Exception] = []
+
+    def one_more() -> None:
+        try:
+            store.prefetch({1: IDS[:3]})
+        except StorageError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=one_more, daemon=True)
+    thread.start()
+    while not store.usage._changed._waiters:  # type: ignore[attr-defined]
+        assert thread.is_alive()
+    store.close()
+    thread.join(20)
+    assert [str(error) for error in told] == ["the store is closed"]
+    with pytest.raises(StorageError, match="closed"):
+        held[0].wait(1)
+
+
+def test_rows_of_a_mapping_outlive_its_store_while_a_gather_holds_them(folder: Path) -> None:
+    """What no call counts, an interrupted one's threads, must not read unmapped memory."""
+    held, mapped = open_store(folder, "host"), open_store(folder, "ssd")
+    assert isinstance(held, HostStore)
+    assert isinstance(mapped, SsdStore)
+    maps = [held._rows[1], mapped._layers[1].rows]
+    for store in (held, mapped):
+        store.close()
+    one, other = (np.concatenate(rows.views) for rows in maps)
+    assert np.array_equal(one, other)
+
+
+def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*words: Any) -> torch.Tensor:
+        store.close()  # as __exit__ of the same thread would, were the call never counted off
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.gather(1, IDS[:5])
+    with pytest.raises(StorageError, match="closed"):
+        store.gather(1, IDS[:5])
+
+
+def test_a_start_that_fails_gives_its_place_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(requests: Any) -> None:
+        raise StorageError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "start", failing)
+        for _ in range(2):
+            with pytest.raises(StorageError, match="no"):
+                store.prefetch({1: IDS[:3]})
+            assert not store.usage._tickets
+    assert store.gather(1, IDS[:3]).shape == (3, store.row_dim)
+
+
+def test_two_threads_waiting_for_one_layer_get_it_once(store: Store) -> None:
+    def one(ticket: Any) -> bool:
+        try:
+            ticket.wait(4)
+        except ValueError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(50):
+            ticket = store.prefetch({4: IDS[:3], 1: IDS[:3]})
+            assert sorted(pool.map(one, [ticket, ticket])) == [False, True]
+            ticket.wait(1)
+    assert not store.usage._tickets
+
+
+def in_child(job: Callable[[], bool]) -> int:
+    """Fork, run a job, return the exit code: 0 when it said True; -14 when it hung."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+        pid = os.fork()
+    if pid == 0:
+        import signal
+
+        signal.alarm(30)
+        code = 70
+        try:
+            code = 0 if job() else 3
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_forked_child_gathers_with_a_store_of_its_parent(store: Store) -> None:
+    ids = np.random.default_rng(0).permutation(ROWS)
+    want = store.gather(1, ids)
+    assert in_child(lambda: torch.equal(store.gather(1, ids), want)) == 0
+    assert torch.equal(store.gather(1, ids), want)
+
+
+def test_a_child_forked_while_another_thread_gathers_does_not_hang(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = store.gather(1, IDS)
+    finish = store.finish
+    begun, go_on = held_up(store, monkeypatch)
+
+    def job() -> bool:
+        store.finish = finish  # type: ignore[method-assign]
+        right = torch.equal(store.gather(1, IDS), want)
+        store.close()
+        return right
+
+    with ThreadPoolExecutor(1) as pool:
+        rows = pool.submit(store.gather, 1, IDS)
+        assert begun.wait(30)
+        with store._lock, store.usage._changed:  # locks that the child gets locked
+            code = in_child(job)
+        go_on.set()
+        assert code == 0
+        assert torch.equal(rows.result(30), want)
+
+
+def test_a_ticket_of_the_parent_is_an_error_in_the_child(store: Store) -> None:
+    ticket = store.prefetch({1: IDS[:3]})
+
+    def job() -> bool:
+        with pytest.raises(StorageError, match="before this process was forked"):
+            ticket.wait(1)
+        return store.prefetch({1: IDS[:3]}).wait(1).shape == (3, store.row_dim)
+
+    assert in_child(job) == 0
+    assert ticket.wait(1).shape == (3, store.row_dim)
+
+
+def test_a_store_on_a_gpu_refuses_to_work_in_a_forked_child(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "device", torch.device("cuda", 0))
+
+    def job() -> bool:
+        with pytest.raises(StorageError, match="cannot be used after fork"):
+            store.prefetch({1: IDS[:3]})
+        store.close()
+        return True
+
+    assert in_child(job) == 0
+
+
+def test_row_ids_are_hashed_in_a_forked_child() -> None:
+    scheme = make_scheme("engram", slots=97)
+    tokens = np.random.default_rng(0).integers(0, 1000, (4, 20_000))
+    want = scheme.row_ids(tokens, 1)
+    assert in_child(lambda: bool(np.array_equal(scheme.row_ids(tokens, 1), want))) == 0
+
+
+class Rows(torch.utils.data.Dataset[bool]):
+    def __init__(self, store: Store, want: torch.Tensor) -> None:
+        self.store, self.want = store, want
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> bool:
+        return torch.equal(self.store.gather(1, IDS), self.want)
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_workers_of_a_data_loader_gather(store: Store) -> None:
+    data = Rows(store, store.gather(1, IDS))
+    loader = torch.utils.data.DataLoader(
+        data, num_workers=2, multiprocessing_context="fork", timeout=60
+    )
+    assert all(bool(right) for right in loader)
+
+
+def test_a_store_says_that_it_cannot_be_sent_to_another_process(store: Store) -> None:
+    with pytest.raises(TypeError, match="open one in each process"):
+        pickle.dumps(store)

@@ -1,0 +1,248 @@
+"""`python -m tests.gpu`, as far as a machine without a GPU can tell."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engramctl.environment import capture
+from engramctl.storage.tiers import Store, open_store
+from engramctl.storage.tiers.gpu import GpuStore
+from tests.benchmarks.gather import packed_table
+from tests.conftest import ROOT
+from tests.gpu import BUDGET_S, SCHEMA, SECTIONS, Failed, Section, bench, gathers, marked_tests
+from tests.gpu.__main__ import run
+from tests.gpu.process import run_section
+
+# all that the script may need beside Python
+ALLOWED = {
+    "hypothesis", "numba", "numpy", "pyarrow", "pytest", "rich", "safetensors", "torch", "tqdm",
+    "triton", "typer", "xxhash",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which what else the project depends on cannot be imported."""
+    folder = tmp_path_factory.mktemp("not-here")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    for item in {*project["dependencies"], *(item for extra in extras for item in extra)}:
+        name = re.split(r"[><=;\[]", item)[0].replace("-", "_")
+        if name not in ALLOWED:
+            (folder / f"{name}.py").write_text(f"raise ImportError('{name} is not here')\n")
+    assert (folder / "tokenizers.py").exists()
+    return os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+
+
+def python(*words: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *(str(word) for word in words)],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine would run all of it")
+def test_without_a_gpu_every_section_is_skipped_and_says_why(
+    bare: dict[str, str], tmp_path: Path
+) -> None:
+    ended = python("-m", "tests.gpu", "--out", tmp_path / "new" / "folder", env=bare)
+    assert ended.returncode == 0, ended.stderr
+    (file,) = (tmp_path / "new" / "folder").iterdir()
+    assert file.name == "gpu-none.json"
+    document = json.loads(file.read_text())
+    assert document["schema"] == SCHEMA
+    facts = capture()
+    assert set(document["environment"]) == set(facts)
+    assert document["environment"]["gpu"] == facts["gpu"]
+    first, *others = document["sections"]
+    assert [first["name"], *(one["name"] for one in others)] == [s.name for s in SECTIONS]
+    assert (first["status"], first["reason"]) == ("ok", None)
+    for one in others:
+        assert (one["status"], one["reason"]) == ("skipped", facts["gpu"]["reason"])
+    lines = ended.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [
+        [one["status"], one["name"]] for one in document["sections"]
+    ]
+    assert str(file) in lines[-1]
+
+
+def test_the_sections_fit_the_budget_and_can_be_imported_bare(bare: dict[str, str]) -> None:
+    assert sum(section.limit_s for section in SECTIONS) < BUDGET_S
+    assert [section.name for section in SECTIONS if not section.needs_gpu] == ["environment"]
+    for section in SECTIONS:
+        assert callable(import_module(section.module).run)
+    imports = "; ".join(f"import {section.module}" for section in SECTIONS)
+    assert python("-c", imports, env=bare).returncode == 0
+
+
+def test_tests_of_a_gpu_are_found_and_can_be_imported_bare(bare: dict[str, str]) -> None:
+    files = sorted((ROOT / "tests").rglob("test_cuda.py"))
+    marked = [path for path in (ROOT / "tests").rglob("*.py") if "mark.gpu" in path.read_text()]
+    assert sorted(path for path in marked if path != Path(__file__)) == files
+    ended = python("-m", "pytest", "-m", "gpu", "--collect-only", "-q", *files, env=bare)
+    assert ended.returncode == 0, ended.stdout
+    for path in files:
+        assert str(path.relative_to(ROOT)) in ended.stdout
+
+
+WRONG = {
+    "dies": "import os, signal\ndef run(): os.kill(os.getpid(), signal.SIGSEGV)",
+    "raises": "def run(): raise KeyError('what it was')",
+    "leaves": "import sys\ndef run(): sys.exit(3)",
+    "finds": "from tests.gpu import Failed\ndef run(): raise Failed('two rows', [1, 2])",
+    "lacks": "from tests.gpu import Skipped\ndef run(): raise Skipped('no triton')",
+    "works": "def run(): return {'rows': 7}",
+    "environment": "def run(): return {'gpu': {'available': True, 'devices': [{'name': 'A B'}]}}",
+}
+
+
+@pytest.fixture
+def _written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in WRONG.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+
+
+def section(name: str, limit_s: int = 60, *, needs_gpu: bool = True) -> Section:
+    return Section(name, limit_s, needs_gpu, room="")
+
+
+@pytest.mark.usefixtures("_written")
+def test_a_section_that_dies_loses_none_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("dies", "raises", "leaves", "finds", "lacks", "works")
+    sections = [section("environment", needs_gpu=False), *map(section, names)]
+    assert run(sections, tmp_path / "out") == 1
+    document = json.loads((tmp_path / "out" / "gpu-a-b.json").read_text())
+    assert document["environment"]["gpu"]["devices"] == [{"name": "A B"}]
+    found = {one["name"]: one for one in document["sections"]}
+    assert tuple(found) == ("environment", *names)
+    assert found["dies"]["reason"].startswith("died of SIGSEGV")
+    assert found["raises"]["reason"].endswith("KeyError: 'what it was'")
+    assert found["leaves"]["reason"] == "ended with 3"
+    assert (found["finds"]["reason"], found["finds"]["result"]) == ("two rows", [1, 2])
+    assert (found["lacks"]["status"], found["lacks"]["reason"]) == ("skipped", "no triton")
+    assert (found["works"]["status"], found["works"]["result"]) == ("ok", {"rows": 7})
+    failed = {name for name, one in found.items() if one["status"] == "failed"}
+    assert failed == {"dies", "raises", "leaves", "finds"}
+    assert "KeyError: 'what it was'" in capsys.readouterr().out
+    assert run([section("environment", needs_gpu=False), section("works")], tmp_path / "out") == 0
+
+
+def test_a_section_over_its_time_is_ended_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it started holds a pipe open, whose end is seen when it is gone."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "hangs.py").write_text(
+        "import os, time\n"
+        "def run():\n"
+        f"    held = os.fork() or open({str(pipe)!r}, 'wb', 0).write(b'!')\n"
+        "    time.sleep(600)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    found = run_section(section("hangs", 5))
+    assert (found["status"], found["reason"]) == ("failed", "took longer than 5 s")
+    assert os.read(reader, 1) == b"!"
+    assert select.select([reader], [], [], 60)[0]
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
+    """The gpu tier's operations on the CPU, and the host tier."""
+    table = packed_table(tmp_path_factory.mktemp("gathers") / "t", "nvfp4", 300)
+    with (
+        GpuStore(table, torch.bfloat16, torch.device("cpu")) as gpu,
+        open_store(table.path, "host") as host,
+    ):
+        yield gpu, host
+
+
+def test_gathers_are_compared_and_checked(stores: tuple[Store, Store]) -> None:
+    for count in (gathers.STEP_ROWS, 5000):
+        found = gathers.compared(*stores, count, 3)
+        assert f"gather {count:,} rows of nvfp4" in found["name"]
+        assert found["ratio"] == pytest.approx(found["ours"] / found["theirs"])
+        assert {len(samples) for samples in found["samples"].values()} == {3}
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+def test_wrong_rows_of_either_tier_end_the_comparison(
+    stores: tuple[Store, Store], tier: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = type(stores[tier]).finish
+
+    def wrong(*arguments: Any) -> torch.Tensor:
+        rows = right(*arguments)
+        rows[-1, 0] += 1
+        return rows
+
+    monkeypatch.setattr(type(stores[tier]), "finish", wrong)
+    with pytest.raises(AssertionError, match="other rows"):
+        gathers.compared(*stores, 24, 1)
+
+
+def test_bench_runs_bare_and_its_failure_is_told(
+    bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bare.items():
+        monkeypatch.setenv(name, value)
+    few = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
+    document = bench.measured("f8_e4m3", 300, "--tier", "host", *few)
+    assert {case["status"] for case in document["cases"]} == {"ok"}
+    with pytest.raises(Failed, match="bench ended with 2: "):
+        bench.measured("f8_e4m3", 300, "--tier", "tape", *few)
+
+
+def test_the_hashing_benchmark_runs_where_triton_is_interpreted() -> None:
+    code = (
+        "import json, timeit, torch\n"
+        "from tests.benchmarks.hashing_cuda import measured\n"
+        "seconds_of = lambda arm: timeit.timeit(arm, number=1)\n"
+        "print(json.dumps(measured(torch.device('cpu'), 200, 1, seconds_of)))\n"
+    )
+    ended = python("-c", code, env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["unit"] == "tokens/s"
+
+
+def test_outcomes_of_tests_are_counted_and_failures_kept(tmp_path: Path) -> None:
+    file = tmp_path / "test_cuda.py"
+    file.write_text(
+        "import pytest\n"
+        "@pytest.mark.gpu\n"
+        "@pytest.mark.parametrize('x', [1, 2, 3])\n"
+        "def test_x(x): assert x != 2, 'two is wrong'\n"
+        "@pytest.mark.gpu\n"
+        "def test_y(): pytest.skip('needs 12 GiB')\n"
+        "def test_without_a_mark(): assert False\n"
+    )
+    with pytest.raises(Failed, match="1 tests failed") as caught:
+        marked_tests.run_tests([str(file)])
+    counted = caught.value.result
+    assert (counted["passed"], counted["failed"]) == (2, 1)
+    assert [reason for reason in counted["skipped"]] == ["needs 12 GiB"]
+    (failure,) = counted["failures"]
+    assert "two is wrong" in failure["text"]
+    file.write_text("import pytest\n@pytest.mark.gpu\ndef test_y(): pytest.skip('no')\n")
+    with pytest.raises(Failed, match="no test was run"):
+        marked_tests.run_tests([str(file)])
+    file.write_text("import nothing_of_this_name\n")
+    with pytest.raises(Failed, match="1 tests failed"):
+        marked_tests.run_tests([str(file)])
