@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KEPT_FOLDERS = 4  # of different sources, side by side: a checkout goes back and forth
@@ -173,13 +174,20 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """A cache that is only ever a help: what it cannot read or write is compiled anew."""
+    """A cache that is only ever a help: what it cannot read or write is compiled anew.
+
+    Two processes that save at once may give two signatures of a function one file (numba takes no
+    lock), so what was loaded must be what was asked for.
+    """
 
     _impl_class = _Implementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
+            if found is None or found.signature.args == normalize_signature(sig)[0]:
+                return found
+            raise ValueError("the code of another signature")
         except Exception:  # cut short by a power loss, say
             with contextlib.suppress(OSError):
                 self.flush()

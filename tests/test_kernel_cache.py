@@ -204,6 +204,18 @@ def test_compiled_code_that_was_cut_short_is_compiled_again(package: Package) ->
     assert package.run()["hits"] == 1
 
 
+def test_code_of_another_signature_is_never_run(package: Package) -> None:
+    package.write("caller", CALLER + "\nrun(0.5)\n")
+    folder = Path(package.run()["folder"])
+    assert package.run()["hits"] == 2
+    first, second = sorted(folder.glob("*.nbc"))
+    spare = first.with_suffix(".spare")
+    for old, new in ((first, spare), (second, first), (spare, second)):
+        old.rename(new)  # as two processes may leave them that saved at the same time
+    value = package.run()["value"]
+    assert (value, type(value)) == (20, int)
+
+
 def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:
     with (package.folder / "__init__.py").open("a") as file:
         file.write("import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))\n")

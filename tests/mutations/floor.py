@@ -59,6 +59,13 @@ MUTATIONS = (
         (f"{CACHE}::test_compiled_code_that_was_cut_short_is_compiled_again",),
     ),
     Mutation(
+        "code-of-another-signature",
+        "engramctl/kernel_cache.py",
+        "            if found is None or found.signature.args == normalize_signature(sig)[0]:",
+        "            if True:",
+        (f"{CACHE}::test_code_of_another_signature_is_never_run",),
+    ),
+    Mutation(
         "tables-printed-raw",
         "engramctl/output.py",
         "        tables = [table.printable() for table in tables]",
