@@ -111,6 +111,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        code = 130
     except CommandLineError as error:
         text = io.StringIO()
         error.show(text)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KEPT_FOLDERS = 4  # of different sources, side by side: a checkout goes back and forth
@@ -119,9 +120,10 @@ def _places() -> Iterator[Path]:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     with contextlib.suppress(OSError):
         if os.path.isabs(cache):
-            ours = Path(os.path.realpath(cache))
-            if _made_private(ours) and _made_private(ours / "engramctl"):
-                yield ours / "engramctl"
+            user = Path(os.path.realpath(cache))
+            ours = user / "engramctl"
+            if not _exchangeable(user) and _made_private(user) and _made_private(ours):
+                yield ours
 
 
 def _made_private(folder: Path, mode: int = 0o700) -> bool:
@@ -131,6 +133,12 @@ def _made_private(folder: Path, mode: int = 0o700) -> bool:
     facts = folder.lstat()
     ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
     return ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _exchangeable(folder: Path) -> bool:
+    """Whether anyone may put another folder in the place of this one."""
+    modes = [parent.stat().st_mode for parent in folder.parents]
+    return any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
 
 
 def _forget_old(place: Path) -> None:
@@ -166,13 +174,20 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """A cache that is only ever a help: what it cannot read or write is compiled anew."""
+    """A cache that is only ever a help: what it cannot read or write is compiled anew.
+
+    Two processes that save at once may give two signatures of a function one file (numba takes no
+    lock), so what was loaded must be what was asked for.
+    """
 
     _impl_class = _Implementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
+            if found is None or found.signature.args == normalize_signature(sig)[0]:
+                return found
+            raise ValueError("the code of another signature")
         except Exception:  # cut short by a power loss, say
             with contextlib.suppress(OSError):
                 self.flush()

@@ -169,6 +169,14 @@ def test_the_users_cache_is_taken_when_the_package_cannot_be_written(package: Pa
     assert Path(package.run(XDG_CACHE_HOME=chosen)["folder"]).parent == chosen / "engramctl"
 
 
+def test_a_users_cache_that_anyone_may_exchange_is_not_used(package: Package) -> None:
+    package.close_bytecode()
+    package.home.chmod(0o777)
+    assert package.run()["folder"] is None
+    package.home.chmod(0o1777)  # as a temporary folder: only its owner may rename what is there
+    assert package.run()["folder"] is not None
+
+
 def test_a_folder_the_user_names_is_used(package: Package) -> None:
     chosen = package.room / "mine" / "kernels"
     assert Path(package.run(NUMBA_CACHE_DIR=chosen)["folder"]).parent == chosen
@@ -194,6 +202,18 @@ def test_compiled_code_that_was_cut_short_is_compiled_again(package: Package) ->
         file.write_bytes(file.read_bytes()[:40])
     assert package.run()["value"] == 20
     assert package.run()["hits"] == 1
+
+
+def test_code_of_another_signature_is_never_run(package: Package) -> None:
+    package.write("caller", CALLER + "\nrun(0.5)\n")
+    folder = Path(package.run()["folder"])
+    assert package.run()["hits"] == 2
+    first, second = sorted(folder.glob("*.nbc"))
+    spare = first.with_suffix(".spare")
+    for old, new in ((first, spare), (second, first), (spare, second)):
+        old.rename(new)  # as two processes may leave them that saved at the same time
+    value = package.run()["value"]
+    assert (value, type(value)) == (20, int)
 
 
 def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:

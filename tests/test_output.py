@@ -110,7 +110,7 @@ def test_a_stderr_that_is_full_or_closed_ends_nothing(monkeypatch: pytest.Monkey
     ("command", "offered"),
     [
         (["engramctl", "build", "--slots", "97"], "run: engramctl build --slots 97 -o"),
-        (["rm", "-rf", "/home/you"], "run: engramctl build ... -o"),
+        (["rm", "-rf", "/precious"], "run: engramctl build ... -o"),
         (["engramctl", "rm", "-rf"], "run: engramctl build ... -o"),
         (["engramctl", "build", "\x1b[2J"], "run: engramctl build ... -o"),
         (["engramctl", "build", "\n", "rm"], "run: engramctl build ... -o"),

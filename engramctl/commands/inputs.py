@@ -1,5 +1,6 @@
 """A command's inputs outlive it: no output takes the place of one."""
 
+import os
 from pathlib import Path
 
 from engramctl.errors import ConfigError
@@ -31,7 +32,7 @@ def keep_inputs(out: Path | None, *inputs: str | Path | None) -> None:
 
 def _rooted(source: Path) -> Path:
     """Return a path, or of a pattern the folder in which it looks."""
-    while any(one in str(source) for one in _PATTERN) and not source.exists():
+    while any(one in str(source) for one in _PATTERN) and not os.path.exists(source):
         source = source.parent
     return source
 

@@ -26,7 +26,8 @@ class HostStore(Store):
 
     def load(self, budget_bytes: int | None) -> None:
         """Read every row file into memory."""
-        limit = available_bytes() if budget_bytes is None else budget_bytes
+        free = available_bytes()
+        limit = free if budget_bytes is None else min(free, budget_bytes)
         self.refuse_above(
             limit, self.table.data_bytes, "use --tier ssd, or a table with fewer slots"
         )

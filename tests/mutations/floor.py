@@ -45,11 +45,25 @@ MUTATIONS = (
         (f"{CACHE}::test_a_folder_of_another_owner_is_not_used",),
     ),
     Mutation(
+        "kernel-folder-anyone-may-exchange",
+        "engramctl/kernel_cache.py",
+        "if not _exchangeable(user) and ",
+        "if ",
+        (f"{CACHE}::test_a_users_cache_that_anyone_may_exchange_is_not_used",),
+    ),
+    Mutation(
         "broken-kernel-kept",
         "engramctl/kernel_cache.py",
         "                self.flush()",
         "                pass",
         (f"{CACHE}::test_compiled_code_that_was_cut_short_is_compiled_again",),
+    ),
+    Mutation(
+        "code-of-another-signature",
+        "engramctl/kernel_cache.py",
+        "            if found is None or found.signature.args == normalize_signature(sig)[0]:",
+        "            if True:",
+        (f"{CACHE}::test_code_of_another_signature_is_never_run",),
     ),
     Mutation(
         "tables-printed-raw",
@@ -82,8 +96,8 @@ MUTATIONS = (
     Mutation(
         "closed-stderr-reused",
         "engramctl/streams.py",
-        "            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one",
-        "            continue",
+        "            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)",
+        "            pass",
         (f"{STREAMS}::test_the_work_is_done_whatever_becomes_of_the_streams",),
     ),
     Mutation(

@@ -9,7 +9,9 @@ from engramctl.errors import StorageError
 from engramctl.storage import space
 from engramctl.storage.available_memory import available_bytes, is_in_memory
 from engramctl.storage.space import check_space
+from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
+from tests.tables import small_table
 
 MIB = 1 << 20
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
@@ -98,6 +100,16 @@ def test_what_is_written_to_memory_must_fit_into_the_container(
     check_space(4 * MIB, tmp_path)
     with pytest.raises(StorageError, match="is memory"):
         check_space(6 * MIB, tmp_path)
+
+
+@pytest.mark.parametrize("budget", [None, 1 << 40])
+def test_a_table_in_memory_must_fit_whatever_its_budget(
+    budget: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = small_table(tmp_path / "tables")
+    monkeypatch.setattr("engramctl.storage.tiers.host.available_bytes", lambda: 1000)
+    with pytest.raises(StorageError, match="does not fit into the memory"):
+        open_store(table.path, "host", budget_bytes=budget)
 
 
 def test_env_and_mine_say_what_is_left(
