@@ -209,9 +209,7 @@ def test_an_old_folder_that_is_still_in_use_is_removed_by_a_later_run(
 ) -> None:
     publish(tmp_path / "out", "old")
     unlink = os.unlink
-    busy = (
-        tmp_path / "out.partial" / ".nfs0001"
-    )  # NFS keeps what a reader has open under a new name
+    busy = tmp_path / "out.partial" / ".nfs0001"  # as NFS calls a file that is still open
 
     def renames_what_is_open(name: str, **options: Any) -> None:
         if name == "data":
