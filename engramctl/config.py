@@ -5,6 +5,8 @@ the file, the file beats the default, an unknown section or key is an error. The
 command through typer's own `default_map`, so each option is parsed and checked once, in one place.
 """
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +25,10 @@ def read_config(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, unreadable or not TOML.
     """
     try:
-        with path.open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):  # it may have no writer, ever
+                raise ConfigError(f"config {path} is a pipe", hint="name a file with --config")
             text = file.read(MAX_CONFIG_BYTES + 1)
         if len(text) > MAX_CONFIG_BYTES:
             raise ConfigError(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError, CorpusError
+from engramctl.errors import CorpusError
 from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.rows.sequences import parse_line
 from engramctl.storage.atomic import os_errors

@@ -1,4 +1,4 @@
-"""Files of row ids: whole or not there, and no stranger's file is replaced, removed or written to."""
+"""Files of row ids: whole or not there; a stranger's is never replaced, removed or written to."""
 
 import os
 from pathlib import Path
