@@ -15,7 +15,8 @@ from typing import Any
 from engramctl.errors import ConfigError
 
 DEFAULT_FILE = Path("engramctl.toml")
-MAX_CONFIG_BYTES = 1 << 16  # tomllib takes quadratic time over a key of many dots
+MAX_CONFIG_BYTES = 1 << 16
+MAX_DOTS = 200  # of a line: tomllib takes quadratic time and memory over a key of many dots
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -34,6 +35,11 @@ def read_config(path: Path) -> dict[str, Any]:
             raise ConfigError(
                 f"config {path} is too large",
                 facts={"expected": f"at most {MAX_CONFIG_BYTES:,} bytes"},
+            )
+        if any(line.count(b".") > MAX_DOTS for line in text.splitlines()):
+            raise ConfigError(
+                f"config {path} has a line with too many dots",
+                facts={"expected": f"at most {MAX_DOTS}"},
             )
         return tomllib.loads(text.decode())
     except OSError as error:
