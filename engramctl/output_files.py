@@ -79,7 +79,8 @@ def written_whole(target: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
-    sync(target.parent)
+    with contextlib.suppress(PermissionError):  # a folder one may write to and not list
+        sync(target.parent)
 
 
 def is_stream(path: Path) -> bool:

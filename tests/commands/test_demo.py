@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +12,7 @@ from engramctl.commands import demo as demo_module
 from engramctl.commands.demo import check_folder
 from engramctl.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
 from tests.conftest import CliResult, RunCli, run_in_process
+from tests.mining.conftest import write_ids
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,9 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
 
 @pytest.mark.parametrize("name", ["corpus.parquet", "tokenizer.json", "thesis.txt"])
 def test_force_replaces_what_a_demo_made_and_nothing_else(
-    run_cli: RunCli, tmp_path: Path, name: str
+    run_cli: RunCli, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engramctl.sample.write_sample_corpus", begun)
     (tmp_path / name).write_text("years of work")
     result = run_cli("demo", "-o", tmp_path, "--force")
     assert result.exit_code in (1, 2)
@@ -47,6 +50,13 @@ def test_a_corpus_of_a_demo_is_told_from_others(tmp_path: Path) -> None:
     assert not is_sample_corpus(tmp_path)
     made.parquet.symlink_to("elsewhere")
     assert not is_sample_corpus(tmp_path)
+    made.parquet.unlink()
+    write_ids(made.parquet, [[1, 2, 3]])
+    assert not is_sample_corpus(tmp_path)
+
+
+def begun(folder: Path) -> NoReturn:
+    raise AssertionError(f"the demo began in {folder}")
 
 
 def small_corpus(folder: Path) -> SampleCorpus:
