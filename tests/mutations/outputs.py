@@ -33,6 +33,13 @@ MUTATIONS = (
         ("tests/mining/test_checkpoints.py::test_a_state_that_no_run_wrote_is_refused",),
     ),
     Mutation(
+        "panic-of-a-tokenizer-is-a-bug",
+        "engramctl/token_maps.py",
+        "    except BaseException as error:",
+        "    except Exception as error:",
+        ("tests/test_broken_tokenizers.py::test_text_is_not_mined_with_them",),
+    ),
+    Mutation(
         "dtype-of-any-type",
         "storage/safetensors_header.py",
         "not isinstance(dtype, str) or dtype not in ITEM_BITS",
