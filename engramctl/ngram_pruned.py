@@ -33,7 +33,7 @@ def pruned_orders(manifest: Mapping[str, Any]) -> dict[int, Pruned]:
     found = {}
     for entry in listed if isinstance(listed, list) else ():
         named: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
-        facts = [named.get(name) for name in ("order", "distinct", "kept")]
+        facts: list[Any] = [named.get(name) for name in ("order", "distinct", "kept")]
         if all(isinstance(fact, int) for fact in facts) and 0 <= facts[2] < facts[1] < 2**63:
             found[facts[0]] = Pruned(facts[1], facts[2])
     return found
