@@ -4,7 +4,7 @@ from tests.mutations import Mutation
 
 BOUNDS = "tests/hashing/test_bounds.py::"
 JSON = "tests/storage/test_strict_json.py::"
-SIZES = "tests/checkpoints/test_zero_sizes.py::"
+SIZES = "tests/checkpoints/test_absurd_headers.py::"
 VALUES = "tests/storage/test_value_range.py::"
 
 MUTATIONS = (

@@ -1,4 +1,4 @@
-"""Tensors of no rows, no columns or no values: an error with a name, never a division by zero."""
+"""Headers of no rows, of tables by two names, of places that cannot be: an error with a name."""
 
 import json
 import struct
@@ -184,3 +184,13 @@ def test_a_safetensors_shape_stops_at_the_first_absurd_product(tmp_path: Path) -
             with pytest.raises(FormatError, match="the span of 'x' is wrong") as caught:
                 read_header(tmp_path / "m.safetensors")
             assert len(str(caught.value.facts["expected"])) < 80
+
+
+@pytest.mark.parametrize(("version", "said"), [(3, "is big-endian"), (9, "has version 9")])
+def test_a_gguf_of_another_order_or_version_is_named(
+    tmp_path: Path, version: int, said: str
+) -> None:
+    order = ">" if "endian" in said else "<"
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + struct.pack(f"{order}IQQ", version, 1, 0))
+    with pytest.raises(FormatError, match=said):
+        open_checkpoint(tmp_path / "model.gguf")
