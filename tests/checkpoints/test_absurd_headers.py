@@ -194,3 +194,16 @@ def test_a_gguf_of_another_order_or_version_is_named(
     (tmp_path / "model.gguf").write_bytes(b"GGUF" + struct.pack(f"{order}IQQ", version, 1, 0))
     with pytest.raises(FormatError, match=said):
         open_checkpoint(tmp_path / "model.gguf")
+
+
+@pytest.mark.parametrize("length", [512, 513, 100_000])
+def test_a_name_is_as_long_as_patterns_can_take(tmp_path: Path, length: int) -> None:
+    name = ("layers.1." * length)[:length]
+    safetensors(
+        tmp_path, json.dumps({name: {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}})
+    )
+    if length == 512:
+        assert list(read_header(tmp_path / "m.safetensors")) == [name]
+    else:
+        with pytest.raises(FormatError, match=r"the name .* is wrong"):
+            read_header(tmp_path / "m.safetensors")

@@ -136,6 +136,13 @@ MUTATIONS = (
         (SIZES + "test_a_safetensors_shape_stops_at_the_first_absurd_product",),
     ),
     Mutation(
+        "names-may-be-endless",
+        "storage/safetensors_header.py",
+        "    if len(name) > MAX_NAME:",
+        "    if len(name) < 0:",
+        (SIZES + "test_a_name_is_as_long_as_patterns_can_take",),
+    ),
+    Mutation(
         "bytes-of-no-rows-are-shared-out",
         "engramctl/checkpoints/parts.py",
         "found = tensor.num_bytes // rows if rows else 0",
