@@ -87,7 +87,7 @@ def _result(path: Path) -> dict[str, Any] | None:
                 for case in cases
             ],
         }
-    except (EngramError, ValueError, LookupError, TypeError):
+    except (EngramError, ValueError, LookupError, TypeError, OverflowError):
         return None
 
 

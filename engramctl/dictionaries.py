@@ -141,7 +141,7 @@ def _orders(selection: Selection) -> tuple[int, ...]:
     present = sorted({n for n in mined if isinstance(n, int) and 1 < n <= MAX_ORDER})
     wanted = tuple(present if selection.orders is None else selection.orders)
     missing = [
-        n for n in wanted if n not in present or not order_file(selection.counts, n).exists()
+        n for n in wanted if n not in present or not order_file(selection.counts, n).is_file()
     ]
     if missing or not wanted:
         raise FormatError(

@@ -90,10 +90,10 @@ def gpu_facts() -> dict[str, Any]:
     """Describe the CUDA devices torch sees, or say why there are none. Imports torch."""
     import torch
 
+    built = torch.version.cuda
     if not torch.cuda.is_available():
-        built = torch.version.cuda
         reason = "torch finds no CUDA device" if built else "torch was built without CUDA"
-        return {"available": False, "reason": reason, "devices": []}
+        return {"available": False, "reason": reason, "devices": [], "cuda": built}
     devices = []
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
@@ -104,7 +104,7 @@ def gpu_facts() -> dict[str, Any]:
                 "compute_capability": f"{facts.major}.{facts.minor}",
             }
         )
-    return {"available": True, "reason": None, "devices": devices, "cuda": torch.version.cuda}
+    return {"available": True, "reason": None, "devices": devices, "cuda": built}
 
 
 def capture(path: Path | None = None) -> dict[str, Any]:

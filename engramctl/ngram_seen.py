@@ -45,7 +45,7 @@ class SeenNgrams:
         self._canonical = counts_are_canonical(
             scheme.canonical, f"scheme {scheme.name}", counts, read_counts_manifest(counts)
         )
-        self.orders = [order for order in scheme.orders if order_file(counts, order).exists()]
+        self.orders = [order for order in scheme.orders if order_file(counts, order).is_file()]
         if self._canonical and self._map is not None:
             self._first = np.full(scheme.canonical.num_canonical, -1)
             seen, where = np.unique(self._map, return_index=True)

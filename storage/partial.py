@@ -57,8 +57,8 @@ class PartialDirectory:
             work.publish(manifest, names)
 
     Leaving without `publish` keeps the partial directory for `--resume`, or removes it when its
-    maker cannot resume or nothing was written. OSErrors of writing (disk full, read-only) leave as
-    StorageError. Not for several threads; a lock keeps a second process out.
+    maker cannot resume or nothing was written or saved. OSErrors of writing (disk full, read-only)
+    leave as StorageError. Not for several threads; a lock keeps a second process out.
     """
 
     def __init__(
@@ -176,9 +176,8 @@ class PartialDirectory:
             self._published = True
             sync(self.target.parent)
             with contextlib.suppress(OSError):  # it is published; the next run tidies up
-                if old is not None and place is not None:
-                    self._discard(old, place)
-                self.folder.discard(STATE)
+                if old is None or place is None or self._discard(old, place):
+                    self.folder.discard(STATE)
 
     def __exit__(
         self,
@@ -238,18 +237,22 @@ class PartialDirectory:
                 os.rename(place, self.target)
                 sync(self.target.parent)
 
-    def _discard(self, old: HeldFolder, place: Path) -> None:
-        """Remove an old directory that is not in use any more, found at `place`, for good."""
+    def _discard(self, old: HeldFolder, place: Path) -> bool:
+        """Remove an old directory, found at `place`, for good; whether nothing of it is left."""
         old.remove(self._maker.names, self._maker.document)
-        if old.is_at(place) and not old.names():
+        if old.names():
+            return False
+        if old.is_at(place):
             os.rmdir(place)
             sync(place.parent)
+        return True
 
     def _leave(self, *, keep: bool) -> None:
         if self._folder is None:
             return
         with contextlib.suppress(OSError):
-            if not self._published and (not keep or self.folder.names() == [STATE]):
+            nothing = not self._saved and self.folder.names() == [STATE]
+            if not self._published and (nothing or not keep):
                 self.folder.remove(self._maker.names, STATE)
             self._remove_if_empty()
         self._folder.close()

@@ -13,9 +13,11 @@ from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
     MAX_ALIGNMENT_BYTES,
+    MAX_EXTENTS,
     file_name,
     fitting_extent,
     header_bytes,
+    num_extents,
 )
 from engramctl.storage.geometry import PAGE_BYTES, Layout
 from engramctl.storage.manifest import (
@@ -28,9 +30,11 @@ from engramctl.storage.manifest import (
     Shard,
 )
 from engramctl.storage.publish import MANIFEST
+from engramctl.storage.strict_json import MAX_VALUES
 
 SHARD_BYTES = 128 << 30
-_MAX_SHARDS = 1_000_000
+_ENTRY_VALUES = 12  # of a file in the manifest, beside its digests
+_HEAD_VALUES = 5
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,27 @@ class TablePlan:
                     f"layer {layer} with {rows:,} rows cannot be stored",
                     facts={"layers": f"0 to {MAX_LAYER:,}", "rows": f"1 to {MAX_ROWS:,}"},
                 )
-            if -(-rows // self.shard_rows) > _MAX_SHARDS:
-                raise ConfigError(f"layer {layer} would need more than {_MAX_SHARDS:,} files")
             if self.head_shards is not None:
                 self._check_heads(layer)
+        values = sum(self._manifest_values(layer) for layer in self.num_rows)
+        if values > MAX_VALUES // 2:
+            raise ConfigError(
+                f"a manifest of about {values:,} values would not be read",
+                facts={"at most": f"{MAX_VALUES // 2:,}"},
+                hint="make files larger: --shard-bytes",
+            )
+
+    def _manifest_values(self, layer: int) -> int:
+        """Return about how many values a layer has in the manifest, before files are planned."""
+        rows, shard_rows = self.num_rows[layer], self.shard_rows
+        heads = len(self.head_rows[layer]) if self.head_shards is not None else 0
+        files = min(self.head_shards or 1, heads) if heads else -(-rows // shard_rows)
+        total = 0
+        for part in self.layout.parts:
+            size = self.layout.data_bytes(part, rows if heads else min(rows, shard_rows))
+            extents = min(MAX_EXTENTS, num_extents(size, self.extent_bytes) + 1)
+            total += files * (_ENTRY_VALUES + extents) + heads * _HEAD_VALUES
+        return total
 
     def _check_heads(self, layer: int) -> None:
         """Refuse heads that no reader would accept: they have every row of a layer once."""

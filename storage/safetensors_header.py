@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.regular import regular_file
 from engramctl.storage.strict_json import load_strict
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -54,7 +54,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
             and found.
         StorageError: it cannot be read.
     """
-    with os_errors("read", path), path.open("rb", buffering=0) as file:
+    with regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(os.pread(file.fileno(), 8, 0), "little")
         if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):

@@ -8,16 +8,15 @@ integers have limits, which docs/format.md lists.
 import json
 import math
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.regular import regular_file
 
 MAX_DOCUMENT_BYTES = 1 << 30  # a dictionary's n-gram list rests in its scheme
-MAX_VALUES = 1 << 20  # a manifest of half a petabyte has so many checksums
+MAX_VALUES = 1 << 21  # a manifest of a petabyte has so many checksums
 MAX_DEPTH = 64
 MAX_DIGITS = 40  # of an integer: none of ours needs more than 64 bits
 _READ_BYTES = 1 << 20
@@ -30,24 +29,20 @@ def read_limited(path: Path, most: int = MAX_DOCUMENT_BYTES) -> bytes:
         FormatError: it is longer, or no file: a pipe would never end.
         StorageError: it cannot be read.
     """
-    with os_errors("read", path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FormatError(f"{path} is not a file", facts={"file": path})
-            pieces, size = [], 0
-            while piece := file.read(_READ_BYTES):
-                size += len(piece)
-                if size > most:
-                    raise FormatError(
-                        f"{path} is too large to be read",
-                        facts={
-                            "file": path,
-                            "expected": f"at most {most:,} bytes",
-                            "found": f"{os.fstat(descriptor).st_size:,} bytes",
-                        },
-                    )
-                pieces.append(piece)
+    pieces, size = [], 0
+    with regular_file(path) as file:
+        while piece := file.read(_READ_BYTES):
+            size += len(piece)
+            if size > most:
+                raise FormatError(
+                    f"{path} is too large to be read",
+                    facts={
+                        "file": path,
+                        "expected": f"at most {most:,} bytes",
+                        "found": f"{os.fstat(file.fileno()).st_size:,} bytes",
+                    },
+                )
+            pieces.append(piece)
     return b"".join(pieces)
 
 

@@ -147,7 +147,7 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "stops of a million ids": lambda at: edited(
         at, _set("scheme.boundary.stop", list(range(500_000)))
     ),
-    "a manifest of brackets": lambda at: of_text(at, '{"a":[' + "[]," * 900_000 + "[]]}"),
+    "a manifest of brackets": lambda at: of_text(at, '{"a":[' + "[]," * 1_100_000 + "[]]}"),
     "a manifest of objects": lambda at: of_text(
         at, "[" + ",".join(f'{{"{n}":{{}}}}' for n in range(300_000)) + "]"
     ),
@@ -167,7 +167,7 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "a safetensors shape of 60,000 sizes": lambda at: safetensors(at, json.dumps({"x": BIG_SHAPE})),
     "a safetensors shape beyond floats": lambda at: safetensors(at, json.dumps({"x": FAT})),
     "a safetensors header of brackets": lambda at: safetensors(
-        at, '{"x":[' + "[]," * 900_000 + "[]]}"
+        at, '{"x":[' + "[]," * 1_100_000 + "[]]}"
     ),
     "a safetensors header of 300,000 tensors": lambda at: safetensors(
         at,
@@ -202,7 +202,7 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "a config with n-grams of 2^61 neighbours": lambda at: config(
         at, {**LONGCAT, "emb_neighbor_num": 1 << 61}
     ),
-    "a config of brackets": lambda at: config(at, {"a": [[]] * 900_000}),
+    "a config of brackets": lambda at: config(at, {"a": [[]] * 1_100_000}),
     "a config with a vocabulary of 2^62": lambda at: config(
         at, {**V41, "engram_compressed_vocab_size": 1 << 62}
     ),

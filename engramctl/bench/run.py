@@ -163,7 +163,7 @@ class _Run:
             if tier not in skipped:
                 try:
                     subjects[tier] = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
-                except (StorageError, Unmeasurable) as error:
+                except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
         measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
         arms = {tier: self._arm(loop, tier, subjects) for tier in measured}

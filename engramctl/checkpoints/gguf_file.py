@@ -82,12 +82,12 @@ def _tensor(path: Path, found: GgufTensor, size: int) -> tuple[Tensor, RecordSpe
             f"'{found.name}' cannot be a table", facts={"file": path, **error.facts}
         ) from error
     num_bytes = rows * spec.weight_bytes
-    if not rows or found.offset + num_bytes > size:
+    if found.offset + num_bytes > size:
         raise FormatError(
             f"'{found.name}' does not fit its file",
             facts={
                 "file": path,
-                "expected": f"rows, and {found.offset + num_bytes:,} bytes",
+                "expected": f"{found.offset + num_bytes:,} bytes",
                 "found": f"shape {list(reversed(found.shape))}, {size:,} bytes",
             },
         )

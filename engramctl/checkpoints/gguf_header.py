@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.regular import regular_file
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -67,7 +67,7 @@ def read_gguf(path: Path) -> GgufHeader:
         FormatError: another kind of file, or something in its header lies outside it.
         StorageError: it cannot be read.
     """
-    with os_errors("read", path), path.open("rb", buffering=1 << 16) as file:
+    with regular_file(path, buffer_bytes=1 << 16) as file:
         return _Walk(path, file).header()
 
 

@@ -123,11 +123,13 @@ def run_step(ctx: typer.Context, words: tuple[str, ...]) -> Any:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            ctx.parent.command.main(
+            code = ctx.parent.command.main(
                 [*words, "--json"], prog_name="engramctl", standalone_mode=False
             )
     except TierUnavailable as error:
         return {"skipped": "; ".join(str(reason) for reason in error.facts.values())}
+    if code:  # interrupted: typer returns the exit code instead of raising
+        raise SystemExit(code)
     return jsonlib.loads(printed.getvalue())
 
 
@@ -183,7 +185,8 @@ def column_meanings(result: dict[str, Any]) -> list[str]:
         f"token: the {token['rows']} rows ({token['useful_bytes']:,} bytes) of one new token, all "
         f"layers; prompt: {config['tokens']} tokens at once;",
         f"step: one new token through the '{config['preset']}' {config['residual']} model, against "
-        "the same model without memory; resolution: what two copies of one arm may differ by;",
+        "the same model without memory;",
+        "resolution: what two copies of one arm, measured in turn, may differ by;",
         "on disk: pages dropped before each sample, and checked to be gone.",
     ]
 

@@ -17,7 +17,7 @@ from engramctl.storage.target import Maker
 
 _FILES = (
     r"order\d+\.parquet|access\.layer\d+\.parquet|curves\.parquet|summary\.json"
-    r"|[a-z]+\d*\.(spill|raw)"
+    r"|[a-z0-9._-]+\.(spill|raw)"
 )
 Sink = Callable[[int, Rows], None]
 

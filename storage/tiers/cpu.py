@@ -17,7 +17,7 @@ def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tens
     """Gather rows into `out`; through a staging tensor when `out` lives on a device."""
     on_cpu = out.device.type == "cpu"
     staged = out if on_cpu else torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
-    data = staged.detach().view(torch.uint8).numpy().reshape(-1)
+    data = staged.detach().view(-1).view(torch.uint8).numpy()
     row_ids, itemsize = request.row_ids, staged.element_size()
     total = len(row_ids)
     pieces = min(_workers.count, -(-total // _PIECE_ROWS))

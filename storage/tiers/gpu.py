@@ -48,7 +48,7 @@ class GpuStore(Store):
         """Gather records, then widen them."""
         ids = torch.from_numpy(request.row_ids).to(self.device, non_blocking=True)
         scale = self.table.table_scale(layer) or 1.0
-        rows = out.view(-1, self.row_dim)
+        rows = out.detach().view(-1, self.row_dim)
         for first in range(0, len(ids), _CHUNK_ROWS):
             part = slice(first, first + _CHUNK_ROWS)
             records = self._records[layer].index_select(0, ids[part])

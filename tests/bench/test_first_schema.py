@@ -86,6 +86,17 @@ def test_inspect_says_what_either_is(run_cli: RunCli, tmp_path: Path, schema: st
     assert [case["resolution_percent"] for case in found.json["cases"]] == [1.5, 1.5, 1.5, None]
 
 
+@pytest.mark.parametrize("samples", [[float("inf")] * 200, ["a"] * 200, 7, None, [[]] * 3])
+def test_samples_that_are_none_are_no_result(
+    run_cli: RunCli, tmp_path: Path, samples: object
+) -> None:
+    case = {**FIRST["cases"][0], "samples_ns": samples}
+    (tmp_path / "result.json").write_text(json.dumps({**FIRST, "cases": [case]}))
+    found = run_cli("inspect", tmp_path / "result.json")
+    assert found.exit_code in (0, 1)
+    assert "bug" not in found.stderr
+
+
 def test_what_is_no_result_is_not_taken_for_one() -> None:
     assert as_current({"schema": "engramctl.bench/3"}) is None
     assert as_current({"schema": "engramctl.table/1"}) is None

@@ -107,6 +107,19 @@ def test_a_device_and_a_circle_of_links_are_refused(tmp_path: Path) -> None:
             result_file(place, force=True)
 
 
+def test_a_file_in_the_way_of_the_writing_is_kept(tmp_path: Path, result: Path) -> None:
+    (tmp_path / "other.json.new").write_text("precious")
+    with pytest.raises(ConfigError, match=r"other\.json\.new is not a result"):
+        result_file(tmp_path / "other.json", force=True)
+    result.rename(tmp_path / "result.json.new")  # a run was killed while it wrote
+    assert result_file(result, force=False) == result
+
+
+def test_a_name_that_is_too_long_is_told_before_measuring(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="too long"):
+        result_file(tmp_path / ("n" * 253), force=False)
+
+
 def test_a_folder_that_takes_no_files_is_told_before_measuring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

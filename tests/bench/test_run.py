@@ -21,6 +21,7 @@ from engramctl.bench.resolution import resolution_percent
 from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject
 from engramctl.errors import ConfigError, CorpusError, TierUnavailable
+from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
 from tests.tables import small_table
 
@@ -218,6 +219,38 @@ def test_one_missing_tier_among_several_is_a_skipped_case(shards: Path, run_cli:
     )
     assert result.exit_code == 0
     assert {case["status"] for case in cases(result.json, tier="gpu")} == {"skipped"}
+
+
+def test_a_table_that_does_not_fit_a_tier_is_a_skipped_case(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is the baseline, as a large table is on a GPU machine."""
+
+    def full(path: Path, tier: str, **words: Any) -> Any:
+        if tier == "host":
+            raise torch.OutOfMemoryError("out of memory: tried to allocate 189 GiB")
+        return open_store(path, tier, **words)
+
+    monkeypatch.setattr("engramctl.bench.run.open_store", full)
+    options = BenchOptions(
+        tiers=("ssd",), cases=("step",), cache="warm", samples=5, tokens=2, context=3, preset="tiny"
+    )
+    result = run_bench(shards, options, lambda _: None)
+    for case in cases(result, tier="host"):
+        assert (case["status"], case["reason"][:13]) == ("skipped", "out of memory")
+    for case in cases(result, tier="ssd"):
+        assert case["status"] == "ok"
+        assert case["against"]["none_percent"] is not None
+        assert case["against"]["resident_percent"] is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_every_case_is_measured_on_a_gpu(shards: Path) -> None:
+    options = BenchOptions(samples=5, tokens=5, context=3, preset="tiny", cache="warm")
+    for case in run_bench(shards, options, lambda _: None)["cases"]:
+        assert (case["status"], case["check"]["mismatches"]) == ("ok", 0)
+        assert case["resolution_percent"] is not None
 
 
 def test_json_is_one_document_and_out_writes_the_same(

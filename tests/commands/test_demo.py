@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,28 @@ def test_an_existing_folder_is_kept_without_force(run_cli: RunCli, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_with_force_every_step_replaces_what_it_makes(tmp_path: Path) -> None:
+    steps = [step for step in demo_module.plan_steps(tmp_path) if step.makes is not None]
+    assert len(steps) == 7
+    assert all(step.forcible for step in steps)
+
+
 def test_a_folder_that_cannot_be_made_is_exit_1(run_cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run_cli("demo", "-o", tmp_path / "file" / "below")
     assert result.exit_code == 1
     assert "cannot make" in result.stderr
+
+
+def test_a_demo_interrupted_in_a_step_ends_as_the_step_would(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("engramctl.sample.write_sample_corpus", small_corpus)
+    monkeypatch.setattr("engramctl.environment.capture", interrupted)
+    monkeypatch.setattr(demo_module, "plan_steps", lambda out: [demo_module.Step(("env",))])
+    result = run_cli("demo", "-o", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "bug" not in result.stderr

@@ -1,4 +1,4 @@
-"""build and layout on a disk that is too small, or fills up while they write."""
+"""Commands that write folders, on a disk that is too small, or fills up while they write."""
 
 import shutil
 import subprocess
@@ -6,8 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.conftest import run_in_process
+from tests.mining.conftest import write_ids
 from tests.tables import small_table
 
 TOO_SMALL = """
@@ -16,12 +19,13 @@ cp -r "$2/." "$1/old" || exit 98
 "$3" -m engramctl $4 -o "$1/old" --force
 code=$?
 ls -A "$1"
-cmp "$2/manifest.json" "$1/old/manifest.json" || exit 97
+diff -r "$2" "$1/old" || exit 97
 exit $code
 """
 # The space check is told that there is room, as it would be when a neighbour fills the disk later.
 FILLS_UP = (
-    "import sys; import engramctl.storage.writer as w; w.check_space = lambda *a, **k: None;"
+    "import sys; import engramctl.storage.writer as w; import engramctl.exporting as e;"
+    "w.check_space = e.check_space = lambda *a, **k: None;"
     "from engramctl.cli import run; sys.exit(run(sys.argv[1:]))"
 )
 
@@ -41,23 +45,33 @@ def in_namespace(script: str, *words: object) -> subprocess.CompletedProcess[str
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Give `attempt(command, script, *more)` on a small disk that holds an old table."""
-    old = small_table(tmp_path / "old", slots=50)
-    large = small_table(tmp_path / "large", slots=2000)
+    """Give `attempt(command, script, *more)` on a small disk that holds an old result."""
+    small = small_table(tmp_path / "small", slots=50).path
+    large = small_table(tmp_path / "large", slots=2000).path
+    random = np.random.default_rng(0)
+    few = write_ids(tmp_path / "few.parquet", [[1, 2, 3, 1, 2]])
+    many = write_ids(tmp_path / "many.parquet", [random.integers(0, 1 << 17, 90_000).tolist()])
     words = {
-        "build": "build --scheme deepseek-v41 --slots 2000",
-        "layout": f"layout {large.path} --tier ssd",
+        "build": (None, "build --scheme deepseek-v41 --slots 2000"),
+        "layout": (None, f"layout {large} --tier ssd"),
+        "export": (("export", small), f"export {large}"),
+        "mine": (("mine", few), f"mine {many}"),
     }
     disk = tmp_path / "disk"
     disk.mkdir()
 
     def run(command: str, script: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return in_namespace(script, disk, old.path, sys.executable, words[command], *more)
+        before, line = words[command]
+        old = small
+        if before is not None:
+            old = tmp_path / "old"
+            assert run_in_process(*before, "-o", old, "-q").exit_code == 0
+        return in_namespace(script, disk, old, sys.executable, line, *more)
 
     return run
 
 
-@pytest.mark.parametrize("command", ["build", "layout"])
+@pytest.mark.parametrize("command", ["build", "layout", "export"])
 def test_too_small_a_disk_is_refused_before_a_byte_and_the_old_result_stays(
     command: str, attempt: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -67,7 +81,7 @@ def test_too_small_a_disk_is_refused_before_a_byte_and_the_old_result_stays(
     assert done.stdout.split() == ["old"]
 
 
-@pytest.mark.parametrize("command", ["build", "layout"])
+@pytest.mark.parametrize("command", ["build", "layout", "export", "mine"])
 def test_a_disk_that_fills_up_is_named_and_the_old_result_stays(
     command: str, attempt: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -83,7 +83,7 @@ def test_what_cannot_be_checked_exits_1(run_cli: RunCli, tmp_path: Path, name: s
     assert name in result.stderr
 
 
-@pytest.mark.parametrize("number", ["1e999", "null", '"x"', "[]"])
+@pytest.mark.parametrize("number", ["1e300", "null", '"x"', "[]"])
 def test_an_absurd_size_in_a_manifest_is_refused_not_added_up(
     run_cli: RunCli, tables: Path, number: str
 ) -> None:

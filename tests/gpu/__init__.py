@@ -35,11 +35,11 @@ class Section:
 
 # Tests first: they also compile, once for all, most of what the measurements run on the CPU.
 SECTIONS = (
-    Section("environment", 30, needs_gpu=False),
-    Section("marked_tests", 130),
-    Section("hashing_cuda", 50),
+    Section("environment", 25, needs_gpu=False),
+    Section("marked_tests", 125),
+    Section("hashing_cuda", 45),
     Section("gathers", 60),
-    Section("bench", 80),
+    Section("bench", 90),
 )
 
 

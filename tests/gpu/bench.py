@@ -11,7 +11,7 @@ from tests.benchmarks.gather import packed_table
 from tests.gpu import Failed
 
 SLOTS = 20_000
-WORDS = ("--tier", "gpu", "--tier", "host", "--samples", "100")
+WORDS = ("--tier", "gpu", "--tier", "host", "--samples", "60")
 
 
 def run() -> Any:

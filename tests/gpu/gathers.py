@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engramctl.bench.arms import synchronise
 from engramctl.storage.tiers import Store, open_store
 from tests.benchmarks.gather import packed_table
 from tests.benchmarks.harness import Row, interleave, row
@@ -69,13 +68,19 @@ def compared(gpu: Store, host: Store, count: int, rounds: int) -> Row:
 def gathered(store: Store, layer: int, ids: np.ndarray, out: torch.Tensor) -> None:
     """Gather, and wait until the rows are there."""
     store.gather(layer, ids, out)
-    synchronise(out.device)
+    wait(out.device)
 
 
 def copied(source: torch.Tensor, target: torch.Tensor) -> None:
     """Copy within the device, and wait."""
     target.copy_(source)
-    synchronise(target.device)
+    wait(target.device)
+
+
+def wait(device: torch.device) -> None:
+    """Wait for a CUDA device; a CPU has done its work when it returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def check(

@@ -90,4 +90,19 @@ MUTATIONS = (
         ("tests/reuse/test_curves.py::"
          "test_wrong_options_for_curves_exit_with_2_and_write_nothing",),
     ),
+    Mutation(
+        "a-read-only-out-is-written", "hashing/batch.py",
+        "    if not out.flags.writeable:\n", "    if False:\n",
+        ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
+    ),
+    Mutation(
+        "row-ids-cut-to-the-dtype-of-out", "hashing/batch.py",
+        "num_rows - 1 > np.iinfo(out.dtype).max", "False",
+        ("tests/hashing/test_out.py::test_an_out_must_hold_every_row_id_of_the_table",),
+    ),
+    Mutation(
+        "a-linked-spill-folder-is-followed", "engramctl/mining/spill_folder.py",
+        "if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():", "if False:",
+        (f"{CHECKPOINTS}::test_a_stranger_where_the_records_would_go_keeps_all_files",),
+    ),
 )  # fmt: skip

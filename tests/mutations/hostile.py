@@ -90,7 +90,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-pipe-is-waited-for",
-        "storage/strict_json.py",
+        "storage/regular.py",
         "if not stat.S_ISREG(os.fstat(descriptor).st_mode):",
         "if not descriptor:",
         (JSON + "test_what_is_no_file_is_refused_and_never_waited_for",),
@@ -136,10 +136,10 @@ MUTATIONS = (
         (SIZES + "test_a_safetensors_shape_stops_at_the_first_absurd_product",),
     ),
     Mutation(
-        "gguf-tables-may-have-no-rows",
-        "engramctl/checkpoints/gguf_file.py",
-        "    if not rows or found.offset",
-        "    if found.offset",
+        "bytes-of-no-rows-are-shared-out",
+        "engramctl/checkpoints/parts.py",
+        "found = tensor.num_bytes // rows if rows else 0",
+        "found = tensor.num_bytes // rows",
         (SIZES + "test_a_gguf_table_without_rows_is_refused",),
     ),
     Mutation(

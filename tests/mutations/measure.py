@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         "force-replaces-what-is-no-result",
         "engramctl/bench/result_file.py",
-        "if taken and not _is_result(target):",
-        "if taken and not force and not _is_result(target):",
+        "if _is_taken(place) and not _is_result(place):",
+        "if _is_taken(place) and not force and not _is_result(place):",
         (f"{_FILE}::"
          "test_a_place_that_cannot_be_a_results_is_refused_before_anything_is_measured",),
     ),

@@ -27,6 +27,22 @@ SYNC_DATA = """        try:
 
 MUTATIONS = (
     Mutation(
+        "progress-without-files-removed",
+        "storage/partial.py",
+        "nothing = not self._saved and self.folder.names() == [STATE]",
+        "nothing = self.folder.names() == [STATE]",
+        (
+            "tests/storage/test_publish.py::test_what_is_saved_is_kept_though_its_files_are_elsewhere",
+        ),
+    ),
+    Mutation(
+        "old-folder-in-use-forgotten",
+        "storage/partial.py",
+        "            return False\n",
+        "            return True\n",
+        (f"{OWNED}test_an_old_folder_that_is_still_in_use_is_removed_by_a_later_run",),
+    ),
+    Mutation(
         "publish-without-sync-tree", "storage/partial.py", SYNC_TREE, "", (f"{CRASH}[export]",)
     ),
     Mutation(
@@ -182,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "another-folder-removed",
         "storage/partial.py",
-        "if old.is_at(place) and not old.names():",
-        "if not old.names():",
+        "        if old.is_at(place):\n",
+        "        if True:\n",
         (f"{OWNED}test_a_folder_that_gets_the_name_of_the_old_one_is_not_removed",),
     ),
     Mutation(

@@ -27,7 +27,8 @@ from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.writer import write_table
 from tests.mining.conftest import write_ids
-from tests.storage.crash_fs import Recorder, Tree, materialise
+from tests.storage.crash_fs import Recorder
+from tests.storage.crash_states import Tree, materialise
 from tests.storage.dictionaries import write_with_dictionary
 from tests.storage.tables import Stop, make_plan, stop_after
 from tests.tables import small_table

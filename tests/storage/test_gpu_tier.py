@@ -50,6 +50,8 @@ def test_any_bytes_are_widened_as_the_plain_decoder_does(
     spec = RecordSpec(dtype, 32 * blocks)
     random = np.random.default_rng(seed)
     records = random.integers(0, 256, (rows, spec.record_bytes), dtype=np.uint8)
+    edge = random.choice(np.array([0, 1, 127, 254, 255], np.uint8), records.shape)
+    records = np.where(random.random(records.shape) < 0.3, edge, records)
     scale = float(np.float32(random.lognormal()))
     found = widen(spec, torch.from_numpy(records), scale).to(torch.float32).numpy()
     expected = decode(spec, records, scale)

@@ -151,3 +151,30 @@ def test_an_alignment_that_cannot_be_is_refused(alignment: int) -> None:
             shard_rows=5,
             alignment_bytes=alignment,
         )
+
+
+@pytest.mark.parametrize("shard_rows", [1, 4096])
+def test_a_manifest_that_would_not_be_read_is_refused_before_a_file_is_planned(
+    shard_rows: int,
+) -> None:
+    with pytest.raises(ConfigError, match="would not be read") as caught:
+        TablePlan(
+            kind="tables",
+            tier=None,
+            created_by="engramctl test",
+            scheme={},
+            provenance=Provenance(command=()),
+            layout=Layout.of("planar", RecordSpec("int8", 4)),
+            num_rows={1: 1 << 40},
+            shard_rows=shard_rows,
+        )
+    assert "--shard-bytes" in (caught.value.hint or "")
+
+
+def test_values_of_a_manifest_are_no_more_than_were_planned(tmp_path: Path) -> None:
+    plan = make_plan(rows={1: 3000, 4: 77}, row_dim=64, shard_rows=100, form="planar")
+    write(plan, tmp_path / "table")
+    text = (tmp_path / "table" / "manifest.json").read_text()
+    found = sum(text.count(mark) for mark in ",[{")
+    planned = sum(plan._manifest_values(layer) for layer in plan.num_rows)
+    assert planned / 2 < found < planned + 100

@@ -204,6 +204,30 @@ def test_a_folder_that_gets_the_name_of_the_old_one_is_not_removed(
     assert sorted(os.listdir(tmp_path)) == ["elsewhere", "out", "out.partial"]
 
 
+def test_an_old_folder_that_is_still_in_use_is_removed_by_a_later_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "out", "old")
+    unlink = os.unlink
+    busy = tmp_path / "out.partial" / ".nfs0001"  # as NFS calls a file that is still open
+
+    def renames_what_is_open(name: str, **options: Any) -> None:
+        if name == "data":
+            busy.write_text("")
+        unlink(name, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", renames_what_is_open)
+        publish(tmp_path / "out", "new", force=True)
+    assert busy.exists()
+    with pytest.raises(ConfigError, match="did not write"):
+        publish(tmp_path / "out", "newer", force=True)
+    busy.unlink()
+    publish(tmp_path / "out", "newer", force=True)
+    assert files(tmp_path).keys() == {"out/data", "out/manifest.json"}
+    assert (tmp_path / "out" / "data").read_text() == "newer"
+
+
 def test_a_folder_that_another_run_holds_is_not_replaced(tmp_path: Path) -> None:
     publish(tmp_path / "out", "old")
     with HeldFolder(tmp_path / "out") as other:

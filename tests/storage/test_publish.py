@@ -132,6 +132,14 @@ def test_nothing_written_means_nothing_left(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_what_is_saved_is_kept_though_its_files_are_elsewhere(tmp_path: Path) -> None:
+    with PartialDirectory(tmp_path / "out", MAKER) as work:
+        work.save_state({"done": 3})
+    with PartialDirectory(tmp_path / "out", MAKER, resume=True) as work:
+        assert work.state is not None
+        assert work.state["done"] == 3
+
+
 def test_unfinished_missing_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         fail_with_state(tmp_path / "out")

@@ -8,6 +8,7 @@ import pytest
 
 from engramctl.errors import FormatError, StorageError
 from engramctl.storage.publish import read_manifest, read_state
+from engramctl.storage.safetensors_header import read_header
 from engramctl.storage.strict_json import (
     MAX_DEPTH,
     MAX_DIGITS,
@@ -93,6 +94,9 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None
         read_manifest(tmp_path)
     with pytest.raises(FormatError, match="is not a file"):
         read_limited(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(FormatError, match="is not a file"):
+        read_header(tmp_path / "m.safetensors")
     with pytest.raises(StorageError, match="cannot read"):
         read_limited(tmp_path / "nothing")
     with pytest.raises((FormatError, StorageError)):

@@ -178,6 +178,18 @@ def test_an_output_that_does_not_fit_is_refused_and_the_ticket_lives(
         assert torch.equal(ticket.wait(layer), expected(table, layer, np.arange(6), store.dtype))
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_output_of_one_value_a_row_may_have_any_strides(tmp_path: Path, tier: str) -> None:
+    """The strides of an axis of one are free; such a tensor is contiguous all the same."""
+    table = small_table(tmp_path / "t", dtype="bf16", row_dim=1)
+    layer = table.layers[0]
+    out = torch.full((1, 9), POISON, dtype=torch.bfloat16).T
+    assert out.is_contiguous()
+    with open_on_cpu(table.path, tier) as store:
+        assert store.gather(layer, np.arange(9), out) is out
+        assert torch.equal(out, expected(table, layer, np.arange(9), torch.bfloat16))
+
+
 def test_tickets_are_bounded_and_dropping_one_frees_its_place(
     tables: dict[tuple[str, str | None], TableFiles],
 ) -> None:
