@@ -109,7 +109,7 @@ class Output:
             unit=unit,
             unit_scale=True,
             disable=off,
-            delay=0 if total else 1e-9,  # of work that may be none: shown once there is some
+            delay=0 if total else 0.001,  # of work that may be none: shown once there is some
             file=sys.stderr,
         ) as bar:
 

@@ -37,7 +37,7 @@ MUTATIONS = (
     Mutation(
         "bar-without-work",
         "engramctl/output.py",
-        "delay=0 if total else 1e-9",
+        "delay=0 if total else 0.001",
         "delay=0",
         ("tests/test_progress.py::test_work_that_may_be_none_has_no_bar_when_there_is_none",),
     ),
