@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from itertools import takewhile
 
 GAP = 2  # between two columns
 _MEASURED = re.compile(r"-|[+-]?\d[\d.,]*( \S{1,2})?")
@@ -45,11 +44,11 @@ class Column:
 def fitting(columns: list[Column], width: int) -> list[list[Column]]:
     """Deal columns to as few tables as fit `width`, in order.
 
-    Every table begins with those that name a row: the leading texts, or else the first column.
+    Every table begins with those that name a row: the first ones that tell all rows apart.
     """
     if total_width([column.least_width for column in columns]) <= width:
         return [columns]
-    names = list(takewhile(lambda column: not column.measured, columns)) or columns[:1]
+    names = _naming(columns)
     tables = [list(names)]
     for column in columns[len(names) :]:
         widths = [one.least_width for one in (*tables[-1], column)]
@@ -77,6 +76,15 @@ def widths(columns: list[Column], width: int) -> list[int]:
 def total_width(widths: list[int]) -> int:
     """Return what columns beside each other take."""
     return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _naming(columns: list[Column]) -> list[Column]:
+    """Return the first columns that tell all rows apart; the first one where none do."""
+    num_rows = len(columns[0].cells)
+    for stop in range(1, len(columns)):
+        if len(set(zip(*(one.cells for one in columns[:stop]), strict=True))) == num_rows:
+            return columns[:stop]
+    return columns[:1]
 
 
 def _longest_word(text: str) -> int:

@@ -19,21 +19,14 @@ COLUMNS = st.lists(
 @given(COLUMNS, st.integers(20, 200))
 def test_every_column_is_shown_and_every_table_fits(columns: list[Column], width: int) -> None:
     first, *others = fitting(columns, width)
-    names = first[: len(first) if not others else _shared(first, others)]
-    assert [*first, *(one for table in others for one in table[len(names) :])] == columns
+    rows = list(zip(*(one.cells for one in columns), strict=True))
+    stops = range(1, len(columns))
+    names = next((n for n in stops if len({row[:n] for row in rows}) == len(rows)), 1)
+    assert [*first, *(one for table in others for one in table[names:])] == columns
     for table in (first, *others):
-        assert table[: len(names)] == names
+        assert table[:names] == columns[:names]
         least = total_width([one.least_width for one in table])
-        assert least <= width or len(table) <= len(names) + 1
-    if others:
-        assert names
-        assert all(not one.measured for one in names) or names == columns[:1]
-
-
-def _shared(first: list[Column], others: list[list[Column]]) -> int:
-    """Return how many columns name a row: the leading texts, or one."""
-    texts = next((i for i, one in enumerate(first) if one.measured), len(first))
-    return max(1, texts)
+        assert least <= width or len(table) <= names + 1
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
