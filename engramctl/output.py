@@ -158,7 +158,7 @@ class Output:
                 continue
             columns = [_column(name, table.rows) for name in table.rows[0]]
             for number, beside in enumerate(fitting(columns, console.width)):
-                title = table.title if not number else f"{table.title}, continued"
+                title = "continued" if number else table.title
                 view = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
                 for one, width in zip(beside, widths(beside, console.width), strict=True):
                     view.add_column(
