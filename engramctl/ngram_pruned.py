@@ -31,8 +31,9 @@ def pruned_orders(manifest: Mapping[str, Any]) -> dict[int, Pruned]:
     """
     listed = manifest.get("orders")
     found = {}
-    for entry in listed if isinstance(listed, list) else []:
-        facts = [entry.get(name) for name in ("order", "distinct", "kept")]
+    for entry in listed if isinstance(listed, list) else ():
+        named = entry if isinstance(entry, dict) else {}
+        facts = [named.get(name) for name in ("order", "distinct", "kept")]
         if all(isinstance(fact, int) for fact in facts) and 0 <= facts[2] < facts[1] < 2**63:
             found[facts[0]] = Pruned(facts[1], facts[2])
     return found

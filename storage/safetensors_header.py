@@ -92,7 +92,7 @@ def _tensor(path: Path, name: str, entry: Any, start: int, data_bytes: int) -> T
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         _fail(path, what, "dtype, shape and data_offsets", entry)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in ITEM_BITS:
+    if not isinstance(dtype, str) or dtype not in ITEM_BITS:
         _fail(path, f"the dtype of {what}", ", ".join(ITEM_BITS), dtype)
     for numbers, count in ((shape, None), (offsets, 2)):
         if not isinstance(numbers, list) or (count is not None and len(numbers) != count):

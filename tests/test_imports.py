@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 FLOORS = [
     {"engramctl", "columns", "errors", "kernel_cache", "streams", "threads"},
     {"hashing", "storage", "config", "output"},
-    {"sources", "token_maps", "environment", "system_errors"},
+    {"sources", "token_maps", "environment", "output_files", "system_errors"},
     {"parquet", "fingerprints"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"access", "opened", "describe_checkpoint"},

@@ -26,6 +26,7 @@ from engramctl.parquet import (
     reading,
 )
 from engramctl.sources import SourceFile, find_files
+from engramctl.token_maps import load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -248,14 +249,7 @@ class Corpus:
 
 
 def _load_tokenizer(path: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
-    try:
-        model = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise ConfigError(
-            f"cannot read tokenizer {path}: {error}", hint="name a tokenizer.json with --tokenizer"
-        ) from error
+    model = load_tokenizer(path)
     model.no_padding()
     model.no_truncation()
     return model

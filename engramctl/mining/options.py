@@ -58,8 +58,8 @@ class MineOptions:
                     facts={"expected": f"1 to {MAX_ORDER}", "found": order},
                     hint="write: --orders 1,2,3,4",
                 )
-        if self.min_count < 1:
-            raise ConfigError(f"min-count must be 1 or more, not {self.min_count}")
+        if not 1 <= self.min_count < 1 << 63:
+            raise ConfigError(f"min-count must be from 1 to 2^63 - 1, not {self.min_count}")
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top-k must be 1 or more, not {self.top_k}")
         self._check_memory()

@@ -100,11 +100,26 @@ MUTATIONS = (
     ),
     Mutation(
         "force-replaces-what-is-no-result",
-        "engramctl/bench/result_file.py",
-        "if _is_taken(place) and not _is_result(place):",
-        "if _is_taken(place) and not force and not _is_result(place):",
+        "engramctl/output_files.py",
+        "if not (target.is_file() and is_ours(target)):",
+        "if not force and not (target.is_file() and is_ours(target)):",
         (f"{_FILE}::"
          "test_a_place_that_cannot_be_a_results_is_refused_before_anything_is_measured",),
+    ),
+    Mutation(
+        "a-device-is-replaced",
+        "engramctl/output_files.py",
+        "    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)",
+        "    return False",
+        ("tests/rows/test_files.py::test_a_device_stays_one",
+         f"{_FILE}::test_devices_and_pipes_are_written_to_as_they_are"),
+    ),
+    Mutation(
+        "fresh-name-is-a-strangers",
+        "engramctl/output_files.py",
+        'f".{target.name}.{secrets.token_hex(4)}.new"',
+        'f"{target.name}.partial"',
+        ("tests/rows/test_files.py::test_a_strangers_file_beside_the_output_is_left_alone",),
     ),
     Mutation(
         "interrupted-keeps-nothing",
