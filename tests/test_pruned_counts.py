@@ -124,5 +124,5 @@ def test_a_dictionary_of_frequent_ngrams_lacks_none_of_counts_that_hold_them_all
 
 
 def test_orders_that_are_no_objects_are_none() -> None:
-    orders = [None, 2**64, "x", [], {"order": 2, "distinct": 9, "kept": 4}]
+    orders: list[object] = [None, 2**64, "x", [], {"order": 2, "distinct": 9, "kept": 4}]
     assert list(pruned_orders({"orders": orders})) == [2]
