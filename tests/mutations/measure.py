@@ -4,6 +4,7 @@ from tests.mutations import Mutation
 
 _RESOLUTION = "tests/bench/test_resolution.py"
 _RUN = "tests/bench/test_run.py"
+_FAIR = "tests/bench/test_fairness.py"
 _FILE = "tests/bench/test_result_file.py"
 
 MUTATIONS = (
@@ -34,14 +35,14 @@ MUTATIONS = (
         "engramctl/bench/run.py",
         "return max(arms, key=(NONE, *TIERS).index, default=None)",
         "return min(arms, key=(NONE, *TIERS).index, default=None)",
-        (f"{_RUN}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
+        (f"{_FAIR}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
     ),
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/run.py",
         "            windows.append(self._windows(loop, rounds))\n",
         "            windows.append(windows[0])\n",
-        (f"{_RUN}::test_the_second_copy_reads_other_rows",),
+        (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(
         "faster-is-below-resolution",
@@ -81,7 +82,7 @@ MUTATIONS = (
         "engramctl/bench/arms.py",
         "self._checked = beside if subject is None else subject",
         "self._checked = subject",
-        (f"{_RUN}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
+        (f"{_FAIR}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
     ),
     Mutation(
         "no-rest-from-spinning-threads",

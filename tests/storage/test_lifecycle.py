@@ -206,7 +206,7 @@ def test_a_child_forked_while_another_thread_gathers_does_not_hang(
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(store.gather, 1, IDS)
         assert begun.wait(30)
-        with store._lock, store.usage._changed:  # locks that the child gets locked
+        with store._lock, store.usage._lock:  # locks that the child gets locked
             code = in_child(job)
         go_on.set()
         assert code == 0
