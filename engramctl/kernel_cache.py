@@ -23,6 +23,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -32,6 +34,14 @@ _NAME = re.compile(r"engramctl-[0-9a-f]{20}")
 _KERNELS = re.compile(rb"^(?:from|import) (?:numba|engramctl\.kernel_cache)\b", re.MULTILINE)
 _CONSTANTS = re.compile(
     rb"^from (engramctl[\w.]*) import (?:[^(\n]*|\([^)]*)\b[A-Z][A-Z0-9_]+\b", re.MULTILINE
+)
+
+
+# A child forked while another thread compiles would wait for ever for the lock that thread holds.
+os.register_at_fork(
+    before=global_compiler_lock.acquire,
+    after_in_parent=global_compiler_lock.release,
+    after_in_child=global_compiler_lock.release,
 )
 
 
@@ -45,7 +55,10 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Any], Any]:
 
     def decorate(function: Any) -> Any:
         kernel = numba.njit(**options)(function)
-        if cache and not numba.config.DISABLE_JIT and kernel_folder() is not None:
+        if numba.config.DISABLE_JIT:
+            return kernel
+        kernel.__class__ = _Kernel
+        if cache and kernel_folder() is not None:
             kernel._cache = _KernelCache(function)
         return kernel
 
@@ -147,6 +160,22 @@ def _forget_old(place: Path) -> None:
     old.sort(key=lambda folder: folder.lstat().st_mtime)
     for folder in old[: max(0, len(old) - KEPT_FOLDERS + 1)]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Kernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel that a signal's exception leaves as it is.
+
+    numba runs Python code when it hands an array over, and makes a SystemError of what a handler
+    raises there: Ctrl-C in a long kernel would be no KeyboardInterrupt.
+    """
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        try:
+            return super().__call__(*args, **named)
+        except SystemError as error:
+            if error.__cause__ is None:
+                raise
+            raise error.__cause__ from None
 
 
 class _Locator(_CacheLocator):  # type: ignore[misc]

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numba import types
 
+from engramctl.kernel_cache import njit
 from tests.conftest import ROOT
 from tests.test_imports import modules
 
@@ -221,6 +224,18 @@ def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:
         file.write("import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))\n")
         file.write("import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n")
     assert package.run()["value"] == 20
+
+
+def test_a_signal_in_a_kernel_that_returns_an_array_is_what_its_handler_raises() -> None:
+    send = types.ExternalFunction("raise", types.int32(types.int32))
+
+    @njit()
+    def interrupted() -> Any:
+        send(2)
+        return np.zeros(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
 
 def test_every_kernel_goes_through_this_door() -> None:

@@ -62,11 +62,12 @@ class HostStore(Store):
         """Ask the kernel how much of the layer is in memory: swap could have taken some."""
         pages = 0
         resident = 0
-        for buffer in self._rows[layer].views:
-            start = buffer.ctypes.data // PAGE * PAGE
-            flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
-            pages += len(flags)
-            resident += int(flags.sum())
+        with self.usage.call():
+            for buffer in self._rows[layer].views:
+                start = buffer.ctypes.data // PAGE * PAGE
+                flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
+                pages += len(flags)
+                resident += int(flags.sum())
         return resident, pages
 
     def release(self) -> None:
