@@ -165,7 +165,7 @@ def _forget_old(place: Path) -> None:
 class _Kernel(CPUDispatcher):  # type: ignore[misc]
     """A kernel that a signal's exception leaves as it is.
 
-    numba runs Python code when it hands an array over, and makes a SystemError of what a handler
+    numba runs Python code when it hands arrays over, and makes a SystemError of what a handler
     raises there: Ctrl-C in a long kernel would be no KeyboardInterrupt.
     """
 

@@ -226,13 +226,13 @@ def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:
     assert package.run()["value"] == 20
 
 
-def test_a_signal_in_a_kernel_that_returns_an_array_is_what_its_handler_raises() -> None:
+def test_a_signal_in_a_kernel_that_returns_arrays_is_what_its_handler_raises() -> None:
     send = types.ExternalFunction("raise", types.int32(types.int32))
 
     @njit()
     def interrupted() -> Any:
         send(2)
-        return np.zeros(1)
+        return np.zeros(1), 1
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
