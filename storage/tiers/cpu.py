@@ -2,6 +2,7 @@
 
 from concurrent.futures import wait
 
+import numpy as np
 import torch
 
 from engramctl.storage.io.gather import gather
@@ -11,6 +12,11 @@ from engramctl.threads import Workers
 
 _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")
+
+
+def compile_gather(rows: RowMap) -> None:
+    """Compile now: not in the middle of a step, nor while another thread forks."""
+    gather(np.empty(0, np.int64), rows, 2, np.empty(0, np.uint8))
 
 
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:

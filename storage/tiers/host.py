@@ -12,7 +12,7 @@ from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.region import Region
-from engramctl.storage.tiers.cpu import gather_into
+from engramctl.storage.tiers.cpu import compile_gather, gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 
@@ -34,6 +34,7 @@ class HostStore(Store):
         self._rows = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }
+        compile_gather(self._rows[self.layers[0]])
 
     def _read(self, region: Region) -> NDArray[np.uint8]:
         """Copy one region's bytes to memory."""

@@ -17,7 +17,7 @@ from engramctl.errors import StorageError
 from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages
-from engramctl.storage.tiers.cpu import gather_into
+from engramctl.storage.tiers.cpu import compile_gather, gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 from engramctl.threads import Workers
@@ -43,7 +43,9 @@ class SsdStore(Store):
             raise
         self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
         self._touched_pages = 0
-        ask_for_pages(np.empty(0, np.int64))  # no empty gather comes so far: compiled now
+        first = self._layers[self.layers[0]]
+        ask_for_pages(first.unseen(np.empty(0, np.int64)))
+        compile_gather(first.rows)
         self._reader = Workers("engramctl-willneed", 1)
 
     @property

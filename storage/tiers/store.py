@@ -76,13 +76,8 @@ class Store(ABC):
         self.usage = Usage()
         self.load(budget_bytes)
         renew_in_children(self)
-        self._compile()
-
-    def _compile(self) -> None:
-        """Compile now, not in the middle of a step, nor while another thread forks."""
-        for dtype in (np.int32, np.int64):
-            self.gather(self.layers[0], np.empty(0, dtype))
-        self._stats = StoreStats()
+        for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
+            take_rows(np.empty(0, kind), 0)
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.

@@ -124,8 +124,8 @@ MUTATIONS = (
     ),
     Mutation(
         "kernels-compiled-in-the-first-step",
-        "storage/tiers/store.py",
-        "        self._compile()\n",
+        "storage/tiers/ssd.py",
+        "        compile_gather(first.rows)\n",
         "        pass\n",
         (LIFE + "::test_kernels_are_compiled_when_a_store_is_opened",),
     ),
