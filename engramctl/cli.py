@@ -122,8 +122,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = 1  # the reader has seen enough: `| head`
     except (EngramError, OSError, MemoryError, UnicodeEncodeError, RuntimeError) as error:
         code = _failed(error)
-    except Exception:
-        code = _bug()
+    except Exception as error:
+        signal_code = _code_of_signal(error)
+        code = _bug() if signal_code is None else signal_code
     settle_streams()
     return code
 
@@ -154,6 +155,17 @@ def _failed(error: "EngramError | SystemRefusal") -> int:
         error = known
     tell(error.render())
     return error.exit_code
+
+
+def _code_of_signal(error: Exception) -> int | None:
+    """Return the exit code of a signal that came while numba handed an array over.
+
+    It makes a SystemError of what the signal's handler raised.
+    """
+    cause = error.__cause__ if isinstance(error, SystemError) else None
+    if isinstance(cause, KeyboardInterrupt):
+        return 130
+    return cause.code if isinstance(cause, SystemExit) and isinstance(cause.code, int) else None
 
 
 def _bug() -> int:

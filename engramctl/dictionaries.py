@@ -88,13 +88,12 @@ def dictionary_of_counts(
         for ids_MN, counts_M in _canonical(batches, order, token_map):
             often = counts_M >= selection.min_count
             best.add(ids_MN[often], counts_M[often])
-    ngrams = best.ranked()
-    if not len(ngrams):
+    if not best.waiting:
         raise ConfigError(
             f"no n-gram of {selection.counts} occurs {selection.min_count:,} times",
             hint="keep rarer ones with --min-count 1, or mine more text",
         )
-    return DictionaryScheme(ngrams, orders, canonical, layer_ids=selection.layers)
+    return DictionaryScheme(best.ranked(), orders, canonical, layer_ids=selection.layers)
 
 
 def lacking(counts: Path, min_count: int, scheme: DictionaryScheme) -> str | None:

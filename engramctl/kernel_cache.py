@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -32,6 +33,14 @@ _NAME = re.compile(r"engramctl-[0-9a-f]{20}")
 _KERNELS = re.compile(rb"^(?:from|import) (?:numba|engramctl\.kernel_cache)\b", re.MULTILINE)
 _CONSTANTS = re.compile(
     rb"^from (engramctl[\w.]*) import (?:[^(\n]*|\([^)]*)\b[A-Z][A-Z0-9_]+\b", re.MULTILINE
+)
+
+
+# A child forked while another thread compiles would wait for ever for the lock that thread holds.
+os.register_at_fork(
+    before=global_compiler_lock.acquire,
+    after_in_parent=global_compiler_lock.release,
+    after_in_child=global_compiler_lock.release,
 )
 
 

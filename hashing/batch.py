@@ -104,11 +104,13 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int
         num_rows: row ids lie below it.
 
     Raises:
-        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or may
-            not be written.
+        ValueError: `out` is no array, has another shape, holes, a dtype that cannot hold every row
+            id, or may not be written.
     """
     if out is None:
         return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise ValueError(f"out must be an array, as the token ids are, not {type(out).__name__}")
     if out.shape != shape or not out.flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
     if out.dtype != dtype and not _holds(out.dtype, num_rows):
@@ -151,6 +153,7 @@ def rows_of_cpu_tensor(
     """Call a numpy `row_ids` with tensors that lie on the CPU; nothing is copied."""
     import torch
 
+    _check_tensor(out)
     past = history.numpy() if isinstance(history, torch.Tensor) else history
     result = row_ids(token_ids.numpy(), layer, past, out if out is None else out.numpy())
     return torch.from_numpy(result) if out is None else out
@@ -184,14 +187,15 @@ def tensor_output(
     """Return `out` when it fits, or a new tensor where `like` is.
 
     Raises:
-        ValueError: `out` has another shape, holes, a dtype that cannot hold every row id, or is on
-            another device.
+        ValueError: `out` is no tensor, has another shape, holes, a dtype that cannot hold every row
+            id, or is on another device.
     """
     import torch
 
     if out is None:
         kind = torch.int32 if dtype == np.int32 else torch.int64
         return torch.empty(shape, dtype=kind, device=like.device)
+    _check_tensor(out)
     if out.shape != shape or not out.is_contiguous() or out.device != like.device:
         raise ValueError(
             f"out must be contiguous of shape {shape} on {like.device}, not {tuple(out.shape)} on "
@@ -200,6 +204,17 @@ def tensor_output(
     if not _is_integer(out.dtype) or torch.iinfo(out.dtype).max < num_rows - 1:
         raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
     return out
+
+
+def _check_tensor(out: Any) -> None:
+    """Refuse an `out` that is no tensor of numbers side by side."""
+    import torch
+
+    if out is None:
+        return
+    if not isinstance(out, torch.Tensor) or out.layout != torch.strided:
+        found = type(out).__name__ if not isinstance(out, torch.Tensor) else out.layout
+        raise ValueError(f"out must be a strided tensor, as the token ids are, not {found}")
 
 
 def _is_integer(dtype: "torch.dtype") -> bool:

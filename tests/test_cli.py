@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,32 @@ def test_a_missing_config_is_exit_2(run_cli: RunCli, tmp_path: Path) -> None:
     result = run_cli("env", "--config", tmp_path / "none.toml")
     assert result.exit_code == 2
     assert "cannot read config" in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug(
+    number: signal.Signals, code: int
+) -> None:
+    """numba makes a SystemError of what a handler raises while it hands an array over."""
+    lines = f"""
+        import signal, sys
+        import numpy as np
+        from numba import types
+        from engramctl import cli
+        from engramctl.kernel_cache import njit
+
+        send = types.ExternalFunction("raise", types.int32(types.int32))
+
+        @njit()
+        def interrupted():
+            send({int(number)})
+            return np.zeros(1), 1
+
+        cli._run = lambda words: interrupted()
+        signal.signal(signal.SIGTERM, cli._terminate)
+        sys.exit(cli.run([]))
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(lines)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (found.returncode, found.stderr) == (code, "")

@@ -147,6 +147,14 @@ def test_numbers_out_of_range_and_rare_ngrams_are_refused(counts: Path) -> None:
         dictionary_of_counts(Selection(counts, vocab_size=39))
 
 
+def test_counts_that_hold_no_ngram_are_refused(tmp_path: Path) -> None:
+    corpus = write_ids(tmp_path / "corpus.parquet", [[1, 2, 3]])
+    words = ("mine", corpus, "-o", tmp_path / "rare", "--orders", "2,3", "--min-count", 2**63 - 1)
+    assert run_in_process(*words, "-q").exit_code == 0
+    with pytest.raises(ConfigError, match="occurs 5 times"):
+        dictionary_of_counts(Selection(tmp_path / "rare"))
+
+
 @pytest.mark.parametrize("kind", [pa.list_(pa.uint32()), pa.list_(pa.int64(), 2), pa.int64()])
 def test_a_file_of_other_columns_is_refused(
     counts: Path, tmp_path: Path, kind: pa.DataType

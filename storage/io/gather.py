@@ -170,6 +170,11 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
     return rows, -1, distinct
 
 
+def compile_gather(row_map: RowMap) -> None:
+    """Compile now: not in the middle of a step, nor while another thread forks."""
+    _gather(np.empty(0, np.int64), row_map, 0, 0, _TO_BF16, 0, 0)
+
+
 def gather(
     rows: NDArray[np.int64],
     row_map: RowMap,
@@ -189,8 +194,12 @@ def gather(
     Raises:
         IndexError: a row id outside the map, or an `out` of another size; nothing is read.
     """
+    end = len(rows) if stop is None else stop
+    _gather(rows, row_map, start, end, out.element_size(), out.data_ptr(), out.nbytes)
+
+
+def _gather(rows: NDArray[np.int64], row_map: RowMap, start: int, stop: int, *out: int) -> None:
     gather_rows(
-        rows, start, len(rows) if stop is None else stop, row_map.starts_S, row_map.weights_S,
-        row_map.scales_S, row_map.geometry, row_map.table_scale, e8m0_values(), half_values(),
-        out.element_size(), out.data_ptr(), out.nbytes,
+        rows, start, stop, row_map.starts_S, row_map.weights_S, row_map.scales_S,
+        row_map.geometry, row_map.table_scale, e8m0_values(), half_values(), *out,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.available_memory import available_bytes
+from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.region import Region
@@ -34,6 +35,7 @@ class HostStore(Store):
         self._rows = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }
+        compile_gather(self._rows[self.layers[0]])
 
     def _read(self, region: Region) -> NDArray[np.uint8]:
         """Copy one region's bytes to memory."""
@@ -62,11 +64,12 @@ class HostStore(Store):
         """Ask the kernel how much of the layer is in memory: swap could have taken some."""
         pages = 0
         resident = 0
-        for buffer in self._rows[layer].views:
-            start = buffer.ctypes.data // PAGE * PAGE
-            flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
-            pages += len(flags)
-            resident += int(flags.sum())
+        with self.usage.call():
+            for buffer in self._rows[layer].views:
+                start = buffer.ctypes.data // PAGE * PAGE
+                flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
+                pages += len(flags)
+                resident += int(flags.sum())
         return resident, pages
 
     def release(self) -> None:

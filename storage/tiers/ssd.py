@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.storage.available_memory import available_bytes
+from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages
 from engramctl.storage.tiers.cpu import gather_into
@@ -43,7 +44,9 @@ class SsdStore(Store):
             raise
         self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
         self._touched_pages = 0
-        ask_for_pages(np.empty(0, np.int64))  # compiled now, not in the middle of a step
+        first = self._layers[self.layers[0]]
+        ask_for_pages(first.unseen(np.empty(0, np.int64)))
+        compile_gather(first.rows)
         self._reader = Workers("engramctl-willneed", 1)
 
     @property
@@ -85,14 +88,14 @@ class SsdStore(Store):
         if handle is None and took > EVICTED_NS + EVICTED_ROW_NS * len(request.row_ids):
             self._layers[layer].seen[:] = 0
         if self._budget_pages is not None and self._touched_pages > self._budget_pages:
-            self.drop()
+            self._drop()
         return out
 
     def populate(self) -> None:
         """Read every page of the table into memory, without touching a row.
 
         Raises:
-            StorageError: there is not enough memory for all of them.
+            StorageError: there is not enough memory for all of them, or the store is closed.
         """
         needed = self.table.data_bytes
         if needed > available_bytes():
@@ -100,18 +103,28 @@ class SsdStore(Store):
                 "the table is larger than the memory that is free, so it cannot be made warm",
                 facts={"needed": f"{needed:,} bytes", "free": f"{available_bytes():,} bytes"},
             )
-        for layer in self._layers.values():
-            layer.populate()
+        with self.usage.call():
+            for layer in self._layers.values():
+                layer.populate()
 
     def drop(self) -> None:
-        """Make every page of the table cold."""
+        """Make every page of the table cold.
+
+        Raises:
+            StorageError: the store is closed.
+        """
+        with self.usage.call():
+            self._drop()
+
+    def _drop(self) -> None:
         self._touched_pages = 0
         for layer in self._layers.values():
             layer.drop()
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Ask the kernel which pages of these rows are in memory."""
-        return self._layers[layer].resident(row_ids)
+        with self.usage.call():
+            return self._layers[layer].resident(row_ids)
 
     def release(self) -> None:
         """End the reader and unmap the files."""

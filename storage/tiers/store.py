@@ -77,6 +77,8 @@ class Store(ABC):
         self.usage = Usage()
         self.load(budget_bytes)
         renew_in_children(self)
+        for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
+            take_rows(np.empty(0, kind), 0)
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
@@ -198,7 +200,7 @@ class Store(ABC):
         if not isinstance(out, torch.Tensor):
             raise ValueError(f"out must be a torch tensor, not {type(out).__name__}")
         fits = out.shape == shape and out.dtype == self.dtype and out.device == self.device
-        if not fits or not out.is_contiguous():
+        if out.layout != torch.strided or not fits or not out.is_contiguous():
             raise ValueError(
                 f"out must be contiguous {self.dtype} {shape} on {self.device}, not {out.dtype} "
                 f"{tuple(out.shape)} on {out.device}"
@@ -214,8 +216,13 @@ class Store(ABC):
         """Write one layer's rows into `out` and return it."""
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
-        """Return (pages of these rows in memory, pages of these rows); None where no page is."""
-        return None
+        """Return (pages of these rows in memory, pages of these rows); None where no page is.
+
+        Raises:
+            StorageError: the store is closed.
+        """
+        with self.usage.call():
+            return None
 
     def stats(self) -> StoreStats:
         """Return a copy of the counters."""

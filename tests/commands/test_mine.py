@@ -75,6 +75,7 @@ def test_options_come_from_the_config_file(run_cli: RunCli, corpus: Path, tmp_pa
         ["--orders", "two"],
         ["--orders", ""],
         ["--min-count", "0"],
+        ["--min-count", str(2**63)],
         ["--memory", "lots"],
         ["--memory", "0"],
         ["--memory", "100MiB"],

@@ -37,6 +37,20 @@ def test_an_out_of_no_integers_of_this_machine_is_refused(scheme: Lookup, dtype:
         scheme.row_ids([1, 2, 3], scheme.layers[0], out=out)
 
 
+@schemes
+def test_an_out_of_another_kind_than_the_ids_is_refused(scheme: Lookup) -> None:
+    layer, shape = scheme.layers[0], (3, columns(scheme))
+    array, tensor = np.zeros(shape, np.int64), torch.zeros(shape, dtype=torch.int64)
+    no_arrays: list[Any] = [tensor, array.tolist()]
+    for out in no_arrays:
+        with pytest.raises(ValueError, match="out must be an array"):
+            scheme.row_ids([1, 2, 3], layer, out=out)
+    no_tensors: list[Any] = [array, array.tolist(), tensor.to_sparse()]
+    for out in no_tensors:
+        with pytest.raises(ValueError, match="out must be a strided tensor"):
+            scheme.row_ids(torch.tensor([1, 2, 3]), layer, out=out)
+
+
 def test_an_out_must_hold_every_row_id_of_the_table() -> None:
     scheme = SCHEMES["numba"]
     rows = scheme.num_rows(1)

@@ -115,4 +115,32 @@ MUTATIONS = (
         "if False:",
         ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
+    Mutation(
+        "residency-of-a-closed-store",
+        "storage/tiers/ssd.py",
+        "        with self.usage.call():\n            return self._layers",
+        "        if True:\n            return self._layers",
+        (LIFE + "::test_every_call_on_a_closed_store_is_an_error",),
+    ),
+    Mutation(
+        "kernels-compiled-in-the-first-step",
+        "storage/tiers/ssd.py",
+        "        compile_gather(first.rows)\n",
+        "        pass\n",
+        (LIFE + "::test_kernels_are_compiled_when_a_store_is_opened",),
+    ),
+    Mutation(
+        "fork-while-compiling",
+        "engramctl/kernel_cache.py",
+        "    before=global_compiler_lock.acquire,",
+        "    before=lambda: None,",
+        (LIFE + "::test_a_fork_waits_for_a_compilation_of_another_thread",),
+    ),
+    Mutation(
+        "interrupt-of-a-kernel-is-a-bug",
+        "engramctl/cli.py",
+        "code = _bug() if signal_code is None else signal_code",
+        "code = _bug()",
+        ("tests/test_cli.py::test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug",),
+    ),
 )  # fmt: skip

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba.core.compiler_lock import global_compiler_lock
 
 from engramctl.errors import StorageError
 from engramctl.hashing import make_scheme
+from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reader import open_table
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.gpu import GpuStore
@@ -107,6 +109,56 @@ def test_a_prefetch_that_waits_for_a_place_hears_of_close(store: Store) -> None:
     assert [str(error) for error in told] == ["the store is closed"]
     with pytest.raises(StorageError, match="closed"):
         held[0].wait(1)
+
+
+def test_every_call_on_a_closed_store_is_an_error(store: Store) -> None:
+    store.close()
+    layer = store.layers[0]
+    calls: list[Callable[[], object]] = [
+        lambda: store.gather(layer, IDS[:3]),
+        lambda: store.prefetch({}),
+        lambda: store.resident(layer, IDS[:3]),
+    ]
+    if isinstance(store, SsdStore):
+        calls += [store.populate, store.drop]
+    for call in calls:
+        with pytest.raises(StorageError, match="closed"):
+            call()
+
+
+def test_kernels_are_compiled_when_a_store_is_opened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    gathered: list[int] = []
+
+    def noted(ids: Any, num_rows: int) -> Any:
+        taken.append(str(ids.dtype))
+        return take_rows(ids, num_rows)
+
+    monkeypatch.setattr("engramctl.storage.tiers.store.take_rows", noted)
+    monkeypatch.setattr(
+        "engramctl.storage.io.gather.gather_rows", lambda ids, *_: gathered.append(len(ids))
+    )
+    with open_store(folder, "ssd") as store:
+        assert taken == ["int32", "int64"]
+        assert gathered == [0]
+        assert store.stats().rows_by_tier == {}
+
+
+def test_a_fork_waits_for_a_compilation_of_another_thread() -> None:
+    begun = threading.Event()
+
+    def compile_long() -> None:
+        with global_compiler_lock:
+            begun.set()
+            threading.Event().wait(0.5)
+
+    thread = threading.Thread(target=compile_long)
+    thread.start()
+    assert begun.wait(30)
+    assert in_child(lambda: global_compiler_lock._lock.acquire(timeout=5)) == 0
+    thread.join(30)
 
 
 def test_rows_of_a_mapping_outlive_its_store_while_a_gather_holds_them(folder: Path) -> None:
