@@ -120,7 +120,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = error.exit_code
     except BrokenPipeError:
         code = 1  # the reader has seen enough: `| head`
-    except (EngramError, OSError, MemoryError, UnicodeEncodeError) as error:
+    except (EngramError, OSError, MemoryError, UnicodeEncodeError, RuntimeError) as error:
         code = _failed(error)
     except Exception:
         code = _bug()

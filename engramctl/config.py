@@ -5,6 +5,8 @@ the file, the file beats the default, an unknown section or key is an error. The
 command through typer's own `default_map`, so each option is parsed and checked once, in one place.
 """
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any
 from engramctl.errors import ConfigError
 
 DEFAULT_FILE = Path("engramctl.toml")
-MAX_CONFIG_BYTES = 1 << 16  # tomllib takes quadratic time over a key of many dots
+MAX_CONFIG_BYTES = 1 << 16
+MAX_DOTS = 200  # of a line: tomllib takes quadratic time and memory over a key of many dots
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -23,12 +26,20 @@ def read_config(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, unreadable or not TOML.
     """
     try:
-        with path.open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):  # it may have no writer, ever
+                raise ConfigError(f"config {path} is a pipe", hint="name a file with --config")
             text = file.read(MAX_CONFIG_BYTES + 1)
         if len(text) > MAX_CONFIG_BYTES:
             raise ConfigError(
                 f"config {path} is too large",
                 facts={"expected": f"at most {MAX_CONFIG_BYTES:,} bytes"},
+            )
+        if any(line.count(b".") > MAX_DOTS for line in text.splitlines()):
+            raise ConfigError(
+                f"config {path} has a line with too many dots",
+                facts={"expected": f"at most {MAX_DOTS}"},
             )
         return tomllib.loads(text.decode())
     except OSError as error:

@@ -1,5 +1,6 @@
 """What `inspect` says about a folder or file of ours."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def describe(path: Path) -> dict[str, Any]:
         FormatError: it is none of ours, or not what it says.
         StorageError: it is not there or cannot be read.
     """
-    if path.is_dir() and path.resolve().name.endswith(SUFFIX):
+    if path.is_dir() and os.path.realpath(path).endswith(SUFFIX):
         return _unfinished(path)
     if not path.exists() and partial_path(path).is_dir():
         return _unfinished(partial_path(path))

@@ -13,7 +13,13 @@ from typing import Any
 from engramctl.errors import ConfigError, CorpusError, EngramError
 from engramctl.hashing.token_map import Canonical
 from engramctl.storage.checksum import file_digest
-from engramctl.token_maps import load_canonical, load_tokenizer, map_fingerprint, vocabulary_digest
+from engramctl.token_maps import (
+    load_canonical,
+    load_tokenizer,
+    map_fingerprint,
+    tokenizing,
+    vocabulary_digest,
+)
 
 _WORDS = {"vocabulary": "vocabulary", "tokenizer_file": "tokenizer file", "token_map": "token map"}
 
@@ -51,7 +57,9 @@ def of_tokenizer(path: Path) -> Fingerprints:
     Raises:
         ConfigError: it is missing or no tokenizer.
     """
-    vocabulary = vocabulary_digest(load_tokenizer(path))
+    tokenizer = load_tokenizer(path)
+    with tokenizing(path):
+        vocabulary = vocabulary_digest(tokenizer)
     return Fingerprints(f"the tokenizer {path}", vocabulary, file_digest(path))
 
 

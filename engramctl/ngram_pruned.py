@@ -30,11 +30,12 @@ def pruned_orders(manifest: Mapping[str, Any]) -> dict[int, Pruned]:
         {2: Pruned(distinct=9, kept=4)}
     """
     listed = manifest.get("orders")
-    found = {}
-    for entry in listed if isinstance(listed, list) else []:
-        facts = [entry.get(name) for name in ("order", "distinct", "kept")]
-        if all(isinstance(fact, int) for fact in facts) and 0 <= facts[2] < facts[1] < 2**63:
-            found[facts[0]] = Pruned(facts[1], facts[2])
+    found: dict[int, Pruned] = {}
+    for entry in listed if isinstance(listed, list) else ():
+        match entry:
+            case {"order": int(order), "distinct": int(distinct), "kept": int(kept)}:
+                if 0 <= kept < distinct < 2**63:
+                    found[order] = Pruned(distinct, kept)
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from engramctl.fingerprints import Fingerprints, check_tokenizer
-from engramctl.token_maps import load_token_map, load_tokenizer
+from engramctl.token_maps import load_token_map, load_tokenizer, tokenizing
 
 
 def ngram_text(tokenizer: Path, counts: Fingerprints) -> Callable[[Sequence[int]], str]:
@@ -27,6 +27,7 @@ def ngram_text(tokenizer: Path, counts: Fingerprints) -> Callable[[Sequence[int]
 
     def text(ids: Sequence[int]) -> str:
         tokens = [first[token] for token in ids] if first is not None else list(ids)
-        return repr(model.decode(tokens, skip_special_tokens=False))
+        with tokenizing(tokenizer):
+            return repr(model.decode(tokens, skip_special_tokens=False))
 
     return text

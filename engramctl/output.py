@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from engramctl.columns import Column, fitting, widths
 from engramctl.errors import printable
 from engramctl.streams import tell
 
@@ -62,6 +63,12 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
+    values = [row.get(name) for row in rows]
+    number = all(value is None or isinstance(value, int | float) for value in values)
+    return Column(name, tuple(map(cell, values)), number)
+
+
 class Output:
     """Where a command's words go. One per command run."""
 
@@ -69,6 +76,7 @@ class Output:
         """`format` is one of FORMATS; `quiet` drops notes and progress, never the result."""
         self.format = format
         self.quiet = quiet
+        self._clear: Callable[[], object] | None = None  # of the bar that is open
 
     def result(self, document: Mapping[str, object], tables: Sequence[Table] = ()) -> None:
         """Print the result once, in the format asked for."""
@@ -85,6 +93,8 @@ class Output:
     def note(self, text: str) -> None:
         """Tell a person something, on stderr."""
         if not self.quiet:
+            if self._clear is not None:
+                self._clear()
             tell(printable(text))
 
     @contextmanager
@@ -99,13 +109,18 @@ class Output:
             unit=unit,
             unit_scale=True,
             disable=off,
+            delay=0 if total else 0.001,  # of work that may be none: shown once there is some
             file=sys.stderr,
         ) as bar:
 
             def advance(amount: int) -> None:
                 bar.update(amount)
 
-            yield advance
+            self._clear = bar.clear
+            try:
+                yield advance
+            finally:
+                self._clear = None
 
     def announce_compilation(self) -> None:
         """Say once a process, when numba really compiles, that the first run takes longer."""
@@ -141,16 +156,17 @@ class Output:
         for table in tables:
             if not table.rows:
                 continue
-            view = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False)
-            for name in table.rows[0]:
-                number = all(
-                    row.get(name) is None or isinstance(row.get(name), int | float)
-                    for row in table.rows
-                )
-                view.add_column(name, justify="right" if number else "left", no_wrap=number)
-            for row in table.rows:
-                view.add_row(*(cell(row.get(name)) for name in table.rows[0]))
-            console.print(view)
+            columns = [_column(name, table.rows) for name in table.rows[0]]
+            for number, beside in enumerate(fitting(columns, console.width)):
+                title = "continued" if number else table.title
+                view = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+                for one, width in zip(beside, widths(beside, console.width), strict=True):
+                    view.add_column(
+                        one.name, justify="right" if one.number else "left", width=width
+                    )
+                for row in zip(*(one.cells for one in beside), strict=True):
+                    view.add_row(*row)
+                console.print(view)
             if table.caption:
                 console.print(table.caption, highlight=False)
             console.print()

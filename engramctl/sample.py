@@ -16,6 +16,8 @@ from engramctl.errors import CorpusError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+CORPUS, TOKENIZER = "corpus.parquet", "tokenizer.json"
+COLUMNS = ("doc_id", "source", "text", "input_ids")
 MAX_TEXT_BYTES = 8_000_000
 VOCAB_SIZE = 16_384
 TRAIN_EVERY = 4  # the tokenizer is trained on one document in four
@@ -130,12 +132,8 @@ def write_ids_parquet(
 
     from engramctl.parquet import LocalWriter
 
-    fields = {
-        "doc_id": pa.int64(),
-        "source": pa.string(),
-        "text": pa.string(),
-        "input_ids": pa.list_(pa.int32()),
-    }
+    kinds = (pa.int64(), pa.string(), pa.string(), pa.list_(pa.int32()))
+    fields = dict(zip(COLUMNS, kinds, strict=True))
     tokens = 0
     with LocalWriter(path, pa.schema(fields), compression="zstd") as writer:
         for start in range(0, len(documents), BATCH_DOCUMENTS):
@@ -152,6 +150,25 @@ def write_ids_parquet(
     return tokens
 
 
+def is_sample_corpus(folder: Path) -> bool:
+    """Tell whether what a folder has under our names is of `write_sample_corpus`, or not there."""
+    import pyarrow as pa
+
+    from engramctl.parquet import open_parquet
+    from engramctl.sources import SourceFile
+
+    corpus, model = folder / CORPUS, folder / TOKENIZER
+    if not os.path.lexists(corpus):
+        return not os.path.lexists(model)
+    if corpus.is_symlink() or model.is_symlink() or not corpus.is_file():
+        return False
+    try:
+        with open_parquet(SourceFile.local(corpus)) as parquet:
+            return tuple(parquet.schema_arrow.names) == COLUMNS
+    except (pa.ArrowException, OSError):
+        return False
+
+
 def write_sample_corpus(
     folder: Path,
     progress: Callable[[int], None] | None = None,
@@ -160,17 +177,22 @@ def write_sample_corpus(
 ) -> SampleCorpus:
     """Write `corpus.parquet` and `tokenizer.json` into a folder: about two million tokens.
 
+    Each is whole or not there, and the tokenizer is never there alone.
+
     Args:
         folder: made if it is not there.
         progress: called with the number of documents of each batch.
         max_bytes: text to take.
         vocab_size: of the tokenizer.
     """
+    from engramctl.output_files import written_whole
+
     folder.mkdir(parents=True, exist_ok=True)
     documents = read_documents(stdlib_files(max_bytes))
-    model = folder / "tokenizer.json"
+    model, corpus = folder / TOKENIZER, folder / CORPUS
     texts = [text for _, text in documents[::TRAIN_EVERY]]
-    tokenizer = train_tokenizer(texts, model, vocab_size)
-    corpus = folder / "corpus.parquet"
-    tokens = write_ids_parquet(documents, tokenizer, corpus, progress)
+    with written_whole(model) as new_model:
+        tokenizer = train_tokenizer(texts, new_model, vocab_size)
+        with written_whole(corpus) as new_corpus:
+            tokens = write_ids_parquet(documents, tokenizer, new_corpus, progress)
     return SampleCorpus(corpus, model, tokens, len(documents))

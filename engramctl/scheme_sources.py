@@ -1,5 +1,6 @@
 """From a name on the command line to a scheme: a preset, a scheme.json, or a folder of ours."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,13 @@ from engramctl.errors import ConfigError
 from engramctl.fingerprints import check_tokenizer, of_counts
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.token_map import Canonical
+from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
-from engramctl.storage.atomic import os_errors, write_json
+from engramctl.storage.atomic import dump_json, os_errors
 from engramctl.tables import read_counts_manifest
 from engramctl.token_maps import load_canonical
+
+_BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.scheme/')
 
 
 def find_scheme(options: SchemeOptions) -> Lookup:
@@ -143,13 +147,15 @@ def write_scheme(scheme: Lookup, out: Path, *, force: bool) -> None:
     """Write a scheme.json.
 
     Raises:
-        ConfigError: `out` exists.
+        ConfigError: `out` exists, and is no scheme or may not be replaced.
         StorageError: it cannot be written.
     """
-    if out.is_dir() or (out.exists() and not force):
-        raise ConfigError(
-            f"{out} already exists",
-            hint="name another file" if out.is_dir() else "replace it with --force",
-        )
-    with os_errors("write", out):
-        write_json(out, scheme.to_dict())
+    target = output_file(out, force=force, what="a scheme.json", is_ours=_is_scheme)
+    with os_errors("write", out), written_whole(target) as path:
+        path.write_bytes(dump_json(scheme.to_dict()))
+
+
+def _is_scheme(path: Path) -> bool:
+    """Tell whether a file begins as schemes do; a cut one does too."""
+    with path.open("rb") as file:
+        return _BEGINS.match(file.read(BEGINNING_BYTES)) is not None

@@ -16,7 +16,8 @@ _REFUSALS = {
 }  # fmt: skip
 
 
-SystemRefusal = OSError | MemoryError | UnicodeEncodeError
+SystemRefusal = OSError | MemoryError | UnicodeEncodeError | RuntimeError
+_NO_MEMORY = ("can't allocate memory", "out of memory")  # torch's words, of RuntimeErrors
 
 
 def from_system(error: SystemRefusal) -> EngramError | None:
@@ -25,10 +26,12 @@ def from_system(error: SystemRefusal) -> EngramError | None:
     Args:
         error: what reached the command line, because no one nearer to it knew better.
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, RuntimeError) and not any(one in str(error) for one in _NO_MEMORY):
+        return None
+    if isinstance(error, MemoryError | RuntimeError):
         return EngramError(
             "there is not enough memory for this",
-            facts={"reason": str(error)} if str(error) else None,
+            facts={"reason": str(error)[:300]} if str(error) else None,
             hint="end other programs, or name a smaller input",
         )
     if isinstance(error, UnicodeEncodeError):

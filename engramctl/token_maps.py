@@ -1,6 +1,8 @@
 """Read a tokenizer file and build its token map; what identifies a map and a vocabulary."""
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, EngramError
 
 MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
 
@@ -31,7 +33,9 @@ def load_token_map(path: Path) -> NDArray[np.int32]:
     """
     from engramctl.hashing import build_token_map
 
-    return build_token_map(load_tokenizer(path))
+    tokenizer = load_tokenizer(path)
+    with tokenizing(path):
+        return build_token_map(tokenizer)
 
 
 def load_canonical(path: Path) -> "Canonical":
@@ -43,7 +47,8 @@ def load_canonical(path: Path) -> "Canonical":
     from engramctl.hashing.token_map import Canonical, build_token_map
 
     tokenizer = load_tokenizer(path)
-    return Canonical.mapped(build_token_map(tokenizer), vocabulary_digest(tokenizer))
+    with tokenizing(path):
+        return Canonical.mapped(build_token_map(tokenizer), vocabulary_digest(tokenizer))
 
 
 def load_tokenizer(path: Path) -> "Tokenizer":
@@ -63,10 +68,28 @@ def load_tokenizer(path: Path) -> "Tokenizer":
             f"{path} is larger than any tokenizer",
             facts={"expected": f"at most {MAX_TOKENIZER_BYTES:,} bytes"},
         )
-    try:
+    with tokenizing(path):
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ConfigError(f"{path} is not a tokenizer file: {error}") from error
+
+
+@contextmanager
+def tokenizing(path: Path) -> Iterator[None]:
+    """Turn what the library raises over a tokenizer into an error that names its file.
+
+    It raises bare Exceptions, and where its Rust panics what is no Exception at all.
+
+    Raises:
+        ConfigError: it raised.
+    """
+    try:
+        yield
+    except (EngramError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise ConfigError(
+            f"{path} is not a tokenizer file that can be used: {str(error)[:300]}",
+            hint="name the model's own tokenizer.json",
+        ) from error
 
 
 def vocabulary_digest(tokenizer: "Tokenizer") -> str:

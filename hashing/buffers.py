@@ -17,6 +17,7 @@ from engramctl.hashing.scheme import Scheme
 
 # Qwen4Exp: `..layers.1.ple.ple_embedding.layer_multipliers`; the layer number counts from 0.
 BUFFER_NAMES = ("layer_multipliers", "ngram_heads_vocab_sizes", "ngram_heads_offsets")
+_MOST_DIGITS = 5  # of a layer's number
 
 
 def is_buffer(tensor: str) -> bool:
@@ -55,7 +56,9 @@ def compare_buffers(scheme: Scheme, buffers: Mapping[str, NDArray[Any]]) -> None
 def _layer_of(name: str, scheme: Scheme) -> LayerHash:
     found = re.search(r"\blayers\.(\d+)\.", name)
     if found:
-        return scheme.layer_hash(int(found.group(1)))
+        if len(found[1]) > _MOST_DIGITS:  # int() has a limit of its own
+            raise ConfigError(f"the scheme has no layer {found[1]:.20}...")
+        return scheme.layer_hash(int(found[1]))
     if len(scheme.layers) > 1:
         raise ConfigError(f"buffer '{name}' does not say which layer it belongs to")
     return scheme.layer_hash(scheme.layers[0])

@@ -64,7 +64,7 @@ class Keys:
         value = self.value(name)
         values = value if isinstance(value, list | tuple) else [value]
         if not values and not empty:
-            raise ConfigError(f"config key {name} must list an integer at least")
+            raise ConfigError(f"config key {name} must list at least one integer")
         return tuple(_integer(name, one, minimum) for one in values)
 
     def flag(self, name: str) -> bool:

@@ -84,7 +84,11 @@ def make_scheme(
 
 def _preset(name: str) -> Preset:
     if name not in PRESETS:
-        raise ConfigError(f"unknown scheme '{name}'", facts={"known": ", ".join(sorted(PRESETS))})
+        raise ConfigError(
+            f"unknown scheme '{name}'",
+            facts={"known": ", ".join(sorted(PRESETS))},
+            hint="name one of these, or a scheme.json or a folder of tables that is there",
+        )
     return PRESETS[name]
 
 

@@ -91,8 +91,9 @@ class HeldFolder:
                 return None
             raise
         with open(descriptor, "rb") as file:
-            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            return file.read(MAX_DOCUMENT_BYTES) if is_file else None
+            facts = os.fstat(descriptor)  # a read takes memory for what it is asked for
+            is_file = stat.S_ISREG(facts.st_mode)
+            return file.read(min(facts.st_size, MAX_DOCUMENT_BYTES)) if is_file else None
 
     def names(self) -> list[str]:
         """Return what lies in it, ascending: `file`, `folder/file`, and after those `folder/`.

@@ -112,7 +112,7 @@ class TablePlan:
             )
 
     def _manifest_values(self, layer: int) -> int:
-        """Return about how many values a layer has in the manifest, before files are planned."""
+        """Return about how many values a layer has in the manifest; plans no file."""
         rows, shard_rows = self.num_rows[layer], self.shard_rows
         heads = len(self.head_rows[layer]) if self.head_shards is not None else 0
         files = min(self.head_shards or 1, heads) if heads else -(-rows // shard_rows)

@@ -51,7 +51,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         FormatError: the directory is unfinished, is not one of ours, or the JSON is broken.
         StorageError: it is not there or cannot be read.
     """
-    if path.resolve().name.endswith(SUFFIX):
+    if os.path.realpath(path).endswith(SUFFIX):
         raise unfinished(path)
     if not path.exists():
         if partial_path(path).is_dir():

@@ -16,6 +16,7 @@ from engramctl.storage.strict_json import load_strict
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_DIMENSIONS = 64
+MAX_NAME = 512  # patterns are matched with names, in more than linear time
 _MOST_VALUES = 1 << 64
 ITEM_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -86,10 +87,12 @@ def read_header(path: Path) -> dict[str, Tensor]:
 
 def _tensor(path: Path, name: str, entry: Any, start: int, data_bytes: int) -> Tensor:
     what = f"'{name[:80]}'"
+    if len(name) > MAX_NAME:
+        _fail(path, f"the name {what}", f"at most {MAX_NAME} characters", f"{len(name):,}")
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         _fail(path, what, "dtype, shape and data_offsets", entry)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in ITEM_BITS:
+    if not isinstance(dtype, str) or dtype not in ITEM_BITS:
         _fail(path, f"the dtype of {what}", ", ".join(ITEM_BITS), dtype)
     for numbers, count in ((shape, None), (offsets, 2)):
         if not isinstance(numbers, list) or (count is not None and len(numbers) != count):

@@ -28,7 +28,7 @@ def check_space(
         StorageError: too little space, with expected and found.
     """
     with os_errors("write", target):
-        folder = target.resolve()
+        folder = Path(os.path.realpath(target))
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         facts = os.statvfs(folder)

@@ -174,6 +174,10 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
         "{" + ",".join(f'"{n}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
                        for n in range(300_000)) + "}", 0,
     ),
+    "a name that patterns choke on": lambda at: safetensors(
+        at, json.dumps({"layers.1." * 200_000: {
+            "dtype": "F32", "shape": [4, 4], "data_offsets": [0, 64]}}),
+    ),
     "a layer's number of 5,000 digits": lambda at: safetensors(
         at, json.dumps({f"layers.{'9' * 5000}.engram.embed.weight": {
             "dtype": "F8_E4M3", "shape": [2, 32], "data_offsets": [0, 64]}}),

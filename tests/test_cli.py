@@ -128,6 +128,7 @@ def test_the_config_file_feeds_options_and_the_command_line_beats_it(
         ("[env]\njson = " + "9" * 5_000, "not valid TOML"),
         ("[env]\njson = '\udcff'\n", "not valid TOML"),
         ("#" * 70_000, "too large"),
+        ("a." * 300 + "b = 1", "too many dots"),
     ],
 )
 def test_a_wrong_config_is_exit_2(

@@ -12,9 +12,9 @@ from tests.conftest import ROOT
 
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
-    {"engramctl", "errors", "kernel_cache", "streams", "threads"},
+    {"engramctl", "columns", "errors", "kernel_cache", "streams", "threads"},
     {"hashing", "storage", "config", "output"},
-    {"sources", "token_maps", "environment", "system_errors"},
+    {"sources", "token_maps", "environment", "output_files", "system_errors"},
     {"parquet", "fingerprints"},
     {"corpus", "schemes", "checkpoints", "ngram_counts"},
     {"access", "opened", "describe_checkpoint"},

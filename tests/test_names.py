@@ -46,3 +46,37 @@ def test_json_of_ours_may_hold_them_and_gives_them_back() -> None:
     written = dump_json(document)
     assert json.loads(written.decode()) == document
     assert "ü" in written.decode()
+
+
+@pytest.mark.parametrize("name", ["circle", "circle/within"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "inspect {}",
+        "verify {}",
+        "layout {} --dry-run",
+        "export {} --dry-run",
+        "bench {} --dry-run",
+        "rows --scheme {}",
+        "rows --scheme dictionary --counts {}",
+        "build --counts {} --dry-run",
+        "build --slots 97 -o {}",
+    ],
+)
+def test_a_circle_of_links_is_no_bug(tmp_path: Path, run_cli: RunCli, line: str, name: str) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    result = run_cli(*line.format(tmp_path / name).split())
+    assert result.exit_code in (1, 2)
+    assert "circle" in result.stderr
+
+
+def test_a_pipe_is_neither_a_config_nor_a_tokenizer(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be waited for, for ever."""
+    monkeypatch.chdir(tmp_path)
+    write_ids(tmp_path / "a.parquet", [[1, 2, 3]])
+    os.mkfifo("pipe")
+    assert run_cli("mine", "a.parquet", "--tokenizer", "pipe", "-o", "c").exit_code == 2
+    os.rename("pipe", "engramctl.toml")
+    assert run_cli("inspect", "a.parquet").exit_code == 2

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from engramctl.system_errors import from_system
 from tests.conftest import ROOT, RunCli
@@ -151,4 +152,13 @@ def test_a_fault_of_our_own_stays_a_bug() -> None:
     assert from_system(OSError(errno.EBADF, "Bad file descriptor")) is None
     assert from_system(OSError(errno.EINVAL, "Invalid argument", "x")) is None
     assert from_system(OSError("no number")) is None
+    assert from_system(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+def test_memory_that_torch_does_not_get_is_no_bug() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 58, dtype=torch.uint8)
+    told = from_system(caught.value)
+    assert told is not None
+    assert "not enough memory" in told.message
     assert from_system(UnicodeEncodeError("ascii", "é", 0, 1, "not in range")) is None

@@ -10,6 +10,7 @@ CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 LEAST_SAMPLES = 5  # what a resolution needs
+MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class BenchOptions:
         ):
             if number < 1:
                 raise ConfigError(f"{option} must be at least 1", facts={"found": number})
+            if number > MOST:
+                raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
+        if not 0 <= self.seed < 1 << 63:
+            raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
 
     def caches(self, tier: str) -> tuple[str, ...]:
         """Return the cache states a tier is measured in."""

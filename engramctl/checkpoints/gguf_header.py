@@ -87,7 +87,8 @@ class _Walk:
             self._fail("begins with another magic")
         version = self._number(4)
         if version not in VERSIONS:
-            self._fail(f"has version {version}")
+            swapped = int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS
+            self._fail("is big-endian" if swapped else f"has version {version}")
         tensors, pairs = self._number(8), self._number(8)
         if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
             self._fail(f"has {tensors:,} tensors and {pairs:,} facts")
@@ -173,6 +174,6 @@ class _Walk:
 
     def _fail(self, what: str) -> NoReturn:
         raise FormatError(
-            f"{self._path} is no GGUF file: it {what}",
+            f"{self._path} is no GGUF file that can be read: it {what}",
             facts={"file": self._path, "offset": f"{self._at:,}"},
         )

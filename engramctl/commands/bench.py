@@ -22,7 +22,7 @@ def bench(
     shards: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[SHARDS]",
+            metavar="SHARDS",
             help="Folder made by layout or build.  [default: ./shards, else ./tables, else a "
             "temporary table of about 1 GiB]",
         ),
@@ -106,7 +106,7 @@ def bench(
     resolution. A tier this machine lacks is reported as skipped, never left
     out. When the run is interrupted, FILE has the cases that were finished.
 
-      Example:  engramctl bench shards/ --tier ssd --cache cold --json | jq .cases
+      Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
     from engramctl.bench.options import BenchOptions
     from engramctl.bench.result_file import result_file

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json as jsonlib
+import re
 import shlex
 import time
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def demo(
             f"{out} exists", hint=f"name another folder with -o, or run: engramctl demo -o {out} "
             "--force",
         )  # fmt: skip
+    if out.exists():
+        check_folder(out)
     sink.announce_compilation()
     sink.note(f"writing the standard library's source as a corpus: {out}/corpus.parquet")
     _make_folder(out)
@@ -110,6 +113,34 @@ def plan_steps(out: Path) -> list[Step]:
         bench(ssd, "ssd", "ssd.json"),
         bench(host, "gpu", "gpu.json"),
     ]
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds what no demo wrote.
+
+    Raises:
+        ConfigError: so it is.
+        StorageError: it cannot be listed.
+    """
+    from engramctl.sample import CORPUS, TOKENIZER, is_sample_corpus
+    from engramctl.storage.atomic import NEW_NAME, old_path, os_errors
+    from engramctl.storage.held import shown
+    from engramctl.storage.publish import partial_path
+
+    made = [step.makes for step in plan_steps(out) if step.makes is not None]
+    ours = {CORPUS, TOKENIZER}
+    ours |= {place.name for one in made for place in (one, partial_path(one), old_path(one))}
+    with os_errors("open", out):
+        found = sorted(one.name for one in out.iterdir())
+    foreign = [name for name in found if name not in ours and not re.fullmatch(NEW_NAME, name)]
+    if not foreign and not is_sample_corpus(out):
+        foreign = [name for name in found if name in (CORPUS, TOKENIZER)]
+    if foreign:
+        raise ConfigError(
+            f"{out} holds what engramctl demo did not write",
+            facts={"found": shown(foreign)},
+            hint="name another folder with -o",
+        )
 
 
 def run_step(ctx: typer.Context, words: tuple[str, ...]) -> Any:

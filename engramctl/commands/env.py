@@ -12,7 +12,7 @@ from engramctl.output import Output, Table
 def env(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[PATH]", help="Describe the disk of PATH.  [default: here]"),
+        typer.Argument(metavar="PATH", help="Describe the disk of PATH.  [default: here]"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -111,7 +111,9 @@ def mine(
     ] = None,
     tmp_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder for that.  [default: beside COUNTS]"),
+        typer.Option(
+            metavar="DIR", help="Where what does not fit in memory goes.  [default: beside COUNTS]"
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="local, or ray: the same result from a cluster.")

@@ -1,10 +1,7 @@
 """`engramctl rows`: token ids in, row ids out."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,13 +18,8 @@ from engramctl.commands.options import (
     output_format,
     parse_numbers,
 )
-from engramctl.errors import CheckFailed, ConfigError
-from engramctl.output import Output, Table
-
-if TYPE_CHECKING:
-    from engramctl.hashing import Lookup
-    from engramctl.rows.diff import Comparison
-    from engramctl.rows.sequences import TokenSequence
+from engramctl.errors import ConfigError
+from engramctl.output import Output
 
 DEFAULT_SCHEME = "deepseek-v41"
 
@@ -131,7 +123,8 @@ def rows(
 
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.rows.sequences import is_parquet
+    from engramctl.commands.row_answers import Answer
+    from engramctl.rows.sequences import chained, is_parquet, open_sequences
     from engramctl.scheme_sources import (
         assumed_map,
         chosen_layers,
@@ -174,173 +167,14 @@ def rows(
             sink.note(f"assumed: {words}")
     if save_scheme is not None:
         write_scheme(made, save_scheme, force=force)
-    with _sequences(source, made, column, tokenizer, sink) as found:
-        sequences = _continued(found, made) if history else found
+    answer = Answer(sink, made, shown)
+    with open_sequences(source, made, column, tokenizer, sink.note) as found:
+        sequences = chained(found, max(made.orders) - 1) if history else found
         if explain is not None:
-            _explain(sink, made, shown, sequences, explain)
+            answer.explain(sequences, explain)
         elif diff is not None:
-            _diff(sink, made, shown, sequences, diff)
+            answer.compare(sequences, diff)
         elif out is not None:
-            _write(sink, made, shown, sequences, out, force=force)
+            answer.write(sequences, out, force=force)
         else:
-            _print(sink, made, shown, sequences)
-
-
-@contextmanager
-def _sequences(
-    source: Path | None,
-    scheme: "Lookup",
-    column: str | None,
-    tokenizer: Path | None,
-    sink: Output,
-) -> "Iterator[Iterator[TokenSequence]]":
-    """Open the input, whatever it is."""
-    from engramctl.rows.sequences import is_parquet, json_sequences, parquet_sequences
-    from engramctl.storage.atomic import os_errors
-
-    if source is not None and is_parquet(source):
-        yield parquet_sequences(source, scheme, column, tokenizer, sink.note)
-    elif column is not None:
-        raise ConfigError("--column names a Parquet column; the input is JSON lines")
-    elif source is None or str(source) == "-":
-        yield json_sequences(sys.stdin.buffer, "stdin", scheme)
-    else:
-        with os_errors("read", source):
-            file = source.open("rb")
-        with file:
-            yield json_sequences(file, str(source), scheme)
-
-
-def _continued(sequences: "Iterator[TokenSequence]", scheme: "Lookup") -> "Iterator[TokenSequence]":
-    from engramctl.rows.sequences import chained
-
-    return chained(sequences, max(scheme.orders) - 1)
-
-
-def _layer_rows(
-    sequences: "Iterator[TokenSequence]", scheme: "Lookup", layers: tuple[int, ...]
-) -> Iterator[dict[int, Any]]:
-    for sequence in sequences:
-        yield {layer: sequence.row_ids(scheme, layer) for layer in layers}
-
-
-def _print(
-    sink: Output,
-    scheme: "Lookup",
-    layers: tuple[int, ...],
-    sequences: "Iterator[TokenSequence]",
-) -> None:
-    """Print lines as they come, or with --json one document at the end."""
-    from engramctl.rows.files import as_document, write_line
-
-    every = _layer_rows(sequences, scheme, layers)
-    if sink.format == "json":
-        documents = [as_document(one) for one in every]
-        sink.result({"kernel": scheme.kernel(), "sequences": documents})
-        return
-    for one in every:
-        write_line(one, sys.stdout)
-
-
-def _write(
-    sink: Output,
-    scheme: "Lookup",
-    layers: tuple[int, ...],
-    sequences: "Iterator[TokenSequence]",
-    out: Path,
-    *,
-    force: bool,
-) -> None:
-    """Write a file that appears when it is whole."""
-    from engramctl.rows.files import write_file
-
-    written = write_file(
-        _layer_rows(sequences, scheme, layers),
-        out,
-        {layer: scheme.num_heads for layer in layers},
-        force=force,
-    )
-    document = {
-        "path": str(out),
-        "scheme": scheme.name,
-        "layers": list(layers),
-        "kernel": scheme.kernel(),
-        **written,
-    }
-    sink.result(document, [Table("row ids", [{**document, "layers": _words(layers)}])])
-
-
-def _explain(
-    sink: Output,
-    scheme: "Lookup",
-    layers: tuple[int, ...],
-    sequences: "Iterator[TokenSequence]",
-    position: int,
-) -> None:
-    from engramctl.commands.explained import explained
-
-    first = next(sequences, None)
-    length = 0 if first is None else len(first.token_ids)
-    if first is None or not 0 <= position < length:
-        raise ConfigError(
-            f"the first sequence has no position {position}",
-            facts={"positions": f"0 to {length - 1}" if length else "none"},
-        )
-    past = [] if first.history is None else first.history.tolist()
-    documents, tables = explained(scheme, first.token_ids.tolist(), position, layers, past)
-    sink.result({"position": position, "layers": documents}, tables)
-
-
-def _diff(
-    sink: Output,
-    scheme: "Lookup",
-    layers: tuple[int, ...],
-    sequences: "Iterator[TokenSequence]",
-    path: Path,
-) -> None:
-    from engramctl.rows.diff import compare
-    from engramctl.rows.files import read_lines
-    from engramctl.storage.atomic import os_errors
-
-    with os_errors("read", path):
-        file = path.open("rb")
-    with file:
-        found = compare(scheme, layers, sequences, read_lines(file, str(path)), str(path))
-    document = found.document()
-    counts = {name: document[name] for name in ("sequences", "compared_ids", "differing_ids")}
-    title = "every row id is equal" if found.first is None else "row ids differ"
-    sink.result(document, [Table(title, [counts])])
-    if found.first is not None:
-        raise _failure(found, path)
-
-
-def _failure(found: "Comparison", path: Path) -> CheckFailed:
-    first = found.first
-    assert first is not None
-    likely = [f"{one.name}: {one.explanation}" for one in found.likely]
-    return CheckFailed(
-        f"{path} has {found.differing_ids:,} other row ids of {found.compared_ids:,}",
-        facts={
-            "first": f"sequence {first.sequence}, position {first.position}, layer {first.layer}, "
-            f"order {first.order}, head {first.head}",
-            "expected": first.expected,
-            "found": first.found,
-            "likely": "\n          ".join(likely) or _closest(found),
-        },
-        hint=None
-        if likely
-        else f"look at: engramctl rows --layer {first.layer} --explain {first.position}",
-    )
-
-
-def _closest(found: "Comparison") -> str:
-    if found.closest is None:
-        return "no known mistake gives these ids"
-    return (
-        f"no known mistake gives all these ids; closest, with {found.closest_percent:.1f} % of "
-        f"those that differ: {found.closest.name}: {found.closest.explanation}"
-    )
-
-
-def _words(layers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, layers))
+            answer.print(sequences)

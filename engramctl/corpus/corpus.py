@@ -26,6 +26,7 @@ from engramctl.parquet import (
     reading,
 )
 from engramctl.sources import SourceFile, find_files
+from engramctl.token_maps import load_tokenizer, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -217,8 +218,11 @@ class Corpus:
         assert self.tokenizer is not None
         ids: list[NDArray[np.uint32]] = []
         lengths: list[int] = []
+        assert self.tokenizer_path is not None
         for group in text_groups(texts):
-            for encoding in self.tokenizer.encode_batch_fast(group, add_special_tokens=False):
+            with tokenizing(self.tokenizer_path):
+                encodings = self.tokenizer.encode_batch_fast(group, add_special_tokens=False)
+            for encoding in encodings:
                 ids.append(np.array(encoding.ids, np.uint32))
                 lengths.append(len(ids[-1]))
         flat = np.concatenate(ids) if ids else np.empty(0, np.uint32)
@@ -248,14 +252,8 @@ class Corpus:
 
 
 def _load_tokenizer(path: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
-    try:
-        model = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise ConfigError(
-            f"cannot read tokenizer {path}: {error}", hint="name a tokenizer.json with --tokenizer"
-        ) from error
-    model.no_padding()
-    model.no_truncation()
+    model = load_tokenizer(path)
+    with tokenizing(path):
+        model.no_padding()
+        model.no_truncation()
     return model

@@ -1,6 +1,7 @@
 """What a run remembers of itself in `state.json`, under a digest: a changed number is noticed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import xxhash
@@ -31,6 +32,15 @@ def load_run(work: PartialDirectory) -> dict[str, Any] | None:
     if _digest(run) != state.get(_DIGEST):
         raise damaged(work.path / STATE, "its bytes have changed")
     return run
+
+
+@contextmanager
+def remembered(work: PartialDirectory) -> Iterator[None]:
+    """Turn what numbers of another shape than `save_run` saves raise into a StorageError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, OverflowError, AssertionError) as error:
+        raise damaged(work.path / STATE, "it does not tell of a run") from error
 
 
 def _digest(run: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from engramctl.corpus import Corpus, Progress
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme import Scheme
 from engramctl.mining import facts
-from engramctl.mining.checkpoint import load_run, save_run
+from engramctl.mining.checkpoint import load_run, remembered, save_run
 from engramctl.mining.chunks import Chunk, cut_chunks
 from engramctl.mining.count import Rows, count_partition, partition_chunk
 from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
@@ -123,8 +123,10 @@ class _Run:
         self._state = load_run(work)
         self._identity = pool.submit(facts.identity, corpus, options, recorder.identity())
         if self._state is not None:
-            facts.check_identity(work.path, self._state["identity"], self.identity)
-            self._layout = KeyLayout(**self._state["layout"])
+            with remembered(work):
+                facts.check_identity(work.path, self._state["identity"], self.identity)
+                self._layout = KeyLayout(**self._state["layout"])
+                Position(**self._state["position"])
             largest = self._layout.end_id - 1 if corpus.max_id is None else corpus.max_id
             self._corpus = replace(corpus, max_id=largest)
         else:
@@ -138,9 +140,10 @@ class _Run:
             record_words=self._layout.record_words,
             memory_bytes=options.resident,
         )
-        if self._state is not None:
-            self._store.take_up(self._state["spill"])
-        recorder.begin(self._folder, self._state["recorder"] if self._state else None)
+        with remembered(work) if self._state else nullcontext():
+            if self._state is not None:
+                self._store.take_up(self._state["spill"])
+            recorder.begin(self._folder, self._state["recorder"] if self._state else None)
 
     @property
     def identity(self) -> dict[str, Any]:

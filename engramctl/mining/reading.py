@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,11 @@ class Position:
     tokens: int = 0
     documents: int = 0
     max_id: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what a file may have said."""
+        if any(type(one) is not int or not 0 <= one < 1 << 62 for one in astuple(self)):
+            raise ValueError("a position is made of numbers from 0 on")
 
     def state(self) -> dict[str, int]:
         """Return it as JSON."""

@@ -136,6 +136,9 @@ class SpillStore:
         entry_bytes = self._entry_bytes()
         self._open_index()
         try:
+            sizes = os.fstat(self._index).st_size, os.fstat(self._file).st_size
+            if state["chunks"] * entry_bytes > sizes[0] or state["bytes"] > sizes[1]:
+                raise OSError("it is shorter than what was written")
             data = np.empty(state["chunks"] * entry_bytes, np.uint8)
             _read_into(self._index, data, 0)
             self._index_digest.update(data.data)
@@ -160,6 +163,8 @@ class SpillStore:
     def _compare(self, chunk: _Chunk) -> None:
         """Read a chunk back and compare it with its digest."""
         assert isinstance(chunk.place, int)
+        if (chunk.bounds[1:] < chunk.bounds[:-1]).any():
+            raise OSError("its partitions do not ascend")
         digest = xxhash.xxh3_64()
         begin, end = 0, 8 * self._words * int(chunk.bounds[-1])
         while begin < end:

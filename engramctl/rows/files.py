@@ -5,7 +5,7 @@ row id a head. Parquet has one column a layer, `layer01`: list<fixed_size_list<i
 """
 
 import json
-import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,11 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError, CorpusError
+from engramctl.errors import CorpusError
+from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.rows.sequences import parse_line
-from engramctl.storage.atomic import os_errors, sync
+from engramctl.storage.atomic import os_errors
 
 LayerRows = Mapping[int, NDArray[Any]]
+_BEGINS = re.compile(rb'\s*\{\s*"rows"\s*:')
+_COLUMN = re.compile(r"layer\d{2,}")
 _BUFFERED_IDS = 1 << 21  # row ids kept before a Parquet row group is written: 16 MiB
 
 
@@ -91,14 +94,10 @@ def write_file(
         How many `sequences` and `positions` were written.
 
     Raises:
-        ConfigError: `out` exists.
+        ConfigError: `out` exists, and is no such file or may not be replaced.
         StorageError: it cannot be written.
     """
-    if out.is_dir() or (out.exists() and not force):
-        raise ConfigError(
-            f"{out} already exists",
-            hint="name another file" if out.is_dir() else "replace it with --force",
-        )
+    target = output_file(out, force=force, what="a file of row ids", is_ours=_is_row_ids)
     totals = {"sequences": 0, "positions": 0}
 
     def counted() -> Iterator[LayerRows]:
@@ -107,20 +106,32 @@ def write_file(
             totals["positions"] += len(next(iter(rows.values())))
             yield rows
 
-    partial = out.with_name(out.name + ".partial")
-    try:
-        with os_errors("write", out):
-            if out.suffix == ".parquet":
-                write_parquet(counted(), partial, heads)
-            else:
-                with partial.open("w", encoding="ascii") as file:
-                    for rows in counted():
-                        write_line(rows, file)
-            sync(partial)
-            os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with os_errors("write", out), written_whole(target) as path:
+        if out.suffix == ".parquet":
+            write_parquet(counted(), path, heads)
+        else:
+            with path.open("w", encoding="ascii") as file:
+                for rows in counted():
+                    write_line(rows, file)
     return totals
+
+
+def _is_row_ids(path: Path) -> bool:
+    """Tell whether a file begins as those of `write_file` do; a cut one of lines does too."""
+    import pyarrow as pa
+
+    from engramctl.parquet import open_parquet
+    from engramctl.sources import SourceFile
+
+    with path.open("rb") as file:
+        if _BEGINS.match(file.read(BEGINNING_BYTES)):
+            return True
+    try:
+        with open_parquet(SourceFile.local(path)) as parquet:
+            names = parquet.schema_arrow.names
+    except (pa.ArrowException, OSError):
+        return False
+    return bool(names) and all(_COLUMN.fullmatch(name) for name in names)
 
 
 def read_lines(lines: Iterable[bytes], name: str) -> Iterator[dict[int, NDArray[np.int64]]]:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Lookup
 from engramctl.hashing.window import DEAD
 from engramctl.sources import rule
+from engramctl.storage.atomic import os_errors
 
 _KEYS = {"token_ids", "history"}
 
@@ -43,6 +46,48 @@ def is_parquet(path: Path) -> bool:
     if rule.is_parquet(path.name) or os.path.isdir(path):
         return True
     return rule.is_pattern(str(path)) and not os.path.lexists(path)
+
+
+@contextmanager
+def open_sequences(
+    source: Path | None,
+    scheme: Lookup,
+    column: str | None,
+    tokenizer: Path | None,
+    note: Callable[[str], None],
+) -> Iterator[Iterator[TokenSequence]]:
+    """Open the input, whatever it is.
+
+    Args:
+        source: Parquet or JSON lines; None and `-` are stdin, JSON lines.
+        scheme: bounds the ids.
+        column: of Parquet.
+        tokenizer: of a Parquet column of text.
+        note: told what is left out.
+
+    Raises:
+        ConfigError: a column of JSON lines.
+        CorpusError: the input cannot be read; raised as sequences are taken, too.
+    """
+    if source is not None and is_parquet(source):
+        yield parquet_sequences(source, scheme, column, tokenizer, note)
+    elif column is not None:
+        raise ConfigError("--column names a Parquet column; the input is JSON lines")
+    elif source is None or str(source) == "-":
+        yield json_sequences(sys.stdin.buffer, "stdin", scheme)
+    else:
+        with os_errors("read", source):
+            file = source.open("rb")
+        with file:
+            yield json_sequences(file, str(source), scheme)
+
+
+def layer_rows(
+    sequences: Iterable[TokenSequence], scheme: Lookup, layers: tuple[int, ...]
+) -> Iterator[dict[int, NDArray[Any]]]:
+    """Map every sequence: layer -> row ids, integers (T, H)."""
+    for sequence in sequences:
+        yield {layer: sequence.row_ids(scheme, layer) for layer in layers}
 
 
 def parquet_sequences(

@@ -5,7 +5,7 @@ float32 or bfloat16. Random rows are cache misses, so it asks for the lines of a
 converts this one; spec/tiers.md lesson 6 has the gain.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import carray
@@ -16,6 +16,9 @@ from engramctl.storage.io.native import as_pointer, prefetch_line
 from engramctl.storage.io.row_map import RowMap, first_outside, locate
 from engramctl.storage.io.widen import DTYPE_CODES, e4m3, half_values, round_bf16, widen_row
 from engramctl.storage.record import BLOCK_VALUES, e8m0_values
+
+if TYPE_CHECKING:
+    import torch
 
 _LINE = 64
 _AHEAD = 12
@@ -38,8 +41,9 @@ def gather_rows(
     table_scale: Any,
     scale_values: Any,
     halves: Any,
+    value_bytes: Any,
+    out_address: Any,
     out_bytes: Any,
-    out: Any,
 ) -> None:
     """Write rows[start:stop], dequantised, to their places in the output.
 
@@ -54,17 +58,18 @@ def gather_rows(
         table_scale: see RowMap.
         scale_values: float32 (256,), the value of each e8m0 byte.
         halves: float32 (65536,), the value of each float16.
-        out_bytes: of one value written: 2 for bfloat16, 4 for float32.
-        out: uint8, contiguous, row_dim values for each of `rows`.
+        value_bytes: of one value written: 2 for bfloat16, 4 for float32.
+        out_address: where row_dim values for each of `rows` go.
+        out_bytes: how many bytes there are.
 
     Raises:
-        IndexError: a row id outside the map, or an `out` of another length; nothing is read.
+        IndexError: a row id outside the map, or an output of another length; nothing is read.
     """
     row_dim, dtype_code = geometry[5], geometry[6]
     weight_bytes = geometry[4]
-    to_bf16 = out_bytes == _TO_BF16
-    out_row_bytes = row_dim * out_bytes
-    if start < 0 or stop > rows.shape[0] or out.shape[0] != rows.shape[0] * out_row_bytes:
+    to_bf16 = value_bytes == _TO_BF16
+    out_row_bytes = row_dim * value_bytes
+    if start < 0 or stop > rows.shape[0] or out_bytes != rows.shape[0] * out_row_bytes:
         raise IndexError("the output does not fit the rows")
     if first_outside(rows, start, stop, starts_S) >= 0:
         raise IndexError("a row id is outside the table")
@@ -74,7 +79,7 @@ def gather_rows(
             for line in range(0, weight_bytes + _LINE, _LINE):
                 prefetch_line(later + line)
         weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
-        target = out.ctypes.data + i * out_row_bytes
+        target = out_address + i * out_row_bytes
         if dtype_code == _F8:
             scales = carray(as_pointer(scale), (row_dim // BLOCK_VALUES,), np.uint8)
             for block in range(row_dim // BLOCK_VALUES):
@@ -166,12 +171,37 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
 
 
 def gather(
-    rows: NDArray[np.int64], row_map: RowMap, out_bytes: int, out: NDArray[np.uint8],
-    start: int = 0, stop: int | None = None,
-) -> None:  # fmt: skip
-    """Call the kernel for one piece; see `gather_rows`."""
+    rows: NDArray[np.int64],
+    row_map: RowMap,
+    out: "torch.Tensor",
+    start: int = 0,
+    stop: int | None = None,
+) -> None:
+    """Call the kernel for one piece; see `gather_rows`.
+
+    Args:
+        rows: row ids, int64 (n,).
+        row_map: where they lie.
+        out: bfloat16 or float32, contiguous, on the CPU, row_dim values for each of `rows`.
+        start: first position of this piece.
+        stop: position after its last.
+
+    Raises:
+        IndexError: a row id outside the map, or an `out` of another size; nothing is read.
+    """
+    whole = (out.element_size(), out.data_ptr(), out.nbytes)
+    _call(rows, row_map, start, len(rows) if stop is None else stop, whole)
+
+
+def compile_gather(row_map: RowMap) -> None:
+    """Compile now: not in the middle of a step, nor while another thread forks."""
+    _call(np.empty(0, np.int64), row_map, 0, 0, (_TO_BF16, 0, 0))
+
+
+def _call(
+    rows: NDArray[np.int64], row_map: RowMap, start: int, stop: int, out: tuple[int, int, int]
+) -> None:
     gather_rows(
-        rows, start, len(rows) if stop is None else stop, row_map.starts_S, row_map.weights_S,
-        row_map.scales_S, row_map.geometry, row_map.table_scale, e8m0_values(), half_values(),
-        out_bytes, out,
+        rows, start, stop, row_map.starts_S, row_map.weights_S, row_map.scales_S,
+        row_map.geometry, row_map.table_scale, e8m0_values(), half_values(), *out,
     )  # fmt: skip

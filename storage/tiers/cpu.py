@@ -2,7 +2,6 @@
 
 from concurrent.futures import wait
 
-import numpy as np
 import torch
 
 from engramctl.storage.io.gather import gather
@@ -14,25 +13,18 @@ _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")
 
 
-def compile_gather(rows: RowMap) -> None:
-    """Compile now: not in the middle of a step, nor while another thread forks."""
-    gather(np.empty(0, np.int64), rows, 2, np.empty(0, np.uint8))
-
-
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
     """Gather rows into `out`; through a staging tensor when `out` lives on a device."""
     on_cpu = out.device.type == "cpu"
     staged = out if on_cpu else torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
-    data = staged.detach().view(-1).view(torch.uint8).numpy()
-    row_ids, itemsize = request.row_ids, staged.element_size()
-    total = len(row_ids)
+    row_ids, total = request.row_ids, len(request.row_ids)
     pieces = min(_workers.count, -(-total // _PIECE_ROWS))
     if pieces <= 1:
-        gather(row_ids, rows, itemsize, data)
+        gather(row_ids, rows, staged)
     else:
         edges = [total * k // pieces for k in range(pieces + 1)]
         work = [
-            _workers.submit(gather, row_ids, rows, itemsize, data, edges[k], edges[k + 1])
+            _workers.submit(gather, row_ids, rows, staged, edges[k], edges[k + 1])
             for k in range(pieces)
         ]
         wait(work)

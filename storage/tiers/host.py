@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.atomic import os_errors
 from engramctl.storage.available_memory import available_bytes
+from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.region import Region
-from engramctl.storage.tiers.cpu import compile_gather, gather_into
+from engramctl.storage.tiers.cpu import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 

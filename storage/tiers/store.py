@@ -5,8 +5,9 @@ A step's row ids are known when it starts, so one `prefetch` names the rows of a
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn, Self
 
@@ -129,8 +130,16 @@ class Store(ABC):
         return self.table.num_rows(layer)
 
     def gather(self, layer: int, row_ids: RowIds, out: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the rows of one layer now: `prefetch({layer: row_ids}).wait(layer, out)`."""
-        return self.prefetch({layer: row_ids}).wait(layer, out)
+        """Return the rows of one layer now: as `prefetch({layer: row_ids}).wait(layer, out)`.
+
+        It takes no place among the open tickets.
+        """
+        with self.usage.call():
+            request = self._checked(layer, row_ids)
+            target = self.target(request, out)
+            handle = self.start({layer: request})
+            self._count([request])
+            return self.collect(layer, request, handle, target)
 
     def prefetch(
         self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
@@ -150,12 +159,7 @@ class Store(ABC):
             StorageError: the store is closed, or its files were changed.
         """
         with self.usage.call():
-            checked = {}
-            asked = unique = 0
-            for layer, row_ids in requests.items():
-                checked[layer], distinct = self._checked(layer, row_ids)
-                asked += len(checked[layer].row_ids)
-                unique += distinct
+            checked = {layer: self._checked(layer, ids) for layer, ids in requests.items()}
             place = object()
             try:
                 self.usage.add_ticket(place)
@@ -163,14 +167,18 @@ class Store(ABC):
             except BaseException:
                 self.usage.end_ticket(place)
                 raise
-            with self._lock:
-                self._stats.rows_asked += asked
-                self._stats.rows_unique += unique
-                served = self._stats.rows_by_tier
-                served[self.tier] = served.get(self.tier, 0) + unique
+            self._count(checked.values())
         return ticket
 
-    def _checked(self, layer: int, row_ids: RowIds) -> tuple[Request, int]:
+    def _count(self, requests: Iterable[Request]) -> None:
+        with self._lock:
+            for request in requests:
+                self._stats.rows_asked += len(request.row_ids)
+                self._stats.rows_unique += request.distinct
+                served = self._stats.rows_by_tier
+                served[self.tier] = served.get(self.tier, 0) + request.distinct
+
+    def _checked(self, layer: int, row_ids: RowIds) -> Request:
         num_rows = self.num_rows(layer)
         ids = row_ids.cpu().numpy() if isinstance(row_ids, torch.Tensor) else np.asarray(row_ids)
         if ids.dtype not in (np.int32, np.int64) or ids.ndim < 1:
@@ -182,7 +190,7 @@ class Store(ABC):
                 f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) "
                 f"of layer {layer}"
             )
-        return Request(flat, ids.shape), distinct
+        return Request(flat, ids.shape, distinct)
 
     def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write to, checked when it is the caller's."""
@@ -228,10 +236,15 @@ class Store(ABC):
             self._stats.device_reads += reads
             self._stats.device_bytes += num_bytes
 
-    def add_stall(self, stall_ns: int) -> None:
-        """Count time a caller waited."""
-        with self._lock:
-            self._stats.stall_ns += stall_ns
+    def collect(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """`finish`, its time counted as one that a caller waited."""
+        started = time.perf_counter_ns()
+        try:
+            return self.finish(layer, request, handle, out)
+        finally:
+            stall_ns = time.perf_counter_ns() - started
+            with self._lock:
+                self._stats.stall_ns += stall_ns
 
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.

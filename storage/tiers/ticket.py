@@ -1,6 +1,5 @@
 """A ticket: rows on their way, handed over layer by layer."""
 
-import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,10 +13,17 @@ from engramctl.storage.tiers.usage import Usage
 
 @dataclass(frozen=True)
 class Request:
-    """One layer's part of a ticket: a copy of the ids, and the shape they came in."""
+    """The rows of one layer that were asked for.
+
+    Attributes:
+        row_ids: a copy of the ids, int64 (n,).
+        shape: what they came in, (*S, H).
+        distinct: how many differ.
+    """
 
     row_ids: NDArray[np.int64]
     shape: tuple[int, ...]
+    distinct: int
 
 
 class Server(Protocol):
@@ -28,11 +34,8 @@ class Server(Protocol):
     def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write to, checked when it is the caller's."""
 
-    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
-        """Write one layer's rows into `out` and return it."""
-
-    def add_stall(self, stall_ns: int) -> None:
-        """Count time a caller waited."""
+    def collect(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Write one layer's rows into `out` and return it; count the time."""
 
 
 class Ticket:
@@ -75,11 +78,9 @@ class Ticket:
             target = None if request is None else store.target(request, out)
             if request is None or target is None or self._requests.pop(layer, None) is None:
                 raise ValueError(f"layer {layer} was not requested, or was waited for already")
-            started = time.perf_counter_ns()
             try:
-                return store.finish(layer, request, self._handle, target)
+                return store.collect(layer, request, self._handle, target)
             finally:
-                store.add_stall(time.perf_counter_ns() - started)
                 if not self._requests:
                     store.usage.end_ticket(self._place)
 

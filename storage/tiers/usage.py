@@ -1,8 +1,7 @@
 """Who uses a store now: closing waits for them, and what comes later is an error."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from engramctl.errors import StorageError
 
@@ -24,7 +23,8 @@ class Usage:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # a ticket may be dropped in the middle of anything
+        self._changed = threading.Condition(self._lock)
         self._calls: dict[object, int] = {}  # each with the thread that runs it
         self._tickets: set[object] = set()
         self._released = False
@@ -39,23 +39,29 @@ class Usage:
         self._over = self._over or over
         self._begin()
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Run a call: `close` waits until it is over.
+    def call(self) -> "Call":
+        """Return a context in which a call runs: `close` waits until it is over.
+
+        Entering it raises StorageError when the store is closed.
+        """
+        return Call(self)
+
+    def begin(self, call: object) -> None:
+        """Count a call.
 
         Raises:
             StorageError: the store is closed.
         """
-        call = object()
-        try:
-            with self._changed:
-                self._refuse_when_over()
-                self._calls[call] = threading.get_ident()
-            yield
-        finally:
-            with self._changed:
-                if self._calls.pop(call, None) is not None and self._over:
-                    self._changed.notify_all()
+        with self._lock:
+            if self._over:
+                raise StorageError(self._over)
+            self._calls[call] = threading.get_ident()
+
+    def end(self, call: object) -> None:
+        """Count a call off; one that never began is none."""
+        with self._lock:
+            if self._calls.pop(call, None) is not None and self._over:
+                self._changed.notify_all()
 
     def add_ticket(self, ticket: object) -> None:
         """Wait for a place, at most 64 being taken, and take it.
@@ -63,14 +69,16 @@ class Usage:
         Raises:
             StorageError: the store is closed, or was while this waited.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._over or len(self._tickets) < MAX_OPEN_TICKETS)
-            self._refuse_when_over()
+        with self._lock:
+            while len(self._tickets) >= MAX_OPEN_TICKETS and not self._over:
+                self._changed.wait()
+            if self._over:
+                raise StorageError(self._over)
             self._tickets.add(ticket)
 
     def end_ticket(self, ticket: object) -> None:
         """Give its place to the next `prefetch`; once more does nothing."""
-        with self._changed:
+        with self._lock:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
                 self._changed.notify_all()
@@ -81,7 +89,7 @@ class Usage:
         The caller's own calls are not waited for: an interrupt may have left one behind.
         """
         me = threading.get_ident()
-        with self._changed:
+        with self._lock:
             self._over = self._over or CLOSED
             self._changed.notify_all()
             self._changed.wait_for(lambda: all(one == me for one in self._calls.values()))
@@ -90,6 +98,24 @@ class Usage:
             self._released = True
         release()
 
-    def _refuse_when_over(self) -> None:
-        if self._over:
-            raise StorageError(self._over)
+
+class Call:
+    """One running call. Counted where an interrupt cannot come between counting and its end."""
+
+    __slots__ = ("_usage",)
+
+    def __init__(self, usage: Usage) -> None:
+        """Not counted yet."""
+        self._usage = usage
+
+    def __enter__(self) -> None:
+        """Count it."""
+        try:
+            self._usage.begin(self)
+        except BaseException:
+            self._usage.end(self)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        """Count it off."""
+        self._usage.end(self)

@@ -57,3 +57,12 @@ def test_a_gpu_is_measured_beside_host(shards: Path, run_cli: RunCli) -> None:
     assert measured(result.json) >= WANTED
     for case in result.json["cases"]:
         assert not case["check"] or case["check"]["mismatches"] == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_every_case_is_measured_on_a_gpu(shards: Path) -> None:
+    options = BenchOptions(samples=5, tokens=5, context=3, preset="tiny", cache="warm")
+    for case in run_bench(shards, options, lambda _: None)["cases"]:
+        assert (case["status"], case["check"]["mismatches"]) == ("ok", 0)
+        assert case["resolution_percent"] is not None

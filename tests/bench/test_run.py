@@ -1,29 +1,21 @@
 """What a bench result promises: every tier has its case, rows are checked, states are proved."""
 
-import csv
-import io
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from engramctl.bench.loops import plan_loops, total_rounds
-from engramctl.bench.options import TIERS, BenchOptions
-from engramctl.bench.resolution import resolution_percent
+from engramctl.bench.loops import total_rounds
+from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
-from engramctl.bench.subject import Subject
-from engramctl.errors import ConfigError, CorpusError, TierUnavailable
+from engramctl.errors import ConfigError, TierUnavailable
 from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
-from tests.tables import small_table
 
 SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
 HOST_GATHER = "engramctl.storage.tiers.host.gather_into"
@@ -83,43 +75,6 @@ def test_figures_can_be_computed_again_from_the_samples(document: dict[str, Any]
             assert case["against"]["none_percent"] == pytest.approx((ratio - 1) * 100)
 
 
-def test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm(
-    document: dict[str, Any],
-) -> None:
-    loops: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for case in cases(document, status="ok"):
-        loops.setdefault((case["name"], case["phase"], case["loop"]), []).append(case)
-    assert {(name, phase) for name, phase, _ in loops} == {
-        (name, phase) for name in ("gather", "lookup", "step") for phase in ("decode", "prefill")
-    }
-    for found in loops.values():
-        [copied] = [case for case in found if case["copy_samples_ns"]]
-        order = ("none", *TIERS)
-        assert copied["tier"] == max((case["tier"] for case in found), key=order.index)
-        assert len(copied["copy_samples_ns"]) == len(copied["samples_ns"])
-        bound = resolution_percent(copied["samples_ns"], copied["copy_samples_ns"])
-        assert bound is not None
-        assert bound > 0
-        assert [case["resolution_percent"] for case in found] == [bound] * len(found)
-    assert len({found[0]["resolution_percent"] for found in loops.values()}) == len(loops)
-
-
-def test_the_second_copy_reads_other_rows(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one copy has read is near for the next, in caches of processor and disk."""
-    read: list[bytes] = []
-    prepare = Subject.prepare
-
-    def noted(self: Subject, row_ids: Any) -> None:
-        read.append(b"".join(np.asarray(ids).tobytes() for ids in row_ids.values()))
-        prepare(self, row_ids)
-
-    monkeypatch.setattr(Subject, "prepare", noted)
-    options = BenchOptions(tiers=("host",), cases=("gather",), samples=5, tokens=2)
-    run_bench(shards, options, lambda _: None)
-    assert len(read) == 2 * total_rounds(options)
-    assert len(set(read)) == len(read)
-
-
 def test_every_sample_was_checked_and_states_were_proved(document: dict[str, Any]) -> None:
     for case in cases(document, status="ok"):
         if case["tier"] == "none":
@@ -140,28 +95,6 @@ def test_the_baselines_are_in_every_step_loop(document: dict[str, Any]) -> None:
         for phase in ("decode", "prefill"):
             tiers = {case["tier"] for case in cases(document, name="step", loop=loop, phase=phase)}
             assert {"none", "host", "ssd"} <= tiers
-
-
-def test_the_model_without_memory_does_the_untimed_work_of_one_with_it(
-    shards: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: Counter[str] = Counter()
-    for name in ("prepare", "settle", "check"):
-        honest = getattr(Subject, name)
-
-        def counted(self: Subject, *words: Any, name: str = name, honest: Any = honest) -> None:
-            calls[name] += 1
-            honest(self, *words)
-
-        monkeypatch.setattr(Subject, name, counted)
-    options = BenchOptions(
-        tiers=("host",), cases=("step",), samples=5, tokens=2, context=3, preset="tiny"
-    )
-    result = run_bench(shards, options, lambda _: None)
-    none_host_and_copy = 3 * total_rounds(options)
-    assert calls == dict.fromkeys(("prepare", "settle", "check"), none_host_and_copy)
-    assert all(case["check"]["mismatches"] == 0 for case in result["cases"])
-    assert {case["rows"] for case in cases(result, tier="none")} == {0}
 
 
 def test_the_document_names_its_environment_and_configuration(document: dict[str, Any]) -> None:
@@ -242,97 +175,6 @@ def test_a_table_that_does_not_fit_a_tier_is_a_skipped_case(
         assert case["status"] == "ok"
         assert case["against"]["none_percent"] is not None
         assert case["against"]["resident_percent"] is None
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_every_case_is_measured_on_a_gpu(shards: Path) -> None:
-    options = BenchOptions(samples=5, tokens=5, context=3, preset="tiny", cache="warm")
-    for case in run_bench(shards, options, lambda _: None)["cases"]:
-        assert (case["status"], case["check"]["mismatches"]) == ("ok", 0)
-        assert case["resolution_percent"] is not None
-
-
-def test_json_is_one_document_and_out_writes_the_same(
-    shards: Path, run_cli: RunCli, tmp_path: Path
-) -> None:
-    out = tmp_path / "result.json"
-    result = run_cli(
-        "bench", shards, "--tier", "ssd", "--case", "gather", *SMALL, "--json", "-o", out
-    )
-    assert result.exit_code == 0
-    assert json.loads(out.read_text()) == result.json
-
-
-@pytest.mark.parametrize("format", ["table", "md"])
-def test_people_get_a_table(shards: Path, run_cli: RunCli, format: str) -> None:
-    result = run_cli(
-        "bench", shards, "--tier", "ssd", "--case", "gather", *SMALL, "--format", format
-    )
-    assert result.exit_code == 0
-    assert "p50" in result.stdout
-    assert "resolution" in result.stdout
-    assert "gather" in result.stdout
-
-
-def test_csv_holds_numbers_with_their_units(shards: Path, run_cli: RunCli) -> None:
-    result = run_cli(
-        "bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--format", "csv"
-    )
-    rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["phase"] for row in rows] == ["decode", "prefill"]
-    for row in rows:
-        assert int(row["p50_ns"]) > 0
-        assert int(row["check_mismatches"]) == 0
-        assert float(row["resolution_percent"]) > 0
-
-
-def test_a_dry_run_lists_the_cases_and_measures_nothing(shards: Path, run_cli: RunCli) -> None:
-    result = run_cli("bench", shards, "--tier", "ssd", "--dry-run", "--json")
-    assert result.exit_code == 0
-    planned = list(plan_loops(BenchOptions(tiers=("ssd",))))
-    assert len(result.json["cases"]) == len(planned)
-
-
-def test_without_a_folder_shards_come_before_tables(
-    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    arguments = ("bench", "--tier", "host", "--case", "gather", *SMALL, "--json")
-    small_table(tmp_path / "tables")
-    result = run_cli(*arguments)
-    assert "assumed: measuring ./tables" in result.stderr
-    assert result.json["config"]["path"] == "tables"
-    small_table(tmp_path / "shards", tier="host")
-    assert run_cli(*arguments).json["config"]["path"] == "shards"
-
-
-def test_without_any_table_a_temporary_one_is_made_and_removed(
-    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("engramctl.commands.bench.TEMPORARY_SLOTS", 300)
-    result = run_cli("bench", "--tier", "ssd", "--case", "gather", *SMALL, "--json")
-    assert result.exit_code == 0
-    assert "a temporary deepseek-v41 table" in result.stderr
-    assert result.json["config"]["assumed"] in result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_trace_of_real_tokens_is_read_from_parquet(
-    shards: Path, run_cli: RunCli, tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus.parquet"
-    pq.write_table(pa.table({"input_ids": [[1, 2, 3, 4, 5] * 40]}), corpus)
-    arguments = ("bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--json")
-    result = run_cli(*arguments, "--trace", corpus)
-    assert result.exit_code == 0
-    assert result.json["config"]["trace"] == str(corpus)
-    pq.write_table(pa.table({"input_ids": [[1, 2, 10**6] * 40]}), corpus)
-    assert run_cli(*arguments, "--trace", corpus).exit_code == CorpusError.exit_code
-    assert run_cli(*arguments, "--trace", tmp_path / "none.parquet").exit_code == 1
 
 
 def test_a_model_without_the_fusion_is_named(shards: Path) -> None:

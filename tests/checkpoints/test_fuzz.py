@@ -24,7 +24,7 @@ def test_counts_that_a_gguf_file_cannot_hold_are_refused_at_once(tmp_path: Path)
     for at, number in [(8, 1 << 40), (16, 1 << 62), (24, 1 << 63)]:
         data = whole[:at] + struct.pack("<Q", number) + whole[at + 8 :]
         (tmp_path / "model.gguf").write_bytes(data)
-        with pytest.raises(FormatError, match="is no GGUF file"):
+        with pytest.raises(FormatError, match="is no GGUF file that can be read"):
             open_checkpoint(tmp_path / "model.gguf")
 
 

@@ -236,6 +236,16 @@ def test_no_mutation_of_a_header_escapes_the_errors(tmp_path: Path) -> None:
     assert refused > 200
 
 
+@pytest.mark.parametrize("dtype", [[], {}, ["F32"], None, 7])
+def test_a_dtype_that_is_no_word_is_refused(tmp_path: Path, dtype: object) -> None:
+    entry = {"dtype": dtype, "shape": [2, 8], "data_offsets": [0, 64]}
+    text = json.dumps({"x": entry}).encode()
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
+    with pytest.raises(FormatError, match="the dtype of 'x'"):
+        read_header(file)
+
+
 def test_other_folders_are_no_checkpoints(tmp_path: Path) -> None:
     assert not is_checkpoint(tmp_path)
     save_file({"a": torch.zeros(2)}, tmp_path / "model.safetensors")

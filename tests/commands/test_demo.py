@@ -4,12 +4,15 @@ import json
 import shlex
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from engramctl.commands import demo as demo_module
-from engramctl.sample import SampleCorpus, write_sample_corpus
+from engramctl.commands.demo import check_folder
+from engramctl.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
 from tests.conftest import CliResult, RunCli, run_in_process
+from tests.mining.conftest import write_ids
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,37 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
             demo_module, "_BENCH", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
         )
         return run_in_process("demo", "-o", folder, "--json"), folder
+
+
+@pytest.mark.parametrize("name", ["corpus.parquet", "tokenizer.json", "thesis.txt"])
+def test_force_replaces_what_a_demo_made_and_nothing_else(
+    run_cli: RunCli, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engramctl.sample.write_sample_corpus", begun)
+    (tmp_path / name).write_text("years of work")
+    result = run_cli("demo", "-o", tmp_path, "--force")
+    assert result.exit_code in (1, 2)
+    assert name in result.stderr
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {name: "years of work"}
+
+
+def test_a_corpus_of_a_demo_is_told_from_others(tmp_path: Path) -> None:
+    assert is_sample_corpus(tmp_path)
+    made = small_corpus(tmp_path)
+    assert is_sample_corpus(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["corpus.parquet", "tokenizer.json"]
+    check_folder(tmp_path)
+    made.parquet.rename(tmp_path / "elsewhere")
+    assert not is_sample_corpus(tmp_path)
+    made.parquet.symlink_to("elsewhere")
+    assert not is_sample_corpus(tmp_path)
+    made.parquet.unlink()
+    write_ids(made.parquet, [[1, 2, 3]])
+    assert not is_sample_corpus(tmp_path)
+
+
+def begun(folder: Path) -> NoReturn:
+    raise AssertionError(f"the demo began in {folder}")
 
 
 def small_corpus(folder: Path) -> SampleCorpus:

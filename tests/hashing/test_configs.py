@@ -93,7 +93,7 @@ def test_the_absent_seed_is_the_class_default() -> None:
         (changed(QWEN, ple_embed_dim=2561), "cannot be shared"),
         (changed(QWEN, ple_embedding_dtype="int2"), "unknown ple_embedding_dtype"),
         (changed(QWEN, ngram_salt=3), "unknown key 'ngram_salt'"),
-        (changed(QWEN, ple_layer_ids=[]), "at least one"),
+        (changed(QWEN, ple_layer_ids=[]), "an integer at least"),
         (changed(LITE, eos_token_id=None), "lacks the key eos_token_id"),
         (changed(LITE, oe_vocab_size_ratio=77), "contradicts itself"),
         (changed(LITE, ngram_vocab_size_ratio=-1), "positive number"),
@@ -157,6 +157,13 @@ def test_the_first_constant_that_differs_is_named(
 
 
 @pytest.mark.golden
+def test_a_layers_number_of_many_digits_is_refused() -> None:
+    """Python reads no integer of more than 4,300."""
+    name = f"model.layers.{'1' * 5000}.ple.layer_multipliers"
+    with pytest.raises(ConfigError, match="has no layer 1111"):
+        Scheme.from_config(QWEN, {name: next(iter(qwen_buffers().values()))})
+
+
 def test_buffers_of_another_model_are_refused() -> None:
     for buffers, message in (
         ({"layers.7.layer_multipliers": np.arange(3)}, "no layer 7"),

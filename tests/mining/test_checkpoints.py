@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
 
 from engramctl.corpus import Corpus
 from engramctl.errors import EngramError, StorageError
@@ -15,6 +16,7 @@ from engramctl.hashing import make_scheme
 from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
+from engramctl.storage.atomic import dump_json
 from tests.mining.conftest import write_ids, zipf_documents
 from tests.mining.test_resume import killed_at_checkpoint
 
@@ -76,6 +78,51 @@ def test_a_changed_byte_of_the_state_is_noticed(
             mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME, resume=True)
     (partial / "state.json").write_bytes(text)
     mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((), []),
+        ((), {}),
+        (("identity",), []),
+        (("layout", "partition_bits"), 60),
+        (("layout", "order"), "2"),
+        (("layout",), {"order": 3}),
+        (("spill", "chunks"), 1 << 40),
+        (("spill", "chunks"), -1),
+        (("spill", "bytes"), 1 << 50),
+        (("spill", "bytes"), None),
+        (("recorder", "starts", "bytes"), "9"),
+        (("recorder",), 7),
+        (("position", "file"), None),
+        (("position", "tokens"), -1),
+        (("position", "more"), 1),
+    ],
+)
+def test_a_state_that_no_run_wrote_is_refused(
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, ...],
+    value: object,
+) -> None:
+    """Its digest is right: whoever writes such a file can make one."""
+    with killed_at_checkpoint(1, monkeypatch):
+        mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME)
+    file = tmp_path / "counts.partial" / "state.json"
+    state = json.loads(file.read_bytes())
+    if place:
+        inner = state["run"]
+        for name in place[:-1]:
+            inner = inner[name]
+        inner[place[-1]] = value
+    else:
+        state["run"] = value
+    state["run_xxh3_128"] = xxhash.xxh3_128_hexdigest(dump_json(state["run"]))
+    file.write_bytes(dump_json(state))
+    with pytest.raises(EngramError):
+        mine(corpus, tmp_path / "counts", OPTIONS, scheme=SCHEME, resume=True)
 
 
 def test_all_that_a_checkpoint_tells_of_is_on_the_disk_before_it_is_told(

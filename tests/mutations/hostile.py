@@ -4,7 +4,7 @@ from tests.mutations import Mutation
 
 BOUNDS = "tests/hashing/test_bounds.py::"
 JSON = "tests/storage/test_strict_json.py::"
-SIZES = "tests/checkpoints/test_zero_sizes.py::"
+SIZES = "tests/checkpoints/test_absurd_headers.py::"
 VALUES = "tests/storage/test_value_range.py::"
 
 MUTATIONS = (
@@ -134,6 +134,13 @@ MUTATIONS = (
         "        if product > _MOST_VALUES:\n            break\n",
         "",
         (SIZES + "test_a_safetensors_shape_stops_at_the_first_absurd_product",),
+    ),
+    Mutation(
+        "names-may-be-endless",
+        "storage/safetensors_header.py",
+        "    if len(name) > MAX_NAME:",
+        "    if len(name) < 0:",
+        (SIZES + "test_a_name_is_as_long_as_patterns_can_take",),
     ),
     Mutation(
         "bytes-of-no-rows-are-shared-out",

@@ -4,6 +4,7 @@ from tests.mutations import Mutation
 
 _RESOLUTION = "tests/bench/test_resolution.py"
 _RUN = "tests/bench/test_run.py"
+_FAIR = "tests/bench/test_fairness.py"
 _FILE = "tests/bench/test_result_file.py"
 
 MUTATIONS = (
@@ -34,14 +35,14 @@ MUTATIONS = (
         "engramctl/bench/run.py",
         "return max(arms, key=(NONE, *TIERS).index, default=None)",
         "return min(arms, key=(NONE, *TIERS).index, default=None)",
-        (f"{_RUN}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
+        (f"{_FAIR}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
     ),
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/run.py",
         "            windows.append(self._windows(loop, rounds))\n",
         "            windows.append(windows[0])\n",
-        (f"{_RUN}::test_the_second_copy_reads_other_rows",),
+        (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(
         "faster-is-below-resolution",
@@ -81,7 +82,7 @@ MUTATIONS = (
         "engramctl/bench/arms.py",
         "self._checked = beside if subject is None else subject",
         "self._checked = subject",
-        (f"{_RUN}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
+        (f"{_FAIR}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
     ),
     Mutation(
         "no-rest-from-spinning-threads",
@@ -99,11 +100,26 @@ MUTATIONS = (
     ),
     Mutation(
         "force-replaces-what-is-no-result",
-        "engramctl/bench/result_file.py",
-        "if _is_taken(place) and not _is_result(place):",
-        "if _is_taken(place) and not force and not _is_result(place):",
+        "engramctl/output_files.py",
+        "if not (target.is_file() and is_ours(target)):",
+        "if not force and not (target.is_file() and is_ours(target)):",
         (f"{_FILE}::"
          "test_a_place_that_cannot_be_a_results_is_refused_before_anything_is_measured",),
+    ),
+    Mutation(
+        "a-device-is-replaced",
+        "engramctl/output_files.py",
+        "    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)",
+        "    return False",
+        ("tests/rows/test_files.py::test_a_device_stays_one",
+         f"{_FILE}::test_devices_and_pipes_are_written_to_as_they_are"),
+    ),
+    Mutation(
+        "fresh-name-is-a-strangers",
+        "engramctl/output_files.py",
+        'f".{target.name}.{secrets.token_hex(4)}.new"',
+        'f"{target.name}.partial"',
+        ("tests/rows/test_files.py::test_a_strangers_file_beside_the_output_is_left_alone",),
     ),
     Mutation(
         "interrupted-keeps-nothing",

@@ -114,7 +114,7 @@ MUTATIONS = (
         "            self._failed = True\n",
         "",
         (
-            "tests/storage/test_resume.py::"
+            "tests/storage/test_syncs.py::"
             "test_what_comes_while_a_sync_fails_is_believed_by_no_later_one",
         ),
     ),

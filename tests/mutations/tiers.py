@@ -33,8 +33,8 @@ MUTATIONS = (
     ),
     Mutation(
         "kernel-believes-the-output", "storage/io/gather.py",
-        "out.shape[0] != rows.shape[0] * out_row_bytes:",
-        "out.shape[0] < 0:",
+        "out_bytes != rows.shape[0] * out_row_bytes:",
+        "out_bytes < 0:",
         (ROW_MAP + "::test_the_kernel_refuses_an_output_that_does_not_fit",),
     ),
     Mutation(
@@ -81,8 +81,8 @@ MUTATIONS = (
     ),
     Mutation(
         "close-does-not-wake-who-waits-for-a-ticket", "storage/tiers/usage.py",
-        "lambda: self._over or len(self._tickets) < MAX_OPEN_TICKETS",
-        "lambda: len(self._tickets) < MAX_OPEN_TICKETS",
+        "while len(self._tickets) >= MAX_OPEN_TICKETS and not self._over:",
+        "while len(self._tickets) >= MAX_OPEN_TICKETS:",
         (LIFE + "::test_a_prefetch_that_waits_for_a_place_hears_of_close",),
     ),
     Mutation(

@@ -138,7 +138,7 @@ def test_kernels_are_compiled_when_a_store_is_opened(
 
     monkeypatch.setattr("engramctl.storage.tiers.store.take_rows", noted)
     monkeypatch.setattr(
-        "engramctl.storage.tiers.cpu.gather", lambda ids, *_: gathered.append(len(ids))
+        "engramctl.storage.io.gather.gather_rows", lambda ids, *_: gathered.append(len(ids))
     )
     with open_store(folder, "ssd") as store:
         assert taken == ["int32", "int64"]
@@ -258,7 +258,7 @@ def test_a_child_forked_while_another_thread_gathers_does_not_hang(
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(store.gather, 1, IDS)
         assert begun.wait(30)
-        with store._lock, store.usage._changed:  # locks that the child gets locked
+        with store._lock, store.usage._lock:  # locks that the child gets locked
             code = in_child(job)
         go_on.set()
         assert code == 0

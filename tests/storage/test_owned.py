@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.errors import ConfigError, EngramError, StorageError
+from engramctl.errors import ConfigError, StorageError
 from engramctl.storage import atomic
 from engramctl.storage.held import HeldFolder
 from engramctl.storage.partial import PartialDirectory
@@ -281,31 +281,3 @@ def test_a_failed_last_sync_keeps_the_state_and_says_that_it_is_suspect(
     with PartialDirectory(tmp_path / "out", MAKER, resume=True) as work:
         assert work.state is not None
         assert work.suspect
-
-
-@pytest.mark.parametrize("name", ["/", "n" * 300, "n" * 250, "n" * 256 + "/out"])
-@pytest.mark.parametrize("force", [False, True])
-def test_a_name_that_no_folder_can_have_is_one_clear_error(
-    tmp_path: Path, name: str, force: bool
-) -> None:
-    with pytest.raises(EngramError) as caught:
-        publish(tmp_path / name, "new", force=force)
-    assert caught.value.hint
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_one_may_not_enter_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "shut" / "out").mkdir(parents=True)
-    is_root = os.geteuid() == 0
-    (tmp_path / "shut").chmod(0)
-    if is_root:
-        os.seteuid(65534)
-    try:
-        for name in ("out", "other"):
-            with pytest.raises(StorageError, match="Permission denied") as caught:
-                check_target(tmp_path / "shut" / name, MAKER)
-            assert caught.value.hint
-    finally:
-        if is_root:
-            os.seteuid(0)
-        (tmp_path / "shut").chmod(0o700)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engramctl.errors import ConfigError, FormatError, StorageError
+from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.storage import atomic
 from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.publish import read_manifest, read_state
-from engramctl.storage.target import Maker
+from engramctl.storage.target import Maker, check_target
 from tests.storage.crash_fs import Recorder
 
 MANIFEST = {"schema": "engramctl.test/1"}
@@ -198,7 +198,7 @@ SMALL_DISK = """
 import sys, pathlib
 from engramctl.errors import StorageError
 from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.target import Maker
+from engramctl.storage.target import Maker, check_target
 try:
     with PartialDirectory(pathlib.Path(sys.argv[1]) / "out", Maker("build", "data")) as work:
         (work.path / "data").write_bytes(bytes(8 << 20))
@@ -240,3 +240,31 @@ def test_a_saved_state_survives_any_crash(tmp_path: Path) -> None:
 def test_a_state_that_is_not_ours_is_no_state(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("[]")
     assert read_state(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["/", "n" * 300, "n" * 250, "n" * 256 + "/out"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_name_that_no_folder_can_have_is_one_clear_error(
+    tmp_path: Path, name: str, force: bool
+) -> None:
+    with pytest.raises(EngramError) as caught:
+        publish(tmp_path / name, "new", force=force)
+    assert caught.value.hint
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_one_may_not_enter_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "shut" / "out").mkdir(parents=True)
+    is_root = os.geteuid() == 0
+    (tmp_path / "shut").chmod(0)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        for name in ("out", "other"):
+            with pytest.raises(StorageError, match="Permission denied") as caught:
+                check_target(tmp_path / "shut" / name, MAKER)
+            assert caught.value.hint
+    finally:
+        if is_root:
+            os.seteuid(0)
+        (tmp_path / "shut").chmod(0o700)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from engramctl.storage.format import file_name
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.rows import RowInit
 from engramctl.storage.writer import write_table
-from engramctl.storage.written import Written
 from tests.storage.tables import Stop, contents, make_plan, stop_after, write
 
 FORMS = ["planar", "packed", "paged"]
@@ -202,90 +200,6 @@ def test_zeros_and_normal_do_not_resume_each_other(tmp_path: Path) -> None:
     other = replace(plan, identity_extra={"init": "zeros"})
     with pytest.raises(ConfigError, match="other options"):
         write(other, tmp_path / "out", init=RowInit("zeros"), resume=True)
-
-
-def test_state_is_saved_while_the_work_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved = threading.Event()
-    sync = Written.sync
-
-    def told(self: Written) -> None:
-        sync(self)
-        saved.set()
-
-    monkeypatch.setattr(Written, "sync", told)
-    chunks: list[int] = []
-
-    def progress(amount: int) -> None:
-        chunks.append(amount)
-        if len(chunks) == 20:  # of 33
-            assert saved.wait(60)
-
-    write(
-        make_plan(rows={1: 4096}),
-        tmp_path / "out",
-        checkpoint_bytes=4096,
-        chunk_bytes=4096,
-        progress=progress,
-    )
-    assert len(chunks) > 20
-
-
-def test_a_sync_that_fails_ends_the_run_and_what_is_saved_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = [1]
-    real = os.fdatasync
-
-    def fails(descriptor: int) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(descriptor)
-
-    plan = make_plan(rows={1: 4096})
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", fails)
-        with pytest.raises(StorageError, match="Input/output error"):
-            write(plan, tmp_path / "out", checkpoint_bytes=4096, chunk_bytes=4096)
-    assert not (tmp_path / "out").exists()
-    write(plan, tmp_path / "out", resume=True)
-    write(plan, tmp_path / "whole")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-
-
-def test_what_comes_while_a_sync_fails_is_believed_by_no_later_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written, failed = threading.Event(), threading.Event()
-
-    def fails_once(descriptor: int) -> None:
-        if not failed.is_set():
-            assert written.wait(60)
-            failed.set()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    chunks: list[int] = []
-
-    def progress(amount: int) -> None:
-        chunks.append(amount)
-        if len(chunks) == 20:  # of 33; the first sync runs since the second
-            written.set()
-
-    monkeypatch.setattr(os, "fdatasync", fails_once)
-    with pytest.raises(StorageError, match="Input/output error"):
-        write(
-            make_plan(rows={1: 4096}),
-            tmp_path / "out",
-            checkpoint_bytes=4096,
-            chunk_bytes=4096,
-            workers=1,
-            progress=progress,
-        )
-    state = json.loads((tmp_path / "out.partial" / "state.json").read_bytes())
-    assert state["files"] == {}
-    assert state["suspect"] is True
 
 
 def test_remarks_come_once_in_order_whatever_run_made_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tensors of no rows, no columns or no values: an error with a name, never a division by zero."""
+"""Headers of no rows, of tables by two names, of places that cannot be: an error with a name."""
 
 import json
 import struct
@@ -184,3 +184,26 @@ def test_a_safetensors_shape_stops_at_the_first_absurd_product(tmp_path: Path) -
             with pytest.raises(FormatError, match="the span of 'x' is wrong") as caught:
                 read_header(tmp_path / "m.safetensors")
             assert len(str(caught.value.facts["expected"])) < 80
+
+
+@pytest.mark.parametrize(("version", "said"), [(3, "is big-endian"), (9, "has version 9")])
+def test_a_gguf_of_another_order_or_version_is_named(
+    tmp_path: Path, version: int, said: str
+) -> None:
+    order = ">" if "endian" in said else "<"
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + struct.pack(f"{order}IQQ", version, 1, 0))
+    with pytest.raises(FormatError, match=said):
+        open_checkpoint(tmp_path / "model.gguf")
+
+
+@pytest.mark.parametrize("length", [512, 513, 100_000])
+def test_a_name_is_as_long_as_patterns_can_take(tmp_path: Path, length: int) -> None:
+    name = ("layers.1." * length)[:length]
+    safetensors(
+        tmp_path, json.dumps({name: {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}})
+    )
+    if length == 512:
+        assert list(read_header(tmp_path / "m.safetensors")) == [name]
+    else:
+        with pytest.raises(FormatError, match=r"the name .* is wrong"):
+            read_header(tmp_path / "m.safetensors")

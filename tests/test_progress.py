@@ -1,0 +1,41 @@
+"""A bar on a terminal: seen when there is work, and never in the way of a note."""
+
+import io
+import sys
+
+import pytest
+
+from engramctl.output import Output
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", shown)
+    return shown
+
+
+def test_a_note_beside_an_open_bar_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = terminal(monkeypatch)
+    sink = Output()
+    with sink.progress("build", 10, "rows") as advance:
+        advance(5)
+        sink.note("kept in x.partial")
+    sink.note("done")
+    before, after = shown.getvalue().split("kept in x.partial\n")
+    assert "build:" in before
+    assert before.endswith("\r")
+    assert not before.rstrip("\r").split("\r")[-1].strip()
+    assert after.endswith("done\n")
+
+
+def test_work_that_may_be_none_has_no_bar_when_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = terminal(monkeypatch)
+    with Output().progress("scale", None, "rows"):
+        pass
+    assert shown.getvalue() == ""
+    with Output().progress("build", 10, "rows"):
+        pass
+    assert "build:" in shown.getvalue()
