@@ -14,7 +14,6 @@ BASE_BYTES = 368 << 20
 ORDER_BYTES = 48 << 20
 PARTITION_RECORDS = 1 << 17  # aimed at: the table of a partition stays in the L2 cache
 TOP_ROW_BYTES = 128  # of memory for a row of --top-k while it is chosen
-MAX_COUNT = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,8 @@ class MineOptions:
                     facts={"expected": f"1 to {MAX_ORDER}", "found": order},
                     hint="write: --orders 1,2,3,4",
                 )
-        if not 1 <= self.min_count < MAX_COUNT:
-            raise ConfigError(
-                f"min-count must be 1 or more and below 2^63, not {self.min_count}",
-                hint="write: --min-count 2",
-            )
+        if not 1 <= self.min_count < 1 << 63:
+            raise ConfigError(f"min-count must be from 1 to 2^63 - 1, not {self.min_count}")
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top-k must be 1 or more, not {self.top_k}")
         self._check_memory()
