@@ -30,9 +30,10 @@ def pruned_orders(manifest: Mapping[str, Any]) -> dict[int, Pruned]:
         {2: Pruned(distinct=9, kept=4)}
     """
     listed = manifest.get("orders")
+    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     found = {}
-    for entry in listed if isinstance(listed, list) else []:
-        facts = [entry.get(name) for name in ("order", "distinct", "kept")]
+    for entry in entries:
+        facts: list[Any] = [entry.get(name) for name in ("order", "distinct", "kept")]
         if all(isinstance(fact, int) for fact in facts) and 0 <= facts[2] < facts[1] < 2**63:
             found[facts[0]] = Pruned(facts[1], facts[2])
     return found

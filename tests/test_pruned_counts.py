@@ -9,6 +9,7 @@ import pytest
 import safetensors.numpy
 
 from engramctl.hashing import make_scheme
+from engramctl.ngram_pruned import pruned_orders
 from tests.conftest import RunCli, run_in_process
 from tests.mined import run
 from tests.mining.conftest import write_ids, zipf_documents
@@ -120,3 +121,9 @@ def test_a_dictionary_of_frequent_ngrams_lacks_none_of_counts_that_hold_them_all
     words = ("rows", tmp_path / "line.jsonl", "--scheme", "dictionary", "--counts", folder / "min")
     assert "was mined with" not in notes(*words, "--min-count", 3)
     assert "was mined with" in notes(*words, "--min-count", 2)
+
+
+@pytest.mark.parametrize("entry", [True, None, "2", [2], {"order": "2"}])
+def test_an_order_that_says_nothing_is_no_bug(entry: object) -> None:
+    whole = {"order": 3, "distinct": 9, "kept": 4}
+    assert list(pruned_orders({"orders": [entry, whole]})) == [3]
