@@ -21,7 +21,7 @@ from tests.mutations import Mutation, all_mutations
 ROOT = Path(__file__).parents[1]
 PASSED, FAILED = 0, 1  # pytest's exit codes
 KERNELS = ROOT / "engramctl" / "__pycache__"  # compiled ones are the copy's too, until it differs
-TIME_LIMIT_S = 180.0
+LIMIT_S = 180.0
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
         copy_checkout(copy)
         killers = sorted({test for one in chosen for test in one.killers})
         print(f"{len(chosen)} mutations; first their {len(killers)} tests unchanged", flush=True)
-        if run_tests(copy, killers, quiet=False) != PASSED:
+        if run_tests(copy, killers, limit_s=None) != PASSED:
             print("the tests do not pass unchanged: nothing can be said")
             return 1
         survivors = [one.name for one in chosen if not killed(copy, one)]
@@ -82,17 +82,23 @@ def killed(copy: Path, mutation: Mutation) -> bool:
     return code == FAILED
 
 
-def run_tests(copy: Path, tests: list[str] | tuple[str, ...], *, quiet: bool = True) -> int:
-    """Run tests in the copy; return pytest's exit code, FAILED for one that hangs."""
+def run_tests(
+    copy: Path, tests: list[str] | tuple[str, ...], *, limit_s: float | None = LIMIT_S
+) -> int:
+    """Run tests in the copy; return pytest's exit code, FAILED for one that hangs.
+
+    Without a limit they are shown, too.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    shown = None if limit_s is None else subprocess.DEVNULL
     try:
         return subprocess.run(
             command,
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(KERNELS)},
-            stdout=subprocess.DEVNULL if quiet else None,
-            stderr=subprocess.DEVNULL if quiet else None,
-            timeout=TIME_LIMIT_S,
+            stdout=shown,
+            stderr=shown,
+            timeout=limit_s,
         ).returncode
     except subprocess.TimeoutExpired:
         return FAILED
