@@ -100,7 +100,7 @@ def test_the_next_process_loads_what_one_compiled(package: Package) -> None:
 
 @pytest.mark.parametrize(
     ("file", "text", "value"),  # of other sizes: Python itself stamps by size and whole seconds
-    [("helper", HELPER.replace("+ 1", "+ 1 + 1"), 30), ("limits", "TOP = 70\n", 140)],
+    [("helper", HELPER.replace("+ 1", "+ 1 + 1"), 30), ("limits", "TOP = 7 * 10\n", 140)],
 )
 def test_an_edit_in_another_file_is_seen_by_the_next_process(
     file: str, text: str, value: int, package: Package

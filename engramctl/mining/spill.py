@@ -136,9 +136,7 @@ class SpillStore:
         entry_bytes = self._entry_bytes()
         self._open_index()
         try:
-            sizes = os.fstat(self._index).st_size, os.fstat(self._file).st_size
-            if state["chunks"] * entry_bytes > sizes[0] or state["bytes"] > sizes[1]:
-                raise OSError("it is shorter than what was written")
+            _refuse_shorter(self._index, state["chunks"] * entry_bytes)
             data = np.empty(state["chunks"] * entry_bytes, np.uint8)
             _read_into(self._index, data, 0)
             self._index_digest.update(data.data)
@@ -151,6 +149,7 @@ class SpillStore:
             self._chunks.append(_Chunk(place, digest, entry[_HEAD_WORDS:]))
             self._sizes += np.diff(entry[_HEAD_WORDS:])
         try:
+            _refuse_shorter(self._file, state["bytes"])
             for chunk in self._chunks:
                 self._compare(chunk)
         except OSError as error:
@@ -247,6 +246,12 @@ def _digest(records: NDArray[np.uint64]) -> int:
 
 def _bytes(values: NDArray[Any]) -> memoryview:
     return values.view(np.uint8).data
+
+
+def _refuse_shorter(file: int, num_bytes: int) -> None:
+    """Raise OSError, before memory is taken for them, when a file has fewer bytes."""
+    if os.fstat(file).st_size < num_bytes:
+        raise OSError("it is shorter than what was written to it")
 
 
 def _read_into(file: int, out: NDArray[np.uint64] | NDArray[np.uint8], begin: int) -> None:

@@ -93,7 +93,7 @@ def test_the_absent_seed_is_the_class_default() -> None:
         (changed(QWEN, ple_embed_dim=2561), "cannot be shared"),
         (changed(QWEN, ple_embedding_dtype="int2"), "unknown ple_embedding_dtype"),
         (changed(QWEN, ngram_salt=3), "unknown key 'ngram_salt'"),
-        (changed(QWEN, ple_layer_ids=[]), "an integer at least"),
+        (changed(QWEN, ple_layer_ids=[]), "at least one integer"),
         (changed(LITE, eos_token_id=None), "lacks the key eos_token_id"),
         (changed(LITE, oe_vocab_size_ratio=77), "contradicts itself"),
         (changed(LITE, ngram_vocab_size_ratio=-1), "positive number"),

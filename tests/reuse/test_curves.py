@@ -188,10 +188,11 @@ def scheme_file(tmp_path: Path) -> Path:
 
 
 def test_mine_writes_curves_and_inspect_shows_them(
-    run_cli: RunCli, tmp_path: Path, scheme_file: Path
+    run_cli: RunCli, tmp_path: Path, scheme_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = write_ids(tmp_path / "corpus.parquet", DOCUMENTS)
-    other = write_ids(tmp_path / "other.parquet", OTHERS)
+    monkeypatch.chdir(tmp_path)  # short names, so that no table is too wide
+    source = write_ids(Path("corpus.parquet"), DOCUMENTS)
+    other = write_ids(Path("other.parquet"), OTHERS)
     words = ("mine", source, "--scheme", scheme_file, "--curves", "--held-out", other, "--json")
     result = run_cli(*words, "-o", tmp_path / "counts")
     assert result.exit_code == 0, result.stderr
