@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
-from engramctl.errors import CorpusError
+from engramctl.errors import CorpusError, EngramError
 from engramctl.hashing.token_map import Canonical
 
 GENERATED = ("uniform", "zipf")
@@ -80,11 +80,15 @@ class Trace:
 def _read(name: str, vocab_size: int) -> NDArray[np.int64]:
     pieces = []
     total = 0
-    for batch in Corpus.open([name]).batches():
+    for batch in _corpus(name).batches():
         pieces.append(batch.ids.astype(np.int64))
         total += len(pieces[-1])
         if total >= _MOST_TOKENS:
             break
+    if not total:
+        raise CorpusError(
+            f"the trace {name} has no tokens", hint="name files whose documents are not empty"
+        )
     stream = np.concatenate(pieces)
     largest = int(stream.max())
     if largest >= vocab_size:
@@ -95,6 +99,16 @@ def _read(name: str, vocab_size: int) -> NDArray[np.int64]:
             "named with: engramctl layout --tokenizer",
         )
     return stream
+
+
+def _corpus(name: str) -> Corpus:
+    """Open a corpus of token ids; the options that other commands have for one are not here."""
+    try:
+        return Corpus.open([name])
+    except EngramError as error:
+        if error.hint is not None and "--" in error.hint:
+            error.hint = "a trace is a column input_ids or token_ids of Parquet files"
+        raise
 
 
 def other_rows(name: str, canonical: Canonical) -> str | None:

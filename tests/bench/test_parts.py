@@ -14,7 +14,7 @@ from engramctl.bench.measured_model import memory_positions
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.result import SCHEMA, Case, p99, percent_over, percentile
 from engramctl.bench.trace import Trace
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, CorpusError, EngramError
 from tests.conftest import ROOT
 
 
@@ -76,6 +76,26 @@ def test_a_text_shorter_than_one_window_is_repeated(tmp_path: Path) -> None:
     pq.write_table(pa.table({"input_ids": [[7, 8]]}), path)
     window = Trace(str(path), 30, seed=0).window(1, 4, 1)
     assert window.token_ids_BT.tolist() == [[8, 7, 8, 7]]
+
+
+@pytest.mark.parametrize("documents", [[], [[]], [[], []]])
+def test_a_trace_without_a_token_is_refused(documents: list[list[int]], tmp_path: Path) -> None:
+    path = tmp_path / "corpus.parquet"
+    column = pa.array(documents, pa.list_(pa.int32()))
+    pq.write_table(pa.table({"input_ids": column}), path)
+    with pytest.raises(CorpusError, match="has no tokens"):
+        Trace(str(path), 30, seed=0).window(1, 4, 1)
+
+
+@pytest.mark.parametrize("column", [{"text": ["a"]}, {"other": [1]}])
+def test_a_trace_of_no_ids_hints_at_no_option_that_bench_lacks(
+    column: dict[str, list[object]], tmp_path: Path
+) -> None:
+    path = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table(column), path)
+    with pytest.raises(EngramError) as caught:
+        Trace(str(path), 30, seed=0).window(1, 4, 1)
+    assert caught.value.hint == "a trace is a column input_ids or token_ids of Parquet files"
 
 
 def test_more_table_layers_than_the_model_has_is_an_error() -> None:

@@ -135,4 +135,11 @@ MUTATIONS = (
         "!= SCHEMA:",
         ("tests/bench/test_first_schema.py::test_inspect_says_what_either_is",),
     ),
+    Mutation(
+        "trace-without-tokens-is-a-bug",
+        "engramctl/bench/trace.py",
+        "    if not total:",
+        "    if False:",
+        ("tests/bench/test_parts.py::test_a_trace_without_a_token_is_refused",),
+    ),
 )  # fmt: skip
