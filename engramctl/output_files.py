@@ -7,13 +7,12 @@ written to as they are.
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.storage.atomic import os_errors, storage_error, sync
+from engramctl.storage.atomic import new_path, os_errors, storage_error, sync
 
 BEGINNING_BYTES = 256
 
@@ -51,7 +50,7 @@ def output_file(
                     hint=hint or "add --force to replace it, or name another file with -o",
                 )
     try:
-        fresh = _fresh(target)
+        fresh = new_path(target)
         os.close(os.open(fresh, _NEW, 0o600))
         fresh.unlink()
     except OSError as error:
@@ -69,7 +68,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     if is_stream(target):
         yield target
         return
-    fresh = _fresh(target)
+    fresh = new_path(target)
     try:
         os.close(os.open(fresh, _NEW, 0o666))
         yield fresh
@@ -93,10 +92,6 @@ def is_stream(path: Path) -> bool:
 
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _fresh(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
 
 
 def _is_taken(path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from engramctl.errors import StorageError
 
-NEW_NAME = r"(?:[^/]+/)?\.[^/]+\.[0-9a-f]{8}\.new"  # what a killed `write_json` may leave
+NEW_NAME = r"(?:[^/]+/)?\.[^/]+\.[0-9a-f]{8}\.new"  # of `new_path`: what a kill may leave
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _HINTS = {
@@ -80,6 +80,14 @@ def new_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def new_path(target: Path) -> Path:
+    """Return a name beside `target` that nobody has, for what is written whole before it is named.
+
+    `NEW_NAME` matches it.
+    """
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+
+
 def dump_json(document: Mapping[str, Any]) -> bytes:
     """Return a document as the bytes every JSON file of ours holds: one-space indent, newline.
 
@@ -91,7 +99,7 @@ def dump_json(document: Mapping[str, Any]) -> bytes:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file in one step: a reader finds the old or the new one, never a half."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    fresh = new_path(path)
     try:
         with new_file(fresh) as descriptor:
             write_all(descriptor, memoryview(dump_json(document)), 0)
