@@ -12,9 +12,9 @@ from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
-from engramctl.storage.publish import SUFFIX, partial_path, read_manifest, read_state
+from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
+from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reader import TableFiles, open_table
-from engramctl.storage.strict_json import load_json, read_limited
 from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"

@@ -12,7 +12,7 @@ from typing import Any
 
 from engramctl.errors import ConfigError, CorpusError, EngramError
 from engramctl.hashing.token_map import Canonical
-from engramctl.storage.checksum import file_digest
+from engramctl.storage.files.checksum import file_digest
 from engramctl.token_maps import (
     load_canonical,
     load_tokenizer,

@@ -26,11 +26,11 @@ from engramctl.ngram_pruned import pruned_note
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
-from engramctl.storage.checksum import file_digest
 from engramctl.storage.codecs import table_scale_for
 from engramctl.storage.convert import ValueRows, rows_as, scales_as
+from engramctl.storage.files.checksum import file_digest
+from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.layout import Rows
-from engramctl.storage.publish import MANIFEST
 from engramctl.storage.reader import open_table
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.rows import INITS, TABLED, RowInit

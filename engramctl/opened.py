@@ -17,9 +17,9 @@ from engramctl.fingerprints import check_same, check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, lookup_from_dict
 from engramctl.hashing.token_map import Canonical
 from engramctl.schemes import read_scheme, with_tokenizer
-from engramctl.storage.checksum import file_digest
+from engramctl.storage.files.checksum import file_digest
+from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.manifest import Provenance
-from engramctl.storage.publish import MANIFEST
 from engramctl.storage.reader import open_table
 from engramctl.storage.source import Source
 from engramctl.token_maps import TOKENIZER

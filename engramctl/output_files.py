@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.storage.atomic import new_path, os_errors, storage_error, sync
+from engramctl.storage.files.atomic import new_path, os_errors, storage_error, sync
 
 BEGINNING_BYTES = 256
 

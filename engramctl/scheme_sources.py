@@ -10,7 +10,7 @@ from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.token_map import Canonical
 from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
-from engramctl.storage.atomic import dump_json, os_errors
+from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.tables import read_counts_manifest
 from engramctl.token_maps import load_canonical
 

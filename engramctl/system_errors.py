@@ -49,7 +49,7 @@ def from_system(error: SystemRefusal) -> EngramError | None:
         return StorageError(f"the system refused: {error.strerror}")
     from pathlib import Path
 
-    from engramctl.storage.atomic import storage_error
+    from engramctl.storage.files.atomic import storage_error
 
     return storage_error(error, "use", Path(os.fsdecode(error.filename)))
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from engramctl.errors import CheckFailed, ConfigError, EngramError, FormatError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
-from engramctl.storage.checksum import file_digest
+from engramctl.storage.files.checksum import file_digest
+from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.integrity import VerifyReport, verify, verify_files
-from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
 
 COUNTS_SCHEMA = "engramctl.counts/1"

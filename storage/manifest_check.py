@@ -11,6 +11,7 @@ from typing import Any
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.dictionary.entry import check_dictionary
 from engramctl.storage.dtypes import DTYPES
+from engramctl.storage.files.json_check import JsonChecker
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     MAX_ALIGNMENT_BYTES,
@@ -20,7 +21,6 @@ from engramctl.storage.format import (
     parse_file_name,
 )
 from engramctl.storage.geometry import FORMS, MAX_PAGE_BYTES, TIERS, Layout
-from engramctl.storage.json_check import JsonChecker
 from engramctl.storage.manifest import (
     KINDS,
     MAX_LAYER,

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engramctl.errors import StorageError
-from engramctl.storage.atomic import (
+from engramctl.storage.files.atomic import (
     make_folders,
     move,
     old_path,
@@ -29,8 +29,8 @@ from engramctl.storage.atomic import (
     sync_tree,
     write_json,
 )
-from engramctl.storage.held import HeldFolder, shown
-from engramctl.storage.publish import STATE, partial_path
+from engramctl.storage.files.held_folder import HeldFolder, shown
+from engramctl.storage.files.published import STATE, partial_path
 from engramctl.storage.target import (
     REPLACES,
     STATE_SCHEMA,

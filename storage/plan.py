@@ -6,9 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.atomic import dump_json
 from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.file_plan import FilePlan, Segments
+from engramctl.storage.files.atomic import dump_json
+from engramctl.storage.files.published import MANIFEST
+from engramctl.storage.files.strict_json import MAX_VALUES
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
@@ -29,8 +31,6 @@ from engramctl.storage.manifest import (
     Provenance,
     Shard,
 )
-from engramctl.storage.publish import MANIFEST
-from engramctl.storage.strict_json import MAX_VALUES
 
 SHARD_BYTES = 128 << 30
 _ENTRY_VALUES = 12  # of a file in the manifest, beside its digests

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engramctl.storage.atomic import os_errors
 from engramctl.storage.codecs import decode
-from engramctl.storage.file_check import check_file
+from engramctl.storage.files.atomic import os_errors
+from engramctl.storage.files.file_check import check_file
+from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.format import header_bytes
 from engramctl.storage.geometry import Layout
 from engramctl.storage.manifest import LayerTable, Manifest
 from engramctl.storage.manifest_check import parse_manifest
-from engramctl.storage.publish import MANIFEST, read_manifest
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, cut_short
 

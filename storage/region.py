@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.pack import copy_rows
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import xxhash
 
 from engramctl.errors import ConfigError
-from engramctl.storage.atomic import NEW_NAME, os_errors
-from engramctl.storage.held import HeldFolder, shown
-from engramctl.storage.publish import MANIFEST, STATE, SUFFIX, partial_path
-from engramctl.storage.strict_json import load_json
+from engramctl.storage.files.atomic import NEW_NAME, os_errors
+from engramctl.storage.files.held_folder import HeldFolder, shown
+from engramctl.storage.files.published import MANIFEST, STATE, SUFFIX, partial_path
+from engramctl.storage.files.strict_json import load_json
 
 STATE_SCHEMA = "engramctl.state/1"
 REPLACES = "replaces"  # key of a state: digest of the document of the folder that is replaced

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.atomic import write_all
-from engramctl.storage.checksum import hash_range
 from engramctl.storage.file_plan import FilePlan
+from engramctl.storage.files.atomic import write_all
+from engramctl.storage.files.checksum import hash_range
 from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.plan import TablePlan
 

@@ -156,8 +156,8 @@ def test_temporary_files_that_are_memory_must_fit_into_it(
     scheme = scheme_of()
     _, counts = mined(tmp_path, scheme, DOCUMENTS)
     seen, others = SeenNgrams(scheme, counts), seeded_values(RowInit(), 32, scheme.layers)
-    monkeypatch.setattr("engramctl.storage.space.is_in_memory", lambda _: True)
-    monkeypatch.setattr("engramctl.storage.space.available_bytes", lambda: 1000)
+    monkeypatch.setattr("engramctl.storage.files.free_space.is_in_memory", lambda _: True)
+    monkeypatch.setattr("engramctl.storage.files.free_space.available_bytes", lambda: 1000)
     with pytest.raises(StorageError, match="is memory") as caught:
         TokenMean(seen, EMBEDDINGS, others, workers=1)
     assert "TMPDIR" in str(caught.value.hint)

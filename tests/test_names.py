@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.storage.atomic import dump_json
+from engramctl.storage.files.atomic import dump_json
 from tests.conftest import RunCli
 from tests.mining.conftest import write_ids
 

@@ -13,7 +13,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.access.resumed import damaged
-from engramctl.storage.atomic import sync
+from engramctl.storage.files.atomic import sync
 
 BATCH_ROWS = 1 << 17
 _CHECK_BYTES = 1 << 22

@@ -22,7 +22,7 @@ from engramctl.corpus import Progress, TokenBatch
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme import Scheme
 from engramctl.ngram_counts import MAX_ORDER
-from engramctl.storage.atomic import dump_json
+from engramctl.storage.files.atomic import dump_json
 from engramctl.token_maps import map_fingerprint
 
 LEAST_COUNTER_BYTES = 64 << 20

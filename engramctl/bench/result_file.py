@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
-from engramctl.storage.atomic import dump_json, os_errors
+from engramctl.storage.files.atomic import dump_json, os_errors
 
 _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.bench/\d')
 

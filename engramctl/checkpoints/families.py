@@ -11,9 +11,9 @@ from pathlib import Path
 
 from engramctl.checkpoints.parts import need, numbered, put_once, scalar, stacked
 from engramctl.errors import FormatError
+from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.record import BLOCK_VALUES, RecordSpec
 from engramctl.storage.region import Region
-from engramctl.storage.safetensors_header import Tensor
 from engramctl.storage.source import CheckpointTables
 
 _NUMBER = r"(\d{1,5})"  # a layer, a shard, a table: names are a stranger's

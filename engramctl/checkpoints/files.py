@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engramctl.errors import FormatError
-from engramctl.storage.safetensors_header import Tensor, read_header
-from engramctl.storage.strict_json import load_json, read_limited
+from engramctl.storage.files.safetensors_header import Tensor, read_header
+from engramctl.storage.files.strict_json import load_json, read_limited
 
 INDEX = "model.safetensors.index.json"
 MAX_INDEX_BYTES = 256 << 20

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.regular import regular_file
+from engramctl.storage.files.regular_file import regular_file
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

@@ -10,9 +10,9 @@ import numpy as np
 
 from engramctl.errors import FormatError
 from engramctl.storage.codecs import decode
+from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region, RegionFiles
-from engramctl.storage.safetensors_header import Tensor
 from engramctl.storage.source import CheckpointTables, RecordReader
 
 SAMPLE_BYTES = 64 << 20  # of a layer; of a longer one first, last and pieces between

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
+from engramctl.storage.files.strict_json import load_strict, read_limited
 from engramctl.storage.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
-from engramctl.storage.strict_json import load_strict, read_limited
 
 DONE = ".done.json"
 KEYS = ("layer", "num_rows", "rows", "dtype", "row_dim", "table_scale")

@@ -123,9 +123,9 @@ def check_folder(out: Path) -> None:
         StorageError: it cannot be listed.
     """
     from engramctl.sample import CORPUS, TOKENIZER, is_sample_corpus
-    from engramctl.storage.atomic import NEW_NAME, old_path, os_errors
-    from engramctl.storage.held import shown
-    from engramctl.storage.publish import partial_path
+    from engramctl.storage.files.atomic import NEW_NAME, old_path, os_errors
+    from engramctl.storage.files.held_folder import shown
+    from engramctl.storage.files.published import partial_path
 
     made = [step.makes for step in plan_steps(out) if step.makes is not None]
     ours = {CORPUS, TOKENIZER}
@@ -165,7 +165,7 @@ def run_step(ctx: typer.Context, words: tuple[str, ...]) -> Any:
 
 
 def _make_folder(out: Path) -> None:
-    from engramctl.storage.atomic import os_errors
+    from engramctl.storage.files.atomic import os_errors
 
     with os_errors("make", out):
         out.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ class Answer:
         from engramctl.rows.diff import compare
         from engramctl.rows.files import read_lines
         from engramctl.rows.verdict import verdict
-        from engramctl.storage.atomic import os_errors
+        from engramctl.storage.files.atomic import os_errors
 
         with os_errors("read", path):
             file = path.open("rb")

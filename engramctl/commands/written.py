@@ -24,7 +24,7 @@ def _readable(error: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def resumable(sink: Output, out: Path) -> Iterator[None]:
     """Say how to go on when a signal ends the work inside."""
-    from engramctl.storage.publish import partial_path
+    from engramctl.storage.files.published import partial_path
 
     try:
         yield

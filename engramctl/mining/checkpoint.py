@@ -7,9 +7,9 @@ from typing import Any
 import xxhash
 
 from engramctl.access.resumed import damaged
-from engramctl.storage.atomic import dump_json
+from engramctl.storage.files.atomic import dump_json
+from engramctl.storage.files.published import STATE
 from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.publish import STATE
 
 _RUN, _DIGEST = "run", "run_xxh3_128"
 

@@ -29,7 +29,7 @@ from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.spill import SpillStore
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
-from engramctl.storage.atomic import os_errors, write_json
+from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.partial import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most

@@ -31,7 +31,7 @@ from engramctl.mining.output import CountsOutput, counts_files, counts_maker
 from engramctl.mining.reading import Position
 from engramctl.parquet import column_size, read_footer
 from engramctl.sources import SourceFile
-from engramctl.storage.atomic import os_errors, write_json
+from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.partial import PartialDirectory
 
 MOST_BUCKETS = 64  # objects a map task gives

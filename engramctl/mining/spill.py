@@ -19,7 +19,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.access.resumed import damaged
-from engramctl.storage.atomic import sync, write_all
+from engramctl.storage.files.atomic import sync, write_all
 
 READ_WORDS = 1 << 17  # small extents are joined up to this many words
 INDEX = "index.spill"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engramctl.errors import StorageError
 from engramctl.mining.options import MineOptions
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.partial import PartialDirectory
 
 

@@ -20,7 +20,7 @@ from engramctl.reuse.documents import HELD_OUT_EVERY, split, whole
 from engramctl.reuse.options import ReuseOptions
 from engramctl.reuse.study import Progress, Study
 from engramctl.reuse.writer import write_curves
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 
 CURVES = "curves.parquet"
 

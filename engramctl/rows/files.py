@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import CorpusError
 from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.rows.sequences import parse_line
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 
 LayerRows = Mapping[int, NDArray[Any]]
 _BEGINS = re.compile(rb'\s*\{\s*"rows"\s*:')

@@ -16,7 +16,7 @@ from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Lookup
 from engramctl.hashing.window import DEAD
 from engramctl.sources import rule
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 
 _KEYS = {"token_ids", "history"}
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
 from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
-from engramctl.storage.file_check import check_file
+from engramctl.storage.files.atomic import os_errors
+from engramctl.storage.files.file_check import check_file
 from engramctl.storage.format import ALIGNMENT_BYTES
 from engramctl.storage.manifest import Manifest
 from engramctl.storage.region import RegionFiles

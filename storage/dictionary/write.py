@@ -12,9 +12,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.storage.atomic import new_file, os_errors, write_all
 from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.dictionary.index import NgramIndex
+from engramctl.storage.files.atomic import new_file, os_errors, write_all
 from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.manifest import Manifest
 from engramctl.storage.reader import TableFiles

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reader import TableFiles

@@ -15,7 +15,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from engramctl.kernel_cache import njit
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.row_map import RowMap, locate, piece_of
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.region import pieces

@@ -12,7 +12,7 @@ import pytest
 from engramctl.checkpoints.gguf_header import read_gguf
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import FormatError
-from engramctl.storage.safetensors_header import read_header
+from engramctl.storage.files.safetensors_header import read_header
 from tests.bombs import gguf as gguf_bytes
 from tests.bombs import gguf_tensor, safetensors
 from tests.conftest import RunCli

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engramctl.storage.atomic import write_json
+from engramctl.storage.files.atomic import write_json
 from tests.gpu import SCHEMA, SECTIONS, Section
 from tests.gpu.process import ROOT, run_section
 

@@ -16,7 +16,7 @@ from engramctl.hashing import make_scheme
 from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from engramctl.storage.atomic import dump_json
+from engramctl.storage.files.atomic import dump_json
 from tests.mining.conftest import write_ids, zipf_documents
 from tests.mining.test_resume import killed_at_checkpoint
 

@@ -88,7 +88,7 @@ MUTATIONS = (
     ),
     Mutation(
         "json-of-surrogates",
-        "storage/atomic.py",
+        "storage/files/atomic.py",
         'text.encode(errors="backslashreplace")',
         "text.encode()",
         ("tests/test_names.py::test_json_of_ours_may_hold_them_and_gives_them_back",),

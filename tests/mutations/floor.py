@@ -140,7 +140,7 @@ MUTATIONS = (
     ),
     Mutation(
         "tmpfs-taken-for-a-disk",
-        "storage/space.py",
+        "storage/files/free_space.py",
         "        free_bytes = min(free_bytes, available_bytes())",
         "        pass",
         (f"{MEMORY}::test_what_is_written_to_memory_must_fit_into_the_container",),

@@ -116,7 +116,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fresh-name-is-a-strangers",
-        "storage/atomic.py",
+        "storage/files/atomic.py",
         'f".{target.name}.{secrets.token_hex(4)}.new"',
         'f"{target.name}.partial"',
         ("tests/rows/test_files.py::test_a_strangers_file_beside_the_output_is_left_alone",),

@@ -41,14 +41,14 @@ MUTATIONS = (
     ),
     Mutation(
         "dtype-of-any-type",
-        "storage/safetensors_header.py",
+        "storage/files/safetensors_header.py",
         "not isinstance(dtype, str) or dtype not in ITEM_BITS",
         "dtype not in ITEM_BITS",
         ("tests/checkpoints/test_in_place.py::test_a_dtype_that_is_no_word_is_refused",),
     ),
     Mutation(
         "circle-of-links-is-resolved",
-        "storage/publish.py",
+        "storage/files/published.py",
         "if os.path.realpath(path).endswith(SUFFIX):",
         "if path.resolve().name.endswith(SUFFIX):",
         ("tests/test_names.py::test_a_circle_of_links_is_no_bug",),

@@ -68,14 +68,14 @@ MUTATIONS = (
     ),
     Mutation(
         "new-parents-not-synced",
-        "storage/atomic.py",
+        "storage/files/atomic.py",
         "        sync(path.parent)\n\n\ndef old_path",
         "\n\ndef old_path",
         (f"{CRASH}[build]",),
     ),
     Mutation(
         "json-not-synced",
-        "storage/atomic.py",
+        "storage/files/atomic.py",
         "        yield descriptor\n        os.fsync(descriptor)\n",
         "        yield descriptor\n",
         (f"{CRASH}[build-begun-anew]",),
@@ -176,7 +176,7 @@ MUTATIONS = (
     ),
     Mutation(
         "partial-links-followed",
-        "storage/held.py",
+        "storage/files/held_folder.py",
         "_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC",
         "_FLAGS = os.O_RDONLY | os.O_CLOEXEC",
         (f"{OWNED}test_a_link_is_never_followed_whatever_it_leads_to",),
@@ -211,7 +211,7 @@ MUTATIONS = (
     ),
     Mutation(
         "failed-json-leaves-a-half",
-        "storage/atomic.py",
+        "storage/files/atomic.py",
         "            fresh.unlink()\n",
         "            pass\n",
         (f"{OWNED}test_json_is_not_written_through_a_link_and_leaves_no_half",),

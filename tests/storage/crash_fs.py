@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
-from engramctl.storage import atomic
+from engramctl.storage.files import atomic
 from tests.storage.crash_states import ROOT, Change, Moment, Names, Tree, zeros
 
 WRITES = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "replace", "exchange")

@@ -22,8 +22,8 @@ from engramctl.exporting import plan_export, run_export
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from engramctl.opened import open_rows
-from engramctl.storage import atomic
 from engramctl.storage.file_plan import FilePlan
+from engramctl.storage.files import atomic
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.writer import write_table
 from tests.mining.conftest import write_ids

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import StorageError
-from engramctl.storage import space
 from engramctl.storage.available_memory import available_bytes, is_in_memory
-from engramctl.storage.space import check_space
+from engramctl.storage.files import free_space
+from engramctl.storage.files.free_space import check_space
 from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
 from tests.tables import small_table
@@ -94,9 +94,9 @@ def test_files_of_a_tmpfs_are_in_memory() -> None:
 def test_what_is_written_to_memory_must_fit_into_the_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(space, "available_bytes", lambda: 5 * MIB)
+    monkeypatch.setattr(free_space, "available_bytes", lambda: 5 * MIB)
     check_space(6 * MIB, tmp_path)
-    monkeypatch.setattr(space, "is_in_memory", lambda _: True)
+    monkeypatch.setattr(free_space, "is_in_memory", lambda _: True)
     check_space(4 * MIB, tmp_path)
     with pytest.raises(StorageError, match="is memory"):
         check_space(6 * MIB, tmp_path)

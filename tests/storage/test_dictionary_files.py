@@ -13,10 +13,10 @@ from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Diction
 from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.dictionary.write import write_dictionary
+from engramctl.storage.files.published import read_manifest
 from engramctl.storage.integrity import verify
 from engramctl.storage.manifest import Manifest
 from engramctl.storage.manifest_check import parse_manifest
-from engramctl.storage.publish import read_manifest
 from engramctl.storage.reader import TableFiles, open_table
 from tests.storage.tables import contents, make_plan, write
 

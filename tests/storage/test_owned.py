@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engramctl.errors import ConfigError, StorageError
-from engramctl.storage import atomic
-from engramctl.storage.held import HeldFolder
+from engramctl.storage.files import atomic
+from engramctl.storage.files.held_folder import HeldFolder
 from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.target import Maker, check_target
 from tests.storage.test_publish import MAKER, MANIFEST, fail_with_state, publish

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
-from engramctl.storage import atomic
+from engramctl.storage.files import atomic
+from engramctl.storage.files.published import read_manifest, read_state
 from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.publish import read_manifest, read_state
 from engramctl.storage.target import Maker, check_target
 from tests.storage.crash_fs import Recorder
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import FormatError, StorageError
-from engramctl.storage.publish import read_manifest, read_state
-from engramctl.storage.safetensors_header import read_header
-from engramctl.storage.strict_json import (
+from engramctl.storage.files.published import read_manifest, read_state
+from engramctl.storage.files.safetensors_header import read_header
+from engramctl.storage.files.strict_json import (
     MAX_DEPTH,
     MAX_DIGITS,
     MAX_VALUES,

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from engramctl.errors import StorageError
-from engramctl.storage.strict_json import MAX_DOCUMENT_BYTES
+from engramctl.storage.files.strict_json import MAX_DOCUMENT_BYTES
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_SHOWN = 3

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import EngramError, FormatError
-from engramctl.storage.atomic import storage_error
-from engramctl.storage.strict_json import load_json, load_strict, read_limited
+from engramctl.storage.files.atomic import storage_error
+from engramctl.storage.files.strict_json import load_json, load_strict, read_limited
 
 MANIFEST = "manifest.json"
 STATE = "state.json"

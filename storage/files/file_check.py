@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import storage_error
+from engramctl.storage.files.atomic import storage_error
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 

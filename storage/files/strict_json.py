@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.regular import regular_file
+from engramctl.storage.files.regular_file import regular_file
 
 MAX_DOCUMENT_BYTES = 1 << 30  # a dictionary's n-gram list rests in its scheme
 MAX_VALUES = 1 << 21  # a manifest of a petabyte has so many checksums

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from engramctl.errors import FormatError
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 
 
 @contextmanager

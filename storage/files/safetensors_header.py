@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engramctl.errors import FormatError
-from engramctl.storage.regular import regular_file
-from engramctl.storage.strict_json import load_strict
+from engramctl.storage.files.regular_file import regular_file
+from engramctl.storage.files.strict_json import load_strict
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_DIMENSIONS = 64

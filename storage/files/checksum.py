@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xxhash
 
-from engramctl.storage.atomic import os_errors
+from engramctl.storage.files.atomic import os_errors
 
 _PIECE_BYTES = 512 << 10  # still in the core's cache when it is hashed
 
