@@ -17,10 +17,10 @@ from engramctl.relay import filler, tier_form
 from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.format import EXTENT_BYTES
 from engramctl.storage.geometry import Layout
-from engramctl.storage.losses import Losses
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.losses import Losses
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writer import write_table
 from engramctl.tables import counts_digest, read_counts_manifest
 

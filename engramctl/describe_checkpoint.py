@@ -6,7 +6,7 @@ from typing import Any
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.storage.geometry import Layout
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engramctl.checkpoints.named import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
 from engramctl.kernel_cache import njit
-from engramctl.storage.codecs import decode
+from engramctl.storage.record.codecs import decode
 from engramctl.storage.rows import splitmix64
 from engramctl.storage.source import CheckpointTables, RecordReader
 

@@ -26,13 +26,13 @@ from engramctl.ngram_pruned import pruned_note
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
-from engramctl.storage.codecs import table_scale_for
 from engramctl.storage.convert import ValueRows, rows_as, scales_as
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.layout import Rows
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import table_scale_for
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import INITS, TABLED, RowInit
 from engramctl.storage.seeded import seeded_rows, seeded_values
 from engramctl.storage.source import RecordReader, Source

@@ -20,10 +20,10 @@ from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import Rows
-from engramctl.storage.losses import Losses
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reader import TableFiles
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.losses import Losses
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.source import RecordReader, Source
 from engramctl.storage.writer import Fill, write_table
 

@@ -61,7 +61,7 @@ def header_bytes(
         alignment_bytes: a power of two.
 
     Example:
-        >>> from engramctl.storage.record import RecordSpec
+        >>> from engramctl.storage.record.record import RecordSpec
         >>> header = header_bytes(Layout.of("packed", RecordSpec("f8_e4m3", 256)), "records", [2])
         >>> len(header), header[8:84]
         (4096, b'{"records":{"dtype":"U8","shape":[2,264],"data_offsets":[0,528]}}           ')

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 FORMS = ("planar", "packed", "paged")
 TIERS = ("gpu", "host", "ssd")

@@ -10,7 +10,6 @@ from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.dictionary.entry import check_dictionary
-from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.files.json_check import JsonChecker
 from engramctl.storage.format import (
     ALIGNMENT_BYTES,
@@ -32,7 +31,8 @@ from engramctl.storage.manifest import (
     Provenance,
     Shard,
 )
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import RecordSpec
 
 MAX_SCALE = 2.0**128  # float32 ends before
 

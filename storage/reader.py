@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engramctl.storage.codecs import decode
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.file_check import check_file
 from engramctl.storage.files.published import MANIFEST, read_manifest
@@ -20,7 +19,8 @@ from engramctl.storage.format import header_bytes
 from engramctl.storage.geometry import Layout
 from engramctl.storage.manifest import LayerTable, Manifest
 from engramctl.storage.manifest_check import parse_manifest
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.region import Region, cut_short
 
 _LONGEST_COMMAND = 2000  # characters of a command that is offered again

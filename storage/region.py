@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.storage.files.atomic import os_errors
-from engramctl.storage.pack import copy_rows
+from engramctl.storage.record.copy_rows import copy_rows
 
 
 @dataclass(frozen=True)

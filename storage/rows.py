@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.kernel_cache import njit
-from engramctl.storage.codecs import decode, table_scale_for
 from engramctl.storage.geometry import Layout
-from engramctl.storage.losses import HeadError
-from engramctl.storage.record import (
+from engramctl.storage.record.codecs import decode, table_scale_for
+from engramctl.storage.record.losses import HeadError
+from engramctl.storage.record.record import (
     E4M3_MAX,
     RecordSpec,
     e8m0_at_least,

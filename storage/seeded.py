@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from engramctl.storage.convert import ValueRows, Values
 from engramctl.storage.geometry import Layout
 from engramctl.storage.layout import Rows
-from engramctl.storage.losses import Ranges
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.losses import Ranges
+from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.record.value_range import check_largest
 from engramctl.storage.rows import TABLED, RowFiller, RowInit
-from engramctl.storage.value_range import check_largest
 
 
 def seeded_rows(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage.manifest import MAX_LAYER
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.record.scale_check import first_bad_scale
 from engramctl.storage.region import Region, RegionFiles
-from engramctl.storage.scale_check import first_bad_scale
 
 
 class Source(Protocol):

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engramctl.storage.codecs import decode
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.geometry import Layout
 from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import open_store
 from tests.storage import dictionaries
 from tests.storage.test_format_document import reader

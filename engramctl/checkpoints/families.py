@@ -12,7 +12,7 @@ from pathlib import Path
 from engramctl.checkpoints.parts import need, numbered, put_once, scalar, stacked
 from engramctl.errors import FormatError
 from engramctl.storage.files.safetensors_header import Tensor
-from engramctl.storage.record import BLOCK_VALUES, RecordSpec
+from engramctl.storage.record.record import BLOCK_VALUES, RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
 

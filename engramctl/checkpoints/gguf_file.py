@@ -7,7 +7,7 @@ from engramctl.checkpoints.gguf_header import GgufTensor, read_gguf
 from engramctl.checkpoints.parts import numbered, put_once, stacked
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.safetensors_header import Tensor
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engramctl.errors import FormatError
-from engramctl.storage.codecs import decode
 from engramctl.storage.files.safetensors_header import Tensor
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.region import Region, RegionFiles
 from engramctl.storage.source import CheckpointTables, RecordReader
 

@@ -14,7 +14,7 @@ from typing import Any
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.strict_json import load_strict, read_limited
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.region import Region
 from engramctl.storage.source import CheckpointTables
 

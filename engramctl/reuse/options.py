@@ -7,7 +7,7 @@ from engramctl.hashing import Scheme
 from engramctl.hashing.keys import MOST_KEY_BITS
 from engramctl.reuse.documents import Reader
 from engramctl.reuse.sampling import power_of_two_rate
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 SAMPLED_ACCESSES = 1 << 21  # of a trace; below that it is taken whole
 SAMPLED_ROWS = 1 << 16  # that an LRU trace keeps at most, see StackDistances

@@ -19,7 +19,7 @@ from engramctl.reuse.options import ReuseOptions, cache_sizes, ngram_rate, oracl
 from engramctl.reuse.oracle import RowCounts
 from engramctl.reuse.static import StaticRows
 from engramctl.reuse.traces import StreamTrace
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 SCHEMA = "engramctl.reuse/1"
 Progress = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]

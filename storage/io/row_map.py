@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.kernel_cache import njit
 from engramctl.storage.geometry import Layout
-from engramctl.storage.io.widen import DTYPE_CODES
 from engramctl.storage.reader import TableFiles
+from engramctl.storage.record.widen_row import DTYPE_CODES
 from engramctl.storage.region import Region, pieces
 
 View = NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Records -> values with torch operations, on any device, as `engramctl.storage.codecs` has it.
+"""Records -> values with torch operations, on any device, as `storage.record.codecs` has it.
 
 Nothing here waits for the device: small tables of values are copied to it once, scales go along as
 numbers.
@@ -8,9 +8,9 @@ from functools import cache
 
 import torch
 
-from engramctl.storage.codecs import E2M1_VALUES
-from engramctl.storage.codecs_ggml import IQ4_NL
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import E2M1_VALUES
+from engramctl.storage.record.codecs_ggml import IQ4_NL
+from engramctl.storage.record.record import RecordSpec
 
 
 def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.Tensor:

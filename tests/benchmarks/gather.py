@@ -12,9 +12,9 @@ import torch
 
 from engramctl.building import plan_build, run_build
 from engramctl.schemes import SchemeOptions
-from engramctl.storage.codecs import decode
 from engramctl.storage.reader import TableFiles, open_table
-from engramctl.storage.record import BLOCK_VALUES, e8m0_values
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.benchmarks.harness import Row, interleave, row

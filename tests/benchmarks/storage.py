@@ -25,7 +25,7 @@ from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan, default_shard_rows
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.seeded import seeded_rows
 from engramctl.storage.writer import write_table

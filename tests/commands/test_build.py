@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import presets
-from engramctl.storage.codecs import decode
 from engramctl.storage.reader import open_table
+from engramctl.storage.record.codecs import decode
 from tests.conftest import RunCli
 
 SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engramctl.storage.geometry import Layout
 from engramctl.storage.manifest import Manifest, Provenance
 from engramctl.storage.plan import TablePlan
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.seeded import seeded_rows
 from engramctl.storage.writer import write_table

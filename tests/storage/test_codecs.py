@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
-from engramctl.storage.codecs import E2M1_VALUES, decode, encode, table_scale_for
-from engramctl.storage.dtypes import DTYPES
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import E2M1_VALUES, decode, encode, table_scale_for
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.tiers import open_store
 from engramctl.storage.tiers.widen import widen

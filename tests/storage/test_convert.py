@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engramctl.storage.codecs import decode, encode
 from engramctl.storage.convert import ValueRows, decoded, fitting_scale, piece_rows
 from engramctl.storage.geometry import Layout
-from engramctl.storage.losses import Losses
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import decode, encode
+from engramctl.storage.record.losses import Losses
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.source import RecordReader
 from tests.storage.tables import POISON, make_plan, write
 

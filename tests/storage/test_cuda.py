@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from engramctl.errors import StorageError
-from engramctl.storage.dtypes import DTYPES
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.tiers import open_store
 from engramctl.storage.tiers.widen import widen

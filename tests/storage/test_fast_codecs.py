@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
-from engramctl.storage import codecs, fast_codecs
-from engramctl.storage.dtypes import BY_NAME, DTYPES
-from engramctl.storage.losses import HeadError
-from engramctl.storage.record import RecordSpec, e4m3_values
+from engramctl.storage.record import codecs, fast_codecs
+from engramctl.storage.record.dtypes import BY_NAME, DTYPES
+from engramctl.storage.record.losses import HeadError
+from engramctl.storage.record.record import RecordSpec, e4m3_values
 from tests.storage.tables import POISON
 
 ROW_DIM = 64

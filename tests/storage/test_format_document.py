@@ -17,14 +17,14 @@ from engramctl.errors import FormatError
 from engramctl.hashing.keys import pack_windows
 from engramctl.storage.dictionary.index import _mix, bucket_bits
 from engramctl.storage.dictionary.read import DictionaryFiles
-from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.geometry import Layout
 from engramctl.storage.integrity import verify
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.manifest_check import parse_manifest
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from tests.storage import dictionaries
 from tests.storage.tables import write

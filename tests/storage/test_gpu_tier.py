@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, StorageError, TierUnavailable
-from engramctl.storage.codecs import decode
-from engramctl.storage.dtypes import DTYPES
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed

@@ -21,7 +21,7 @@ from engramctl.storage.layout import lay_out
 from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.source import RecordReader
 from engramctl.storage.tiers import open_store
 from engramctl.storage.writer import write_table

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.pack import copy_rows
+from engramctl.storage.record.copy_rows import copy_rows
 
 
 @given(st.integers(0, 50), st.integers(1, 300), st.integers(0, 40), st.booleans())

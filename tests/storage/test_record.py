@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
-from engramctl.storage.codecs import decode, encode
-from engramctl.storage.dtypes import DTYPES
-from engramctl.storage.record import (
+from engramctl.storage.record.codecs import decode, encode
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.record import (
     RecordSpec,
     e4m3_values,
     e8m0_at_least,

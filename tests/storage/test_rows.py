@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
-from engramctl.storage.codecs import decode
 from engramctl.storage.geometry import Layout
-from engramctl.storage.record import RecordSpec, e4m3_values, to_bf16_bits
+from engramctl.storage.record.codecs import decode
+from engramctl.storage.record.record import RecordSpec, e4m3_values, to_bf16_bits
 from engramctl.storage.rows import RowFiller, RowInit
 from engramctl.storage.seeded import seeded_rows
 from tests.storage.tables import POISON

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.codecs import decode, encode
-from engramctl.storage.dtypes import BY_NAME, DTYPES
-from engramctl.storage.record import RecordSpec
-from engramctl.storage.scale_check import first_bad_scale
+from engramctl.storage.record.codecs import decode, encode
+from engramctl.storage.record.dtypes import BY_NAME, DTYPES
+from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.record.scale_check import first_bad_scale
 
 SCALED = [name for name in DTYPES if name not in ("f32", "bf16", "f16", "f8_e4m3_scalar")]
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage import codecs, fast_codecs
-from engramctl.storage.codecs import decode, table_scale_for
 from engramctl.storage.convert import ValueRows
-from engramctl.storage.dtypes import BY_NAME, DTYPES
 from engramctl.storage.geometry import Layout
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record import codecs, fast_codecs
+from engramctl.storage.record.codecs import decode, table_scale_for
+from engramctl.storage.record.dtypes import BY_NAME, DTYPES
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit
 from engramctl.storage.seeded import seeded_rows
 from tests.conftest import RunCli

@@ -1,7 +1,7 @@
 """One row at rest: its geometry, and the small floats its bytes are made of.
 
-`engramctl.storage.codecs` has the plain way between records and values; docs/format.md says the
-same for people.
+`engramctl.storage.record.codecs` has the plain way between records and values; docs/format.md says
+the same for people.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.dtypes import BY_NAME, DTYPES, Dtype
+from engramctl.storage.record.dtypes import BY_NAME, DTYPES, Dtype
 
 BLOCK_VALUES = 32
 MAX_ROW_DIM = 1 << 16

@@ -1,7 +1,7 @@
 """Values -> records and back for the dtypes that whole checkpoints are converted to, compiled.
 
-The plain definition is `engramctl.storage.codecs`, which also does the other dtypes; tests compare
-every bit.
+The plain definition is `engramctl.storage.record.codecs`, which also does the other dtypes; tests
+compare every bit.
 """
 
 from typing import Any
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.kernel_cache import njit
-from engramctl.storage import codecs
-from engramctl.storage.group_steps import group_steps
-from engramctl.storage.io.native import bits_from_double, double_from_bits, float_from_bits
-from engramctl.storage.io.widen import e4m3
-from engramctl.storage.record import RecordSpec, e8m0_values
-from engramctl.storage.value_range import check_values
+from engramctl.storage.record import codecs
+from engramctl.storage.record.group_steps import group_steps
+from engramctl.storage.record.numba_words import bits_from_double, double_from_bits, float_from_bits
+from engramctl.storage.record.record import RecordSpec, e8m0_values
+from engramctl.storage.record.value_range import check_values
+from engramctl.storage.record.widen_row import e4m3
 
 
 def encode(

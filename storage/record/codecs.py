@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage import codecs_ggml as ggml
-from engramctl.storage.dtypes import BY_NAME
-from engramctl.storage.group_steps import E2M1_MAX, GroupSteps, group_steps
-from engramctl.storage.record import (
+from engramctl.storage.record import codecs_ggml as ggml
+from engramctl.storage.record.dtypes import BY_NAME
+from engramctl.storage.record.group_steps import E2M1_MAX, GroupSteps, group_steps
+from engramctl.storage.record.record import (
     BLOCK_VALUES,
     E4M3_MAX,
     RecordSpec,
@@ -24,7 +24,7 @@ from engramctl.storage.record import (
     to_bf16_bits,
     to_e4m3_bytes,
 )
-from engramctl.storage.value_range import check_values
+from engramctl.storage.record.value_range import check_values
 
 _E2M1_SIZES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
 E2M1_VALUES = np.concatenate([_E2M1_SIZES, -_E2M1_SIZES])

@@ -1,6 +1,7 @@
 """The dtypes rows are stored in: how many bytes, which scales, and what safetensors calls them.
 
-`docs/format.md` says the same byte by byte; `engramctl.storage.codecs` turns bytes into values.
+`docs/format.md` says the same byte by byte; `engramctl.storage.record.codecs` turns bytes into
+values.
 """
 
 import math

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 _SIZE = np.uint32(0x7FFFFFFF)
 _INFINITY = 0x7F800000

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.record import RecordSpec
+from engramctl.storage.record.record import RecordSpec
 
 _NAN_E8M0 = 255
 _NAN_E4M3 = 0x7F

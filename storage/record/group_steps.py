@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.record import e4m3_values, to_e4m3_bytes
+from engramctl.storage.record.record import e4m3_values, to_e4m3_bytes
 
 E2M1_MAX = 6.0
 Floats = NDArray[np.float32]

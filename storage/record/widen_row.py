@@ -1,6 +1,6 @@
 """One row of the dtypes that are not read often enough for a loop of their own -> float values.
 
-The plain definition is `engramctl.storage.codecs`; tests compare every dtype with it.
+The plain definition is `engramctl.storage.record.codecs`; tests compare every dtype with it.
 """
 
 from functools import cache
@@ -11,9 +11,9 @@ from numba import carray
 from numpy.typing import NDArray
 
 from engramctl.kernel_cache import njit
-from engramctl.storage.codecs import E2M1_VALUES
-from engramctl.storage.codecs_ggml import IQ4_NL
-from engramctl.storage.io.native import as_pointer, bits_from_float, float_from_bits
+from engramctl.storage.record.codecs import E2M1_VALUES
+from engramctl.storage.record.codecs_ggml import IQ4_NL
+from engramctl.storage.record.numba_words import as_pointer, bits_from_float, float_from_bits
 
 DTYPE_CODES = {
     "f8_e4m3": 0,  # the first three have loops of their own in the gather kernel

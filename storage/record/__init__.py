@@ -1,0 +1,1 @@
+"""One row's bytes: dtypes, scales, codecs, and what storing values loses."""
