@@ -15,9 +15,9 @@ from engramctl.initial import InitialRows, InitOptions, initial_rows
 from engramctl.opened import check_source
 from engramctl.relay import filler, tier_form
 from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
-from engramctl.storage.format import EXTENT_BYTES
-from engramctl.storage.geometry import Layout
-from engramctl.storage.manifest import Provenance
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Provenance
+from engramctl.storage.format.row_file import EXTENT_BYTES
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec

@@ -5,7 +5,7 @@ from typing import Any
 
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.hashing import DictionaryScheme, Lookup
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.record import RecordSpec
 
 

@@ -13,10 +13,10 @@ from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.ngram_choice import Best, Candidates
 from engramctl.ngram_counts import mine_hint
-from engramctl.storage.dictionary.entry import Dictionary
-from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.write import write_dictionary
-from engramctl.storage.manifest import Manifest
+from engramctl.storage.format.dictionary_entry import Dictionary
+from engramctl.storage.format.dictionary_index import NgramIndex
+from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.plan import TablePlan
 from engramctl.tables import counts_digest
 

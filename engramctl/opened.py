@@ -19,7 +19,7 @@ from engramctl.hashing.token_map import Canonical
 from engramctl.schemes import read_scheme, with_tokenizer
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
-from engramctl.storage.manifest import Provenance
+from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.reader import open_table
 from engramctl.storage.source import Source
 from engramctl.token_maps import TOKENIZER

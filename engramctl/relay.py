@@ -16,8 +16,8 @@ from engramctl.opened import Opened
 from engramctl.schemes import Ranges, head_ranges
 from engramctl.storage.convert import rows_as, scales_as
 from engramctl.storage.file_plan import FilePlan
-from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES
-from engramctl.storage.geometry import FORMS, TIER_FORMS, TIERS, Layout
+from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
+from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import Rows
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows

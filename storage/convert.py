@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.layout import ReadRecords, Rows, lay_out
 from engramctl.storage.record.codecs import table_scale_for
 from engramctl.storage.record.fast_codecs import decode, encode

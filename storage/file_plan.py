@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engramctl.storage.format import num_extents
-from engramctl.storage.geometry import Unit
+from engramctl.storage.format.geometry import Unit
+from engramctl.storage.format.row_file import num_extents
 
 Segments = tuple[tuple[int, int], ...]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import CheckFailed, FormatError
-from engramctl.storage.dictionary.entry import DictionaryFile
 from engramctl.storage.dictionary.read import check_files
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.checksum import hash_range
 from engramctl.storage.files.published import read_manifest
-from engramctl.storage.manifest import Shard
+from engramctl.storage.format.dictionary_entry import DictionaryFile
+from engramctl.storage.format.manifest import Shard
 from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
 from engramctl.storage.writer import default_workers
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 
 ReadRecords = Callable[[int, int, NDArray[np.uint8]], None]
 Rows = Callable[[Layout, int, str, int, int, NDArray[np.uint8]], Any]

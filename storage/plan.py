@@ -6,12 +6,22 @@ from functools import cached_property
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.dictionary.entry import Dictionary
 from engramctl.storage.file_plan import FilePlan, Segments
 from engramctl.storage.files.atomic import dump_json
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.files.strict_json import MAX_VALUES
-from engramctl.storage.format import (
+from engramctl.storage.format.dictionary_entry import Dictionary
+from engramctl.storage.format.geometry import PAGE_BYTES, Layout
+from engramctl.storage.format.manifest import (
+    MAX_LAYER,
+    MAX_ROWS,
+    HeadRows,
+    LayerTable,
+    Manifest,
+    Provenance,
+    Shard,
+)
+from engramctl.storage.format.row_file import (
     ALIGNMENT_BYTES,
     EXTENT_BYTES,
     MAX_ALIGNMENT_BYTES,
@@ -20,16 +30,6 @@ from engramctl.storage.format import (
     fitting_extent,
     header_bytes,
     num_extents,
-)
-from engramctl.storage.geometry import PAGE_BYTES, Layout
-from engramctl.storage.manifest import (
-    MAX_LAYER,
-    MAX_ROWS,
-    HeadRows,
-    LayerTable,
-    Manifest,
-    Provenance,
-    Shard,
 )
 
 SHARD_BYTES = 128 << 30

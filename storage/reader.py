@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.file_check import check_file
 from engramctl.storage.files.published import MANIFEST, read_manifest
-from engramctl.storage.format import header_bytes
-from engramctl.storage.geometry import Layout
-from engramctl.storage.manifest import LayerTable, Manifest
-from engramctl.storage.manifest_check import parse_manifest
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import LayerTable, Manifest
+from engramctl.storage.format.manifest_check import parse_manifest
+from engramctl.storage.format.row_file import header_bytes
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.region import Region, cut_short

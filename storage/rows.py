@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.kernel_cache import njit
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.codecs import decode, table_scale_for
 from engramctl.storage.record.losses import HeadError
 from engramctl.storage.record.record import (

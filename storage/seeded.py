@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.convert import ValueRows, Values
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.layout import Rows
 from engramctl.storage.record.losses import Ranges
 from engramctl.storage.record.record import RecordSpec

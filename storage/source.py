@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
-from engramctl.storage.manifest import MAX_LAYER
+from engramctl.storage.format.manifest import MAX_LAYER
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.scale_check import first_bad_scale
 from engramctl.storage.region import Region, RegionFiles

@@ -21,7 +21,7 @@ from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.files.atomic import os_errors, write_all
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.files.published import MANIFEST, partial_path
-from engramctl.storage.manifest import Manifest
+from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.target import Maker, check_target

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from engramctl.storage.dictionary.read import DictionaryFiles
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.io.records import StoredRecords
-from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
 from engramctl.storage.record.codecs import decode

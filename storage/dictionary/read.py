@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
-from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
-from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.file_check import check_file
-from engramctl.storage.format import ALIGNMENT_BYTES
-from engramctl.storage.manifest import Manifest
+from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, Dictionary
+from engramctl.storage.format.dictionary_index import NgramIndex
+from engramctl.storage.format.manifest import Manifest
+from engramctl.storage.format.row_file import ALIGNMENT_BYTES
 from engramctl.storage.region import RegionFiles
 
 _AGAIN = "lay out again with --dictionary"

@@ -12,11 +12,11 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
-from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.files.atomic import new_file, os_errors, write_all
+from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, Dictionary
+from engramctl.storage.format.dictionary_index import NgramIndex
+from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.io.records import StoredRecords
-from engramctl.storage.manifest import Manifest
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.writer import default_workers
 

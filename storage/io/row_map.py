@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.kernel_cache import njit
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reader import TableFiles
 from engramctl.storage.record.widen_row import DTYPE_CODES
 from engramctl.storage.region import Region, pieces

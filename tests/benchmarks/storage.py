@@ -21,9 +21,9 @@ import numpy as np
 
 from engramctl.opened import open_rows
 from engramctl.relay import LayoutOptions, filler, plan_layout, run_layout
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.integrity import verify
-from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan, default_shard_rows
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit

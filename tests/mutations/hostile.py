@@ -165,7 +165,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-long-bucket-is-looked-through",
-        "storage/dictionary/index.py",
+        "storage/format/dictionary_index.py",
         "_LONG_BUCKET = 64 ",
         "_LONG_BUCKET = 1 << 40 ",
         (

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.dictionary.entry import Dictionary
-from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.write import write_dictionary
-from engramctl.storage.manifest import Manifest
+from engramctl.storage.format.dictionary_entry import Dictionary
+from engramctl.storage.format.dictionary_index import NgramIndex
+from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.plan import TablePlan
 from tests.storage.tables import write
 

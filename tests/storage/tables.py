@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.geometry import Layout
-from engramctl.storage.manifest import Manifest, Provenance
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Manifest, Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit

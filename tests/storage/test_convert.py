@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engramctl.storage.convert import ValueRows, decoded, fitting_scale, piece_rows
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reader import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.losses import Losses

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from engramctl.errors import CheckFailed, FormatError
-from engramctl.storage.dictionary.entry import INDEX_FILE, RECORDS_FILE, Dictionary
-from engramctl.storage.dictionary.index import NgramIndex
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.dictionary.write import write_dictionary
 from engramctl.storage.files.published import read_manifest
+from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, Dictionary
+from engramctl.storage.format.dictionary_index import NgramIndex
+from engramctl.storage.format.manifest import Manifest
+from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.integrity import verify
-from engramctl.storage.manifest import Manifest
-from engramctl.storage.manifest_check import parse_manifest
 from engramctl.storage.reader import TableFiles, open_table
 from tests.storage.tables import contents, make_plan, write
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.dictionary.index import NgramIndex, _find, index_bytes
+from engramctl.storage.format.dictionary_index import NgramIndex, _find, index_bytes
 
 ORDERS, KEY_BITS = 3, 68
 ENTRY = st.tuples(

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
 from engramctl.hashing.keys import pack_windows
-from engramctl.storage.dictionary.index import _mix, bucket_bits
 from engramctl.storage.dictionary.read import DictionaryFiles
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.dictionary_index import _mix, bucket_bits
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Provenance
+from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.integrity import verify
-from engramctl.storage.manifest import Provenance
-from engramctl.storage.manifest_check import parse_manifest
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
 from engramctl.storage.record.dtypes import DTYPES

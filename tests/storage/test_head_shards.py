@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.relay import filler
 from engramctl.storage.file_plan import FilePlan
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import lay_out
-from engramctl.storage.manifest import Provenance
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.reader import open_table
 from engramctl.storage.record.record import RecordSpec

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.file_plan import FilePlan
-from engramctl.storage.format import file_name
+from engramctl.storage.format.row_file import file_name
 from engramctl.storage.plan import TablePlan
 from engramctl.storage.rows import RowInit
 from engramctl.storage.writer import write_table

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec, e4m3_values, to_bf16_bits
 from engramctl.storage.rows import RowFiller, RowInit

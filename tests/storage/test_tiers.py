@@ -102,7 +102,7 @@ def test_any_rows_in_any_order_come_back(
 
 def test_every_byte_of_f8_and_its_scales_is_widened_as_the_reference_does(tmp_path: Path) -> None:
     """All 256 values against all 256 scales, through the kernel's own arithmetic."""
-    from engramctl.storage.geometry import Layout
+    from engramctl.storage.format.geometry import Layout
     from engramctl.storage.io.gather import gather
     from engramctl.storage.io.row_map import RowMap, geometry_of
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.convert import ValueRows
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record import codecs, fast_codecs
 from engramctl.storage.record.codecs import decode, table_scale_for
 from engramctl.storage.record.dtypes import BY_NAME, DTYPES

@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.dictionary.index import MAX_ENTRIES, bucket_bits, index_bytes
 from engramctl.storage.files.json_check import JsonChecker
-from engramctl.storage.format import ALIGNMENT_BYTES, EXTENT_BYTES, fitting_extent, num_extents
+from engramctl.storage.format.dictionary_index import MAX_ENTRIES, bucket_bits, index_bytes
+from engramctl.storage.format.row_file import (
+    ALIGNMENT_BYTES,
+    EXTENT_BYTES,
+    fitting_extent,
+    num_extents,
+)
 
 RECORDS_FILE = "dictionary.records.000.safetensors"
 INDEX_FILE = "dictionary.index.safetensors"

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.dictionary.entry import check_dictionary
 from engramctl.storage.files.json_check import JsonChecker
-from engramctl.storage.format import (
-    ALIGNMENT_BYTES,
-    MAX_ALIGNMENT_BYTES,
-    file_name,
-    header_bytes,
-    num_extents,
-    parse_file_name,
-)
-from engramctl.storage.geometry import FORMS, MAX_PAGE_BYTES, TIERS, Layout
-from engramctl.storage.manifest import (
+from engramctl.storage.format.dictionary_entry import check_dictionary
+from engramctl.storage.format.geometry import FORMS, MAX_PAGE_BYTES, TIERS, Layout
+from engramctl.storage.format.manifest import (
     KINDS,
     MAX_LAYER,
     MAX_ROWS,
@@ -30,6 +22,14 @@ from engramctl.storage.manifest import (
     Manifest,
     Provenance,
     Shard,
+)
+from engramctl.storage.format.row_file import (
+    ALIGNMENT_BYTES,
+    MAX_ALIGNMENT_BYTES,
+    file_name,
+    header_bytes,
+    num_extents,
+    parse_file_name,
 )
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec

@@ -7,9 +7,9 @@ from typing import Any
 
 import xxhash
 
-from engramctl.storage.dictionary.entry import Dictionary
-from engramctl.storage.format import parse_file_name
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.dictionary_entry import Dictionary
+from engramctl.storage.format.geometry import Layout
+from engramctl.storage.format.row_file import parse_file_name
 
 SCHEMA = "engramctl.table/1"
 KINDS = ("tables", "shards")

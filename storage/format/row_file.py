@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from engramctl.errors import FormatError
-from engramctl.storage.geometry import Layout
+from engramctl.storage.format.geometry import Layout
 
 ALIGNMENT_BYTES = 4096
 MAX_ALIGNMENT_BYTES = 64 << 20  # the header may not be longer: safetensors allows 100 MB
