@@ -10,8 +10,8 @@ from engramctl.errors import CheckFailed
 from engramctl.fingerprints import check_same, of_scheme
 from engramctl.hashing import lookup_from_dict
 from engramctl.opened import Opened
-from engramctl.storage.reader import offered_again
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.reading.table import offered_again
 from engramctl.storage.writer import default_workers
 
 CHUNK_BYTES = 4 << 20

@@ -14,7 +14,7 @@ from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"

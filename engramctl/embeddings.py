@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from engramctl.checkpoints.named import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
 from engramctl.kernel_cache import njit
+from engramctl.storage.reading.source import CheckpointTables, RecordReader
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.rows import splitmix64
-from engramctl.storage.source import CheckpointTables, RecordReader
 
 PIECE_ROWS = 4096
 

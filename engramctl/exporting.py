@@ -19,7 +19,7 @@ from engramctl.relay import head_rows
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.target import Maker, check_target
 
 SCHEMA = "engramctl.export/1"

@@ -30,12 +30,12 @@ from engramctl.storage.convert import ValueRows, rows_as, scales_as
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.layout import Rows
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.source import RecordReader, Source
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import table_scale_for
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import INITS, TABLED, RowInit
 from engramctl.storage.seeded import seeded_rows, seeded_values
-from engramctl.storage.source import RecordReader, Source
 from engramctl.storage.writer import default_workers
 from engramctl.token_mean import TokenMean
 

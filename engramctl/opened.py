@@ -20,8 +20,8 @@ from engramctl.schemes import read_scheme, with_tokenizer
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.format.manifest import Provenance
-from engramctl.storage.reader import open_table
-from engramctl.storage.source import Source
+from engramctl.storage.reading.source import Source
+from engramctl.storage.reading.table import open_table
 from engramctl.token_maps import TOKENIZER
 
 

@@ -21,10 +21,10 @@ from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import Rows
 from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
-from engramctl.storage.reader import TableFiles
+from engramctl.storage.reading.source import RecordReader, Source
+from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.source import RecordReader, Source
 from engramctl.storage.writer import Fill, write_table
 
 DICTIONARY_BYTES = 4 << 30

@@ -9,7 +9,7 @@ from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
 from engramctl.hashing.token_map import Canonical
 from engramctl.storage.files.strict_json import load_strict, read_limited
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.token_maps import load_canonical
 

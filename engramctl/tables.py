@@ -9,7 +9,7 @@ from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.integrity import VerifyReport, verify, verify_files
-from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
+from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
 
 COUNTS_SCHEMA = "engramctl.counts/1"
 

@@ -24,7 +24,7 @@ from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.convert import Values
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.free_space import check_space
-from engramctl.storage.reader import pread_exactly
+from engramctl.storage.reading.table import pread_exactly
 
 MEMORY_BYTES = 192 << 20
 _NGRAM_BYTES = 80  # of one while a part is sorted

@@ -14,7 +14,7 @@ from engramctl.storage.files.checksum import hash_range
 from engramctl.storage.files.published import read_manifest
 from engramctl.storage.format.dictionary_entry import DictionaryFile
 from engramctl.storage.format.manifest import Shard
-from engramctl.storage.reader import TableFiles, open_table, rebuild_hint
+from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
 from engramctl.storage.writer import default_workers
 
 

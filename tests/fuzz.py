@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from engramctl.errors import EngramError
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.integrity import verify
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.tiers import open_store
 from tests.storage import dictionaries

@@ -15,7 +15,7 @@ import numpy as np
 
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import EngramError
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.fuzz import BYTES, Random, flip, shell

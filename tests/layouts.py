@@ -22,7 +22,7 @@ from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.plan import TablePlan
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import open_store

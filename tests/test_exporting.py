@@ -10,7 +10,7 @@ from safetensors import safe_open
 from engramctl import exporting
 from engramctl.exporting import plan_export, run_export
 from engramctl.opened import open_rows
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
 from tests.tables import small_table
 
 

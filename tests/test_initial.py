@@ -15,7 +15,7 @@ from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.token_map import Canonical
 from engramctl.ngram_counts import read_ngrams
 from engramctl.ngram_seen import SeenNgrams
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.rows import RowInit, splitmix64

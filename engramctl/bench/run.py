@@ -23,7 +23,7 @@ from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.environment import capture
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme import Scheme
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed, tier_missing
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engramctl.errors import ConfigError
-from engramctl.storage.source import Source
+from engramctl.storage.reading.source import Source
 
 _PLAIN = {"f32": "F32", "bf16": "BF16", "f16": "F16"}
 Ranges = Sequence[tuple[int, int]]

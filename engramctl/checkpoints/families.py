@@ -12,9 +12,9 @@ from pathlib import Path
 from engramctl.checkpoints.parts import need, numbered, put_once, scalar, stacked
 from engramctl.errors import FormatError
 from engramctl.storage.files.safetensors_header import Tensor
+from engramctl.storage.reading.region import Region
+from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.record import BLOCK_VALUES, RecordSpec
-from engramctl.storage.region import Region
-from engramctl.storage.source import CheckpointTables
 
 _NUMBER = r"(\d{1,5})"  # a layer, a shard, a table: names are a stranger's
 _V41 = re.compile(rf"(?:model\.)?layers\.{_NUMBER}\.engram\.embed\.weight", re.ASCII)

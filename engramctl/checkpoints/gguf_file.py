@@ -7,9 +7,9 @@ from engramctl.checkpoints.gguf_header import GgufTensor, read_gguf
 from engramctl.checkpoints.parts import numbered, put_once, stacked
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.safetensors_header import Tensor
+from engramctl.storage.reading.region import Region
+from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.region import Region
-from engramctl.storage.source import CheckpointTables
 
 # llama.cpp's names: one table of Qwen3.8; LongCat's tables; DeepSeek-V4.1's, a layer each
 _TABLE = "per_layer_token_embd.weight"

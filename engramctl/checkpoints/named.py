@@ -7,8 +7,8 @@ from engramctl.checkpoints.files import read_tensors
 from engramctl.checkpoints.parts import stacked
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.safetensors_header import Tensor, read_header
+from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.source import CheckpointTables
 
 FLOATS = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
 EMBEDDINGS = ("embed_tokens", "tok_embeddings", "token_embd", "word_embeddings", "wte", "embed")

@@ -14,7 +14,7 @@ from engramctl.checkpoints.raw import DONE, raw_tables
 from engramctl.checkpoints.scheme import CONFIG, read_scheme
 from engramctl.errors import FormatError
 from engramctl.hashing import Lookup, Scheme
-from engramctl.storage.source import CheckpointTables, Source
+from engramctl.storage.reading.source import CheckpointTables, Source
 
 
 @dataclass(frozen=True)

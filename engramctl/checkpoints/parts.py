@@ -10,10 +10,10 @@ import numpy as np
 
 from engramctl.errors import FormatError
 from engramctl.storage.files.safetensors_header import Tensor
+from engramctl.storage.reading.region import Region, RegionFiles
+from engramctl.storage.reading.source import CheckpointTables, RecordReader
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.region import Region, RegionFiles
-from engramctl.storage.source import CheckpointTables, RecordReader
 
 SAMPLE_BYTES = 64 << 20  # of a layer; of a longer one first, last and pieces between
 _PIECES = 16

@@ -14,9 +14,9 @@ from typing import Any
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.strict_json import load_strict, read_limited
+from engramctl.storage.reading.region import Region
+from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.region import Region
-from engramctl.storage.source import CheckpointTables
 
 DONE = ".done.json"
 KEYS = ("layer", "num_rows", "rows", "dtype", "row_dim", "table_scale")

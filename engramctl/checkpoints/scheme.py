@@ -11,7 +11,7 @@ from engramctl.hashing.buffers import is_buffer
 from engramctl.hashing.scheme import Scheme
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
-from engramctl.storage.region import RegionFiles
+from engramctl.storage.reading.region import RegionFiles
 from engramctl.token_maps import TOKENIZER, load_canonical
 
 CONFIG = "config.json"

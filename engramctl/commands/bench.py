@@ -203,7 +203,7 @@ def _table(shards: Path | None, sink: Output) -> Iterator[tuple[Path, str | None
 def show_plan(path: Path, options: "BenchOptions", sink: Output) -> None:
     """Print what would be measured."""
     from engramctl.bench.loops import plan_loops
-    from engramctl.storage.reader import open_table
+    from engramctl.storage.reading.table import open_table
     from engramctl.storage.tiers.door import tier_missing
 
     table = open_table(path)

@@ -14,7 +14,7 @@ from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, 
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.format.row_file import ALIGNMENT_BYTES
-from engramctl.storage.region import RegionFiles
+from engramctl.storage.reading.region import RegionFiles
 
 _AGAIN = "lay out again with --dictionary"
 _STALE = f"delete both dictionary files, or {_AGAIN}"

@@ -17,7 +17,7 @@ from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, 
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.io.records import StoredRecords
-from engramctl.storage.reader import TableFiles
+from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.writer import default_workers
 
 WINDOW_BYTES = 16 << 20

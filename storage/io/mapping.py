@@ -11,8 +11,8 @@ from engramctl.errors import StorageError
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.reader import TableFiles
-from engramctl.storage.region import Region, pieces
+from engramctl.storage.reading.region import Region, pieces
+from engramctl.storage.reading.table import TableFiles
 
 
 class MappedFile:

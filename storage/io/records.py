@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from engramctl.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.row_map import RowMap, locate, piece_of
-from engramctl.storage.reader import TableFiles
-from engramctl.storage.region import pieces
+from engramctl.storage.reading.region import pieces
+from engramctl.storage.reading.table import TableFiles
 
 _WILLNEED = os.POSIX_FADV_WILLNEED
 _pread = types.ExternalFunction(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.kernel_cache import njit
 from engramctl.storage.format.geometry import Layout
-from engramctl.storage.reader import TableFiles
+from engramctl.storage.reading.region import Region, pieces
+from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.record.widen_row import DTYPE_CODES
-from engramctl.storage.region import Region, pieces
 
 View = NDArray[np.uint8]
 

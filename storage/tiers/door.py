@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from engramctl.errors import ConfigError, TierUnavailable
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore

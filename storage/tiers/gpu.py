@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 from engramctl.storage.tiers.widen import widen

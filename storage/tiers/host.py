@@ -12,7 +12,7 @@ from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.region import Region
+from engramctl.storage.reading.region import Region
 from engramctl.storage.tiers.cpu import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request

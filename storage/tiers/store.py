@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.io.gather import take_rows
-from engramctl.storage.reader import TableFiles
+from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Usage
 from engramctl.threads import renew_in_children

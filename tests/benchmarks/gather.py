@@ -12,7 +12,7 @@ import torch
 
 from engramctl.building import plan_build, run_build
 from engramctl.schemes import SchemeOptions
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.tiers import Store, open_store

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from engramctl.checkpoints.opening import is_checkpoint, open_checkpoint
 from engramctl.errors import EngramError, FormatError
 from engramctl.storage.files.safetensors_header import read_header
+from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.record.codecs import decode
-from engramctl.storage.source import RecordReader
 from tests.checkpoints import make
 
 POISON = 0xA5

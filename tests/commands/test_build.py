@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import presets
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from tests.conftest import RunCli
 

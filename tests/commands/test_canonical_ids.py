@@ -10,7 +10,7 @@ import pytest
 
 from engramctl.hashing import lookup_from_dict, make_scheme
 from engramctl.hashing.token_map import Canonical
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.token_maps import load_canonical, load_token_map, map_fingerprint
 from tests.conftest import CliResult, run_in_process
 from tests.mining.conftest import write_ids

@@ -11,7 +11,7 @@ import torch
 
 from engramctl.hashing import Scheme, lookup_from_dict, make_scheme
 from engramctl.storage.convert import ValueRows
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
 

@@ -81,7 +81,7 @@ MUTATIONS = (
     ),
     Mutation(
         "strangers-command-offered",
-        "storage/reader.py",
+        "storage/reading/table.py",
         "    if not (ours and command.isprintable() and len(command) <= _LONGEST_COMMAND):",
         "    if not (command.isprintable() and len(command) <= _LONGEST_COMMAND):",
         (f"{OUTPUT}::test_only_a_command_of_ours_is_offered_again",),

@@ -8,13 +8,13 @@ LIFE = "tests/storage/test_lifecycle.py"
 
 MUTATIONS = (
     Mutation(
-        "pieces-cut-at-the-values-only", "storage/region.py",
+        "pieces-cut-at-the-values-only", "storage/reading/region.py",
         "stop = min(region.row_stop for region in current)",
         "stop = current[0].row_stop",
         (ROW_MAP,),
     ),
     Mutation(
-        "piece-keeps-the-offset-of-its-region", "storage/region.py",
+        "piece-keeps-the-offset-of-its-region", "storage/reading/region.py",
         "offset=self.position(row_start)",
         "offset=self.offset",
         (ROW_MAP,),

@@ -8,11 +8,11 @@ import pytest
 
 from engramctl.storage.convert import ValueRows, decoded, fitting_scale, piece_rows
 from engramctl.storage.format.geometry import Layout
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.source import RecordReader
 from tests.storage.tables import POISON, make_plan, write
 
 HEADS = ((0, 10), (10, 5000), (5000, 6000))

@@ -17,7 +17,7 @@ from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.integrity import verify
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from tests.storage.tables import contents, make_plan, write
 
 ENTRIES = 200

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, StorageError, TierUnavailable
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec

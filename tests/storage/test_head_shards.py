@@ -20,9 +20,9 @@ from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.integrity import verify
 from engramctl.storage.layout import lay_out
 from engramctl.storage.plan import TablePlan
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.source import RecordReader
 from engramctl.storage.tiers import open_store
 from engramctl.storage.writer import write_table
 from tests.storage.tables import POISON, make_plan, write

@@ -11,8 +11,8 @@ from engramctl.errors import StorageError
 from engramctl.relay import filler
 from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.layout import lay_out
-from engramctl.storage.reader import open_table
-from engramctl.storage.source import RecordReader
+from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.writer import write_table
 from tests.storage.tables import POISON, contents, make_plan, write
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engramctl.errors import StorageError
 from engramctl.storage.io import pages
 from engramctl.storage.io.mapping import MappedLayer
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import open_store, ssd
 from tests.storage.tables import make_plan, write
 

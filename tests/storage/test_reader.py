@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engramctl.errors import EngramError, FormatError
-from engramctl.storage.reader import open_table
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.rows import RowFiller, RowInit
 from tests.storage.tables import make_plan, write
 

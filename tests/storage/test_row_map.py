@@ -19,8 +19,8 @@ from engramctl.storage.io.gather import gather
 from engramctl.storage.io.pages import unseen_pages
 from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.reader import TableFiles, open_table
-from engramctl.storage.region import Region, pieces
+from engramctl.storage.reading.region import Region, pieces
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import open_store
 from tests.storage.tables import make_plan, write
 

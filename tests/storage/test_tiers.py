@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
-from engramctl.storage.reader import TableFiles, open_table
+from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import Store, open_store

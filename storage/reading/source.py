@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage.format.manifest import MAX_LAYER
+from engramctl.storage.reading.region import Region, RegionFiles
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.scale_check import first_bad_scale
-from engramctl.storage.region import Region, RegionFiles
 
 
 class Source(Protocol):

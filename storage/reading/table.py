@@ -19,9 +19,9 @@ from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import LayerTable, Manifest
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.format.row_file import header_bytes
+from engramctl.storage.reading.region import Region, cut_short
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.region import Region, cut_short
 
 _LONGEST_COMMAND = 2000  # characters of a command that is offered again
 

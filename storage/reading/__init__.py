@@ -1,0 +1,1 @@
+"""Finished tables and checkpoints as sources of rows."""
