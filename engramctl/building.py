@@ -18,10 +18,10 @@ from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.row_file import EXTENT_BYTES
-from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
+from engramctl.storage.writing.writer import write_table
 from engramctl.tables import counts_digest, read_counts_manifest
 
 

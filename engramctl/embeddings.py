@@ -10,7 +10,7 @@ from engramctl.errors import ConfigError, FormatError
 from engramctl.kernel_cache import njit
 from engramctl.storage.reading.source import CheckpointTables, RecordReader
 from engramctl.storage.record.codecs import decode
-from engramctl.storage.rows import splitmix64
+from engramctl.storage.writing.seeded_values import splitmix64
 
 PIECE_ROWS = 4096
 

@@ -18,9 +18,9 @@ from engramctl.opened import Opened
 from engramctl.relay import head_rows
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
-from engramctl.storage.partial import PartialDirectory
 from engramctl.storage.reading.source import RecordReader
-from engramctl.storage.target import Maker, check_target
+from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.partial_folder import PartialDirectory
 
 SCHEMA = "engramctl.export/1"
 MAKER = Maker(

@@ -26,17 +26,17 @@ from engramctl.ngram_pruned import pruned_note
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
-from engramctl.storage.convert import ValueRows, rows_as, scales_as
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
-from engramctl.storage.layout import Rows
 from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import table_scale_for
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import INITS, TABLED, RowInit
-from engramctl.storage.seeded import seeded_rows, seeded_values
-from engramctl.storage.writer import default_workers
+from engramctl.storage.writing.convert import ValueRows, rows_as, scales_as
+from engramctl.storage.writing.lay_out import Rows
+from engramctl.storage.writing.seeded_rows import seeded_rows, seeded_values
+from engramctl.storage.writing.seeded_values import INITS, TABLED, RowInit
+from engramctl.storage.writing.writer import default_workers
 from engramctl.token_mean import TokenMean
 
 KINDS = (*INITS, "token-mean", "import")

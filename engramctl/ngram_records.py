@@ -17,7 +17,7 @@ from engramctl.storage.dictionary.write import write_dictionary
 from engramctl.storage.format.dictionary_entry import Dictionary
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
-from engramctl.storage.plan import TablePlan
+from engramctl.storage.writing.plan import TablePlan
 from engramctl.tables import counts_digest
 
 

@@ -14,18 +14,18 @@ from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
 from engramctl.schemes import Ranges, head_ranges
-from engramctl.storage.convert import rows_as, scales_as
-from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.integrity import verify
-from engramctl.storage.layout import Rows
-from engramctl.storage.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.writer import Fill, write_table
+from engramctl.storage.writing.convert import rows_as, scales_as
+from engramctl.storage.writing.file_plan import FilePlan
+from engramctl.storage.writing.lay_out import Rows
+from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
+from engramctl.storage.writing.writer import Fill, write_table
 
 DICTIONARY_BYTES = 4 << 30
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.kernel_cache import njit
 from engramctl.ngram_seen import SeenNgrams
-from engramctl.storage.convert import Values
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.table import pread_exactly
+from engramctl.storage.writing.convert import Values
 
 MEMORY_BYTES = 192 << 20
 _NGRAM_BYTES = 80  # of one while a part is sorted

@@ -15,7 +15,7 @@ from engramctl.storage.files.published import read_manifest
 from engramctl.storage.format.dictionary_entry import DictionaryFile
 from engramctl.storage.format.manifest import Shard
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
-from engramctl.storage.writer import default_workers
+from engramctl.storage.writing.writer import default_workers
 
 
 @dataclass(frozen=True)

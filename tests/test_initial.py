@@ -18,8 +18,8 @@ from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit, splitmix64
-from engramctl.storage.seeded import seeded_values
+from engramctl.storage.writing.seeded_rows import seeded_values
+from engramctl.storage.writing.seeded_values import RowInit, splitmix64
 from engramctl.token_mean import TokenMean
 from tests.checkpoints import make
 from tests.conftest import run_in_process

@@ -112,8 +112,8 @@ def build(
     from engramctl.building import plan_build, run_build
     from engramctl.initial import InitOptions
     from engramctl.schemes import SchemeOptions
-    from engramctl.storage.target import check_target
-    from engramctl.storage.writer import table_maker
+    from engramctl.storage.writing.ownership import check_target
+    from engramctl.storage.writing.writer import table_maker
 
     sink = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)

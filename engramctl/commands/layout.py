@@ -115,8 +115,8 @@ def layout(
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
-    from engramctl.storage.target import check_target
-    from engramctl.storage.writer import table_maker
+    from engramctl.storage.writing.ownership import check_target
+    from engramctl.storage.writing.writer import table_maker
     from engramctl.tables import read_counts_manifest, verified_bytes
 
     sink = Output(format=output_format(json), quiet=quiet)

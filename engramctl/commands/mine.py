@@ -162,7 +162,7 @@ def mine(
     from engramctl.mining.options import MineOptions
     from engramctl.mining.output import counts_maker
     from engramctl.storage.available_memory import available_bytes
-    from engramctl.storage.target import check_target
+    from engramctl.storage.writing.ownership import check_target
 
     output = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
-    from engramctl.storage.plan import TablePlan
+    from engramctl.storage.writing.plan import TablePlan
 
 
 def _readable(error: Mapping[str, Any]) -> dict[str, Any]:

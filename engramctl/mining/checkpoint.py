@@ -9,7 +9,7 @@ import xxhash
 from engramctl.access.resumed import damaged
 from engramctl.storage.files.atomic import dump_json
 from engramctl.storage.files.published import STATE
-from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.writing.partial_folder import PartialDirectory
 
 _RUN, _DIGEST = "run", "run_xxh3_128"
 

@@ -30,7 +30,7 @@ from engramctl.mining.spill import SpillStore
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.files.atomic import os_errors, write_json
-from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.writing.partial_folder import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most
 LARGE_RECORDS = 1 << 22  # a partition above is counted range by range, by the main thread

@@ -13,7 +13,7 @@ from engramctl.mining.options import MineOptions
 from engramctl.mining.top import TopRows
 from engramctl.mining.unigrams import Unigrams
 from engramctl.mining.writer import OrderTotals, OrderWriter
-from engramctl.storage.target import Maker
+from engramctl.storage.writing.ownership import Maker
 
 _FILES = (
     r"order\d+\.parquet|access\.layer\d+\.parquet|curves\.parquet|summary\.json"

@@ -32,7 +32,7 @@ from engramctl.mining.reading import Position
 from engramctl.parquet import column_size, read_footer
 from engramctl.sources import SourceFile
 from engramctl.storage.files.atomic import os_errors, write_json
-from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.writing.partial_folder import PartialDirectory
 
 MOST_BUCKETS = 64  # objects a map task gives
 TASK_TOKENS = 1 << 22  # aimed at in a map task; a row group is never cut

@@ -10,7 +10,7 @@ from pathlib import Path
 from engramctl.errors import StorageError
 from engramctl.mining.options import MineOptions
 from engramctl.storage.files.atomic import os_errors
-from engramctl.storage.partial import PartialDirectory
+from engramctl.storage.writing.partial_folder import PartialDirectory
 
 
 def try_folder(folder: Path | None) -> None:

@@ -18,7 +18,7 @@ from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.reading.table import TableFiles
-from engramctl.storage.writer import default_workers
+from engramctl.storage.writing.writer import default_workers
 
 WINDOW_BYTES = 16 << 20
 _PIECE_BYTES = 2 << 20

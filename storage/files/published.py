@@ -1,6 +1,6 @@
 """Published directories, read: what their files are called, and what the manifest says.
 
-`engramctl.storage.partial` writes them.
+`engramctl.storage.writing.partial_folder` writes them.
 """
 
 import errno

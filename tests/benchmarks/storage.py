@@ -24,11 +24,11 @@ from engramctl.relay import LayoutOptions, filler, plan_layout, run_layout
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.integrity import verify
-from engramctl.storage.plan import TablePlan, default_shard_rows
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
-from engramctl.storage.seeded import seeded_rows
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.plan import TablePlan, default_shard_rows
+from engramctl.storage.writing.seeded_rows import seeded_rows
+from engramctl.storage.writing.seeded_values import RowInit
+from engramctl.storage.writing.writer import write_table
 from tests.benchmarks import storage_memory
 from tests.benchmarks.harness import Row, interleave, row
 

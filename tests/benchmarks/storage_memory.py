@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from engramctl.hashing import make_scheme
 from engramctl.storage.io.records import StoredRecords
-from engramctl.storage.plan import TablePlan
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.copy_rows import copy_rows
 from engramctl.storage.record.fast_codecs import encode
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.writing.plan import TablePlan
 from tests.benchmarks.harness import Row, interleave, row
 
 MIB = 1 << 20

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engramctl.hashing import Scheme, lookup_from_dict, make_scheme
-from engramctl.storage.convert import ValueRows
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers import open_store
+from engramctl.storage.writing.convert import ValueRows
 from tests.conftest import RunCli
 
 SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32", "-q")
@@ -158,7 +158,7 @@ def test_a_conversion_that_went_on_tells_the_same_losses(
 
     with monkeypatch.context() as patched:
         patched.setattr(ValueRows, "fill", cut)
-        patched.setattr("engramctl.storage.writer.default_workers", lambda: 1)
+        patched.setattr("engramctl.storage.writing.writer.default_workers", lambda: 1)
         assert run_cli(*convert, "-o", tmp_path / "again").exit_code == 1
     again = run_cli(*convert, "-o", tmp_path / "again", "--resume")
     assert again.json["conversion"] == whole.json["conversion"]

@@ -17,7 +17,7 @@ MUTATIONS = (
     ),
     Mutation(
         "heads-that-overlap-are-planned",
-        "storage/plan.py",
+        "storage/writing/plan.py",
         "if start != row or stop <= start:",
         "if stop <= start:",
         (
@@ -62,7 +62,7 @@ MUTATIONS = (
     ),
     Mutation(
         "seeded-values-are-not-checked",
-        "storage/seeded.py",
+        "storage/writing/seeded_rows.py",
         '    check_largest(record, init.largest, f"std {init.std:g}")\n',
         "",
         (VALUES + "test_build_says_so_and_leaves_no_folder",),

@@ -22,10 +22,10 @@ from engramctl.exporting import plan_export, run_export
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from engramctl.opened import open_rows
-from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.files import atomic
-from engramctl.storage.plan import TablePlan
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.file_plan import FilePlan
+from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.writer import write_table
 from tests.mining.conftest import write_ids
 from tests.storage.crash_fs import Recorder
 from tests.storage.crash_states import Tree, materialise

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Manifest, Provenance
-from engramctl.storage.plan import TablePlan
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
-from engramctl.storage.seeded import seeded_rows
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.seeded_rows import seeded_rows
+from engramctl.storage.writing.seeded_values import RowInit
+from engramctl.storage.writing.writer import write_table
 
 POISON = 0xA5
 

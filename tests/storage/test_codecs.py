@@ -14,9 +14,9 @@ from engramctl.errors import FormatError
 from engramctl.storage.record.codecs import E2M1_VALUES, decode, encode, table_scale_for
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
 from engramctl.storage.tiers import open_store
 from engramctl.storage.tiers.widen import widen
+from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 
 GGML = {"q8_0": "Q8_0", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engramctl.storage.convert import ValueRows, decoded, fitting_scale, piece_rows
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.writing.convert import ValueRows, decoded, fitting_scale, piece_rows
 from tests.storage.tables import POISON, make_plan, write
 
 HEADS = ((0, 10), (10, 5000), (5000, 6000))

@@ -9,9 +9,9 @@ import torch
 from engramctl.errors import StorageError
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
 from engramctl.storage.tiers import open_store
 from engramctl.storage.tiers.widen import widen
+from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 
 pytestmark = [

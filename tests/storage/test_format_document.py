@@ -21,11 +21,11 @@ from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.integrity import verify
-from engramctl.storage.plan import TablePlan
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
+from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage import dictionaries
 from tests.storage.tables import write
 

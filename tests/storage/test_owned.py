@@ -10,8 +10,8 @@ import pytest
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.files import atomic
 from engramctl.storage.files.held_folder import HeldFolder
-from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.target import Maker, check_target
+from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.partial_folder import PartialDirectory
 from tests.storage.test_publish import MAKER, MANIFEST, fail_with_state, publish
 
 
@@ -275,7 +275,7 @@ def test_a_failed_last_sync_keeps_the_state_and_says_that_it_is_suspect(
     with monkeypatch.context() as patch, PartialDirectory(tmp_path / "out", MAKER) as work:
         (work.path / "data").write_text("new")
         work.save_state({"done": 3})
-        patch.setattr("engramctl.storage.partial.sync_tree", fails)
+        patch.setattr("engramctl.storage.writing.partial_folder.sync_tree", fails)
         with pytest.raises(StorageError, match="Input/output"):
             work.publish(MANIFEST, ["data"])
     with PartialDirectory(tmp_path / "out", MAKER, resume=True) as work:

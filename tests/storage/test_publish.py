@@ -11,8 +11,8 @@ import pytest
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.storage.files import atomic
 from engramctl.storage.files.published import read_manifest, read_state
-from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.target import Maker, check_target
+from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.partial_folder import PartialDirectory
 from tests.storage.crash_fs import Recorder
 
 MANIFEST = {"schema": "engramctl.test/1"}
@@ -197,8 +197,8 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
 SMALL_DISK = """
 import sys, pathlib
 from engramctl.errors import StorageError
-from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.target import Maker, check_target
+from engramctl.storage.writing.partial_folder import PartialDirectory
+from engramctl.storage.writing.ownership import Maker, check_target
 try:
     with PartialDirectory(pathlib.Path(sys.argv[1]) / "out", Maker("build", "data")) as work:
         (work.path / "data").write_bytes(bytes(8 << 20))

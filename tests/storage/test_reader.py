@@ -9,7 +9,7 @@ import pytest
 
 from engramctl.errors import EngramError, FormatError
 from engramctl.storage.reading.table import open_table
-from engramctl.storage.rows import RowFiller, RowInit
+from engramctl.storage.writing.seeded_values import RowFiller, RowInit
 from tests.storage.tables import make_plan, write
 
 

@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
-from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.format.row_file import file_name
-from engramctl.storage.plan import TablePlan
-from engramctl.storage.rows import RowInit
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.file_plan import FilePlan
+from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.seeded_values import RowInit
+from engramctl.storage.writing.writer import write_table
 from tests.storage.tables import Stop, contents, make_plan, stop_after, write
 
 FORMS = ["planar", "packed", "paged"]

@@ -14,8 +14,8 @@ from engramctl.errors import ConfigError
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec, e4m3_values, to_bf16_bits
-from engramctl.storage.rows import RowFiller, RowInit
-from engramctl.storage.seeded import seeded_rows
+from engramctl.storage.writing.seeded_rows import seeded_rows
+from engramctl.storage.writing.seeded_values import RowFiller, RowInit
 from tests.storage.tables import POISON
 
 MASK = (1 << 64) - 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import StorageError
-from engramctl.storage.written import Written
+from engramctl.storage.writing.written_extents import Written
 from tests.storage.tables import contents, make_plan, write
 
 

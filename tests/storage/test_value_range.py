@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.convert import ValueRows
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record import codecs, fast_codecs
 from engramctl.storage.record.codecs import decode, table_scale_for
 from engramctl.storage.record.dtypes import BY_NAME, DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.rows import RowInit
-from engramctl.storage.seeded import seeded_rows
+from engramctl.storage.writing.convert import ValueRows
+from engramctl.storage.writing.seeded_rows import seeded_rows
+from engramctl.storage.writing.seeded_values import RowInit
 from tests.conftest import RunCli
 from tests.storage.tables import POISON
 

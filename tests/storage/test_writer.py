@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from engramctl.errors import StorageError
 from engramctl.storage.format.row_file import header_bytes
-from engramctl.storage.plan import SHARD_BYTES, default_shard_rows
 from engramctl.storage.reading.table import open_table
-from engramctl.storage.writer import write_table
+from engramctl.storage.writing.plan import SHARD_BYTES, default_shard_rows
+from engramctl.storage.writing.writer import write_table
 from tests.storage.tables import Stop, contents, make_plan, stop_after, write
 
 FORMS = ["planar", "packed", "paged"]

@@ -128,7 +128,7 @@ class RowInit:
 class RowFiller:
     """Writes rows of one layer into buffers; safe from several threads.
 
-    `engramctl.storage.seeded` has the rows of the other dtypes, which are not TABLED.
+    `engramctl.storage.writing.seeded_rows` has the rows of the other dtypes, which are not TABLED.
     """
 
     def __init__(self, init: RowInit, spec: RecordSpec, layer: int) -> None:

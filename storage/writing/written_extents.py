@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.files.atomic import write_all
 from engramctl.storage.files.checksum import hash_range
-from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.plan import TablePlan
+from engramctl.storage.writing.file_plan import FilePlan
+from engramctl.storage.writing.partial_folder import PartialDirectory
+from engramctl.storage.writing.plan import TablePlan
 
 Extent = tuple[str, list[Any]]  # its digest, and what was said of its chunks
 

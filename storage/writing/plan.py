@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.storage.file_plan import FilePlan, Segments
 from engramctl.storage.files.atomic import dump_json
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.files.strict_json import MAX_VALUES
@@ -31,6 +30,7 @@ from engramctl.storage.format.row_file import (
     header_bytes,
     num_extents,
 )
+from engramctl.storage.writing.file_plan import FilePlan, Segments
 
 SHARD_BYTES = 128 << 30
 _ENTRY_VALUES = 12  # of a file in the manifest, beside its digests

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.format.geometry import Layout
-from engramctl.storage.layout import ReadRecords, Rows, lay_out
 from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.record.codecs import table_scale_for
 from engramctl.storage.record.fast_codecs import decode, encode
 from engramctl.storage.record.losses import Losses, Ranges
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.writing.lay_out import ReadRecords, Rows, lay_out
 
 PIECE_VALUES = 1 << 16  # so that what is made of them stays in the core's cache
 Values = Callable[[int, int, NDArray[np.float32]], None]

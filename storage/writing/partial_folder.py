@@ -31,7 +31,7 @@ from engramctl.storage.files.atomic import (
 )
 from engramctl.storage.files.held_folder import HeldFolder, shown
 from engramctl.storage.files.published import STATE, partial_path
-from engramctl.storage.target import (
+from engramctl.storage.writing.ownership import (
     REPLACES,
     STATE_SCHEMA,
     Maker,

@@ -17,15 +17,15 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.storage.file_plan import FilePlan
 from engramctl.storage.files.atomic import os_errors, write_all
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.files.published import MANIFEST, partial_path
 from engramctl.storage.format.manifest import Manifest
-from engramctl.storage.partial import PartialDirectory
-from engramctl.storage.plan import TablePlan
-from engramctl.storage.target import Maker, check_target
-from engramctl.storage.written import Written
+from engramctl.storage.writing.file_plan import FilePlan
+from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.partial_folder import PartialDirectory
+from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.written_extents import Written
 
 Fill = Callable[[FilePlan, int, int, NDArray[np.uint8]], Any]
 Progress = Callable[[int], None]

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.convert import ValueRows, Values
 from engramctl.storage.format.geometry import Layout
-from engramctl.storage.layout import Rows
 from engramctl.storage.record.losses import Ranges
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.value_range import check_largest
-from engramctl.storage.rows import TABLED, RowFiller, RowInit
+from engramctl.storage.writing.convert import ValueRows, Values
+from engramctl.storage.writing.lay_out import Rows
+from engramctl.storage.writing.seeded_values import TABLED, RowFiller, RowInit
 
 
 def seeded_rows(

@@ -1,0 +1,1 @@
+"""Plans, and row files streamed, resumed and published."""
