@@ -16,11 +16,11 @@ from engramctl.opened import Opened
 from engramctl.schemes import Ranges, head_ranges
 from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
-from engramctl.storage.integrity import verify
 from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.convert import rows_as, scales_as
 from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import Rows

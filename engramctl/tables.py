@@ -8,8 +8,8 @@ from engramctl.errors import CheckFailed, ConfigError, EngramError, FormatError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST, read_manifest
-from engramctl.storage.integrity import VerifyReport, verify, verify_files
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
+from engramctl.storage.verifying.integrity import VerifyReport, verify, verify_files
 
 COUNTS_SCHEMA = "engramctl.counts/1"
 

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engramctl.model import mhc, sinkhorn
-from engramctl.storage.tiers import widen
+from engramctl.storage.tiers import torch_codecs as widen
 
 CACHES = (widen._table_on, mhc._alpha_of_column, sinkhorn._summing)
 DEVICES = 2

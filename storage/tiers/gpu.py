@@ -12,7 +12,7 @@ import torch
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
-from engramctl.storage.tiers.widen import widen
+from engramctl.storage.tiers.torch_codecs import widen
 
 _CHUNK_ROWS = 1 << 16  # rows copied, or widened, at a time: what bounds the memory beside the table
 

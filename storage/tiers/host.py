@@ -13,7 +13,7 @@ from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
-from engramctl.storage.tiers.cpu import gather_into
+from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 

@@ -18,7 +18,7 @@ from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages
-from engramctl.storage.tiers.cpu import gather_into
+from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 from engramctl.threads import Workers

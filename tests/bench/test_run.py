@@ -113,7 +113,7 @@ def test_wrong_rows_fail_the_run(
     shards: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that returns the row beside the one asked for must be found out."""
-    from engramctl.storage.tiers.cpu import gather_into as honest
+    from engramctl.storage.tiers.by_address import gather_into as honest
 
     def shifted(request: Any, rows: Any, out: torch.Tensor) -> torch.Tensor:
         request.row_ids[:] = np.maximum(request.row_ids - 1, 0)

@@ -23,8 +23,8 @@ from engramctl.opened import open_rows
 from engramctl.relay import LayoutOptions, filler, plan_layout, run_layout
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
-from engramctl.storage.integrity import verify
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.plan import TablePlan, default_shard_rows
 from engramctl.storage.writing.seeded_rows import seeded_rows
 from engramctl.storage.writing.seeded_values import RowInit

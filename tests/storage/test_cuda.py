@@ -10,7 +10,7 @@ from engramctl.errors import StorageError
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import open_store
-from engramctl.storage.tiers.widen import widen
+from engramctl.storage.tiers.torch_codecs import widen
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 

@@ -16,8 +16,8 @@ from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, 
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.format.manifest_check import parse_manifest
-from engramctl.storage.integrity import verify
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.storage.verifying.integrity import verify
 from tests.storage.tables import contents, make_plan, write
 
 ENTRIES = 200

@@ -20,10 +20,10 @@ from engramctl.storage.format.dictionary_index import _mix, bucket_bits
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.manifest_check import parse_manifest
-from engramctl.storage.integrity import verify
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.plan import TablePlan
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage import dictionaries

@@ -16,7 +16,7 @@ from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed
 from engramctl.storage.tiers.gpu import GpuStore
-from engramctl.storage.tiers.widen import widen
+from engramctl.storage.tiers.torch_codecs import widen
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.fake_cuda import DEVICES, fake_cuda
 from tests.storage.tables import make_plan, write

@@ -16,11 +16,11 @@ from engramctl.errors import ConfigError
 from engramctl.relay import filler
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
-from engramctl.storage.integrity import verify
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers import open_store
+from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import lay_out
 from engramctl.storage.writing.plan import TablePlan

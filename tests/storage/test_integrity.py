@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import CheckFailed, FormatError
-from engramctl.storage.integrity import verify
+from engramctl.storage.verifying.integrity import verify
 from tests.storage.tables import make_plan, write
 
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import StorageError
-from engramctl.storage.integrity import verify
 from engramctl.storage.io.gather import gather
 from engramctl.storage.io.pages import unseen_pages
 from engramctl.storage.io.records import StoredRecords
@@ -22,6 +21,7 @@ from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import open_store
+from engramctl.storage.verifying.integrity import verify
 from tests.storage.tables import make_plan, write
 
 ROWS = 997

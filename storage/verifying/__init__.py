@@ -1,0 +1,1 @@
+"""Is every byte right?"""
