@@ -18,7 +18,7 @@ from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing.check import MAX_ORDER
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import MAX_NGRAMS, NgramList
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.ngram_pruned import pruned_note
 from engramctl.tables import read_counts_manifest

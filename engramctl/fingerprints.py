@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, CorpusError, EngramError
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.files.checksum import file_digest
 from engramctl.token_maps import (
     load_canonical,

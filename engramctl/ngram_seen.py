@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing import Scheme
-from engramctl.hashing.window import window
+from engramctl.hashing.walk.window import window
 from engramctl.ngram_counts import num_ngrams, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from engramctl.errors import ConfigError
 from engramctl.fingerprints import check_tokenizer, of_counts
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors

@@ -17,7 +17,7 @@ MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from engramctl.hashing.token_map import Canonical
+    from engramctl.hashing.walk.token_map import Canonical
 
 TOKENIZER = "tokenizer.json"
 
@@ -44,7 +44,7 @@ def load_canonical(path: Path) -> "Canonical":
     Raises:
         ConfigError: as `load_token_map`.
     """
-    from engramctl.hashing.token_map import Canonical, build_token_map
+    from engramctl.hashing.walk.token_map import Canonical, build_token_map
 
     tokenizer = load_tokenizer(path)
     with tokenizing(path):

@@ -10,8 +10,8 @@ from engramctl.hashing.history import History
 from engramctl.hashing.lookup import Lookup, lookup_from_dict
 from engramctl.hashing.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.token_map import build_token_map
-from engramctl.hashing.window import DEAD, START
+from engramctl.hashing.walk.token_map import build_token_map
+from engramctl.hashing.walk.window import DEAD, START
 
 __all__ = [
     "DEAD",

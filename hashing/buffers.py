@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.heads import LayerHash
 from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.walk.heads import LayerHash
 
 # Qwen4Exp: `..layers.1.ple.ple_embedding.layer_multipliers`; the layer number counts from 0.
 BUFFER_NAMES = ("layer_multipliers", "ngram_heads_vocab_sizes", "ngram_heads_offsets")

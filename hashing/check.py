@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.heads import HeadRule, LayerHash
-from engramctl.hashing.mix import Mix, coefficients
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import DEAD, NEGATIVE_RULES, Boundary
+from engramctl.hashing.walk.heads import HeadRule, LayerHash
+from engramctl.hashing.walk.mix import Mix, coefficients
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import DEAD, NEGATIVE_RULES, Boundary
 
 MAX_HEADS = 4096
 MAX_SLOTS = 2**40

@@ -15,10 +15,10 @@ from engramctl.errors import ConfigError
 from engramctl.hashing.buffers import compare_buffers
 from engramctl.hashing.check import MAX_HEADS, MAX_ORDER
 from engramctl.hashing.config_keys import Keys
-from engramctl.hashing.heads import HeadRule
 from engramctl.hashing.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.heads import HeadRule
+from engramctl.hashing.walk.token_map import Canonical
 
 TokenMap = NDArray[np.integer[Any]] | Canonical
 

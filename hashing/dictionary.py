@@ -13,14 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.batch import (
-    as_batch,
-    output,
-    padded_history,
-    refuse_id,
-    rows_of_cpu_tensor,
-    tensor_output,
-)
 from engramctl.hashing.check import (
     MAX_ORDER,
     check_ascending,
@@ -31,8 +23,16 @@ from engramctl.hashing.check import (
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.keys import window_keys
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.batch import (
+    as_batch,
+    output,
+    padded_history,
+    refuse_id,
+    rows_of_cpu_tensor,
+    tensor_output,
+)
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import Boundary
 
 DEFAULT_ROW_DIM = 2048  # SCONE's main model (spec/schemes.md section 4)
 NO_MATCH = -1

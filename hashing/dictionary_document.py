@@ -20,7 +20,7 @@ from engramctl.hashing.document import (
     without_map,
 )
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 
 _LIST = "list_zlib_base64"
 _KEYS = {

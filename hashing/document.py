@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.heads import HeadRule, LayerHash
-from engramctl.hashing.mix import Mix, coefficients
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.token_map import PACKED, Canonical
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.heads import HeadRule, LayerHash
+from engramctl.hashing.walk.mix import Mix, coefficients
+from engramctl.hashing.walk.token_map import PACKED, Canonical
+from engramctl.hashing.walk.window import Boundary
 
 SCHEMA = "engramctl.scheme/1"
 ID_KEYS = {

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engramctl.hashing.heads import Head
 from engramctl.hashing.lookup import Lookup
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.window import DEAD, START, Boundary
+from engramctl.hashing.walk.heads import Head
+from engramctl.hashing.walk.window import DEAD, START, Boundary
 
 
 @dataclass(frozen=True)

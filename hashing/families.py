@@ -5,8 +5,8 @@ A released configuration (`longcat-2.0`) is a family (`longcat`) with that model
 
 from dataclasses import dataclass, replace
 
-from engramctl.hashing.heads import PRIMES, HeadRule
-from engramctl.hashing.mix import XOR_MUL, Mix
+from engramctl.hashing.walk.heads import PRIMES, HeadRule
+from engramctl.hashing.walk.mix import XOR_MUL, Mix
 
 BLT_PRIMES = (
     1000000007, 5915587277, 1500450271, 3267000013, 5754853343, 4093082899, 9576890767,

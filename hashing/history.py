@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.batch import as_batch
-from engramctl.hashing.window import START
+from engramctl.hashing.walk.batch import as_batch
+from engramctl.hashing.walk.window import START
 
 
 class History:

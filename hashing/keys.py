@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.batch import as_batch, padded_history, refuse_id
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.plan import IdRules
-from engramctl.hashing.window import window
+from engramctl.hashing.walk.batch import as_batch, padded_history, refuse_id
+from engramctl.hashing.walk.window import window
 
 WORD_BITS = 64
 MOST_KEY_BITS = 2 * WORD_BITS

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.packed import pack, unpack
+from engramctl.hashing.walk.packed import pack, unpack
 
 MAX_NGRAMS = 2**24
 MAX_IDS = 2**27  # ids of all n-grams together: 512 MiB of int32

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing.families import PRESETS, Preset
-from engramctl.hashing.heads import HeadRule
-from engramctl.hashing.mix import Mix
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import DEAD, Boundary
+from engramctl.hashing.walk.heads import HeadRule
+from engramctl.hashing.walk.mix import Mix
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import DEAD, Boundary
 
 __all__ = ["PRESETS", "Preset", "make_scheme"]
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from engramctl.hashing.heads import Head
 from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.walk.heads import Head
 
 MAX_DENOMINATOR = 8
 NEAR = 2.5e-4

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.batch import (
+from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
+from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.keys import id_bits, window_keys
+from engramctl.hashing.walk.batch import (
     as_batch,
     as_tensor_batch,
     output,
@@ -23,13 +26,10 @@ from engramctl.hashing.batch import (
     rows_of_cpu_tensor,
     tensor_output,
 )
-from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
-from engramctl.hashing.heads import PRIMES, HeadRule, LayerHash, derive_layers
-from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.keys import id_bits, window_keys
-from engramctl.hashing.mix import XOR_MUL, Mix
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.heads import PRIMES, HeadRule, LayerHash, derive_layers
+from engramctl.hashing.walk.mix import XOR_MUL, Mix
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import Boundary
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,7 @@ from engramctl.fingerprints import (
     of_scheme,
     of_tokenizer,
 )
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.token_maps import load_canonical, map_fingerprint
 from tests.tokenizers import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, StorageError
 from engramctl.hashing import Scheme, make_scheme
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import read_ngrams
 from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.reading.table import open_table

@@ -1,9 +1,9 @@
 """N-grams of one order -> the distinct windows that a scheme forms of them.
 
 Nearly every n-gram is its own window: nothing in it stops look-back. Where something does, the
-oldest id of the window is the fill (look-back ends for good, `engramctl.hashing.window`), as it is
-near the start of a document; and so it may be in an n-gram that really begins with that id. Only
-such windows can be equal while their n-grams differ, so only they are sorted and added up.
+oldest id of the window is the fill (look-back ends for good, `engramctl.hashing.walk.window`), as
+it is near the start of a document; and so it may be in an n-gram that really begins with that id.
+Only such windows can be equal while their n-grams differ, so only they are sorted and added up.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from engramctl.access.ngrams import Ngrams, RawNgrams, merged
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.starts import DocumentStarts
 from engramctl.errors import CorpusError
-from engramctl.hashing.window import Boundary, window
+from engramctl.hashing.walk.window import Boundary, window
 from engramctl.kernel_cache import njit
 
 MOST_HELD = 1 << 19  # windows that are sorted at a time: about 30 MiB

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
 from engramctl.errors import CorpusError, EngramError
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 
 GENERATED = ("uniform", "zipf")
 ZIPF_EXPONENT = 1.1

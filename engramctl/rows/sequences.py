@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Lookup
-from engramctl.hashing.window import DEAD
+from engramctl.hashing.walk.window import DEAD
 from engramctl.sources import rule
 from engramctl.storage.files.atomic import os_errors
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.heads import Head
 from engramctl.hashing.scheme import Scheme
-from engramctl.hashing.window import DEAD, START, Boundary, window
+from engramctl.hashing.walk.heads import Head
+from engramctl.hashing.walk.window import DEAD, START, Boundary, window
 
 Ids = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from engramctl.hashing.dictionary import NO_MATCH, DictionaryScheme
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.rows.variant_walk import Ids
 from engramctl.rows.wrong_variants import Rows, Variant
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.hashing.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.rows.variant_walk import (
     Ids,
     Recipe,

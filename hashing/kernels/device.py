@@ -10,7 +10,7 @@ import numpy as np
 
 from engramctl.hashing.kernels.choice import kernel
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.window import DEAD, START
+from engramctl.hashing.walk.window import DEAD, START
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +102,7 @@ class DeviceWalk:
         return torch.cat(columns, dim=-1)
 
     def _window(self, ids: "torch.Tensor") -> "list[torch.Tensor]":
-        """Walk back from every position; as `engramctl.hashing.window.window`."""
+        """Walk back from every position; as `engramctl.hashing.walk.window.window`."""
         import torch
 
         boundary, context = self._plan.boundary, self._plan.max_order - 1

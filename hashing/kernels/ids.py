@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from engramctl.hashing.kernels.tables import BLOCK
-from engramctl.hashing.window import DEAD, START
+from engramctl.hashing.walk.window import DEAD, START
 from engramctl.kernel_cache import njit
 
 STOPS, BLOCKS, READS_AS_FILL = 1, 2, 4

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.heads import LayerHash
-from engramctl.hashing.mix import Mix, coefficients
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import NEGATIVE_RULES, Boundary
+from engramctl.hashing.walk.heads import LayerHash
+from engramctl.hashing.walk.mix import Mix, coefficients
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import NEGATIVE_RULES, Boundary
 
 
 @dataclass(frozen=True)

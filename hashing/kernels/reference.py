@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.plan import IdRules, Plan
-from engramctl.hashing.mix import signed64
-from engramctl.hashing.window import DEAD, START, window
+from engramctl.hashing.walk.mix import signed64
+from engramctl.hashing.walk.window import DEAD, START, window
 
 
 def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> int:

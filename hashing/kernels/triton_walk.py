@@ -16,7 +16,7 @@ import numpy as np
 from engramctl.hashing.kernels.choice import LARGEST_VECTOR_MODULUS
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.vector import LIMB_BITS
-from engramctl.hashing.window import DEAD, NEGATIVE_RULES, START
+from engramctl.hashing.walk.window import DEAD, NEGATIVE_RULES, START
 
 try:
     import triton

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.heads import LayerHash
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.cpu import _mix_and_reduce, _reduce_exact, _reduce_wrapping
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.tables import BLOCK, HeadTables
-from engramctl.hashing.mix import Mix
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.heads import LayerHash
+from engramctl.hashing.walk.mix import Mix
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import Boundary
 from engramctl.kernel_cache import njit
 
 

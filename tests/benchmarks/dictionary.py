@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.sample import write_sample_corpus
 from tests.benchmarks.harness import Row, interleave, row
 

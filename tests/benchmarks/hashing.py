@@ -9,9 +9,10 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from engramctl.hashing import Scheme, make_scheme, primes
+from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.cpu import CpuWalk
+from engramctl.hashing.walk import primes
 from tests.benchmarks.harness import Row, interleave, row, skipped
 
 

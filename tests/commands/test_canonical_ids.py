@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import lookup_from_dict, make_scheme
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.reading.table import open_table
 from engramctl.token_maps import load_canonical, load_token_map, map_fingerprint
 from tests.conftest import CliResult, run_in_process

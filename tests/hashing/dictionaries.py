@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.hashing import DEAD, START, DictionaryScheme
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.window import Boundary
 
 VOCAB = 6  # few ids, so that long n-grams match too
 STOPS = Boundary(fill=0, stop=(2,))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.hashing import DEAD, PRESETS, Scheme, make_scheme
-from engramctl.hashing.mix import Mix
+from engramctl.hashing.walk.mix import Mix
 
 VOCAB = 500
 EOS = 7

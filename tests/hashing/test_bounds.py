@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import lookup_from_dict, make_scheme, ngrams, primes
+from engramctl.hashing import lookup_from_dict, make_scheme, ngrams
 from engramctl.hashing.check import MAX_BOUNDARY_IDS, MAX_HEADS, MAX_ROW_DIM
 from engramctl.hashing.configs import scheme_from_config
 from engramctl.hashing.dictionary import DictionaryScheme
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.primes import is_prime, primes_above
-from engramctl.hashing.token_map import MAX_IDS, Canonical
+from engramctl.hashing.walk import primes
+from engramctl.hashing.walk.primes import is_prime, primes_above
+from engramctl.hashing.walk.token_map import MAX_IDS, Canonical
 from tests.hashing.configs import DEEPSEEK, LITE, QWEN
 
 
@@ -70,7 +71,7 @@ def test_a_token_map_of_absurd_size_is_refused_before_it_is_unpacked(
     def unpack(*_: object) -> bytes:
         raise AssertionError("it was unpacked")
 
-    monkeypatch.setattr("engramctl.hashing.token_map.unpack", unpack)
+    monkeypatch.setattr("engramctl.hashing.walk.token_map.unpack", unpack)
     changed = document()
     changed["canonical"]["num_ids"] = num_ids
     with pytest.raises(ConfigError, match="token map of"):

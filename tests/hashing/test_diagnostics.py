@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from engramctl.hashing import Scheme, diagnostics, make_scheme
 from engramctl.hashing.chance import CountHistogram
 from engramctl.hashing.diagnostics import Batch, OrderLoad, diagnose
-from engramctl.hashing.heads import HeadRule
 from engramctl.hashing.resonance import identical_heads, scheme_warnings
+from engramctl.hashing.walk.heads import HeadRule
 
 SCHEMES = {
     "mapped": make_scheme(

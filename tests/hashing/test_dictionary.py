@@ -24,7 +24,7 @@ from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.longest import _BLOCK, _THREAD_POSITIONS
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.ngrams import NgramList
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.window import Boundary
 from tests.hashing.dictionaries import DEADS, SMALL, STOPS, VOCAB, dictionaries, tokens_for
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import DEAD, START, Scheme, make_scheme
-from engramctl.hashing.heads import HeadRule
-from engramctl.hashing.mix import Mix
+from engramctl.hashing.walk.heads import HeadRule
+from engramctl.hashing.walk.mix import Mix
 from tests.hashing.presets import EOS, SCHEMES, VOCAB, small, token_batches
 from tests.hashing.walks import kernels
 
@@ -38,7 +38,7 @@ def test_every_kernel_gives_the_reference_rows(scheme: Scheme, data: st.DataObje
 @given(data=st.data())
 @few
 def test_slots_are_what_python_integers_give(scheme: Scheme, data: st.DataObject) -> None:
-    """One position at a time, from the formulas in hashing/mix.py, in unbounded integers."""
+    """One position at a time, from the formulas in hashing/walk/mix.py, in unbounded integers."""
     ids_BT = data.draw(token_batches(scheme))[:1]
     layer, t = scheme.layers[-1], ids_BT.shape[1] - 1
     derived, rows = scheme.layer_hash(layer), scheme.row_ids(ids_BT, layer)[0, t]

@@ -10,9 +10,9 @@ import pytest
 
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.configs import longcat_moduli
-from engramctl.hashing.heads import HeadRule
-from engramctl.hashing.mix import Mix
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.heads import HeadRule
+from engramctl.hashing.walk.mix import Mix
+from engramctl.hashing.walk.window import Boundary
 from tests.conftest import golden
 from tests.hashing.walks import expect
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, Scheme, make_scheme
 from engramctl.hashing.explain import explain
-from engramctl.hashing.heads import Head, LayerHash
 from engramctl.hashing.kernels.windows import WindowHash
-from engramctl.hashing.mix import signed64
-from engramctl.hashing.token_map import Canonical
+from engramctl.hashing.walk.heads import Head, LayerHash
+from engramctl.hashing.walk.mix import signed64
+from engramctl.hashing.walk.token_map import Canonical
 from tests.hashing.presets import LARGE, LARGE_VOCAB
 from tests.hashing.walks import kernels
 

@@ -16,10 +16,10 @@ from engramctl.hashing.kernels.choice import LARGEST_VECTOR_MODULUS
 from engramctl.hashing.kernels.cpu import CpuWalk
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.vector import LANES
-from engramctl.hashing.mix import Mix
-from engramctl.hashing.multipliers import _Pcg64
-from engramctl.hashing.token_map import Canonical
-from engramctl.hashing.window import Boundary
+from engramctl.hashing.walk.mix import Mix
+from engramctl.hashing.walk.multipliers import _Pcg64
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.hashing.walk.window import Boundary
 from tests.hashing.walks import by_torch
 
 VOCAB = 500

@@ -9,7 +9,7 @@ import pytest
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, make_scheme
-from engramctl.hashing.primes import is_prime, primes_above
+from engramctl.hashing.walk.primes import is_prime, primes_above
 
 MAPPED = make_scheme(
     "deepseek-v41", token_map=np.array([0, 1, 2, 1, 3, 0]), slots=50, heads_per_order=2

@@ -57,7 +57,7 @@ MUTATIONS = (
         ("tests/hashing/test_large_ids.py::test_every_kernel_gives_what_python_integers_give",),
     ),
     Mutation(
-        "ids-of-64-bits-wrapped", "hashing/batch.py",
+        "ids-of-64-bits-wrapped", "hashing/walk/batch.py",
         'if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:', "if False:",
         ("tests/hashing/test_large_ids.py::test_an_id_of_64_bits_is_no_masked_token",),
     ),
@@ -91,12 +91,12 @@ MUTATIONS = (
          "test_wrong_options_for_curves_exit_with_2_and_write_nothing",),
     ),
     Mutation(
-        "a-read-only-out-is-written", "hashing/batch.py",
+        "a-read-only-out-is-written", "hashing/walk/batch.py",
         "    if not out.flags.writeable:\n", "    if False:\n",
         ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
     Mutation(
-        "row-ids-cut-to-the-dtype-of-out", "hashing/batch.py",
+        "row-ids-cut-to-the-dtype-of-out", "hashing/walk/batch.py",
         " and np.iinfo(dtype).max >= num_rows - 1", "",
         ("tests/hashing/test_out.py::test_an_out_must_hold_every_row_id_of_the_table",),
     ),

@@ -97,7 +97,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-token-map-has-any-number-of-ids",
-        "hashing/token_map.py",
+        "hashing/walk/token_map.py",
         "        if not 1 <= num_ids <= MAX_IDS:\n            raise ConfigError(\n"
         '                f"a token map of',
         "        if not 1 <= num_ids:\n            raise ConfigError(\n"
@@ -106,7 +106,7 @@ MUTATIONS = (
     ),
     Mutation(
         "packed-data-is-unpacked-to-its-end",
-        "hashing/packed.py",
+        "hashing/walk/packed.py",
         "base64.b64decode(text), size + 1)",
         "base64.b64decode(text))",
         (BOUNDS + "test_a_token_map_is_unpacked_to_the_ids_it_says_and_no_further",),
@@ -123,7 +123,7 @@ MUTATIONS = (
     ),
     Mutation(
         "primes-are-tested-by-every-layer",
-        "hashing/primes.py",
+        "hashing/walk/primes.py",
         "@lru_cache(maxsize=1024)\ndef _primes_of",
         "@lru_cache(maxsize=0)\ndef _primes_of",
         (BOUNDS + "test_many_layers_that_search_one_range_test_its_numbers_once",),

@@ -110,7 +110,7 @@ MUTATIONS = (
         (LIFE + "::test_a_ticket_of_the_parent_is_an_error_in_the_child",),
     ),
     Mutation(
-        "read-only-output-written", "hashing/batch.py",
+        "read-only-output-written", "hashing/walk/batch.py",
         "if not out.flags.writeable:",
         "if False:",
         ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),

@@ -58,7 +58,7 @@ MUTATIONS = (
     ),
     Mutation(
         "scheme-forgets-its-vocabulary",
-        "hashing/token_map.py",
+        "hashing/walk/token_map.py",
         '                document["vocabulary_xxh3_128"] = self.vocabulary',
         "                pass",
         (_CANONICAL,),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.window import START
+from engramctl.hashing.walk.window import START
 
 if TYPE_CHECKING:
     import torch

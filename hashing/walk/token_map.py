@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.packed import pack, unpack
+from engramctl.hashing.walk.packed import pack, unpack
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

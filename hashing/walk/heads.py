@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.mix import Mix
-from engramctl.hashing.multipliers import engram_multipliers, splitmix_multipliers
-from engramctl.hashing.primes import primes_above
+from engramctl.hashing.walk.mix import Mix
+from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
+from engramctl.hashing.walk.primes import primes_above
 
 GENERATORS = ("primes", "arith", "explicit")
 MAX_STEP = 2**20

@@ -1,0 +1,1 @@
+"""One step of the walk each: batch, token map, window, mix, heads."""
