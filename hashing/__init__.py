@@ -5,9 +5,9 @@ window, one modulus a head. See `Scheme` and `make_scheme`. A dictionary looks t
 instead: `DictionaryScheme`, behind the same `row_ids`.
 """
 
-from engramctl.hashing.dictionary import DictionaryScheme
+from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
+from engramctl.hashing.dictionary.lookup import Lookup, lookup_from_dict
 from engramctl.hashing.history import History
-from engramctl.hashing.lookup import Lookup, lookup_from_dict
 from engramctl.hashing.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.walk.token_map import build_token_map

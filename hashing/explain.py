@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engramctl.hashing.lookup import Lookup
+from engramctl.hashing.dictionary.lookup import Lookup
 from engramctl.hashing.scheme import Scheme
 from engramctl.hashing.walk.heads import Head
 from engramctl.hashing.walk.window import DEAD, START, Boundary

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from engramctl.hashing.dictionary import NO_MATCH, DictionaryScheme
-from engramctl.hashing.ngrams import NgramList
+from engramctl.hashing.dictionary.dictionary_scheme import NO_MATCH, DictionaryScheme
+from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.rows.variant_walk import Ids
 from engramctl.rows.wrong_variants import Rows, Variant

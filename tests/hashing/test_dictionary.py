@@ -19,11 +19,11 @@ from engramctl.hashing import (
     lookup_from_dict,
     make_scheme,
 )
+from engramctl.hashing.dictionary.longest_match import _BLOCK, _THREAD_POSITIONS
+from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.explain_match import explain_match
 from engramctl.hashing.kernels import reference
-from engramctl.hashing.kernels.longest import _BLOCK, _THREAD_POSITIONS
 from engramctl.hashing.kernels.plan import IdRules
-from engramctl.hashing.ngrams import NgramList
 from engramctl.hashing.walk.window import Boundary
 from tests.hashing.dictionaries import DEADS, SMALL, STOPS, VOCAB, dictionaries, tokens_for
 

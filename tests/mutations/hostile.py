@@ -113,7 +113,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an-ngram-list-is-believed",
-        "hashing/ngrams.py",
+        "hashing/dictionary/ngrams.py",
         "        if num_ids > IDS_A_CHARACTER * len(text):",
         "        if num_ids < 0:",
         (

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.kernels.cpu import WORKERS
-from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
-from engramctl.hashing.kernels.ngram_table import (
+from engramctl.hashing.dictionary.ngram_table import (
     FREE,
     NO_ROW,
     NgramTable,
@@ -21,6 +19,8 @@ from engramctl.hashing.kernels.ngram_table import (
     home,
     pair_key,
 )
+from engramctl.hashing.kernels.cpu import WORKERS
+from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.kernel_cache import njit
 

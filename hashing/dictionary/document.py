@@ -7,7 +7,8 @@ The list is every length as uint8, then every id as little-endian int32 (`NgramL
 
 from typing import Any
 
-from engramctl.hashing.dictionary import DictionaryScheme
+from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
+from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.document import (
     ID_KEYS,
     SCHEMA,
@@ -19,7 +20,6 @@ from engramctl.hashing.document import (
     values_checked,
     without_map,
 )
-from engramctl.hashing.ngrams import NgramList
 from engramctl.hashing.walk.token_map import Canonical
 
 _LIST = "list_zlib_base64"

@@ -20,9 +20,9 @@ from engramctl.hashing.check import (
     check_layers,
     check_row_dim,
 )
+from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.keys import window_keys
-from engramctl.hashing.ngrams import NgramList
 from engramctl.hashing.walk.batch import (
     as_batch,
     output,
@@ -93,8 +93,8 @@ class DictionaryScheme:
                 facts={"at most": f"{MAX_VOCABULARY:,} ids"},
             )
         self._check_ngrams()
-        from engramctl.hashing.kernels.longest import LongestMatch
-        from engramctl.hashing.kernels.ngram_table import NgramTable
+        from engramctl.hashing.dictionary.longest_match import LongestMatch
+        from engramctl.hashing.dictionary.ngram_table import NgramTable
 
         table = NgramTable(self.ngrams.lengths, self.ngrams.ids)
         if table.duplicate >= 0:
@@ -235,7 +235,7 @@ class DictionaryScheme:
 
     def to_dict(self) -> dict[str, Any]:
         """Return scheme.json: the list, and what follows from it."""
-        from engramctl.hashing.dictionary_document import dictionary_to_dict
+        from engramctl.hashing.dictionary.document import dictionary_to_dict
 
         return dictionary_to_dict(self)
 
@@ -247,7 +247,7 @@ class DictionaryScheme:
             ConfigError: unknown schema or key, a missing key, a value of the wrong type, or a
                 derived value that differs (the first one is named).
         """
-        from engramctl.hashing.dictionary_document import dictionary_from_dict
+        from engramctl.hashing.dictionary.document import dictionary_from_dict
 
         return dictionary_from_dict(document)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engramctl.hashing.dictionary import DictionaryScheme
+from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.scheme import Scheme
 
 Lookup = Scheme | DictionaryScheme
