@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing import Scheme
-from engramctl.hashing.keys import pack_windows
+from engramctl.hashing.kernels.keys import pack_windows
 from engramctl.ngram_seen import Seen, SeenNgrams
 
 _COUNTS = np.log([1.0, 2.0, 8.0, 64.0])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
+from engramctl.hashing.kernels.keys import id_bits, window_keys
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.keys import id_bits, window_keys
 from engramctl.hashing.walk.batch import (
     as_batch,
     as_tensor_batch,

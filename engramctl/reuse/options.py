@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme
-from engramctl.hashing.keys import MOST_KEY_BITS
+from engramctl.hashing.kernels.keys import MOST_KEY_BITS
 from engramctl.reuse.documents import Reader
 from engramctl.reuse.sampling import power_of_two_rate
 from engramctl.storage.record.record import RecordSpec

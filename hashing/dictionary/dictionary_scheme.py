@@ -21,8 +21,8 @@ from engramctl.hashing.check import (
     check_row_dim,
 )
 from engramctl.hashing.dictionary.ngrams import NgramList
+from engramctl.hashing.kernels.keys import window_keys
 from engramctl.hashing.kernels.plan import IdRules
-from engramctl.hashing.keys import window_keys
 from engramctl.hashing.walk.batch import (
     as_batch,
     output,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
-from engramctl.hashing.keys import pack_windows
+from engramctl.hashing.kernels.keys import pack_windows
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.format.dictionary_index import _mix, bucket_bits
 from engramctl.storage.format.geometry import Layout
