@@ -11,7 +11,7 @@ from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing.chance import CountHistogram
 from engramctl.hashing.diagnostics import OrderLoad, diagnose
 from engramctl.hashing.resonance import scheme_warnings
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.ngram_pruned import Pruned, pruned_orders, pruning

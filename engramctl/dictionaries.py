@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.fingerprints import counts_are_canonical
-from engramctl.hashing.check import MAX_ORDER
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import MAX_NGRAMS, NgramList
+from engramctl.hashing.scheme.check import MAX_ORDER
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.ngram_pruned import pruned_note

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import LayerHash
 
 # Qwen4Exp: `..layers.1.ple.ple_embedding.layer_multipliers`; the layer number counts from 0.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.chance import CountHistogram
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 
 MEMORY_BYTES = 1 << 29
 PART_NGRAMS = 1 << 21

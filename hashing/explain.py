@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engramctl.hashing.dictionary.lookup import Lookup
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import Head
 from engramctl.hashing.walk.window import DEAD, START, Boundary
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing.families import PRESETS, Preset
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import HeadRule
 from engramctl.hashing.walk.mix import Mix
 from engramctl.hashing.walk.token_map import Canonical

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import Head
 
 MAX_DENOMINATOR = 8

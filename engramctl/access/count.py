@@ -23,7 +23,7 @@ from engramctl.access.windows import Windows
 from engramctl.access.writer import AccessWriter
 from engramctl.errors import ConfigError
 from engramctl.hashing.kernels.windows import WindowHash
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 
 HASHED_AT_A_TIME = 1 << 13  # windows: their row ids stay in the L2 cache
 MAX_ROWS = 2**32  # row ids of the file are uint32

@@ -20,7 +20,7 @@ from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
 from engramctl.corpus import Progress, TokenBatch
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.ngram_counts import MAX_ORDER
 from engramctl.storage.files.atomic import dump_json
 from engramctl.token_maps import map_fingerprint

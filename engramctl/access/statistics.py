@@ -11,7 +11,7 @@ from engramctl.access.tally import MOST_SHOWN, RowSummary
 from engramctl.access.zipf import zipf
 from engramctl.hashing.chance import CountHistogram
 from engramctl.hashing.diagnostics import HeadLoad
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 
 
 def order_statistics(spectrum: Spectrum) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.environment import capture
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed, tier_missing

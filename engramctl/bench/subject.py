@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.tiers import Store
 from engramctl.storage.tiers.ssd import SsdStore
 

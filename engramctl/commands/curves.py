@@ -9,7 +9,7 @@ from engramctl.output import Output
 
 if TYPE_CHECKING:
     from engramctl.corpus import Corpus
-    from engramctl.hashing.scheme import Scheme
+    from engramctl.hashing.scheme.scheme import Scheme
     from engramctl.reuse.options import ReuseOptions
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
 from engramctl.errors import CorpusError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
 from engramctl.mining.checkpoint import load_run, remembered, save_run
 from engramctl.mining.chunks import Chunk, cut_chunks

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import Head
 from engramctl.hashing.walk.window import DEAD, START, Boundary, window
 

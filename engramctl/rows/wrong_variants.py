@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.rows.variant_walk import (
     Ids,

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.check import (
+from engramctl.hashing.dictionary.ngrams import NgramList
+from engramctl.hashing.kernels.keys import window_keys
+from engramctl.hashing.kernels.plan import IdRules
+from engramctl.hashing.scheme.check import (
     MAX_ORDER,
     check_ascending,
     check_boundary,
     check_layers,
     check_row_dim,
 )
-from engramctl.hashing.dictionary.ngrams import NgramList
-from engramctl.hashing.kernels.keys import window_keys
-from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.walk.batch import (
     as_batch,
     output,

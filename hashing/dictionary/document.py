@@ -9,7 +9,7 @@ from typing import Any
 
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import NgramList
-from engramctl.hashing.document import (
+from engramctl.hashing.scheme.document import (
     ID_KEYS,
     SCHEMA,
     boundary_from_dict,

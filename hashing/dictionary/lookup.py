@@ -3,7 +3,7 @@
 from typing import Any
 
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 
 Lookup = Scheme | DictionaryScheme
 """Anything with `row_ids`; a dictionary gives -1 where nothing matches, a hash never does."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.hashing import START, Scheme
-from engramctl.hashing.history import History
+from engramctl.hashing.scheme.history import History
 from tests.hashing.presets import SCHEMES, token_batches
 
 schemes = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.kernels.keys import id_bits, window_keys
 from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.scheme.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.walk.batch import (
     as_batch,
     as_tensor_batch,
@@ -279,7 +279,7 @@ class Scheme:
 
     def to_dict(self) -> dict[str, Any]:
         """Return scheme.json: the recipe and every derived constant."""
-        from engramctl.hashing.document import scheme_to_dict
+        from engramctl.hashing.scheme.document import scheme_to_dict
 
         return scheme_to_dict(self)
 
@@ -304,6 +304,6 @@ class Scheme:
             ConfigError: unknown schema or key, a missing key, a value of the wrong type, or a
                 derived constant that differs (the first one is named).
         """
-        from engramctl.hashing.document import scheme_from_dict
+        from engramctl.hashing.scheme.document import scheme_from_dict
 
         return scheme_from_dict(document)

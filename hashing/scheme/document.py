@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.scheme import Scheme
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import HeadRule, LayerHash
 from engramctl.hashing.walk.mix import Mix, coefficients
 from engramctl.hashing.walk.token_map import PACKED, Canonical

@@ -1,0 +1,1 @@
+"""A scheme as data: fields, checks, scheme.json, decode state."""
