@@ -6,7 +6,8 @@ from pathlib import Path
 
 from engramctl.errors import ConfigError, EngramError
 from engramctl.fingerprints import check_tokenizer, of_scheme
-from engramctl.hashing import Lookup, Scheme, lookup_from_dict, presets
+from engramctl.hashing import Lookup, Scheme, lookup_from_dict
+from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.files.strict_json import load_strict, read_limited
 from engramctl.storage.reading.table import open_table

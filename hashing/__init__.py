@@ -7,7 +7,7 @@ instead: `DictionaryScheme`, behind the same `row_ids`.
 
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.lookup import Lookup, lookup_from_dict
-from engramctl.hashing.presets import PRESETS, make_scheme
+from engramctl.hashing.released.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme.history import History
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import build_token_map

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError, StorageError
-from engramctl.hashing.buffers import is_buffer
+from engramctl.hashing.released.buffers import is_buffer
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited

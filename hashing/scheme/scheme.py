@@ -291,8 +291,8 @@ class Scheme:
         *,
         token_map: NDArray[np.integer[Any]] | Canonical | None = None,
     ) -> "Scheme":
-        """Read a model's config.json; see `engramctl.hashing.configs.scheme_from_config`."""
-        from engramctl.hashing.configs import scheme_from_config
+        """Read a model's config.json; see `released.configs.scheme_from_config`."""
+        from engramctl.hashing.released.configs import scheme_from_config
 
         return scheme_from_config(config, buffers, token_map=token_map)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engramctl.hashing import presets
+from engramctl.hashing.released import presets
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from tests.conftest import RunCli

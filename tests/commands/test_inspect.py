@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engramctl.hashing import presets
+from engramctl.hashing.released import presets
 from engramctl.sample import train_tokenizer
 from tests.conftest import RunCli
 from tests.mining.conftest import write_ids, zipf_documents

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import lookup_from_dict, make_scheme
-from engramctl.hashing.configs import scheme_from_config
 from engramctl.hashing.dictionary import ngrams
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import NgramList
+from engramctl.hashing.released.configs import scheme_from_config
 from engramctl.hashing.scheme.check import MAX_BOUNDARY_IDS, MAX_HEADS, MAX_ROW_DIM
 from engramctl.hashing.walk import primes
 from engramctl.hashing.walk.primes import is_prime, primes_above

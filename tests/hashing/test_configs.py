@@ -9,7 +9,7 @@ import pytest
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, make_scheme
-from engramctl.hashing.configs import longcat_moduli
+from engramctl.hashing.released.configs import longcat_moduli
 from tests.conftest import golden
 from tests.hashing.configs import DEEPSEEK, LITE, LONGCAT2, MOJO, NEXT, QWEN, SCOPE
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import Scheme, make_scheme
-from engramctl.hashing.configs import longcat_moduli
+from engramctl.hashing.released.configs import longcat_moduli
 from engramctl.hashing.walk.heads import HeadRule
 from engramctl.hashing.walk.mix import Mix
 from engramctl.hashing.walk.window import Boundary

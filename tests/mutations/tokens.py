@@ -114,7 +114,7 @@ MUTATIONS = (
     ),
     Mutation(
         "checkpoint-without-tokenizer-says-token-ids",
-        "hashing/configs.py",
+        "hashing/released/configs.py",
         "Canonical.of_canonical_ids(num_canonical)",
         "Canonical.identity(num_canonical)",
         (_CANONICAL,),

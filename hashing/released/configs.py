@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.buffers import compare_buffers
-from engramctl.hashing.config_keys import Keys
-from engramctl.hashing.presets import PRESETS, make_scheme
+from engramctl.hashing.released.buffers import compare_buffers
+from engramctl.hashing.released.config_keys import Keys
+from engramctl.hashing.released.presets import PRESETS, make_scheme
 from engramctl.hashing.scheme.check import MAX_HEADS, MAX_ORDER
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import HeadRule

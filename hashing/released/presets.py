@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.hashing.families import PRESETS, Preset
+from engramctl.hashing.released.families import PRESETS, Preset
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import HeadRule
 from engramctl.hashing.walk.mix import Mix

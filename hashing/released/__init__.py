@@ -1,0 +1,1 @@
+"""Families, presets, and a model's config.json: all give a scheme."""
