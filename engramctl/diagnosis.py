@@ -8,9 +8,9 @@ from typing import Any
 
 from engramctl.errors import FormatError
 from engramctl.fingerprints import counts_are_canonical
-from engramctl.hashing.chance import CountHistogram
-from engramctl.hashing.diagnostics import OrderLoad, diagnose
-from engramctl.hashing.resonance import scheme_warnings
+from engramctl.hashing.diagnose.chance import CountHistogram
+from engramctl.hashing.diagnose.load import OrderLoad, diagnose
+from engramctl.hashing.diagnose.resonance import scheme_warnings
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams

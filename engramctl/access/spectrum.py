@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.chance import CountHistogram
+from engramctl.hashing.diagnose.chance import CountHistogram
 
 SMALL = 1 << 12  # counts below are tallied in an array
 COVERAGE_PERCENTS = (0.1, 1.0, 5.0, 10.0, 25.0, 50.0)

@@ -9,8 +9,8 @@ from engramctl.access.count import Summaries, access_name
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.tally import MOST_SHOWN, RowSummary
 from engramctl.access.zipf import zipf
-from engramctl.hashing.chance import CountHistogram
-from engramctl.hashing.diagnostics import HeadLoad
+from engramctl.hashing.diagnose.chance import CountHistogram
+from engramctl.hashing.diagnose.load import HeadLoad
 from engramctl.hashing.scheme.scheme import Scheme
 
 

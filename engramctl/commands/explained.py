@@ -7,8 +7,8 @@ from engramctl.output import Table
 
 if TYPE_CHECKING:
     from engramctl.hashing import Lookup
-    from engramctl.hashing.explain import Explanation, WindowEntry
-    from engramctl.hashing.explain_match import MatchExplanation
+    from engramctl.hashing.diagnose.explain import Explanation, WindowEntry
+    from engramctl.hashing.diagnose.explain_match import MatchExplanation
 
 
 def explained(
@@ -20,8 +20,8 @@ def explained(
 ) -> tuple[list[dict[str, Any]], list[Table]]:
     """Return one position's explanation: a document a layer, and the tables that show them."""
     from engramctl.hashing import DictionaryScheme
-    from engramctl.hashing.explain import explain
-    from engramctl.hashing.explain_match import explain_match
+    from engramctl.hashing.diagnose.explain import explain
+    from engramctl.hashing.diagnose.explain_match import explain_match
 
     if isinstance(scheme, DictionaryScheme):
         matches = [explain_match(scheme, token_ids, position, n, history) for n in layers]

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engramctl.hashing import Scheme, diagnostics, make_scheme
-from engramctl.hashing.chance import CountHistogram
-from engramctl.hashing.diagnostics import Batch, OrderLoad, diagnose
-from engramctl.hashing.resonance import identical_heads, scheme_warnings
+from engramctl.hashing import Scheme, make_scheme
+from engramctl.hashing.diagnose import load as diagnostics
+from engramctl.hashing.diagnose.chance import CountHistogram
+from engramctl.hashing.diagnose.load import Batch, OrderLoad, diagnose
+from engramctl.hashing.diagnose.resonance import identical_heads, scheme_warnings
 from engramctl.hashing.walk.heads import HeadRule
 
 SCHEMES = {

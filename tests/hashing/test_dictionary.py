@@ -19,9 +19,9 @@ from engramctl.hashing import (
     lookup_from_dict,
     make_scheme,
 )
+from engramctl.hashing.diagnose.explain_match import explain_match
 from engramctl.hashing.dictionary.longest_match import _BLOCK, _THREAD_POSITIONS
 from engramctl.hashing.dictionary.ngrams import NgramList
-from engramctl.hashing.explain_match import explain_match
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.hashing.walk.window import Boundary

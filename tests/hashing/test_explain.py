@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.hashing import DEAD, PRESETS, Scheme, make_scheme
-from engramctl.hashing.explain import explain
+from engramctl.hashing.diagnose.explain import explain
 
 V41 = make_scheme(
     "deepseek-v41", token_map=np.arange(40) // 2, slots=101, heads_per_order=2, pad_id=7

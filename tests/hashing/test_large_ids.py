@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, Scheme, make_scheme
-from engramctl.hashing.explain import explain
+from engramctl.hashing.diagnose.explain import explain
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.hashing.walk.heads import Head, LayerHash
 from engramctl.hashing.walk.mix import signed64

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.chance import CountHistogram
+from engramctl.hashing.diagnose.chance import CountHistogram
 from engramctl.hashing.scheme.scheme import Scheme
 
 MEMORY_BYTES = 1 << 29

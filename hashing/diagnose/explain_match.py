@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engramctl.hashing.diagnose.explain import WindowEntry, explain_window, known_ids
 from engramctl.hashing.dictionary.dictionary_scheme import NO_MATCH, DictionaryScheme
-from engramctl.hashing.explain import WindowEntry, explain_window, known_ids
 
 
 @dataclass(frozen=True)

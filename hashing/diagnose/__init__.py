@@ -1,0 +1,1 @@
+"""What a scheme does: load beside chance, resonance, one position explained."""
