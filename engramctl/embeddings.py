@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engramctl.checkpoints.named import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.reading.source import CheckpointTables, RecordReader
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.writing.seeded_values import splitmix64

@@ -126,7 +126,7 @@ class Output:
         """Say once a process, when numba really compiles, that the first run takes longer."""
         from numba.core import event
 
-        from engramctl.kernel_cache import kernel_folder
+        from engramctl.runtime.kernel_cache import kernel_folder
 
         global _announcer
         if _announcer is not None:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.windows import WindowHash
-from engramctl.kernel_cache import njit
 from engramctl.ngram_seen import SeenNgrams
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.table import pread_exactly

@@ -158,7 +158,7 @@ def test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug(
         import numpy as np
         from numba import types
         from engramctl import cli
-        from engramctl.kernel_cache import njit
+        from engramctl.runtime.kernel_cache import njit
 
         send = types.ExternalFunction("raise", types.int32(types.int32))
 

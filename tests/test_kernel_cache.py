@@ -17,7 +17,7 @@ from tests.test_imports import modules
 
 CALLER = """
 from engramctl.helper import step
-from engramctl.kernel_cache import compiled
+from engramctl.runtime.kernel_cache import compiled
 from engramctl.limits import (
     TOP,
 )
@@ -27,7 +27,7 @@ def run(x):
     return step(x) * TOP
 """
 HELPER = """
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 @njit(inline="always")
 def step(x):
@@ -36,7 +36,7 @@ def step(x):
 LOOK = """
 import json
 from engramctl.caller import run
-from engramctl.kernel_cache import kernel_folder
+from engramctl.runtime.kernel_cache import kernel_folder
 value, folder = run(1), kernel_folder()
 hits = sum(run.stats.cache_hits.values())
 print(json.dumps({"value": value, "folder": folder and str(folder), "hits": hits}))
@@ -52,8 +52,9 @@ class Package:
         self.home = room / "home"
         self.home.mkdir()
         self.folder.mkdir()
-        for name in ("__init__.py", "kernel_cache.py"):
-            shutil.copy(ROOT / "engramctl" / name, self.folder)
+        for name in ("__init__.py", "runtime/__init__.py", "runtime/kernel_cache.py"):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / "engramctl" / name, self.folder / name)
         for name in ("hashing", "storage"):
             (self.folder / name).mkdir()
             self.write(f"{name}/__init__", "")
@@ -224,7 +225,7 @@ def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:
 
 def test_every_kernel_goes_through_this_door() -> None:
     for module, path in modules():
-        if module == "engramctl.kernel_cache":
+        if module == "engramctl.runtime.kernel_cache":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numba"):
@@ -238,7 +239,7 @@ def test_a_command_says_that_no_folder_keeps_its_kernels(tmp_path: Path) -> None
     lines = tmp_path / "ids.jsonl"
     lines.write_text("[1, 2, 3]\n")
     code = (
-        "import engramctl.kernel_cache as k, sys\nk.kernel_folder = lambda: None\n"
+        "import engramctl.runtime.kernel_cache as k, sys\nk.kernel_folder = lambda: None\n"
         "from engramctl.cli import run\nsys.exit(run(sys.argv[1:]))"
     )
     words = ["rows", str(lines), "--scheme", "engram", "--slots", "97"]

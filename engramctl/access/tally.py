@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.access.spectrum import Spectrum
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 MOST_SHOWN = 8  # slots with as many n-grams, or more, are one bucket
 PIECE_ROWS = 1 << 18

@@ -17,7 +17,7 @@ from engramctl.access.spectrum import Spectrum
 from engramctl.access.starts import DocumentStarts
 from engramctl.errors import CorpusError
 from engramctl.hashing.walk.window import Boundary, window
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 MOST_HELD = 1 << 19  # windows that are sorted at a time: about 30 MiB
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.mining.count import Rows
 from engramctl.mining.spill import SpillStore
+from engramctl.runtime.kernel_cache import compiled
 
 MOST_WAITING = 1 << 18  # rows that wait to be added up: 3 MiB
 MOST_HELD = 1 << 20  # rows that were: 12 MiB

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.reuse.sampling import threshold
 from engramctl.reuse.unique import key_hash
+from engramctl.runtime.kernel_cache import compiled
 
 _FIRST_SLOTS = 1 << 12
 _U1 = np.uint64(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
+from engramctl.runtime.kernel_cache import compiled
 
 PIECE_TOKENS = 1 << 18
 

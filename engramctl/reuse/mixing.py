@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engramctl.kernel_cache import compiled
+from engramctl.runtime.kernel_cache import compiled
 
 _U33 = np.uint64(33)
 _MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)

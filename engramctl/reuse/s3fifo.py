@@ -10,8 +10,8 @@ miss whose id is in ghost enters main.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.reuse.sampling import row_hash, sample
+from engramctl.runtime.kernel_cache import compiled
 
 MAX_HITS = 3
 PROMOTE_HITS = 2

@@ -14,8 +14,8 @@ in the sample or not; this is the correction SHARDS-adj makes.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.reuse.mixing import fmix64
+from engramctl.runtime.kernel_cache import compiled
 
 _ALL = 2**64
 _SALT = np.uint64(0x9E3779B97F4A7C15)  # row 0 must not always be in the sample

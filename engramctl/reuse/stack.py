@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.reuse.sampling import row_hash, sample, threshold
+from engramctl.runtime.kernel_cache import compiled
 
 _U1, _U32 = np.uint64(1), np.uint64(32)
 _HASH = np.uint64(0x9E3779B97F4A7C15)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
+from engramctl.runtime.kernel_cache import compiled
 
 _CLIP = 1 << 16  # counts from here on are sorted, those below are binned
 

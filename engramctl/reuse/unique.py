@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import compiled
 from engramctl.reuse.mixing import fmix64
+from engramctl.runtime.kernel_cache import compiled
 
 CHUNK_TOKENS = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 DEDUP_TOKENS = 2048  # the chunk in which a dictionary's reads are counted

@@ -22,7 +22,7 @@ from engramctl.hashing.dictionary.ngram_table import (
 from engramctl.hashing.kernels.cpu import WORKERS
 from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
 from engramctl.hashing.kernels.plan import IdRules
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 _BLOCK = 512  # positions that go through the trie together
 _THREAD_POSITIONS = 1 << 14  # positions below which a second thread costs more than it saves

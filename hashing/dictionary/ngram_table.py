@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 NO_ROW = -1
 FREE = np.uint64(2**64 - 1)  # no key: canonical ids have 31 bits

@@ -24,8 +24,8 @@ from engramctl.hashing.kernels.vector import (
     reduce_sums,
     widen_block,
 )
-from engramctl.kernel_cache import njit
-from engramctl.threads import Workers
+from engramctl.runtime.kernel_cache import njit
+from engramctl.runtime.threads import Workers
 
 WORKERS = Workers("engramctl-hash")
 _THREAD_ROWS = 1 << 20  # row ids below which a second thread costs more than it saves

@@ -6,7 +6,7 @@ import numpy as np
 
 from engramctl.hashing.kernels.tables import BLOCK
 from engramctl.hashing.walk.window import DEAD, START
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 STOPS, BLOCKS, READS_AS_FILL = 1, 2, 4
 _NOT_DEAD, _DEAD, _PASS, _FILL = range(4)  # indices of NEGATIVE_RULES

@@ -19,7 +19,7 @@ from engramctl.hashing.walk.heads import LayerHash
 from engramctl.hashing.walk.mix import Mix
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 
 @njit(nogil=True, cache=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 MAX_BUCKET_BITS = 24
 MAX_ENTRIES = (1 << 32) - 1

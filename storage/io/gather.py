@@ -11,7 +11,7 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.io.row_map import RowMap, first_outside, locate
 from engramctl.storage.record.numba_words import as_pointer, prefetch_line
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values

@@ -17,7 +17,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.io.row_map import first_outside, locate, piece_of
 
 PAGE = mmap.PAGESIZE

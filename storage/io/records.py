@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.row_map import RowMap, locate, piece_of
 from engramctl.storage.reading.region import pieces

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.table import TableFiles

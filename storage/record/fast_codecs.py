@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record import codecs
 from engramctl.storage.record.group_steps import group_steps
 from engramctl.storage.record.numba_words import bits_from_double, double_from_bits, float_from_bits

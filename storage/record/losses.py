@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 
 Ranges = Sequence[tuple[int, int]]
 Floats = NDArray[np.float32] | NDArray[np.float64]

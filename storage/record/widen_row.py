@@ -10,7 +10,7 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.codecs import E2M1_VALUES
 from engramctl.storage.record.codecs_ggml import IQ4_NL
 from engramctl.storage.record.numba_words import as_pointer, bits_from_float, float_from_bits

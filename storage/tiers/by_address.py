@@ -4,10 +4,10 @@ from concurrent.futures import wait
 
 import torch
 
+from engramctl.runtime.threads import Workers
 from engramctl.storage.io.gather import gather
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.tiers.ticket import Request
-from engramctl.threads import Workers
 
 _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.runtime.threads import Workers
 from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapping import MappedLayer
@@ -21,7 +22,6 @@ from engramctl.storage.io.pages import PAGE, ask_for_pages
 from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
-from engramctl.threads import Workers
 
 # A gather slower than this on touched pages means eviction (spec/tiers.md section 1a, oMLX).
 EVICTED_NS = 500_000

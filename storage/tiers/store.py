@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
+from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Usage
-from engramctl.threads import renew_in_children
 
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 RowIds = torch.Tensor | NDArray[Any]

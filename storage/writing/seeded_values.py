@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.kernel_cache import njit
+from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.codecs import decode, table_scale_for
 from engramctl.storage.record.losses import HeadError

@@ -98,7 +98,7 @@ MUTATIONS = (
         (LIFE + "::test_a_child_forked_while_another_thread_gathers_does_not_hang",),
     ),
     Mutation(
-        "threads-not-renewed-after-fork", "engramctl/threads.py",
+        "threads-not-renewed-after-fork", "engramctl/runtime/threads.py",
         "os.register_at_fork(after_in_child=_renew_all)",
         "",
         (LIFE + "::test_a_forked_child_gathers_with_a_store_of_its_parent",),
@@ -131,7 +131,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fork-while-compiling",
-        "engramctl/kernel_cache.py",
+        "engramctl/runtime/kernel_cache.py",
         "    before=global_compiler_lock.acquire,",
         "    before=lambda: None,",
         (LIFE + "::test_a_fork_waits_for_a_compilation_of_another_thread",),

@@ -28,9 +28,11 @@ from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KEPT_FOLDERS = 4  # of different sources, side by side: a checkout goes back and forth
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _NAME = re.compile(r"engramctl-[0-9a-f]{20}")
-_KERNELS = re.compile(rb"^(?:from|import) (?:numba|engramctl\.kernel_cache)\b", re.MULTILINE)
+_KERNELS = re.compile(
+    rb"^(?:from|import) (?:numba|engramctl\.runtime\.kernel_cache)\b", re.MULTILINE
+)
 _CONSTANTS = re.compile(
     rb"^from (engramctl[\w.]*) import (?:[^(\n]*|\([^)]*)\b[A-Z][A-Z0-9_]+\b", re.MULTILINE
 )

@@ -1,0 +1,1 @@
+"""What computations run on: compiled kernels kept safely, worker threads that survive a fork."""
