@@ -19,7 +19,7 @@ from typer.main import get_command
 
 import engramctl
 from engramctl.errors import EngramError, printable
-from engramctl.streams import keep_streams, settle_streams, tell
+from engramctl.terminal.streams import keep_streams, settle_streams, tell
 
 if TYPE_CHECKING:
     from engramctl.system_errors import SystemRefusal

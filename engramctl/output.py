@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from engramctl.columns import Column, fitting, widths
 from engramctl.errors import printable
-from engramctl.streams import tell
+from engramctl.terminal.columns import Column, fitting, widths
+from engramctl.terminal.streams import tell
 
 Format = str
 FORMATS = ("table", "json", "csv", "md")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engramctl.bench.tables import duration
-from engramctl.columns import Column, fitting, total_width
 from engramctl.output import Output, Table
+from engramctl.terminal.columns import Column, fitting, total_width
 
 WORDS = st.text("abcdefgh ", max_size=30)
 COLUMNS = st.lists(

@@ -11,7 +11,7 @@ import pytest
 
 from engramctl.errors import EngramError, printable
 from engramctl.output import FORMATS, Output, Table
-from engramctl.streams import tell
+from engramctl.terminal.streams import tell
 from tests.conftest import RunCli
 from tests.tables import small_table
 

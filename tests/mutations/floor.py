@@ -95,14 +95,14 @@ MUTATIONS = (
     ),
     Mutation(
         "closed-stderr-reused",
-        "engramctl/streams.py",
+        "engramctl/terminal/streams.py",
         "            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)",
         "            pass",
         (f"{STREAMS}::test_the_work_is_done_whatever_becomes_of_the_streams",),
     ),
     Mutation(
         "note-to-a-full-stderr",
-        "engramctl/streams.py",
+        "engramctl/terminal/streams.py",
         "    with contextlib.suppress(OSError, ValueError):",
         "    with contextlib.suppress(ValueError):",
         (

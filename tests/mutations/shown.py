@@ -8,21 +8,21 @@ _EVERY = "tests/test_columns.py::test_every_column_is_shown_and_every_table_fits
 MUTATIONS = (
     Mutation(
         "wide-tables-cut",
-        "engramctl/columns.py",
+        "engramctl/terminal/columns.py",
         "        if total_width(widths) > width and len(tables[-1]) > len(names):\n",
         "        if False:\n",
         (_NARROW, _EVERY),
     ),
     Mutation(
         "continued-table-without-names",
-        "engramctl/columns.py",
+        "engramctl/terminal/columns.py",
         "            tables.append(list(names))\n",
         "            tables.append([])\n",
         (_NARROW, _EVERY),
     ),
     Mutation(
         "unit-parted-from-its-number",
-        "engramctl/columns.py",
+        "engramctl/terminal/columns.py",
         "        return self.number or all(_MEASURED.fullmatch(cell) for cell in self.cells)\n",
         "        return self.number\n",
         (_NARROW,),
