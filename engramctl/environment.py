@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.hashing.kernels.choice import kernel
-from engramctl.storage.available_memory import available_bytes
+from engramctl.memory import available_bytes
 
 LIBRARIES = (
     "numba", "numpy", "pyarrow", "rich", "tokenizers", "torch", "tqdm",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.access.memory import give_back
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, lookup_from_dict
+from engramctl.memory import give_back
 from engramctl.ngram_choice import Best, Candidates
 from engramctl.ngram_counts import mine_hint
 from engramctl.storage.dictionary.write import write_dictionary

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
-    {"engramctl", "errors", "runtime", "terminal"},
+    {"engramctl", "errors", "memory", "runtime", "terminal"},
     {"config", "hashing", "model", "output", "sources", "storage"},
     {"environment", "output_files", "parquet", "system_errors", "tables", "token_maps"},
     {"checkpoints", "cli", "corpus", "fingerprints", "ngram_counts", "ngram_pruned", "sample"},

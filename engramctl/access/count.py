@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.access.memory import give_back
 from engramctl.access.tally import RowRange, RowsRead, RowSummary, Tally
 from engramctl.access.windows import Windows
 from engramctl.access.writer import AccessWriter
 from engramctl.errors import ConfigError
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.memory import give_back
 
 HASHED_AT_A_TIME = 1 << 13  # windows: their row ids stay in the L2 cache
 MAX_ROWS = 2**32  # row ids of the file are uint32

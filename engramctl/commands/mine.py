@@ -158,10 +158,10 @@ def mine(
     """
     from engramctl.access.recorder import check_counted
     from engramctl.corpus import Corpus
+    from engramctl.memory import available_bytes
     from engramctl.mining.local import mine as mine_corpus
     from engramctl.mining.options import MineOptions
     from engramctl.mining.output import counts_maker
-    from engramctl.storage.available_memory import available_bytes
     from engramctl.storage.writing.ownership import check_target
 
     output = Output(format=output_format(json), quiet=quiet)

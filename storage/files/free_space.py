@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from engramctl.errors import StorageError
-from engramctl.storage.available_memory import available_bytes, is_in_memory
+from engramctl.memory import available_bytes, is_in_memory
 from engramctl.storage.files.atomic import os_errors
 
 _HINT = "free space, name a folder on another disk, or ask for fewer slots"

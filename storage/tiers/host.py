@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.available_memory import available_bytes
+from engramctl.memory import available_bytes
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.pages import PAGE, resident_pages

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.memory import available_bytes
 from engramctl.runtime.threads import Workers
-from engramctl.storage.available_memory import available_bytes
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.io.pages import PAGE, ask_for_pages

@@ -3,7 +3,7 @@
 from tests.mutations import Mutation
 
 CACHE = "tests/test_kernel_cache.py"
-MEMORY = "tests/storage/test_available_memory.py"
+MEMORY = "tests/test_memory.py"
 OUTPUT = "tests/test_output.py"
 STREAMS = "tests/test_streams.py"
 INPUTS = "tests/commands/test_inputs.py"
@@ -126,14 +126,14 @@ MUTATIONS = (
     ),
     Mutation(
         "container-not-asked",
-        "storage/available_memory.py",
+        "engramctl/memory.py",
         "                yield folder, files",
         "                yield top, files",
         (f"{MEMORY}::test_the_least_of_all_levels_counts",),
     ),
     Mutation(
         "page-cache-not-free",
-        "storage/available_memory.py",
+        "engramctl/memory.py",
         "    return min(known) - max(0, usage - cache)",
         "    return min(known) - usage",
         (f"{MEMORY}::test_page_cache_is_free_and_other_files_in_memory_are_not",),

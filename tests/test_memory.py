@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.errors import StorageError
-from engramctl.storage.available_memory import available_bytes, is_in_memory
+from engramctl.memory import available_bytes, is_in_memory
 from engramctl.storage.files import free_space
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.tiers import open_store
@@ -116,7 +116,7 @@ def test_env_and_mine_say_what_is_left(
     tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_cli("env", "--json").json["memory_available_bytes"] > 0
-    place = "engramctl.storage.available_memory.available_bytes"
+    place = "engramctl.memory.available_bytes"
     monkeypatch.setattr(place, lambda: 100 * MIB)
     result = run_cli("mine", tmp_path / "none.parquet", "-o", tmp_path / "counts")
     assert "104,857,600 are free here" in result.stderr

@@ -1,4 +1,4 @@
-"""How much memory is still to be had: of the machine, and of the cgroups this process is in.
+"""Memory: how much is still to be had of the machine and its cgroups, and giving it back.
 
 A container's limit is not in /proc/meminfo, and passing it ends in SIGKILL: before memory is taken
 by the gigabyte, the least of all limits is asked for. Page cache counts as free, for the kernel
@@ -6,6 +6,7 @@ takes it back first; files in a tmpfs do not.
 """
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,19 @@ def available_bytes(root: Path = Path("/")) -> int:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
     rooms = [_room(folder, files) for folder, files in _cgroups(root)]
     return max(0, min([free * 1024, *(room for room in rooms if room is not None)]))
+
+
+def give_back() -> None:
+    """Return what allocators keep of arrays that are gone: up to 130 MiB after counting, measured.
+
+    Arrow's pool and glibc's heap keep it for later; here the next need is of another size.
+    """
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
 
 
 def is_in_memory(folder: Path) -> bool:
