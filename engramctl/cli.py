@@ -22,7 +22,7 @@ from engramctl.errors import EngramError, printable
 from engramctl.terminal.streams import keep_streams, settle_streams, tell
 
 if TYPE_CHECKING:
-    from engramctl.system_errors import SystemRefusal
+    from engramctl.storage.files.system_errors import SystemRefusal
 
 # Each is the function of the same name in engramctl.commands.<name>, and the first line of its help
 # (a test compares them), so that `engramctl --help` imports none.
@@ -147,7 +147,7 @@ def _failed(error: "EngramError | SystemRefusal") -> int:
     if os.environ.get("ENGRAMCTL_DEBUG") == "1":
         raise error
     if not isinstance(error, EngramError):
-        from engramctl.system_errors import from_system
+        from engramctl.storage.files.system_errors import from_system
 
         known = from_system(error)
         if known is None:

@@ -185,7 +185,7 @@ def write_sample_corpus(
         max_bytes: text to take.
         vocab_size: of the tokenizer.
     """
-    from engramctl.output_files import written_whole
+    from engramctl.storage.files.output_file import written_whole
 
     folder.mkdir(parents=True, exist_ok=True)
     documents = read_documents(stdlib_files(max_bytes))

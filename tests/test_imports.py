@@ -14,10 +14,9 @@ from tests.conftest import ROOT
 FLOORS = [
     {"engramctl", "errors", "memory", "runtime", "terminal"},
     {"config", "hashing", "model", "output", "sources", "storage"},
-    {"environment", "output_files", "parquet", "system_errors", "tables", "token_maps"},
-    {"checkpoints", "cli", "corpus", "fingerprints", "ngram_counts", "ngram_pruned", "sample"},
+    {"cli", "environment", "parquet", "tables", "token_maps"},
+    {"__main__", "checkpoints", "corpus", "fingerprints", "ngram_counts", "ngram_pruned", "sample"},
     {
-        "__main__",
         "access",
         "bench",
         "describe_checkpoint",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engramctl.system_errors import from_system
+from engramctl.storage.files.system_errors import from_system
 from tests.conftest import ROOT, RunCli
 from tests.tables import small_table
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.storage.files.atomic import dump_json, os_errors
+from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 
 _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.bench/\d')
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import CorpusError
-from engramctl.output_files import BEGINNING_BYTES, output_file, written_whole
 from engramctl.rows.sequences import parse_line
 from engramctl.storage.files.atomic import os_errors
+from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 
 LayerRows = Mapping[int, NDArray[Any]]
 _BEGINS = re.compile(rb'\s*\{\s*"rows"\s*:')

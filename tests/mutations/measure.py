@@ -100,7 +100,7 @@ MUTATIONS = (
     ),
     Mutation(
         "force-replaces-what-is-no-result",
-        "engramctl/output_files.py",
+        "storage/files/output_file.py",
         "if not (target.is_file() and is_ours(target)):",
         "if not force and not (target.is_file() and is_ours(target)):",
         (f"{_FILE}::"
@@ -108,7 +108,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-device-is-replaced",
-        "engramctl/output_files.py",
+        "storage/files/output_file.py",
         "    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)",
         "    return False",
         ("tests/rows/test_files.py::test_a_device_stays_one",

@@ -62,7 +62,7 @@ MUTATIONS = (
     ),
     Mutation(
         "memory-that-torch-lacks-is-a-bug",
-        "engramctl/system_errors.py",
+        "storage/files/system_errors.py",
         "not any(one in str(error) for one in _NO_MEMORY)",
         "True",
         ("tests/test_streams.py::test_memory_that_torch_does_not_get_is_no_bug",),
