@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engramctl.errors import CheckFailed
-from engramctl.fingerprints import check_same, of_scheme
 from engramctl.hashing import lookup_from_dict
 from engramctl.opened import Opened
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import offered_again
 from engramctl.storage.writing.writer import default_workers
+from engramctl.vocabulary.fingerprints import check_same, of_scheme
 
 CHUNK_BYTES = 4 << 20
 SAMPLE_RUN = 64  # rows read together when rows are sampled

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import FormatError
-from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing.diagnose.chance import CountHistogram
 from engramctl.hashing.diagnose.load import OrderLoad, diagnose
 from engramctl.hashing.diagnose.resonance import scheme_warnings
@@ -16,6 +15,7 @@ from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.ngram_pruned import Pruned, pruned_orders, pruning
 from engramctl.tables import read_counts_manifest
+from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 
 def diagnose_counts(

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError, FormatError
-from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import MAX_NGRAMS, NgramList
 from engramctl.hashing.scheme.check import MAX_ORDER
@@ -22,6 +21,7 @@ from engramctl.hashing.walk.token_map import Canonical
 from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
 from engramctl.ngram_pruned import pruned_note
 from engramctl.tables import read_counts_manifest
+from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 DEFAULT_ENTRIES = 1_000_000
 DEFAULT_MIN_COUNT = 5  # SCONE's own (spec/schemes.md section 4)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.fingerprints import counts_are_canonical
 from engramctl.hashing import Scheme
 from engramctl.hashing.walk.window import window
 from engramctl.ngram_counts import num_ngrams, order_file, read_ngrams
 from engramctl.tables import read_counts_manifest
+from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engramctl.fingerprints import Fingerprints, check_tokenizer
-from engramctl.token_maps import load_token_map, load_tokenizer, tokenizing
+from engramctl.vocabulary.fingerprints import Fingerprints, check_tokenizer
+from engramctl.vocabulary.tokenizer_file import load_token_map, load_tokenizer, tokenizing
 
 
 def ngram_text(tokenizer: Path, counts: Fingerprints) -> Callable[[Sequence[int]], str]:

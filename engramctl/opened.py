@@ -13,7 +13,6 @@ from engramctl.checkpoints.opening import (
     places_digest,
 )
 from engramctl.errors import ConfigError
-from engramctl.fingerprints import check_same, check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, lookup_from_dict
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.schemes import read_scheme, with_tokenizer
@@ -22,7 +21,8 @@ from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.reading.source import Source
 from engramctl.storage.reading.table import open_table
-from engramctl.token_maps import TOKENIZER
+from engramctl.vocabulary.fingerprints import check_same, check_tokenizer, of_scheme
+from engramctl.vocabulary.tokenizer_file import TOKENIZER
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.fingerprints import check_tokenizer, of_counts
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 from engramctl.tables import read_counts_manifest
-from engramctl.token_maps import load_canonical
+from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
+from engramctl.vocabulary.tokenizer_file import load_canonical
 
 _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.scheme/')
 

@@ -5,14 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from engramctl.errors import ConfigError, EngramError
-from engramctl.fingerprints import check_tokenizer, of_scheme
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.files.strict_json import load_strict, read_limited
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
-from engramctl.token_maps import load_canonical
+from engramctl.vocabulary.fingerprints import check_tokenizer, of_scheme
+from engramctl.vocabulary.tokenizer_file import load_canonical
 
 DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000

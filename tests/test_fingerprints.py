@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.fingerprints import (
+from engramctl.hashing.walk.token_map import Canonical
+from engramctl.vocabulary.fingerprints import (
     Fingerprints,
     check_tokenizer,
     counts_are_canonical,
@@ -16,8 +17,7 @@ from engramctl.fingerprints import (
     of_scheme,
     of_tokenizer,
 )
-from engramctl.hashing.walk.token_map import Canonical
-from engramctl.token_maps import load_canonical, map_fingerprint
+from engramctl.vocabulary.tokenizer_file import load_canonical, map_fingerprint
 from tests.tokenizers import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
 
 A, B = "a" * 32, "b" * 32

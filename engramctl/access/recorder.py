@@ -23,7 +23,7 @@ from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.ngram_counts import MAX_ORDER
 from engramctl.storage.files.atomic import dump_json
-from engramctl.token_maps import map_fingerprint
+from engramctl.vocabulary.tokenizer_file import map_fingerprint
 
 LEAST_COUNTER_BYTES = 64 << 20
 # Measured: the process with pyarrow and numba, Parquet on its way in and, of two layers, out.

@@ -12,7 +12,7 @@ from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reading.region import RegionFiles
-from engramctl.token_maps import TOKENIZER, load_canonical
+from engramctl.vocabulary.tokenizer_file import TOKENIZER, load_canonical
 
 CONFIG = "config.json"
 MAX_JSON_BYTES = 64 << 20

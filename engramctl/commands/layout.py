@@ -110,7 +110,6 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
-    from engramctl.fingerprints import check_tokenizer, of_counts
     from engramctl.ngram_pruned import pruned_note
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
@@ -118,6 +117,7 @@ def layout(
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
     from engramctl.tables import read_counts_manifest, verified_bytes
+    from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 
     sink = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, source, scheme, tokenizer, dictionary, config)

@@ -26,7 +26,7 @@ from engramctl.parquet import (
     reading,
 )
 from engramctl.sources import SourceFile, find_files
-from engramctl.token_maps import load_tokenizer, tokenizing
+from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,7 +13,7 @@ from engramctl.mining.options import MineOptions
 from engramctl.mining.reading import Position
 from engramctl.mining.writer import OrderTotals
 from engramctl.sources import SourceFile
-from engramctl.token_maps import vocabulary_digest
+from engramctl.vocabulary.tokenizer_file import vocabulary_digest
 
 MANIFEST_SCHEMA = "engramctl.counts/1"
 _READ_BYTES = 1 << 22

@@ -97,7 +97,7 @@ class Canonical:
         token_map: int32 (num_ids,), or None for the identity.
         zeroed: half-open ranges of token ids that read as 0, when the map is no more than that.
         vocabulary: digest of the vocabulary that the map was made from, 32 hexadecimal digits,
-            where it is known (`engramctl.token_maps.vocabulary_digest`).
+            where it is known (`engramctl.vocabulary.tokenizer_file.vocabulary_digest`).
         takes_canonical: the ids given are canonical ids already: there is a map, but not here.
     """
 

@@ -11,7 +11,7 @@ import pytest
 from engramctl.hashing import lookup_from_dict, make_scheme
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.reading.table import open_table
-from engramctl.token_maps import load_canonical, load_token_map, map_fingerprint
+from engramctl.vocabulary.tokenizer_file import load_canonical, load_token_map, map_fingerprint
 from tests.conftest import CliResult, run_in_process
 from tests.mining.conftest import write_ids
 from tests.tokenizers import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.walk.multipliers import half_bound
 from engramctl.hashing.walk.token_map import normalizer
-from engramctl.token_maps import load_token_map
+from engramctl.vocabulary.tokenizer_file import load_token_map
 from tests.conftest import golden
 from tests.hashing.walks import expect
 

@@ -34,7 +34,7 @@ MUTATIONS = (
     ),
     Mutation(
         "panic-of-a-tokenizer-is-a-bug",
-        "engramctl/token_maps.py",
+        "engramctl/vocabulary/tokenizer_file.py",
         "    except BaseException as error:",
         "    except Exception as error:",
         ("tests/test_broken_tokenizers.py::test_text_is_not_mined_with_them",),

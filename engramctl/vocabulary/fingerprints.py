@@ -13,7 +13,7 @@ from typing import Any
 from engramctl.errors import ConfigError, CorpusError, EngramError
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.files.checksum import file_digest
-from engramctl.token_maps import (
+from engramctl.vocabulary.tokenizer_file import (
     load_canonical,
     load_tokenizer,
     map_fingerprint,
