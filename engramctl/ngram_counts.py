@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engramctl.corpus.parquet import iter_columns, open_parquet, reading
 from engramctl.errors import CorpusError
-from engramctl.parquet import iter_columns, open_parquet, reading
 from engramctl.sources import SourceFile
 
 BATCH_ROWS = 1 << 17

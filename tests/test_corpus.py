@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engramctl.corpus import Corpus
 from engramctl.corpus.arrays import flat_lists
+from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.sample import train_tokenizer
 from engramctl.sources import SourceFile
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]

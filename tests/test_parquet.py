@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from engramctl.corpus import Corpus
+from engramctl.corpus.parquet import leaf_of, open_parquet
+from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import CorpusError
-from engramctl.parquet import leaf_of, open_parquet
-from engramctl.sample import train_tokenizer
 from engramctl.sources import SourceFile
 from tests.test_corpus import documents, write
 

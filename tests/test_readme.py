@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engramctl.commands.demo import tier_rows
-from engramctl.sample import write_sample_corpus
+from engramctl.corpus.sample import write_sample_corpus
 from tests.conftest import ROOT, RunCli
 
 README = (ROOT / "README.md").read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from engramctl.corpus import Corpus
-from engramctl.sample import stdlib_files, write_sample_corpus
+from engramctl.corpus.sample import stdlib_files, write_sample_corpus
 
 
 def test_the_sample_is_the_librarys_own_source_within_the_size() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engramctl.parquet import LocalWriter
+from engramctl.corpus.parquet import LocalWriter
 
 ROW_GROUP_ROWS = 1 << 20
 _SCHEMA = pa.schema(

@@ -54,7 +54,7 @@ def demo(
 
       Example:  engramctl demo -o engramctl-demo
     """
-    from engramctl.sample import write_sample_corpus
+    from engramctl.corpus.sample import write_sample_corpus
 
     sink = Output(format=output_format(json), quiet=quiet)
     started = time.perf_counter()
@@ -122,7 +122,7 @@ def check_folder(out: Path) -> None:
         ConfigError: so it is.
         StorageError: it cannot be listed.
     """
-    from engramctl.sample import CORPUS, TOKENIZER, is_sample_corpus
+    from engramctl.corpus.sample import CORPUS, TOKENIZER, is_sample_corpus
     from engramctl.storage.files.atomic import NEW_NAME, old_path, os_errors
     from engramctl.storage.files.held_folder import shown
     from engramctl.storage.files.published import partial_path

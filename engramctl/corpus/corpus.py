@@ -15,9 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engramctl.corpus.arrays import flat_lists, text_groups
-from engramctl.corpus.usable import UsableFile, reason_of, refuse_none, usable_files
-from engramctl.errors import ConfigError, CorpusError
-from engramctl.parquet import (
+from engramctl.corpus.parquet import (
     MAX_ID,
     column_size,
     largest_id,
@@ -25,6 +23,8 @@ from engramctl.parquet import (
     read_footer,
     reading,
 )
+from engramctl.corpus.usable import UsableFile, reason_of, refuse_none, usable_files
+from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources import SourceFile, find_files
 from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing
 

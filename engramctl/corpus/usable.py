@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engramctl.corpus.parquet import check_column, choose_column, read_footer
 from engramctl.errors import CorpusError
-from engramctl.parquet import check_column, choose_column, read_footer
 from engramctl.sources import SourceFile
 
 

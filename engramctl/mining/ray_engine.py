@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
+from engramctl.corpus.parquet import column_size, read_footer
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import facts
 from engramctl.mining.chunks import cut_chunks
@@ -29,7 +30,6 @@ from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
 from engramctl.mining.output import CountsOutput, counts_files, counts_maker
 from engramctl.mining.reading import Position
-from engramctl.parquet import column_size, read_footer
 from engramctl.sources import SourceFile
 from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.writing.partial_folder import PartialDirectory

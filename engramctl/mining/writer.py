@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engramctl.corpus.parquet import LocalWriter
 from engramctl.mining.count import Rows
-from engramctl.parquet import LocalWriter
 
 ROW_GROUP_ROWS = 1 << 20
 # Bytes of ids apart compress as well as whole ids and a third faster (75 against 104 ns a row of

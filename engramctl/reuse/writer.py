@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engramctl.parquet import LocalWriter
+from engramctl.corpus.parquet import LocalWriter
 
 SCHEMA = pa.schema(
     [

@@ -51,7 +51,7 @@ def write_parquet(sequences: Iterable[LayerRows], path: Path, heads: Mapping[int
     """
     import pyarrow as pa
 
-    from engramctl.parquet import LocalWriter
+    from engramctl.corpus.parquet import LocalWriter
 
     kinds = {layer: pa.list_(pa.list_(pa.int64(), num)) for layer, num in heads.items()}
     schema = pa.schema([(f"layer{layer:02d}", kind) for layer, kind in kinds.items()])
@@ -120,7 +120,7 @@ def _is_row_ids(path: Path) -> bool:
     """Tell whether a file begins as those of `write_file` do; a cut one of lines does too."""
     import pyarrow as pa
 
-    from engramctl.parquet import open_parquet
+    from engramctl.corpus.parquet import open_parquet
     from engramctl.sources import SourceFile
 
     with path.open("rb") as file:

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
+from engramctl.corpus.sample import SampleCorpus, write_sample_corpus
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.mining import local, reference
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from engramctl.sample import SampleCorpus, write_sample_corpus
 from tests.conftest import RunCli
 from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
 

@@ -26,10 +26,10 @@ from engramctl.access.ngrams import RawNgrams
 from engramctl.access.starts import DocumentStarts
 from engramctl.access.windows import Windows
 from engramctl.corpus import Corpus
+from engramctl.corpus.sample import write_sample_corpus
 from engramctl.hashing import START, Scheme, make_scheme
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from engramctl.sample import write_sample_corpus
 from tests.benchmarks.harness import Row, interleave, row
 
 ORDERS = (2, 3, 4)

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engramctl.corpus.sample import write_sample_corpus
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.sample import write_sample_corpus
 from tests.benchmarks.harness import Row, interleave, row
 
 ENTRIES = 1 << 20

@@ -10,7 +10,7 @@ import pytest
 
 from engramctl.commands import demo as demo_module
 from engramctl.commands.demo import check_folder
-from engramctl.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
+from engramctl.corpus.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
 from tests.conftest import CliResult, RunCli, run_in_process
 from tests.mining.conftest import write_ids
 
@@ -20,7 +20,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
     """One demo on a twentieth of the text, with a small table and the tests' model."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engramctl.sample.write_sample_corpus", small_corpus)
+        patch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
         patch.setattr(demo_module, "_BUILD", (*demo_module._BUILD, "--slots", "3000"))
         patch.setattr(
             demo_module, "_BENCH", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
@@ -32,7 +32,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
 def test_force_replaces_what_a_demo_made_and_nothing_else(
     run_cli: RunCli, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engramctl.sample.write_sample_corpus", begun)
+    monkeypatch.setattr("engramctl.corpus.sample.write_sample_corpus", begun)
     (tmp_path / name).write_text("years of work")
     result = run_cli("demo", "-o", tmp_path, "--force")
     assert result.exit_code in (1, 2)
@@ -139,7 +139,7 @@ def test_a_demo_interrupted_in_a_step_ends_as_the_step_would(
     def interrupted(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("engramctl.sample.write_sample_corpus", small_corpus)
+    monkeypatch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
     monkeypatch.setattr("engramctl.environment.capture", interrupted)
     monkeypatch.setattr(demo_module, "plan_steps", lambda out: [demo_module.Step(("env",))])
     result = run_cli("demo", "-o", tmp_path / "out")

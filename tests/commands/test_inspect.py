@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from engramctl.corpus.sample import train_tokenizer
 from engramctl.hashing.released import presets
-from engramctl.sample import train_tokenizer
 from tests.conftest import RunCli
 from tests.mining.conftest import write_ids, zipf_documents
 

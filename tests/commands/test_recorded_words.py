@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from engramctl.sample import train_tokenizer
+from engramctl.corpus.sample import train_tokenizer
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.mined import mined, run, small_scheme

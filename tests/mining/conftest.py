@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engramctl.sample import SampleCorpus, write_sample_corpus
+from engramctl.corpus.sample import SampleCorpus, write_sample_corpus
 
 Documents = Sequence[Sequence[int] | None]
 

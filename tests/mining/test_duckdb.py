@@ -6,9 +6,9 @@ import duckdb
 import pytest
 
 from engramctl.corpus import Corpus
+from engramctl.corpus.sample import SampleCorpus
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from engramctl.sample import SampleCorpus
 
 ORDERS = (1, 2, 3, 4, 5)
 

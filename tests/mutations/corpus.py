@@ -95,7 +95,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one-leaf-a-column",
-        "engramctl/parquet.py",
+        "engramctl/corpus/parquet.py",
         "_num_leaves(schema.field(at).type) for at",
         "1 for at",
         ("tests/test_parquet.py::test_leaves_are_counted_as_parquet_counts_them",),

@@ -13,7 +13,7 @@ MUTATIONS = (
     ),
     Mutation(
         "demo-takes-any-corpus",
-        "engramctl/sample.py",
+        "engramctl/corpus/sample.py",
         "            return tuple(parquet.schema_arrow.names) == COLUMNS",
         "            return True",
         ("tests/commands/test_demo.py::test_a_corpus_of_a_demo_is_told_from_others",),

@@ -142,7 +142,7 @@ def test_a_remote_read_that_fails_is_tried_again_and_then_named(
     documents = [np.arange(9).tolist()] * 40
     memory.pipe("/flaky/a.parquet", parquet(documents, row_group_size=10))
     corpus = Corpus.open(["memory://flaky"])
-    monkeypatch.setattr("engramctl.parquet.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("engramctl.corpus.parquet.RETRY_SECONDS", 0.0)
     monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 27)
     left = 0
     real = fsspec.implementations.memory.MemoryFile.read

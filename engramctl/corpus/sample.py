@@ -130,7 +130,7 @@ def write_ids_parquet(
     """
     import pyarrow as pa
 
-    from engramctl.parquet import LocalWriter
+    from engramctl.corpus.parquet import LocalWriter
 
     kinds = (pa.int64(), pa.string(), pa.string(), pa.list_(pa.int32()))
     fields = dict(zip(COLUMNS, kinds, strict=True))
@@ -154,7 +154,7 @@ def is_sample_corpus(folder: Path) -> bool:
     """Tell whether what a folder has under our names is of `write_sample_corpus`, or not there."""
     import pyarrow as pa
 
-    from engramctl.parquet import open_parquet
+    from engramctl.corpus.parquet import open_parquet
     from engramctl.sources import SourceFile
 
     corpus, model = folder / CORPUS, folder / TOKENIZER
