@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import engramctl
+from engramctl.counts.manifest import counts_digest, read_counts_manifest
 from engramctl.hashing import Lookup, Scheme
 from engramctl.initial import InitialRows, InitOptions, initial_rows
 from engramctl.opened import check_source
@@ -21,7 +22,6 @@ from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.writing.writer import write_table
-from engramctl.tables import counts_digest, read_counts_manifest
 from engramctl.vocabulary.fingerprints import check_tokenizer, counts_are_canonical, of_counts
 
 

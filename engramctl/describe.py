@@ -7,6 +7,7 @@ from typing import Any
 
 from engramctl.bench.result import as_current
 from engramctl.checkpoints.opening import is_checkpoint
+from engramctl.counts.manifest import COUNTS_SCHEMA
 from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
@@ -15,7 +16,6 @@ from engramctl.schemes import read_scheme
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reading.table import TableFiles, open_table
-from engramctl.tables import COUNTS_SCHEMA
 
 TABLE_SCHEMA = "engramctl.table/1"
 SUMMARY = "summary.json"

@@ -6,15 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from engramctl.counts.manifest import read_counts_manifest
+from engramctl.counts.ngrams import mine_hint, order_file, read_ngrams
+from engramctl.counts.pruned import Pruned, pruned_orders, pruning
 from engramctl.errors import FormatError
 from engramctl.hashing.diagnose.chance import CountHistogram
 from engramctl.hashing.diagnose.load import OrderLoad, diagnose
 from engramctl.hashing.diagnose.resonance import scheme_warnings
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
-from engramctl.ngram_pruned import Pruned, pruned_orders, pruning
-from engramctl.tables import read_counts_manifest
 from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 

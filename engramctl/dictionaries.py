@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.counts.manifest import read_counts_manifest
+from engramctl.counts.ngrams import mine_hint, order_file, read_ngrams
+from engramctl.counts.pruned import pruned_note
 from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import MAX_NGRAMS, NgramList
 from engramctl.hashing.scheme.check import MAX_ORDER
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.ngram_counts import mine_hint, order_file, read_ngrams
-from engramctl.ngram_pruned import pruned_note
-from engramctl.tables import read_counts_manifest
 from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 DEFAULT_ENTRIES = 1_000_000

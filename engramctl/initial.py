@@ -18,12 +18,12 @@ from engramctl.checkpoints.opening import (
     places_digest,
 )
 from engramctl.checkpoints.parts import check_scales
+from engramctl.counts.ngrams import mine_hint
+from engramctl.counts.pruned import pruned_note
+from engramctl.counts.scheme_ngrams import SeenNgrams
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
-from engramctl.ngram_counts import mine_hint
-from engramctl.ngram_pruned import pruned_note
-from engramctl.ngram_seen import SeenNgrams
 from engramctl.relay import check_source
 from engramctl.schemes import head_ranges
 from engramctl.storage.files.checksum import file_digest

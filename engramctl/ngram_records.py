@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.counts.candidates import Best, Candidates
+from engramctl.counts.manifest import counts_digest
+from engramctl.counts.ngrams import mine_hint
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.memory import give_back
-from engramctl.ngram_choice import Best, Candidates
-from engramctl.ngram_counts import mine_hint
 from engramctl.storage.dictionary.write import write_dictionary
 from engramctl.storage.format.dictionary_entry import Dictionary
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.writing.plan import TablePlan
-from engramctl.tables import counts_digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from engramctl.counts.manifest import read_counts_manifest
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
-from engramctl.tables import read_counts_manifest
 from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 from engramctl.vocabulary.tokenizer_file import load_canonical
 

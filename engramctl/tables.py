@@ -4,36 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import CheckFailed, ConfigError, EngramError, FormatError
+from engramctl.counts.manifest import COUNTS_SCHEMA
+from engramctl.errors import CheckFailed, ConfigError, EngramError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
-from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
 from engramctl.storage.verifying.integrity import VerifyReport, verify, verify_files
-
-COUNTS_SCHEMA = "engramctl.counts/1"
-
-
-def read_counts_manifest(counts: Path) -> dict[str, Any]:
-    """Return the manifest of a counts folder.
-
-    Raises:
-        FormatError: the folder is unfinished or holds no counts.
-    """
-    manifest = read_manifest(counts)
-    if manifest.get("schema") != COUNTS_SCHEMA:
-        raise FormatError(
-            f"{counts} holds no counts",
-            facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
-            hint="make them with: engramctl mine CORPUS -o counts",
-        )
-    return manifest
-
-
-def counts_digest(counts: Path) -> str:
-    """Return the digest of a counts folder's manifest; raises as `read_counts_manifest`."""
-    read_counts_manifest(counts)
-    return file_digest(counts / MANIFEST)
 
 
 def verified_bytes(path: Path) -> int | None:

@@ -18,8 +18,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.counts.scheme_ngrams import SeenNgrams
 from engramctl.hashing.kernels.windows import WindowHash
-from engramctl.ngram_seen import SeenNgrams
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.free_space import check_space

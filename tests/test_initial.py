@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from engramctl.counts.ngrams import read_ngrams
+from engramctl.counts.scheme_ngrams import SeenNgrams
 from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, StorageError
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.ngram_counts import read_ngrams
-from engramctl.ngram_seen import SeenNgrams
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.record import RecordSpec

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engramctl.counts.ngrams import num_ngrams, read_ngrams
 from engramctl.errors import CorpusError
-from engramctl.ngram_counts import num_ngrams, read_ngrams
 
 SCHEMA = pa.schema([("token_ids", pa.list_(pa.uint32(), 2)), ("count", pa.uint64())])
 

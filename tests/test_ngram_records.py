@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engramctl import ngram_choice
+from engramctl.counts import candidates as ngram_choice
 from engramctl.hashing import Scheme
 from engramctl.ngram_records import plan_ngrams
 from engramctl.storage.dictionary.read import DictionaryFiles

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from engramctl.counts.pruned import pruned_orders
 from engramctl.hashing import make_scheme
-from engramctl.ngram_pruned import pruned_orders
 from tests.conftest import RunCli, run_in_process
 from tests.mined import run
 from tests.mining.conftest import write_ids, zipf_documents

@@ -19,9 +19,9 @@ from engramctl.access.starts import NO_ID, DocumentStarts
 from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
 from engramctl.corpus import Progress, TokenBatch
+from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.ngram_counts import MAX_ORDER
 from engramctl.storage.files.atomic import dump_json
 from engramctl.vocabulary.tokenizer_file import map_fingerprint
 

@@ -111,9 +111,9 @@ def _tables(document: dict[str, Any]) -> list[Table]:
 def _counts_tables(document: dict[str, Any], path: Path, tokenizer: Path | None) -> list[Table]:
     """Show counts: facts, orders, and what the run found of rows and caches."""
     from engramctl.access.view import access_tables, order_table
-    from engramctl.ngram_text import ngram_text
+    from engramctl.counts.manifest import read_counts_manifest
+    from engramctl.counts.text import ngram_text
     from engramctl.reuse.view import reuse_tables
-    from engramctl.tables import read_counts_manifest
     from engramctl.vocabulary.fingerprints import of_counts
 
     text = None
@@ -130,10 +130,10 @@ def _counts_tables(document: dict[str, Any], path: Path, tokenizer: Path | None)
 
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
     """Show what a scheme does to mined n-grams."""
+    from engramctl.counts.manifest import read_counts_manifest
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
     from engramctl.hashing import DictionaryScheme
     from engramctl.scheme_sources import assumed_map, find_scheme
-    from engramctl.tables import read_counts_manifest
     from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 
     scheme = find_scheme(options)

@@ -110,13 +110,14 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
-    from engramctl.ngram_pruned import pruned_note
+    from engramctl.counts.manifest import read_counts_manifest
+    from engramctl.counts.pruned import pruned_note
     from engramctl.ngram_records import NgramPlan, plan_dictionary
     from engramctl.opened import open_rows
     from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
-    from engramctl.tables import read_counts_manifest, verified_bytes
+    from engramctl.tables import verified_bytes
     from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 
     sink = Output(format=output_format(json), quiet=quiet)

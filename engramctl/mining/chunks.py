@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.corpus import TokenBatch
-from engramctl.ngram_counts import MAX_ORDER
+from engramctl.counts.ngrams import MAX_ORDER
 
 CONTEXT = MAX_ORDER - 1
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError
-from engramctl.ngram_counts import MAX_ORDER
 from engramctl.runtime.kernel_cache import compiled
 
 BUCKET_BITS = 12  # no more partitions than 2^12

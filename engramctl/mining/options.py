@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError
-from engramctl.ngram_counts import MAX_ORDER
 
 DEFAULT_MEMORY_BYTES = 644_245_094  # 0.6 GiB
 # Measured: the process itself with pyarrow and numba, chunks and tables of two threads; and for

@@ -158,7 +158,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the-footers-rows-are-believed",
-        "engramctl/ngram_counts.py",
+        "engramctl/counts/ngrams.py",
         "if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:",
         "if min(groups, default=0) < 0:",
         ("tests/test_ngram_counts.py::test_a_footer_that_counts_other_rows_is_refused",),

@@ -93,7 +93,7 @@ MUTATIONS = (
     ),
     Mutation(
         "inspect-shows-text-of-another-tokenizer",
-        "engramctl/ngram_text.py",
+        "engramctl/counts/text.py",
         "    check_tokenizer(tokenizer, counts)",
         "    pass",
         (_COMMANDS,),

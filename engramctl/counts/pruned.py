@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engramctl.tables import read_counts_manifest
+from engramctl.counts.manifest import read_counts_manifest
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.counts.scheme_ngrams import Seen, SeenNgrams
 from engramctl.hashing import Scheme
 from engramctl.hashing.kernels.keys import pack_windows
-from engramctl.ngram_seen import Seen, SeenNgrams
 
 _COUNTS = np.log([1.0, 2.0, 8.0, 64.0])
 _SHARES = {2: [0.54, 0.65, 0.84, 1.0], 3: [0.33, 0.47, 0.75, 1.0], 4: [0.21, 0.355, 0.69, 1.0]}

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.counts.manifest import read_counts_manifest
+from engramctl.counts.ngrams import num_ngrams, order_file, read_ngrams
 from engramctl.hashing import Scheme
 from engramctl.hashing.walk.window import window
-from engramctl.ngram_counts import num_ngrams, order_file, read_ngrams
-from engramctl.tables import read_counts_manifest
 from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 

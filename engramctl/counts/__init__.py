@@ -1,0 +1,1 @@
+"""A counts folder, read: its manifest, its n-grams, and as a scheme reads them."""

@@ -1,0 +1,32 @@
+"""What a counts folder says of itself."""
+
+from pathlib import Path
+from typing import Any
+
+from engramctl.errors import FormatError
+from engramctl.storage.files.checksum import file_digest
+from engramctl.storage.files.published import MANIFEST, read_manifest
+
+COUNTS_SCHEMA = "engramctl.counts/1"
+
+
+def read_counts_manifest(counts: Path) -> dict[str, Any]:
+    """Return the manifest of a counts folder.
+
+    Raises:
+        FormatError: the folder is unfinished or holds no counts.
+    """
+    manifest = read_manifest(counts)
+    if manifest.get("schema") != COUNTS_SCHEMA:
+        raise FormatError(
+            f"{counts} holds no counts",
+            facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
+            hint="make them with: engramctl mine CORPUS -o counts",
+        )
+    return manifest
+
+
+def counts_digest(counts: Path) -> str:
+    """Return the digest of a counts folder's manifest; raises as `read_counts_manifest`."""
+    read_counts_manifest(counts)
+    return file_digest(counts / MANIFEST)
