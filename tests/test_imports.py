@@ -20,6 +20,7 @@ FLOORS = [
     {
         "access",
         "against",
+        "counting",
         "describe",
         "diagnosis",
         "dictionaries",

@@ -12,8 +12,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.access.resumed import damaged
 from engramctl.storage.files.atomic import sync
+from engramctl.storage.writing.interrupted import damaged
 
 BATCH_ROWS = 1 << 17
 _CHECK_BYTES = 1 << 22

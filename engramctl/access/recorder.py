@@ -31,7 +31,7 @@ BASE_BYTES = 420 << 20
 
 
 class CountedRows(Protocol):
-    """Rows of one order: `engramctl.mining.count.Rows`."""
+    """Rows of one order: `engramctl.counting.count.Rows`."""
 
     @property
     def ids(self) -> NDArray[np.uint32]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import xxhash
 
-from engramctl.access.resumed import damaged
 from engramctl.storage.files.atomic import dump_json
 from engramctl.storage.files.published import STATE
+from engramctl.storage.writing.interrupted import damaged
 from engramctl.storage.writing.partial_folder import PartialDirectory
 
 _RUN, _DIGEST = "run", "run_xxh3_128"

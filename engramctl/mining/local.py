@@ -16,17 +16,17 @@ from typing import Any
 
 from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
+from engramctl.counting.chunks import Chunk, cut_chunks
+from engramctl.counting.count import Rows, count_partition, partition_chunk
+from engramctl.counting.keys import BUCKET_BITS, KeyLayout, partition_bits
+from engramctl.counting.spill import SpillStore
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
 from engramctl.mining.checkpoint import load_run, remembered, save_run
-from engramctl.mining.chunks import Chunk, cut_chunks
-from engramctl.mining.count import Rows, count_partition, partition_chunk
-from engramctl.mining.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
 from engramctl.mining.reading import CorpusReader, Position
-from engramctl.mining.spill import SpillStore
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.files.atomic import os_errors, write_json

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from engramctl.access.recorder import Recorder
-from engramctl.mining.count import Rows
+from engramctl.counting.count import Rows
+from engramctl.counting.top import TopRows
+from engramctl.counting.unigrams import Unigrams
 from engramctl.mining.options import MineOptions
-from engramctl.mining.top import TopRows
-from engramctl.mining.unigrams import Unigrams
 from engramctl.mining.writer import OrderTotals, OrderWriter
 from engramctl.storage.writing.ownership import Maker
 

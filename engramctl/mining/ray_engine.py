@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from engramctl.access.recorder import Recorder
 from engramctl.corpus import Corpus, Progress
 from engramctl.corpus.parquet import column_size, read_footer
+from engramctl.counting.chunks import cut_chunks
+from engramctl.counting.count import Rows, count_partition, partition_chunk
+from engramctl.counting.keys import KeyLayout
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import facts
-from engramctl.mining.chunks import cut_chunks
-from engramctl.mining.count import Rows, count_partition, partition_chunk
-from engramctl.mining.keys import KeyLayout
 from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
 from engramctl.mining.output import CountsOutput, counts_files, counts_maker

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
 from engramctl.corpus.sample import SampleCorpus, write_sample_corpus
+from engramctl.counting import reference
 from engramctl.hashing import Scheme, make_scheme
-from engramctl.mining import local, reference
+from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from tests.conftest import RunCli

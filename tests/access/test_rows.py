@@ -19,10 +19,10 @@ from engramctl.access.starts import DocumentStarts
 from engramctl.access.tally import MOST_SHOWN, RowRange, RowSummary, Tally
 from engramctl.access.windows import Windows
 from engramctl.corpus import TokenBatch
+from engramctl.counting import reference
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.kernels.windows import WindowHash
-from engramctl.mining import reference
 from tests.hashing.presets import EOS, SCHEMES, VOCAB, small
 
 Documents = Sequence[Sequence[int]]

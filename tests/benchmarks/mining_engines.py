@@ -47,9 +47,9 @@ def child(name: str, folder: Path, source: Path, orders: tuple[int, ...]) -> Fac
 
 
 def _ours(source: Path, targets: dict[int, Path], facts: Facts) -> Times:
+    from engramctl.counting.spill import SpillStore
     from engramctl.mining.local import mine
     from engramctl.mining.options import MineOptions
-    from engramctl.mining.spill import SpillStore
 
     remove = SpillStore.remove
 

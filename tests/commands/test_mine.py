@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from engramctl.mining import reference
+from engramctl.counting import reference
 from tests.conftest import RunCli
 from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
 

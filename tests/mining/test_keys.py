@@ -3,10 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.errors import ConfigError
-from engramctl.mining import reference
-from engramctl.mining.kernels import record
-from engramctl.mining.keys import (
+from engramctl.counting import reference
+from engramctl.counting.keys import (
     BUCKET_BITS,
     KeyLayout,
     bucket,
@@ -14,6 +12,8 @@ from engramctl.mining.keys import (
     partition_bits,
     shifted,
 )
+from engramctl.counting.records import record
+from engramctl.errors import ConfigError
 
 ids32 = st.integers(0, 2**32 - 1)
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.corpus import Corpus
+from engramctl.counting import reference
+from engramctl.counting.count import Rows
 from engramctl.errors import ConfigError
-from engramctl.mining import reference, writer
-from engramctl.mining.count import Rows
+from engramctl.mining import writer
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents

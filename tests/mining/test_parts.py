@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.corpus import TokenBatch
+from engramctl.counting import reference
+from engramctl.counting.chunks import Chunk, cut_chunks
+from engramctl.counting.count import Rows, count_partition, partition_chunk
+from engramctl.counting.keys import KeyLayout, partition_bits
+from engramctl.counting.reference import count_ngrams
+from engramctl.counting.spill import SpillStore
+from engramctl.counting.top import TopRows
+from engramctl.counting.unigrams import RANGE_BITS, Unigrams
 from engramctl.errors import StorageError
-from engramctl.mining import reference
-from engramctl.mining.chunks import Chunk, cut_chunks
-from engramctl.mining.count import Rows, count_partition, partition_chunk
-from engramctl.mining.keys import KeyLayout, partition_bits
-from engramctl.mining.reference import count_ngrams
-from engramctl.mining.spill import SpillStore
-from engramctl.mining.top import TopRows
-from engramctl.mining.unigrams import RANGE_BITS, Unigrams
 
 FEW_SLOTS = 16  # a table then holds 11 records
 
@@ -117,7 +117,7 @@ def test_the_top_rows_are_the_most_frequent_and_the_first_among_equals(
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=8), max_size=9))
 def test_order_1_adds_up_over_partitions(parts: list[list[tuple[int, int]]]) -> None:
     unigrams, expected = Unigrams(Path("/nonexistent")), Counter[int]()
-    with patch("engramctl.mining.unigrams.MOST_WAITING", 5):
+    with patch("engramctl.counting.unigrams.MOST_WAITING", 5):
         for part in parts:
             ids = np.array([token for token, _ in part], np.uint32).reshape(-1, 1)
             counts = np.array([times for _, times in part], np.uint64)
@@ -139,8 +139,8 @@ def test_order_1_holds_few_rows_in_memory_however_many_ids_there_are(tmp_path: P
     counts = random.integers(1, 2**40, len(ids)).astype(np.uint64)
     unigrams = Unigrams(tmp_path)
     with (
-        patch("engramctl.mining.unigrams.MOST_WAITING", 64),
-        patch("engramctl.mining.unigrams.MOST_HELD", 200),
+        patch("engramctl.counting.unigrams.MOST_WAITING", 64),
+        patch("engramctl.counting.unigrams.MOST_HELD", 200),
     ):
         for at in range(0, len(ids), 500):
             part = slice(at, at + 500)

@@ -8,26 +8,26 @@ NOTICED = (f"{CHECKPOINTS}::test_a_changed_byte_of_finished_work_is_noticed",)
 
 MUTATIONS = (
     Mutation(
-        "spill-records-not-synced", "engramctl/mining/spill.py",
+        "spill-records-not-synced", "engramctl/counting/spill.py",
         "        os.fsync(self._file)\n", "", SYNCED,
     ),
     Mutation(
-        "spill-index-not-synced", "engramctl/mining/spill.py",
+        "spill-index-not-synced", "engramctl/counting/spill.py",
         "        os.fsync(self._index)\n", "", SYNCED,
     ),
     Mutation(
-        "spill-names-not-synced", "engramctl/mining/spill.py",
+        "spill-names-not-synced", "engramctl/counting/spill.py",
         "        sync(self._path.parent)\n", "", SYNCED,
     ),
     Mutation(
         "starts-not-synced", "engramctl/access/ngrams.py", "        sync(self.path)\n", "", SYNCED
     ),
     Mutation(
-        "spill-records-not-compared", "engramctl/mining/spill.py",
+        "spill-records-not-compared", "engramctl/counting/spill.py",
         "if digest.intdigest() != chunk.digest:", "if False:", NOTICED,
     ),
     Mutation(
-        "spill-index-not-compared", "engramctl/mining/spill.py",
+        "spill-index-not-compared", "engramctl/counting/spill.py",
         'if self._index_digest.hexdigest() != state["index_xxh3_128"]:', "if False:", NOTICED,
     ),
     Mutation(
@@ -46,7 +46,7 @@ MUTATIONS = (
         ("tests/commands/test_mine.py::test_a_scheme_changes_no_file_of_ngrams",),
     ),
     Mutation(
-        "unigrams-never-leave-memory", "engramctl/mining/unigrams.py",
+        "unigrams-never-leave-memory", "engramctl/counting/unigrams.py",
         "if len(ids) > MOST_HELD:", "if False:",
         ("tests/mining/test_parts.py::"
          "test_order_1_holds_few_rows_in_memory_however_many_ids_there_are",),

@@ -20,7 +20,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sizes-of-a-checkpoint-are-believed",
-        "engramctl/mining/spill.py",
+        "engramctl/counting/spill.py",
         "if os.fstat(file).st_size < num_bytes:",
         "if False:",
         ("tests/mining/test_checkpoints.py::test_a_state_that_no_run_wrote_is_refused",),

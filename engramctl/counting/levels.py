@@ -9,7 +9,7 @@ are in records as well, with `end_id` behind them.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import Words, first_pair, shifted
+from engramctl.counting.keys import Words, first_pair, shifted
 from engramctl.runtime.kernel_cache import compiled
 
 _U0, _U1 = np.uint64(0), np.uint64(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engramctl.mining.count import Rows
+from engramctl.counting.count import Rows
 
 
 class TopRows:

@@ -8,7 +8,7 @@ is a tuple of that length: its type makes numba compile a loop for each case.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import Words
+from engramctl.counting.keys import Words
 from engramctl.runtime.kernel_cache import compiled
 
 DIGIT_BITS = 11  # of the radix sort: 2,048 counters a pass stay in the L1 cache

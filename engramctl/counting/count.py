@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining import kernels, levels, table
-from engramctl.mining.chunks import Chunk
-from engramctl.mining.keys import BUCKET_BITS, KeyLayout, Words
+from engramctl.counting import levels, table
+from engramctl.counting import records as kernels
+from engramctl.counting.chunks import Chunk
+from engramctl.counting.keys import BUCKET_BITS, KeyLayout, Words
 
 FEWEST_SLOTS = 1 << 10
 MOST_SLOTS = 1 << 21  # of 16 bytes, or 24: above, a partition is counted in ranges
@@ -97,7 +98,7 @@ def count_partition(
         layout: how they are packed.
         number: the partition.
         orders: orders to give, up to `layout.order`. Rows of order 1 are parts: an id may come in
-            several partitions (`engramctl.mining.unigrams` adds them up).
+            several partitions (`engramctl.counting.unigrams` adds them up).
         min_count: n-grams that occur less often are left out, but for order 1.
         expected: about how many distinct records there are; 0: unknown.
         most_slots: as many slots as a table may have, a power of two.

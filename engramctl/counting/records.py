@@ -8,7 +8,7 @@ Windows never cross a document: behind its end they hold `end_id`.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.keys import Words, bucket, push
+from engramctl.counting.keys import Words, bucket, push
 from engramctl.runtime.kernel_cache import compiled
 
 _U0, _U1, _U12 = np.uint64(0), np.uint64(1), np.uint64(12)

@@ -18,8 +18,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from engramctl.access.resumed import damaged
 from engramctl.storage.files.atomic import sync, write_all
+from engramctl.storage.writing.interrupted import damaged
 
 READ_WORDS = 1 << 17  # small extents are joined up to this many words
 INDEX = "index.spill"

@@ -7,7 +7,7 @@ Row = tuple[tuple[int, ...], int]
 
 
 def bucket(token_ids: Sequence[int]) -> int:
-    """Return the bucket by which rows ascend first; formula in `engramctl.mining.keys`.
+    """Return the bucket by which rows ascend first; formula in `engramctl.counting.keys`.
 
     Example:
         >>> bucket([1]), bucket([1, 2]), bucket([1, 3, 9])

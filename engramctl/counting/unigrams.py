@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.mining.count import Rows
-from engramctl.mining.spill import SpillStore
+from engramctl.counting.count import Rows
+from engramctl.counting.spill import SpillStore
 from engramctl.runtime.kernel_cache import compiled
 
 MOST_WAITING = 1 << 18  # rows that wait to be added up: 3 MiB

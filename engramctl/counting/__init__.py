@@ -1,0 +1,8 @@
+"""One chunk, one partition: keys, records, and the compiled loops that count them.
+
+keys        the order of every result, and the record of an n-gram
+reference   the counts in plain Python: what every engine must give
+count       the two pure steps: a chunk -> records by partition; a partition -> rows of every order
+records, table, levels      the compiled loops of the two steps
+unigrams, top               what needs all partitions: order 1, --top-k
+"""
