@@ -69,7 +69,7 @@ def test_an_error_becomes_text_and_its_exit_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("engramctl.environment.capture", fail)
+    monkeypatch.setattr("engramctl.machine.environment.capture", fail)
     result = run_cli("env")
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", "Error: x\n")
     monkeypatch.setenv("ENGRAMCTL_DEBUG", "1")
@@ -80,7 +80,7 @@ def test_an_error_becomes_text_and_its_exit_code(
 def test_a_bug_shows_its_traceback_and_exits_70(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engramctl.environment.capture", lambda *_: 1 / 0)
+    monkeypatch.setattr("engramctl.machine.environment.capture", lambda *_: 1 / 0)
     result = run_cli("env")
     assert result.exit_code == 70
     assert "ZeroDivisionError" in result.stderr
@@ -96,7 +96,7 @@ def test_an_error_shows_facts_aligned_and_ends_with_the_hint() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_with_its_code(number: signal.Signals, code: int, tmp_path: Path) -> None:
     script = (
-        "import engramctl.environment as e, os, time\n"
+        "import engramctl.machine.environment as e, os, time\n"
         f"e.capture = lambda *_: (os.kill(os.getpid(), {int(number)}), time.sleep(60))\n"
         "from engramctl.cli import main\nimport sys\nsys.argv = ['engramctl', 'env']\nmain()"
     )

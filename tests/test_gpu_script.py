@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from engramctl.environment import capture
+from engramctl.machine.environment import capture
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.gpu import GpuStore
 from tests.benchmarks.gather import packed_table

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 FLOORS = [
     {"engramctl", "errors", "memory", "runtime", "terminal"},
     {"config", "hashing", "model", "output", "sources", "storage"},
-    {"cli", "environment", "vocabulary"},
+    {"cli", "machine", "vocabulary"},
     {"__main__", "checkpoints", "corpus", "schemes"},
     {"bench", "counts", "describe_checkpoint", "embeddings", "opened", "reuse", "rows"},
     {

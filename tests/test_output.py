@@ -86,7 +86,7 @@ def test_a_bug_is_shown_escaped(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr("engramctl.environment.capture", fail)
+    monkeypatch.setattr("engramctl.machine.environment.capture", fail)
     result = run_cli("env")
     assert result.exit_code == 70
     assert not raw(result.stderr)

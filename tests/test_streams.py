@@ -130,7 +130,7 @@ def test_what_the_machine_refuses_is_an_error_of_ours(
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number), "some/file")
 
-    monkeypatch.setattr("engramctl.environment.capture", fail)
+    monkeypatch.setattr("engramctl.machine.environment.capture", fail)
     result = run_cli("env")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: cannot use some/file: {os.strerror(number)}\n")
@@ -142,7 +142,7 @@ def test_too_little_memory_is_an_error_of_ours(
     def fail(*_: object) -> None:
         raise MemoryError("unable to allocate 7 EiB")
 
-    monkeypatch.setattr("engramctl.environment.capture", fail)
+    monkeypatch.setattr("engramctl.machine.environment.capture", fail)
     result = run_cli("env")
     assert result.exit_code == 1
     assert "7 EiB" in result.stderr

@@ -20,9 +20,9 @@ from engramctl.bench.result import SCHEMA, Case
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
-from engramctl.environment import capture
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.machine.environment import capture
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed, tier_missing

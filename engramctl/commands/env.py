@@ -24,7 +24,7 @@ def env(
 
       Example:  engramctl env --json | jq .disk
     """
-    from engramctl.environment import capture
+    from engramctl.machine.environment import capture
 
     out = Output(format=output_format(json), quiet=quiet)
     document = capture(path)

@@ -5,7 +5,7 @@ import importlib
 import json
 import sys
 
-from engramctl.environment import capture
+from engramctl.machine.environment import capture
 from engramctl.output import Output, Table
 
 NAMES = (

@@ -140,7 +140,7 @@ def test_a_demo_interrupted_in_a_step_ends_as_the_step_would(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
-    monkeypatch.setattr("engramctl.environment.capture", interrupted)
+    monkeypatch.setattr("engramctl.machine.environment.capture", interrupted)
     monkeypatch.setattr(demo_module, "plan_steps", lambda out: [demo_module.Step(("env",))])
     result = run_cli("demo", "-o", tmp_path / "out")
     assert result.exit_code == 130

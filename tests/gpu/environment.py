@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engramctl.environment import capture
+from engramctl.machine.environment import capture
 
 
 def run() -> dict[str, Any]:

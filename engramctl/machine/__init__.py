@@ -1,0 +1,1 @@
+"""What this machine has: the facts that every result carries."""
