@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engramctl.model import mhc, sinkhorn
+from engramctl.residual import mhc, sinkhorn
 from engramctl.storage.tiers import torch_codecs as widen
 
 CACHES = (widen._table_on, mhc._alpha_of_column, sinkhorn._summing)

@@ -8,7 +8,7 @@ import torch
 from engramctl.bench.options import BenchOptions
 from engramctl.errors import ConfigError
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.model.config import Fusion, MemoryConfig, ResidualConfig
+from engramctl.layers.config import Fusion, MemoryConfig, ResidualConfig
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 

@@ -6,7 +6,7 @@ launches more and moves more, which is what a measurement beside this card shows
 Letters: C width, n branches, L layers, D = H * E values of one token's rows.
 """
 
-from engramctl.model.config import CONV_KERNEL, DecoderConfig, MemoryConfig
+from engramctl.layers.config import CONV_KERNEL, DecoderConfig, MemoryConfig
 
 # Elements moved a token between two sublayers, norm included, as multiples of C (spec/mhc.md 3.4):
 # (per branch, constant).

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engramctl.model.attention import Attention, chunk_mask
-from engramctl.model.config import DecoderConfig
-from engramctl.model.ffn import SwiGlu
-from engramctl.model.init import Draw
-from engramctl.model.memory import Memory
-from engramctl.model.norm import RmsNorm
-from engramctl.model.readout import ReadOut
-from engramctl.model.residual import Site, first_pre, make_site, replicate
+from engramctl.fusion.gated_lookup import Memory
+from engramctl.layers.attention import Attention, chunk_mask
+from engramctl.layers.config import DecoderConfig
+from engramctl.layers.ffn import SwiGlu
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import RmsNorm
 from engramctl.model.state import State, new_state
+from engramctl.residual.readout import ReadOut
+from engramctl.residual.site import Site, first_pre, make_site, replicate
 
 Trace = Callable[[str], None]
 

@@ -6,7 +6,7 @@ In `tiny` a gather costs more than a whole step, so its times say nothing about 
 from dataclasses import replace
 
 from engramctl.errors import ConfigError
-from engramctl.model.config import DecoderConfig, MemoryConfig, ResidualConfig
+from engramctl.layers.config import DecoderConfig, MemoryConfig, ResidualConfig
 
 PRESETS: dict[str, DecoderConfig] = {
     "tiny": DecoderConfig(

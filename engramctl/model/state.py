@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engramctl.model.config import DecoderConfig
+from engramctl.layers.config import DecoderConfig
 
 
 @dataclass

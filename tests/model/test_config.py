@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engramctl.errors import ConfigError
-from engramctl.model.config import MemoryConfig, ResidualConfig
+from engramctl.layers.config import MemoryConfig, ResidualConfig
 from engramctl.model.presets import PRESETS, preset
 
 MEMORY = {"layers": ((1, 1), (3, 14)), "num_heads": 4, "row_dim": 8, "max_order": 3}

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from engramctl.model.config import (
+from engramctl.layers.config import (
     DecoderConfig,
     Fusion,
     MemoryConfig,

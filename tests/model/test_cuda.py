@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.model.config import Fusion, ResidualMode
+from engramctl.layers.config import Fusion, ResidualMode
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from tests.fake_cuda import fake_cuda

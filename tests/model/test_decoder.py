@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
+from engramctl.layers.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from engramctl.model.state import State

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.config import CONV_KERNEL
-from engramctl.model.memory import SMALLEST_DOT, Memory, gate_dot
+from engramctl.fusion.gated_lookup import SMALLEST_DOT, Memory, gate_dot
+from engramctl.layers.config import CONV_KERNEL
 from tests.conftest import golden
 from tests.model.vectors import DTYPES, Case, formula, formula_at, memory_module
 

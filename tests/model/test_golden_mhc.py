@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engramctl.model.config import CONV_KERNEL, Fusion, ResidualConfig
+from engramctl.fusion.gated_lookup import SMALLEST_DOT, Memory, gate_dot
+from engramctl.layers.config import CONV_KERNEL, Fusion, ResidualConfig
+from engramctl.layers.norm import wide
 from engramctl.model.cost import boundary_elements
-from engramctl.model.hc import hc_coefficients
-from engramctl.model.memory import SMALLEST_DOT, Memory, gate_dot
-from engramctl.model.mhc import Coefficients, constrain, initial_bias, raw_coefficients
-from engramctl.model.norm import wide
-from engramctl.model.readout import head_weights
-from engramctl.model.residual import collapse, expand, first_pre, replicate
-from engramctl.model.sinkhorn import sinkhorn, sinkhorn_paper
+from engramctl.residual.hc import hc_coefficients
+from engramctl.residual.mhc import Coefficients, constrain, initial_bias, raw_coefficients
+from engramctl.residual.readout import head_weights
+from engramctl.residual.sinkhorn import sinkhorn, sinkhorn_paper
+from engramctl.residual.site import collapse, expand, first_pre, replicate
 from tests.conftest import golden
 from tests.model.vectors import (
     DTYPES,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.config import Fusion
-from engramctl.model.memory import Memory, gate_value
+from engramctl.fusion.gated_lookup import Memory, gate_value
+from engramctl.layers.config import Fusion
 from tests.model.vectors import memory_module
 
 B, T, H, E, R, D, N = 2, 11, 4, 3, 2, 8, 3

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
+from engramctl.layers.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
 from engramctl.model.decoder import Decoder, Layer
-from engramctl.model.hc import HcCoefficients
-from engramctl.model.mhc import MhcCoefficients
 from engramctl.model.presets import preset
-from engramctl.model.readout import ReadOut
-from engramctl.model.residual import Branches, Site
+from engramctl.residual.hc import HcCoefficients
+from engramctl.residual.mhc import MhcCoefficients
+from engramctl.residual.readout import ReadOut
+from engramctl.residual.site import Branches, Site
 from tests.model.test_sinkhorn import plain_release, plain_sinkhorn
 
 T = 13

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engramctl.model.config import ResidualConfig
-from engramctl.model.hc import HcCoefficients
-from engramctl.model.init import Draw
-from engramctl.model.mhc import Coefficients, MhcCoefficients, constrain, raw_coefficients
-from engramctl.model.residual import collapse, expand, first_pre, replicate
+from engramctl.layers.config import ResidualConfig
+from engramctl.layers.init import Draw
+from engramctl.residual.hc import HcCoefficients
+from engramctl.residual.mhc import Coefficients, MhcCoefficients, constrain, raw_coefficients
+from engramctl.residual.site import collapse, expand, first_pre, replicate
 
 R, D, T = 4, 16, 5
 Z = 2 * R + R * R

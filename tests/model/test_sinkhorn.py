@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.sinkhorn import sinkhorn, sinkhorn_paper
+from engramctl.residual.sinkhorn import sinkhorn, sinkhorn_paper
 
 ITERATIONS = 20
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engramctl.model.config import DecoderConfig, Fusion, MemoryConfig, ResidualConfig
-from engramctl.model.init import Draw
-from engramctl.model.memory import Memory
+from engramctl.fusion.gated_lookup import Memory
+from engramctl.layers.config import DecoderConfig, Fusion, MemoryConfig, ResidualConfig
+from engramctl.layers.init import Draw
 from tests.conftest import golden
 
 Case = dict[str, Any]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engramctl.model.norm import inverse_rms
+from engramctl.layers.norm import inverse_rms
 
 
 def short_conv(

@@ -7,11 +7,11 @@ kernel can take its place. Sums run in float32 and are cast once (spec/mhc.md 2.
 import torch
 from torch import Tensor, nn
 
-from engramctl.model.config import DecoderConfig
-from engramctl.model.hc import HcCoefficients
-from engramctl.model.init import Draw
-from engramctl.model.mhc import Coefficients, MhcCoefficients
-from engramctl.model.norm import wide
+from engramctl.layers.config import DecoderConfig
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import wide
+from engramctl.residual.hc import HcCoefficients
+from engramctl.residual.mhc import Coefficients, MhcCoefficients
 
 
 def replicate(x_BTD: Tensor, branches: int) -> Tensor:

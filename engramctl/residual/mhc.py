@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engramctl.model.config import ResidualConfig
-from engramctl.model.init import Draw
-from engramctl.model.norm import inverse_rms, wide
-from engramctl.model.sinkhorn import sinkhorn, sinkhorn_paper
+from engramctl.layers.config import ResidualConfig
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import inverse_rms, wide
+from engramctl.residual.sinkhorn import sinkhorn, sinkhorn_paper
 
 NEAR_ONE = 40.0  # a logit whose sigmoid is 1 in float32 and float64
 

@@ -6,7 +6,7 @@ Shapes: B sequences, T tokens, D model width.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engramctl.model.init import Draw
+from engramctl.layers.init import Draw
 
 
 class SwiGlu(nn.Module):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engramctl.model.config import DecoderConfig
-from engramctl.model.init import Draw
+from engramctl.layers.config import DecoderConfig
+from engramctl.layers.init import Draw
 
 
 def rotate(x_BTQA: Tensor, cos_T1A: Tensor, sin_T1A: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ post | pre | comb (the paper's B, A_m, A_r).
 import torch
 from torch import Tensor, nn
 
-from engramctl.model.config import ResidualConfig
-from engramctl.model.init import Draw
-from engramctl.model.mhc import Coefficients
-from engramctl.model.norm import inverse_rms, wide
+from engramctl.layers.config import ResidualConfig
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import inverse_rms, wide
+from engramctl.residual.mhc import Coefficients
 
 
 def hc_coefficients(

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engramctl.model.config import CONV_KERNEL, DecoderConfig, Fusion, MemoryConfig
-from engramctl.model.init import Draw
-from engramctl.model.norm import inverse_rms, wide
-from engramctl.model.short_conv import short_conv
+from engramctl.layers.config import CONV_KERNEL, DecoderConfig, Fusion, MemoryConfig
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import inverse_rms, wide
+from engramctl.layers.short_conv import short_conv
 
 SMALLEST_DOT = 1e-6  # clamp under the signed square root
 

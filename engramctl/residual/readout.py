@@ -6,10 +6,10 @@ Shapes: B sequences, T tokens, D model width, R branches.
 import torch
 from torch import Tensor, nn
 
-from engramctl.model.config import DecoderConfig
-from engramctl.model.init import Draw
-from engramctl.model.norm import inverse_rms, wide
-from engramctl.model.residual import collapse
+from engramctl.layers.config import DecoderConfig
+from engramctl.layers.init import Draw
+from engramctl.layers.norm import inverse_rms, wide
+from engramctl.residual.site import collapse
 
 
 def head_weights(

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engramctl.model.init import Draw
+from engramctl.layers.init import Draw
 
 
 def wide(x: Tensor) -> Tensor:

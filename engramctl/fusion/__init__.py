@@ -1,0 +1,1 @@
+"""How rows enter the branches."""

@@ -1,0 +1,1 @@
+"""Residual sites: none, hc, mhc, single_pass, and the read-outs."""
