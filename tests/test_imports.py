@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 # Each floor may import from lower floors, and from its own room.
 FLOORS = [
     {"engramctl", "errors", "memory", "runtime", "terminal"},
-    {"config", "hashing", "layers", "output", "sources", "storage"},
+    {"caches", "config", "hashing", "layers", "output", "sources", "storage"},
     {"cli", "fusion", "machine", "residual", "vocabulary"},
     {"__main__", "checkpoints", "corpus", "model", "schemes"},
     {"bench", "counts", "describe_checkpoint", "embeddings", "opened", "reuse", "rows"},

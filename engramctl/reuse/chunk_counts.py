@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.reuse.sampling import threshold
+from engramctl.caches.sampling import threshold
 from engramctl.reuse.unique import key_hash
 from engramctl.runtime.kernel_cache import compiled
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from engramctl.caches.sampling import power_of_two_rate
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme
 from engramctl.hashing.kernels.keys import MOST_KEY_BITS
 from engramctl.reuse.documents import Reader
-from engramctl.reuse.sampling import power_of_two_rate
 from engramctl.storage.record.record import RecordSpec
 
 SAMPLED_ACCESSES = 1 << 21  # of a trace; below that it is taken whole

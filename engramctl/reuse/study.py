@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from engramctl.caches.oracle import RowCounts
+from engramctl.caches.static import StaticRows
 from engramctl.reuse.dictionary import Dictionary
 from engramctl.reuse.documents import Part, Reader
 from engramctl.reuse.interleave import Block
 from engramctl.reuse.options import ReuseOptions, cache_sizes, ngram_rate, oracle_rate
-from engramctl.reuse.oracle import RowCounts
-from engramctl.reuse.static import StaticRows
 from engramctl.reuse.traces import StreamTrace
 from engramctl.storage.record.record import RecordSpec
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from engramctl.caches.lru import LruCurve
+from engramctl.caches.s3fifo import S3Curve
 from engramctl.reuse.dictionary import Dictionary, DictionaryUse
 from engramctl.reuse.documents import Reader
 from engramctl.reuse.interleave import Block, Interleaver, Piece
-from engramctl.reuse.lru import LruCurve
 from engramctl.reuse.options import ReuseOptions, cache_sizes
-from engramctl.reuse.s3fifo import S3Curve
 from engramctl.reuse.unique import UniqueShares
 
 ALL_ORDERS = 0

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.caches.s3fifo import S3Curve, S3Fifo
+from engramctl.caches.stack import StackDistances
 from engramctl.corpus import Corpus
 from engramctl.corpus.sample import write_sample_corpus
 from engramctl.hashing import make_scheme
 from engramctl.reuse.documents import Reader, whole
 from engramctl.reuse.options import cache_sizes
-from engramctl.reuse.s3fifo import S3Curve, S3Fifo
-from engramctl.reuse.stack import StackDistances
 from tests.benchmarks.harness import Row, interleave, row
 
 RATE = 0.01

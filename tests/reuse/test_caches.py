@@ -4,13 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engramctl.reuse.lru import DEPTH, LruCurve
-from engramctl.reuse.oracle import RowCounts
-from engramctl.reuse.reference import S3FifoReference, lru_hits, ranking, static_hits
-from engramctl.reuse.s3fifo import S3Curve, S3Fifo
-from engramctl.reuse.sampling import sample, threshold
-from engramctl.reuse.stack import StackDistances
-from engramctl.reuse.static import StaticRows
+from engramctl.caches.lru import DEPTH, LruCurve
+from engramctl.caches.oracle import RowCounts
+from engramctl.caches.reference import S3FifoReference, lru_hits, ranking, static_hits
+from engramctl.caches.s3fifo import S3Curve, S3Fifo
+from engramctl.caches.sampling import sample, threshold
+from engramctl.caches.stack import StackDistances
+from engramctl.caches.static import StaticRows
 
 SIZES = (1, 2, 3, 5, 8, 13, 40, 200)
 
@@ -206,7 +206,7 @@ def test_static_sets_and_the_oracle_serve_what_plain_rankings_do(
 
 
 def test_static_sets_rank_rows_with_very_many_accesses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engramctl.reuse.static._CLIP", 8)
+    monkeypatch.setattr("engramctl.caches.static._CLIP", 8)
     trace = skewed(100, 3_000)
     sizes = tuple(range(1, 101))
     static = StaticRows((0,), (100,), (sizes,), sizes)

@@ -8,12 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from engramctl.corpus import Corpus
-from engramctl.errors import ConfigError, CorpusError
-from engramctl.hashing import make_scheme
-from engramctl.reuse.curves import measure
-from engramctl.reuse.options import ReuseOptions
-from engramctl.reuse.reference import (
+from engramctl.caches.reference import (
     S3FifoReference,
     distinct_in_chunks,
     interleave,
@@ -21,6 +16,11 @@ from engramctl.reuse.reference import (
     ranking,
     static_hits,
 )
+from engramctl.corpus import Corpus
+from engramctl.errors import ConfigError, CorpusError
+from engramctl.hashing import make_scheme
+from engramctl.reuse.curves import measure
+from engramctl.reuse.options import ReuseOptions
 from tests.conftest import RunCli
 from tests.mining.conftest import file_bytes, write_ids, zipf_documents
 

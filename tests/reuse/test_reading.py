@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engramctl.caches.reference import distinct_in_chunks, interleave
 from engramctl.corpus import Corpus, TokenBatch
 from engramctl.reuse import unique
 from engramctl.reuse.documents import Part, Reader, split, whole
 from engramctl.reuse.interleave import Block, Interleaver
-from engramctl.reuse.reference import distinct_in_chunks, interleave
 from engramctl.reuse.unique import UniqueShares
 from tests.hashing.presets import SCHEMES, VOCAB
 from tests.mining.conftest import write_ids

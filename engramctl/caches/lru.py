@@ -8,7 +8,7 @@ but no deeper than those sizes need, which makes them cheap.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.reuse.stack import StackDistances
+from engramctl.caches.stack import StackDistances
 
 LEAST_ROWS = 512
 DEPTH = 8 * LEAST_ROWS

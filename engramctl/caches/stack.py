@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.reuse.sampling import row_hash, sample, threshold
+from engramctl.caches.sampling import row_hash, sample, threshold
 from engramctl.runtime.kernel_cache import compiled
 
 _U1, _U32 = np.uint64(1), np.uint64(32)

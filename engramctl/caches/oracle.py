@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.reuse.sampling import sample
-from engramctl.reuse.stack import find_slot
+from engramctl.caches.sampling import sample
+from engramctl.caches.stack import find_slot
 from engramctl.runtime.kernel_cache import compiled
 
 _FIRST_SLOTS = 1 << 12

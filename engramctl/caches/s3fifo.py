@@ -10,7 +10,7 @@ miss whose id is in ghost enters main.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.reuse.sampling import row_hash, sample
+from engramctl.caches.sampling import row_hash, sample
 from engramctl.runtime.kernel_cache import compiled
 
 MAX_HITS = 3
