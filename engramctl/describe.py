@@ -5,12 +5,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from engramctl.bench.result import as_current
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.counts.manifest import COUNTS_SCHEMA
 from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
+from engramctl.results.document import as_current
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes import read_scheme
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state

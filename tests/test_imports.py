@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 FLOORS = [
     {"engramctl", "errors", "memory", "runtime", "terminal"},
     {"caches", "config", "hashing", "layers", "output", "sources", "storage"},
-    {"cli", "fusion", "machine", "residual", "vocabulary"},
+    {"cli", "fusion", "machine", "residual", "results", "vocabulary"},
     {"__main__", "checkpoints", "corpus", "model", "schemes"},
     {"bench", "counts", "describe_checkpoint", "embeddings", "opened", "reuse", "rows"},
     {

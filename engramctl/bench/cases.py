@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from engramctl.bench.arms import Arm
 from engramctl.bench.loops import Loop
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.result import Case, percent_over
+from engramctl.results.document import Case, percent_over
 
 NONE = "none"
 

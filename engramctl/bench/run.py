@@ -16,13 +16,13 @@ from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import TIERS, BenchOptions
 from engramctl.bench.resolution import resolution_percent
-from engramctl.bench.result import SCHEMA, Case
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
+from engramctl.results.document import SCHEMA, Case
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed, tier_missing

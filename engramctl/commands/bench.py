@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engramctl.bench.tables import raw_tables, result_tables
 from engramctl.commands.options import Config, Force, Json, Quiet
 from engramctl.errors import ConfigError, EngramError
 from engramctl.output import FORMATS, Output, Table
+from engramctl.results.tables import raw_tables, result_tables
 
 if TYPE_CHECKING:
     from engramctl.bench.options import BenchOptions
@@ -109,7 +109,7 @@ def bench(
       Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
     from engramctl.bench.options import BenchOptions
-    from engramctl.bench.result_file import result_file
+    from engramctl.results.file import result_file
 
     chosen = "json" if json else format
     if chosen not in FORMATS:
@@ -139,8 +139,8 @@ def measure(
 ) -> dict[str, Any]:
     """Run the benchmark with progress and write its result; warnings become notes."""
     from engramctl.bench.loops import total_rounds
-    from engramctl.bench.result_file import write_result
     from engramctl.bench.run import run_bench
+    from engramctl.results.file import write_result
 
     def keep(document: dict[str, Any]) -> None:
         if target is not None:

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.bench.tables import duration, overhead, percent
 from engramctl.commands.options import Config, Force, Json, Quiet, output_format
 from engramctl.errors import ConfigError, EngramError
 from engramctl.output import Output, Table
+from engramctl.results.tables import duration, overhead, percent
 
 DEFAULT_OUT = Path("engramctl-demo")
 _BUILD = ("--scheme", "deepseek-v41", "--slots", "50000", "--row-dim", "64")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.result import SCHEMA, as_current
-from engramctl.bench.tables import raw_tables, result_tables
+from engramctl.results.document import SCHEMA, as_current
+from engramctl.results.tables import raw_tables, result_tables
 from tests.conftest import RunCli
 
 COMMON: dict[str, Any] = {

@@ -12,8 +12,8 @@ import pytest
 from engramctl.bench.arms import GatherArm
 from engramctl.bench.loops import WARM_UP
 from engramctl.bench.options import LEAST_SAMPLES
-from engramctl.bench.result_file import write_result
 from engramctl.errors import StorageError
+from engramctl.results.file import write_result
 from tests.conftest import RunCli
 
 QUICK = ("--tier", "host", "--case", "gather", "--samples", "1", "--tokens", "2")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engramctl.bench.measured_model import memory_positions
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.result import SCHEMA, Case, p99, percent_over, percentile
 from engramctl.bench.trace import Trace
 from engramctl.errors import ConfigError, CorpusError, EngramError
+from engramctl.results.document import SCHEMA, Case, p99, percent_over, percentile
 from tests.conftest import ROOT
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.resolution import resolution_percent
-from engramctl.bench.result import percent_over
-from engramctl.bench.tables import below_resolution, overhead
+from engramctl.results.document import percent_over
+from engramctl.results.tables import below_resolution, overhead
 
 SAMPLES = st.lists(st.integers(1, 10**12), min_size=5, max_size=40)
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from engramctl.bench.result_file import result_file, write_result
 from engramctl.errors import ConfigError, StorageError
+from engramctl.results.file import result_file, write_result
 from tests.conftest import RunCli
 
 RESULT = {"schema": "engramctl.bench/2", "cases": []}

@@ -46,14 +46,14 @@ MUTATIONS = (
     ),
     Mutation(
         "faster-is-below-resolution",
-        "engramctl/bench/tables.py",
+        "engramctl/results/tables.py",
         "abs(more_percent) < resolution",
         "more_percent < resolution",
         (f"{_RESOLUTION}::test_an_overhead_is_shown_when_nothing_bounds_it",),
     ),
     Mutation(
         "p99-is-the-maximum",
-        "engramctl/bench/result.py",
+        "engramctl/results/document.py",
         "LEAST_FOR_P99 = 100 ",
         "LEAST_FOR_P99 = 5 ",
         (
@@ -130,7 +130,7 @@ MUTATIONS = (
     ),
     Mutation(
         "first-schema-not-read",
-        "engramctl/bench/result.py",
+        "engramctl/results/document.py",
         "!= FIRST_SCHEMA:",
         "!= SCHEMA:",
         ("tests/bench/test_first_schema.py::test_inspect_says_what_either_is",),

@@ -1,0 +1,1 @@
+"""What a run found: the result's document, its file, its tables."""
