@@ -14,7 +14,7 @@ from engramctl.hashing import Lookup, Scheme
 from engramctl.initial import InitialRows, InitOptions, initial_rows
 from engramctl.opened import check_source
 from engramctl.relay import filler, tier_form
-from engramctl.schemes import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
+from engramctl.schemes.options import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.row_file import EXTENT_BYTES

@@ -12,7 +12,7 @@ from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
 from engramctl.results.document import as_current
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
-from engramctl.schemes import read_scheme
+from engramctl.schemes.options import read_scheme
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reading.table import TableFiles, open_table

@@ -25,7 +25,7 @@ from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
 from engramctl.relay import check_source
-from engramctl.schemes import head_ranges
+from engramctl.schemes.options import head_ranges
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.reading.source import RecordReader, Source

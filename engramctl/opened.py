@@ -15,7 +15,7 @@ from engramctl.checkpoints.opening import (
 from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup, lookup_from_dict
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.schemes import read_scheme, with_tokenizer
+from engramctl.schemes.options import read_scheme, with_tokenizer
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.format.manifest import Provenance

@@ -13,7 +13,7 @@ from engramctl.checkpoints.opening import check_rows
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.opened import Opened
-from engramctl.schemes import Ranges, head_ranges
+from engramctl.schemes.options import Ranges, head_ranges
 from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
 from engramctl.storage.reading.source import RecordReader, Source

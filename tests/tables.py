@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engramctl.building import plan_build, run_build
 from engramctl.initial import InitOptions
-from engramctl.schemes import SchemeOptions
+from engramctl.schemes.options import SchemeOptions
 from engramctl.storage.reading.table import TableFiles, open_table
 
 

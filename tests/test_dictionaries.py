@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engramctl.dictionaries import Selection, _Best, dictionary_of_counts
 from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.hashing.walk.token_map import Canonical
+from engramctl.schemes.dictionaries import Selection, _Best, dictionary_of_counts
 from tests.conftest import run_in_process
 from tests.mined import mined, small_scheme
 from tests.mining.conftest import write_ids, zipf_documents

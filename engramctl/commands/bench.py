@@ -184,7 +184,7 @@ def _table(shards: Path | None, sink: Output) -> Iterator[tuple[Path, str | None
     import tempfile
 
     from engramctl.building import plan_build, run_build
-    from engramctl.schemes import SchemeOptions
+    from engramctl.schemes.options import SchemeOptions
 
     with tempfile.TemporaryDirectory(prefix="engramctl-bench-") as folder:
         plan = plan_build(SchemeOptions(slots=TEMPORARY_SLOTS), tier="ssd")

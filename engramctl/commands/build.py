@@ -111,7 +111,7 @@ def build(
     """
     from engramctl.building import plan_build, run_build
     from engramctl.initial import InitOptions
-    from engramctl.schemes import SchemeOptions
+    from engramctl.schemes.options import SchemeOptions
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
 

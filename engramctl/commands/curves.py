@@ -20,8 +20,8 @@ def counted_scheme(output: Output, name: str, tokenizer: Path | None) -> "Scheme
         ConfigError: an unknown one, or options it cannot have.
     """
     from engramctl.hashing import DictionaryScheme
-    from engramctl.scheme_sources import assumed_map, find_scheme, taking_token_ids
-    from engramctl.schemes import SchemeOptions
+    from engramctl.schemes.find import assumed_map, find_scheme, taking_token_ids
+    from engramctl.schemes.options import SchemeOptions
 
     chosen = SchemeOptions(scheme=name, tokenizer=tokenizer, reads_text=True)
     made = taking_token_ids(find_scheme(chosen), name)

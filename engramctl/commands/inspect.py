@@ -20,7 +20,7 @@ from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Output, Table
 
 if TYPE_CHECKING:
-    from engramctl.schemes import SchemeOptions
+    from engramctl.schemes.options import SchemeOptions
 
 
 def inspect(
@@ -57,7 +57,7 @@ def inspect(
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
     """
-    from engramctl.schemes import FIXED, SchemeOptions
+    from engramctl.schemes.options import FIXED, SchemeOptions
 
     sink = Output(format=output_format(json), quiet=quiet)
     options = SchemeOptions(
@@ -133,7 +133,7 @@ def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
     from engramctl.counts.manifest import read_counts_manifest
     from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
     from engramctl.hashing import DictionaryScheme
-    from engramctl.scheme_sources import assumed_map, find_scheme
+    from engramctl.schemes.find import assumed_map, find_scheme
     from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 
     scheme = find_scheme(options)

@@ -125,7 +125,7 @@ def rows(
     """
     from engramctl.commands.row_answers import Answer
     from engramctl.rows.sequences import chained, is_parquet, open_sequences
-    from engramctl.scheme_sources import (
+    from engramctl.schemes.find import (
         assumed_map,
         chosen_layers,
         find_scheme,
@@ -134,7 +134,7 @@ def rows(
         taking_token_ids,
         write_scheme,
     )
-    from engramctl.schemes import SchemeOptions
+    from engramctl.schemes.options import SchemeOptions
 
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
         raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")

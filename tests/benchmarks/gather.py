@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from engramctl.building import plan_build, run_build
-from engramctl.schemes import SchemeOptions
+from engramctl.schemes.options import SchemeOptions
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.hashing import DictionaryScheme
-from engramctl.schemes import read_scheme
+from engramctl.schemes.options import read_scheme
 from tests.conftest import RunCli, run_in_process
 from tests.mining.conftest import write_ids
 

@@ -62,7 +62,7 @@ MUTATIONS = (
         ("tests/hashing/test_large_ids.py::test_an_id_of_64_bits_is_no_masked_token",),
     ),
     Mutation(
-        "canonical-counts-mapped-twice", "engramctl/dictionaries.py",
+        "canonical-counts-mapped-twice", "engramctl/schemes/dictionaries.py",
         "token_map = None if mapped else canonical.token_map", "token_map = canonical.token_map",
         ("tests/test_dictionaries.py::"
          "test_counts_of_canonical_ids_give_the_dictionary_of_counts_of_token_ids",),

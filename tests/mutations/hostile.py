@@ -10,7 +10,7 @@ VALUES = "tests/storage/test_value_range.py::"
 MUTATIONS = (
     Mutation(
         "heads-by-the-next-columns-offset",
-        "engramctl/schemes.py",
+        "engramctl/schemes/options.py",
         "stops = dict(pairwise([*sorted(starts), num_rows]))",
         "stops = dict(pairwise([*starts, num_rows]))",
         ("tests/commands/test_layout.py::test_heads_are_dealt_by_the_rows_they_own",),

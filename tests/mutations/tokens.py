@@ -65,7 +65,7 @@ MUTATIONS = (
     ),
     Mutation(
         "tokenizer-of-a-written-scheme-is-not-checked",
-        "engramctl/schemes.py",
+        "engramctl/schemes/options.py",
         "        check_tokenizer(tokenizer, of_scheme(canonical, what))",
         "        pass",
         (_COMMANDS,),
@@ -86,7 +86,7 @@ MUTATIONS = (
     ),
     Mutation(
         "dictionary-takes-counts-of-another-tokenizer",
-        "engramctl/scheme_sources.py",
+        "engramctl/schemes/find.py",
         "        check_tokenizer(options.tokenizer, counts)",
         "        pass",
         (_COMMANDS,),
@@ -121,14 +121,14 @@ MUTATIONS = (
     ),
     Mutation(
         "rows-take-token-ids-for-canonical-ones",
-        "engramctl/scheme_sources.py",
+        "engramctl/schemes/find.py",
         "    if scheme.canonical.takes_canonical:\n        raise",
         "    if False:\n        raise",
         (_CANONICAL,),
     ),
     Mutation(
         "a-moved-pad-id-is-kept",
-        "engramctl/schemes.py",
+        "engramctl/schemes/options.py",
         "    if made.of(fill) != fill:",
         "    if False:",
         (_CANONICAL,),

@@ -8,7 +8,7 @@ from engramctl.counts.manifest import read_counts_manifest
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.schemes import DICTIONARY, SchemeOptions, resolve_scheme
+from engramctl.schemes.options import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
@@ -36,7 +36,7 @@ def find_scheme(options: SchemeOptions) -> Lookup:
 
 def _dictionary(options: SchemeOptions) -> DictionaryScheme:
     """Make a dictionary of the counts that the options name."""
-    from engramctl.dictionaries import (
+    from engramctl.schemes.dictionaries import (
         DEFAULT_ENTRIES,
         DEFAULT_MIN_COUNT,
         Selection,
@@ -135,7 +135,7 @@ def assumed_map(options: SchemeOptions, scheme: Lookup) -> str | None:
 
 def lacking_ngrams(options: SchemeOptions, scheme: Lookup) -> str | None:
     """Say what a dictionary of the options' counts may lack; None: nothing, or none was made."""
-    from engramctl.dictionaries import DEFAULT_MIN_COUNT, lacking
+    from engramctl.schemes.dictionaries import DEFAULT_MIN_COUNT, lacking
 
     if options.counts is None or not isinstance(scheme, DictionaryScheme):
         return None

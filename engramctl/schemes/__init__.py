@@ -1,0 +1,1 @@
+"""Options, names and mined counts -> a scheme."""
