@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from engramctl.building import plan_build, run_build
-from engramctl.initial import InitOptions
 from engramctl.schemes.options import SchemeOptions
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.tables.build import plan_build, run_build
+from engramctl.tables.initial_rows import InitOptions
 
 
 def small_table(

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from engramctl import exporting
-from engramctl.exporting import plan_export, run_export
-from engramctl.opened import open_rows
 from engramctl.storage.reading.source import RecordReader
+from engramctl.tables import export as exporting
+from engramctl.tables.export import plan_export, run_export
+from engramctl.tables.opened_rows import open_rows
 from tests.tables import small_table
 
 

@@ -16,12 +16,9 @@ FLOORS = [
     {"caches", "config", "hashing", "layers", "output", "sources", "storage"},
     {"cli", "fusion", "machine", "residual", "results", "vocabulary"},
     {"__main__", "checkpoints", "corpus", "model"},
-    {"bench", "counts", "describe_checkpoint", "embeddings", "reuse", "rows"},
-    {"access", "counting", "diagnosis", "ngram_records", "schemes", "tables", "token_mean"},
-    {"describe", "mining", "opened"},
-    {"against", "relay"},
-    {"exporting", "initial"},
-    {"building"},
+    {"bench", "counts", "describe_checkpoint", "reuse", "rows"},
+    {"access", "counting", "diagnosis", "schemes"},
+    {"describe", "mining", "tables"},
     {"commands"},
 ]
 HEAVY = ("torch", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")

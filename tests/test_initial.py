@@ -11,7 +11,6 @@ from safetensors.numpy import save_file
 
 from engramctl.counts.ngrams import read_ngrams
 from engramctl.counts.scheme_ngrams import SeenNgrams
-from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, StorageError
 from engramctl.hashing import Scheme, make_scheme
 from engramctl.hashing.walk.token_map import Canonical
@@ -20,7 +19,8 @@ from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.seeded_rows import seeded_values
 from engramctl.storage.writing.seeded_values import RowInit, splitmix64
-from engramctl.token_mean import TokenMean
+from engramctl.tables.token_embeddings import open_embeddings, read_embeddings
+from engramctl.tables.token_mean import TokenMean
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.mined import mined, run, small_scheme
@@ -129,7 +129,7 @@ def test_a_full_temporary_disk_is_one_clear_error(
     file, counts = mined(tmp_path, scheme, DOCUMENTS)
     save_file({"wte.weight": EMBEDDINGS}, tmp_path / "model.safetensors")
     full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115
-    monkeypatch.setattr("engramctl.token_mean.tempfile.TemporaryFile", lambda **_: full)
+    monkeypatch.setattr("engramctl.tables.token_mean.tempfile.TemporaryFile", lambda **_: full)
     words = ["--scheme", file, "--init", "token-mean", "--counts", counts]
     words += ["--source", tmp_path / "model.safetensors", "-o", tmp_path / "tables"]
     message = run("build", *words, fails=1)

@@ -8,9 +8,9 @@ import pytest
 
 from engramctl.counts import candidates as ngram_choice
 from engramctl.hashing import Scheme
-from engramctl.ngram_records import plan_ngrams
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.tables.ngram_dictionary import plan_ngrams
 from tests.conftest import run_in_process
 from tests.mined import mined, run, small_scheme
 from tests.mining.conftest import zipf_documents

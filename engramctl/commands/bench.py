@@ -183,8 +183,8 @@ def _table(shards: Path | None, sink: Output) -> Iterator[tuple[Path, str | None
             return
     import tempfile
 
-    from engramctl.building import plan_build, run_build
     from engramctl.schemes.options import SchemeOptions
+    from engramctl.tables.build import plan_build, run_build
 
     with tempfile.TemporaryDirectory(prefix="engramctl-bench-") as folder:
         plan = plan_build(SchemeOptions(slots=TEMPORARY_SLOTS), tier="ssd")

@@ -109,11 +109,11 @@ def build(
 
       Example:  engramctl build --slots 100000 --dtype bf16 -o tables --dry-run
     """
-    from engramctl.building import plan_build, run_build
-    from engramctl.initial import InitOptions
     from engramctl.schemes.options import SchemeOptions
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
+    from engramctl.tables.build import plan_build, run_build
+    from engramctl.tables.initial_rows import InitOptions
 
     sink = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)

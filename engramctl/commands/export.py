@@ -53,8 +53,8 @@ def export(
 
       Example:  engramctl export shards -o exported --family deepseek-v41
     """
-    from engramctl.exporting import plan_export, run_export
-    from engramctl.opened import open_rows
+    from engramctl.tables.export import plan_export, run_export
+    from engramctl.tables.opened_rows import open_rows
 
     sink = Output(format=output_format(json), quiet=quiet)
     keep_inputs(out, source, scheme, config)

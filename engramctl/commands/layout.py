@@ -112,12 +112,12 @@ def layout(
     """
     from engramctl.counts.manifest import read_counts_manifest
     from engramctl.counts.pruned import pruned_note
-    from engramctl.ngram_records import NgramPlan, plan_dictionary
-    from engramctl.opened import open_rows
-    from engramctl.relay import LayoutOptions, plan_layout, run_layout
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
-    from engramctl.tables import verified_bytes
+    from engramctl.tables.check import verified_bytes
+    from engramctl.tables.layout import LayoutOptions, plan_layout, run_layout
+    from engramctl.tables.ngram_dictionary import NgramPlan, plan_dictionary
+    from engramctl.tables.opened_rows import open_rows
     from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 
     sink = Output(format=output_format(json), quiet=quiet)

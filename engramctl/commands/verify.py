@@ -34,7 +34,7 @@ def verify(
 
       Example:  engramctl verify shards --against tables
     """
-    from engramctl.tables import verified_bytes, verify_path
+    from engramctl.tables.check import verified_bytes, verify_path
 
     sink = Output(format=output_format(json), quiet=quiet)
     if sample is not None and (against is None or sample < 1):
@@ -49,8 +49,8 @@ def verify(
         "data_bytes": report.num_bytes,
     }
     if against is not None:
-        from engramctl.against import compare_rows, rows_to_compare
-        from engramctl.opened import open_rows
+        from engramctl.tables.compare import compare_rows, rows_to_compare
+        from engramctl.tables.opened_rows import open_rows
 
         ours, theirs = open_rows(path), open_rows(against)
         with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:

@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from engramctl.opened import open_rows
-from engramctl.relay import LayoutOptions, filler, plan_layout, run_layout
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.record.record import RecordSpec
@@ -29,6 +27,8 @@ from engramctl.storage.writing.plan import TablePlan, default_shard_rows
 from engramctl.storage.writing.seeded_rows import seeded_rows
 from engramctl.storage.writing.seeded_values import RowInit
 from engramctl.storage.writing.writer import write_table
+from engramctl.tables.layout import LayoutOptions, filler, plan_layout, run_layout
+from engramctl.tables.opened_rows import open_rows
 from tests.benchmarks import storage_memory
 from tests.benchmarks.harness import Row, interleave, row
 

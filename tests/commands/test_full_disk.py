@@ -24,7 +24,7 @@ exit $code
 """
 # The space check is told that there is room, as it would be when a neighbour fills the disk later.
 FILLS_UP = (
-    "import sys; import engramctl.storage.writing.writer as w; import engramctl.exporting as e;"
+    "import sys; import engramctl.storage.writing.writer as w; import engramctl.tables.export as e;"
     "w.check_space = e.check_space = lambda *a, **k: None;"
     "from engramctl.cli import run; sys.exit(run(sys.argv[1:]))"
 )

@@ -74,7 +74,7 @@ MUTATIONS = (
          "test_the_load_of_pruned_counts_is_that_of_all_ngrams_and_the_rest_is_bounded",),
     ),
     Mutation(
-        "layout-forgets-its-scheme", "engramctl/relay.py",
+        "layout-forgets-its-scheme", "engramctl/tables/layout.py",
         'words += ["--scheme", str(self.scheme)]', "pass",
         ("tests/commands/test_recorded_words.py::test_the_words_of_a_layout_make_it_again",),
     ),

@@ -229,7 +229,7 @@ MUTATIONS = (
     ),
     Mutation(
         "export-stops-after-a-chunk",
-        "engramctl/exporting.py",
+        "engramctl/tables/export.py",
         "for start in range(*piece.rows, step):",
         "for start in range(*piece.rows, step)[:1]:",
         ("tests/test_exporting.py::test_an_export_of_many_chunks_holds_every_row",),

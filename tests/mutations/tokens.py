@@ -72,14 +72,14 @@ MUTATIONS = (
     ),
     Mutation(
         "build-takes-counts-of-another-tokenizer",
-        "engramctl/building.py",
+        "engramctl/tables/build.py",
         "    if init.counts is not None:",
         "    if False:",
         (_COMMANDS,),
     ),
     Mutation(
         "build-takes-a-source-of-another-tokenizer",
-        "engramctl/building.py",
+        "engramctl/tables/build.py",
         '        check_source(scheme.canonical, f"the new table of {named}", init.source)',
         "        pass",
         (_COMMANDS,),
@@ -100,7 +100,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify-against-looks-at-rows-alone",
-        "engramctl/against.py",
+        "engramctl/tables/compare.py",
         "    check_same(of_theirs, of_ours, hint, CheckFailed)",
         "    pass",
         (_COMMANDS,),

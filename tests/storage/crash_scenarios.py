@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from engramctl.corpus import Corpus
 from engramctl.errors import StorageError
-from engramctl.exporting import plan_export, run_export
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from engramctl.opened import open_rows
 from engramctl.storage.files import atomic
 from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.plan import TablePlan
 from engramctl.storage.writing.writer import write_table
+from engramctl.tables.export import plan_export, run_export
+from engramctl.tables.opened_rows import open_rows
 from tests.mining.conftest import write_ids
 from tests.storage.crash_fs import Recorder
 from tests.storage.crash_states import Tree, materialise

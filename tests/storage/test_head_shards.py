@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.relay import filler
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.reading.source import RecordReader
@@ -25,6 +24,7 @@ from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import lay_out
 from engramctl.storage.writing.plan import TablePlan
 from engramctl.storage.writing.writer import write_table
+from engramctl.tables.layout import filler
 from tests.storage.tables import POISON, make_plan, write
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.relay import filler
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import lay_out
 from engramctl.storage.writing.writer import write_table
+from engramctl.tables.layout import filler
 from tests.storage.tables import POISON, contents, make_plan, write
 
 

@@ -21,10 +21,8 @@ from engramctl.checkpoints.parts import check_scales
 from engramctl.counts.ngrams import mine_hint
 from engramctl.counts.pruned import pruned_note
 from engramctl.counts.scheme_ngrams import SeenNgrams
-from engramctl.embeddings import open_embeddings, read_embeddings
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
-from engramctl.relay import check_source
 from engramctl.schemes.options import head_ranges
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
@@ -37,7 +35,9 @@ from engramctl.storage.writing.lay_out import Rows
 from engramctl.storage.writing.seeded_rows import seeded_rows, seeded_values
 from engramctl.storage.writing.seeded_values import INITS, TABLED, RowInit
 from engramctl.storage.writing.writer import default_workers
-from engramctl.token_mean import TokenMean
+from engramctl.tables.layout import check_source
+from engramctl.tables.token_embeddings import open_embeddings, read_embeddings
+from engramctl.tables.token_mean import TokenMean
 
 KINDS = (*INITS, "token-mean", "import")
 Progress = Callable[[int], None]

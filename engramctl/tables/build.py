@@ -11,9 +11,6 @@ from typing import Any
 import engramctl
 from engramctl.counts.manifest import counts_digest, read_counts_manifest
 from engramctl.hashing import Lookup, Scheme
-from engramctl.initial import InitialRows, InitOptions, initial_rows
-from engramctl.opened import check_source
-from engramctl.relay import filler, tier_form
 from engramctl.schemes.options import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
@@ -22,6 +19,9 @@ from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.writing.writer import write_table
+from engramctl.tables.initial_rows import InitialRows, InitOptions, initial_rows
+from engramctl.tables.layout import filler, tier_form
+from engramctl.tables.opened_rows import check_source
 from engramctl.vocabulary.fingerprints import check_tokenizer, counts_are_canonical, of_counts
 
 

@@ -12,7 +12,6 @@ import engramctl
 from engramctl.checkpoints.opening import check_rows
 from engramctl.errors import ConfigError, EngramError, FormatError
 from engramctl.hashing import Scheme, lookup_from_dict
-from engramctl.opened import Opened
 from engramctl.schemes.options import Ranges, head_ranges
 from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
 from engramctl.storage.format.row_file import ALIGNMENT_BYTES, EXTENT_BYTES
@@ -26,6 +25,7 @@ from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import Rows
 from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.writing.writer import Fill, write_table
+from engramctl.tables.opened_rows import Opened
 
 DICTIONARY_BYTES = 4 << 30
 

@@ -14,13 +14,13 @@ from engramctl.checkpoints.exported import FAMILIES, Piece, Ranges, pieces_of, r
 from engramctl.checkpoints.files import INDEX
 from engramctl.checkpoints.raw import DONE, raw_name
 from engramctl.errors import ConfigError
-from engramctl.opened import Opened
-from engramctl.relay import head_rows
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.writing.ownership import Maker, check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
+from engramctl.tables.layout import head_rows
+from engramctl.tables.opened_rows import Opened
 
 SCHEMA = "engramctl.export/1"
 MAKER = Maker(

@@ -1,0 +1,1 @@
+"""Tables built, laid out again, exported, compared, checked."""
