@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engramctl.diagnosis import diagnose_counts
+from engramctl.describe.scheme_on_counts import diagnose_counts
 from tests.mined import mined, small_scheme
 from tests.mining.conftest import zipf_documents
 

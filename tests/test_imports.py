@@ -16,8 +16,8 @@ FLOORS = [
     {"caches", "config", "hashing", "layers", "output", "sources", "storage"},
     {"cli", "fusion", "machine", "residual", "results", "vocabulary"},
     {"__main__", "checkpoints", "corpus", "model"},
-    {"bench", "counts", "describe_checkpoint", "reuse", "rows"},
-    {"access", "counting", "diagnosis", "schemes"},
+    {"bench", "counts", "reuse", "rows"},
+    {"access", "counting", "schemes"},
     {"describe", "mining", "tables"},
     {"commands"},
 ]

@@ -75,7 +75,7 @@ def inspect(
             f"{given} changes the scheme that counts are hashed with",
             hint="name the counts with --counts, or leave it out",
         )
-    from engramctl.describe import describe
+    from engramctl.describe.folders import describe
 
     document = describe(path)
     if document["kind"] == "counts":
@@ -131,7 +131,7 @@ def _counts_tables(document: dict[str, Any], path: Path, tokenizer: Path | None)
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:
     """Show what a scheme does to mined n-grams."""
     from engramctl.counts.manifest import read_counts_manifest
-    from engramctl.diagnosis import diagnose_counts, head_rows, order_rows
+    from engramctl.describe.scheme_on_counts import diagnose_counts, head_rows, order_rows
     from engramctl.hashing import DictionaryScheme
     from engramctl.schemes.find import assumed_map, find_scheme
     from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts

@@ -68,7 +68,7 @@ MUTATIONS = (
          "test_counts_of_canonical_ids_give_the_dictionary_of_counts_of_token_ids",),
     ),
     Mutation(
-        "load-of-the-ngrams-kept", "engramctl/diagnosis.py",
+        "load-of-the-ngrams-kept", "engramctl/describe/scheme_on_counts.py",
         "CountHistogram({1: pruned.distinct})", "CountHistogram({1: pruned.kept})",
         ("tests/test_pruned_counts.py::"
          "test_the_load_of_pruned_counts_is_that_of_all_ngrams_and_the_rest_is_bounded",),

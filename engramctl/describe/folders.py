@@ -7,7 +7,7 @@ from typing import Any
 
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.counts.manifest import COUNTS_SCHEMA
-from engramctl.describe_checkpoint import describe_checkpoint, scheme_facts
+from engramctl.describe.checkpoints import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
 from engramctl.results.document import as_current

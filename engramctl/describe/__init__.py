@@ -1,0 +1,1 @@
+"""What a folder, a checkpoint, a scheme or a result is."""
