@@ -1,1 +1,39 @@
-"""To be filled."""
+"""How rows rest in files and are read again: layouts, writers, checks, and a store for each tier.
+
+`open_table` opens a finished folder, `verify` checks its every byte, `open_store` serves its rows
+from a GPU, host memory or an SSD. Knows no hashing: a scheme is to it an opaque document. Names are
+imported when they are first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from engramctl.runtime.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from engramctl.storage.reading.table import TableFiles, open_table
+    from engramctl.storage.tiers.door import open_store
+    from engramctl.storage.tiers.store import Store, StoreStats
+    from engramctl.storage.tiers.ticket import Ticket
+    from engramctl.storage.verifying.integrity import VerifyReport, verify
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "reading.table": ("TableFiles", "open_table"),
+            "tiers.door": ("open_store",),
+            "tiers.store": ("Store", "StoreStats"),
+            "tiers.ticket": ("Ticket",),
+            "verifying.integrity": ("VerifyReport", "verify"),
+        },
+    )
+
+__all__ = [
+    "Store",
+    "StoreStats",
+    "TableFiles",
+    "Ticket",
+    "VerifyReport",
+    "open_store",
+    "open_table",
+    "verify",
+]

@@ -1,5 +1,24 @@
-"""Model checkpoints: what their files say about a memory, handed to hashing and storage."""
+"""A model's own files: its tables read in place, and its scheme.
 
-from engramctl.checkpoints.scheme import read_scheme
+`open_checkpoint` opens the tables of a model's folder, GGUF file or raw shards where they lie,
+`is_checkpoint` tells whether a path is one, `read_scheme` reads config.json and the constants
+beside it. Names are imported when they are first used.
+"""
 
-__all__ = ["read_scheme"]
+from typing import TYPE_CHECKING
+
+from engramctl.runtime.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from engramctl.checkpoints.opening import Checkpoint, is_checkpoint, open_checkpoint
+    from engramctl.checkpoints.scheme import read_scheme
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "opening": ("Checkpoint", "is_checkpoint", "open_checkpoint"),
+            "scheme": ("read_scheme",),
+        },
+    )
+
+__all__ = ["Checkpoint", "is_checkpoint", "open_checkpoint", "read_scheme"]

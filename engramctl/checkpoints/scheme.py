@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing.released.buffers import is_buffer
+from engramctl.hashing.released.configs import scheme_from_config
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
@@ -35,7 +36,7 @@ def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
         FormatError: config.json or a file cannot be read.
     """
     config, buffers = _read_json(folder / CONFIG), read_buffers(folder)
-    scheme = Scheme.from_config(config, buffers)
+    scheme = scheme_from_config(config, buffers)
     if not scheme.canonical.takes_canonical:
         if tokenizer is not None:
             raise ConfigError(f"{folder} reads token ids as they are", hint="leave out --tokenizer")
@@ -45,7 +46,7 @@ def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
         return scheme
     canonical = load_canonical(tokenizer or beside)
     try:
-        return Scheme.from_config(config, buffers, token_map=canonical)
+        return scheme_from_config(config, buffers, token_map=canonical)
     except ConfigError as error:
         raise ConfigError(
             f"{tokenizer or beside} is not the tokenizer of {folder / CONFIG}: {error.message}",

@@ -5,7 +5,6 @@ moduli, offsets, totals). Its JSON form carries both, and loading derives again 
 mismatch, because one wrong constant reads fluent, wrong rows (spec/schemes.md section 9).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -282,19 +281,6 @@ class Scheme:
         from engramctl.hashing.scheme.document import scheme_to_dict
 
         return scheme_to_dict(self)
-
-    @classmethod
-    def from_config(
-        cls,
-        config: Mapping[str, Any],
-        buffers: Mapping[str, NDArray[Any]] | None = None,
-        *,
-        token_map: NDArray[np.integer[Any]] | Canonical | None = None,
-    ) -> "Scheme":
-        """Read a model's config.json; see `released.configs.scheme_from_config`."""
-        from engramctl.hashing.released.configs import scheme_from_config
-
-        return scheme_from_config(config, buffers, token_map=token_map)
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "Scheme":

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from engramctl.hashing import Scheme
+from engramctl.hashing import scheme_from_config
 from tests.hashing.configs import DEEPSEEK, LITE, QWEN
 
 META = {"format": "pt"}
@@ -47,7 +47,7 @@ def deepseek_v41(folder: Path) -> dict[int, NDArray[np.uint8]]:
     text = {**DEEPSEEK["text_config"], "engram_vocab_size": 60, "engram_head_dim": 64}
     text.pop("engram_num_embeddings", None)
     config = {**DEEPSEEK, "text_config": text}
-    scheme = Scheme.from_config(config, {})
+    scheme = scheme_from_config(config, {})
     text["engram_num_embeddings"] = [scheme.num_rows(layer) for layer in scheme.layers]
     files, records = {}, {}
     for number, layer in enumerate(scheme.layers):
@@ -75,7 +75,7 @@ def qwen(
     text |= {"ngram_vocab_size_base": 50, "ple_embed_dim": 16 * 32, "ple_embedding_dtype": dtype}
     text |= {"split_ngram_parts": parts, "make_ngram_vocab_size_divisible_by": 4 * parts}
     config = {**QWEN, "text_config": text} if "text_config" in QWEN else text
-    rows = Scheme.from_config(config, {}).num_rows(1)
+    rows = scheme_from_config(config, {}).num_rows(1)
     stem = "model.language_model.layers.1.ple.ple_embedding.ngram_embedding"
     tensors: dict[str, torch.Tensor] = {}
     records = []
@@ -113,7 +113,7 @@ def qwen(
 def longcat(folder: Path, template: str = "model.ngram_embeddings.embedders.{}.weight") -> Any:
     """One BF16 tensor a table; returns the records."""
     config = {**LITE, "ngram_vocab_size_ratio": 0.0006, "hidden_size": 12 * 32}
-    scheme = Scheme.from_config(config, {})
+    scheme = scheme_from_config(config, {})
     scheme = replace(scheme)
     tables = {
         template.format(number): torch.randn(head.modulus, scheme.row_dim).to(torch.bfloat16)

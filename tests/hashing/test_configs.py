@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engramctl.errors import ConfigError
-from engramctl.hashing import Scheme, make_scheme
+from engramctl.hashing import make_scheme, scheme_from_config
 from engramctl.hashing.released.configs import longcat_moduli
 from tests.conftest import golden
 from tests.hashing.configs import DEEPSEEK, LITE, LONGCAT2, MOJO, NEXT, QWEN, SCOPE
@@ -38,12 +38,12 @@ def changed(config: dict[str, Any], **values: Any) -> dict[str, Any]:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_released_config_is_its_preset(config: dict[str, Any], released: str) -> None:
-    found, expected = Scheme.from_config(config), make_scheme(released)
+    found, expected = scheme_from_config(config), make_scheme(released)
     assert {**found.to_dict(), "name": released} == expected.to_dict()
 
 
 def test_the_scope_of_special_tokens_is_read() -> None:
-    scheme = Scheme.from_config(SCOPE)
+    scheme = scheme_from_config(SCOPE)
     assert scheme.normaliser == "sqrt"
     assert scheme.canonical.zeroed == ((0, 4), (36, 55))
     assert [head.modulus for head in scheme.layer_hash(0).heads] == longcat_moduli(28.8, 163840, 12)
@@ -55,26 +55,26 @@ def test_listed_sizes_and_orders_are_the_vectors_ones() -> None:
     params = golden("scheme_over_encoding")["fuse_concat"]["params"]
     keys = {"ori_vocab_size": params["V"], "oe_embed_dim": params["oe_dim"]}
     listed = {key: params[key] for key in ("oe_vocab_sizes", "oe_grams")}
-    scheme = Scheme.from_config({**MOJO, **keys, **listed})
+    scheme = scheme_from_config({**MOJO, **keys, **listed})
     offsets = [head.offset for head in scheme.layer_hash(0).heads]
     assert offsets == golden("scheme_over_encoding")["fuse_concat"]["offsets"]
     assert scheme.fuse == "over-encoding-concat"
 
 
 def test_qwen_layers_count_from_one_and_come_in_order() -> None:
-    scheme = Scheme.from_config(changed(QWEN, ple_layer_ids=[5, 2, 5]))
+    scheme = scheme_from_config(changed(QWEN, ple_layer_ids=[5, 2, 5]))
     assert scheme.layers == (1, 4)
 
 
 def test_a_list_of_end_tokens_means_its_first() -> None:
-    scheme = Scheme.from_config(changed(QWEN, eos_token_id=[248046, 248044]))
+    scheme = scheme_from_config(changed(QWEN, eos_token_id=[248046, 248044]))
     assert scheme.boundary.stop == (248046,)
 
 
 def test_the_absent_seed_is_the_class_default() -> None:
-    with_zero = Scheme.from_config(changed(QWEN, seed=0))
+    with_zero = scheme_from_config(changed(QWEN, seed=0))
     assert with_zero.seed == 0
-    assert Scheme.from_config(QWEN).seed != 0
+    assert scheme_from_config(QWEN).seed != 0
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_the_absent_seed_is_the_class_default() -> None:
 )
 def test_a_config_that_fits_no_scheme_is_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Scheme.from_config(config)
+        scheme_from_config(config)
 
 
 def test_a_token_map_of_another_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="engram_compressed_vocab_size does not follow"):
-        Scheme.from_config(DEEPSEEK, token_map=np.arange(500))
+        scheme_from_config(DEEPSEEK, token_map=np.arange(500))
     with pytest.raises(ConfigError, match="has no token map"):
-        Scheme.from_config(LITE, token_map=np.arange(500))
+        scheme_from_config(LITE, token_map=np.arange(500))
 
 
 def qwen_buffers() -> dict[str, Any]:
@@ -134,7 +134,7 @@ def qwen_buffers() -> dict[str, Any]:
 
 @pytest.mark.golden
 def test_released_buffers_agree_with_the_released_config() -> None:
-    Scheme.from_config(QWEN, qwen_buffers())
+    scheme_from_config(QWEN, qwen_buffers())
 
 
 @pytest.mark.golden
@@ -153,7 +153,7 @@ def test_the_first_constant_that_differs_is_named(
     buffers = qwen_buffers()
     edit({name.rsplit(".", 1)[-1]: values for name, values in buffers.items()})
     with pytest.raises(ConfigError, match=message):
-        Scheme.from_config(QWEN, buffers)
+        scheme_from_config(QWEN, buffers)
 
 
 @pytest.mark.golden
@@ -161,7 +161,7 @@ def test_a_layers_number_of_many_digits_is_refused() -> None:
     """Python reads no integer of more than 4,300."""
     name = f"model.layers.{'1' * 5000}.ple.layer_multipliers"
     with pytest.raises(ConfigError, match="has no layer 1111"):
-        Scheme.from_config(QWEN, {name: next(iter(qwen_buffers().values()))})
+        scheme_from_config(QWEN, {name: next(iter(qwen_buffers().values()))})
 
 
 def test_buffers_of_another_model_are_refused() -> None:
@@ -171,6 +171,6 @@ def test_buffers_of_another_model_are_refused() -> None:
         ({"layers.1.weight": np.arange(2)}, "holds no constants"),
     ):
         with pytest.raises(ConfigError, match=message):
-            Scheme.from_config(QWEN, buffers)
+            scheme_from_config(QWEN, buffers)
     with pytest.raises(ConfigError, match=r"layer_multipliers\[0\] differs"):
-        Scheme.from_config(changed(QWEN, seed=0), qwen_buffers())
+        scheme_from_config(changed(QWEN, seed=0), qwen_buffers())
