@@ -25,10 +25,10 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import EngramError
+from engramctl.storage import open_store
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
-from engramctl.storage.tiers import open_store
 from engramctl.storage.verifying.integrity import verify
 from tests.storage import dictionaries
 from tests.storage.test_format_document import FORMS, make, mutated

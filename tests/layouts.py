@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engramctl.storage import open_store
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
@@ -24,7 +25,6 @@ from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers import open_store
 from engramctl.storage.writing.plan import TablePlan
 from tests.storage import dictionaries
 from tests.storage.test_format_document import reader

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from engramctl.machine.environment import capture
-from engramctl.storage.tiers import Store, open_store
+from engramctl.storage import Store, open_store
 from engramctl.storage.tiers.gpu import GpuStore
 from tests.benchmarks.gather import packed_table
 from tests.conftest import ROOT

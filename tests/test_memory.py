@@ -7,9 +7,9 @@ import pytest
 
 from engramctl.errors import StorageError
 from engramctl.memory import available_bytes, is_in_memory
+from engramctl.storage import open_store
 from engramctl.storage.files import free_space
 from engramctl.storage.files.free_space import check_space
-from engramctl.storage.tiers import open_store
 from tests.conftest import RunCli
 from tests.tables import small_table
 

@@ -23,8 +23,8 @@ from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, Case
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
-from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed, tier_missing
 
 Progress = Callable[[int], None]

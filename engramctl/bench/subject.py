@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.storage.tiers import Store
+from engramctl.storage import Store
 from engramctl.storage.tiers.ssd import SsdStore
 
 COLD_AT_MOST_PERCENT = 1.0

@@ -53,7 +53,7 @@ def mine(
 
     Args:
         corpus: what `Corpus.open` gave.
-        target: the directory to make; its files are in DESIGN.md section 4 "Counts".
+        target: the directory to make; its files are in docs/counts.md.
         options: what to count.
         force: replace a finished directory.
         resume: continue a run that was killed after a checkpoint; begin where there is none.

@@ -13,8 +13,8 @@ import pytest
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench, scheme_of
 from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table
-from engramctl.storage.tiers import open_store
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.conftest import ROOT
 from tests.tables import small_table

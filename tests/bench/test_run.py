@@ -14,7 +14,7 @@ from engramctl.bench.loops import total_rounds
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.errors import ConfigError, TierUnavailable
-from engramctl.storage.tiers import open_store
+from engramctl.storage import open_store
 from tests.conftest import RunCli
 
 SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from engramctl.schemes.options import SchemeOptions
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
-from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.tables.build import plan_build, run_build
 from tests.benchmarks.harness import Row, interleave, row

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from engramctl.checkpoints.opening import open_checkpoint
+from engramctl.storage import open_store
 from engramctl.storage.files.safetensors_header import read_header
-from engramctl.storage.tiers import open_store
 from tests.checkpoints import make
 from tests.conftest import RunCli
 

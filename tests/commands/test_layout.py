@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from engramctl.hashing import Scheme, lookup_from_dict, make_scheme
+from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table
-from engramctl.storage.tiers import open_store
 from engramctl.storage.writing.convert import ValueRows
 from tests.conftest import RunCli
 

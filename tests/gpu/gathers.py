@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engramctl.storage.tiers import Store, open_store
+from engramctl.storage import Store, open_store
 from tests.benchmarks.gather import packed_table
 from tests.benchmarks.harness import Row, interleave, row
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, StorageError, TierUnavailable
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.door import indexed
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.torch_codecs import widen

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.storage import open_store
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers import open_store
 from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.file_plan import FilePlan
 from engramctl.storage.writing.lay_out import lay_out

@@ -16,9 +16,9 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from engramctl.errors import StorageError
 from engramctl.hashing import make_scheme
+from engramctl.storage import Store, open_store
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reading.table import open_table
-from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import StorageError
+from engramctl.storage import open_store
 from engramctl.storage.io import pages
 from engramctl.storage.io.mapping import MappedLayer
 from engramctl.storage.reading.table import TableFiles, open_table
-from engramctl.storage.tiers import open_store, ssd
+from engramctl.storage.tiers import ssd
 from tests.storage.tables import make_plan, write
 
 PAGE = mmap.PAGESIZE

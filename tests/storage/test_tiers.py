@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers import Store, open_store
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
