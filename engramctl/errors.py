@@ -1,4 +1,4 @@
-"""The exception tree. The floor of the house: imports nothing.
+"""The exception tree; it imports nothing.
 
     EngramError              1   the work failed
       ConfigError            2   an option, a config file or a scheme is wrong

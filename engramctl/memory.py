@@ -1,4 +1,4 @@
-"""Memory: how much is still to be had of the machine and its cgroups, and giving it back.
+"""How much memory is to be had, of machine and cgroups; giving it back.
 
 A container's limit is not in /proc/meminfo, and passing it ends in SIGKILL: before memory is taken
 by the gigabyte, the least of all limits is asked for. Page cache counts as free, for the kernel

@@ -1,9 +1,9 @@
-"""Which rows do these tokens read: n-gram schemes, exact and fast. Knows no files.
+"""Which rows do these tokens read: n-gram schemes, exact and fast.
 
 A scheme is data plus one walk: canonical ids, a window that stops at boundaries, a mix of the
 window, one modulus a head. See `Scheme` and `make_scheme`; `scheme_from_config` reads a model's
 config.json. A dictionary looks the window up exactly instead: `DictionaryScheme`, behind the same
-`row_ids`. Names are imported when they are first used.
+`row_ids`. Nothing here knows files. Names are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING

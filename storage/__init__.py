@@ -1,4 +1,4 @@
-"""How rows rest in files and are read again: layouts, writers, checks, and a store for each tier.
+"""How rows rest in files and are read again: open, verify, serve.
 
 `open_table` opens a finished folder, `verify` checks its every byte, `open_store` serves its rows
 from a GPU, host memory or an SSD. Knows no hashing: a scheme is to it an opaque document. Names are

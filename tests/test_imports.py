@@ -1,8 +1,10 @@
-"""Imports point down only, and the command line starts without anything heavy."""
+"""The house: every file in a room, rooms import downwards only, and a command starts light."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,74 +12,179 @@ import pytest
 
 from tests.conftest import ROOT
 
-# Each floor may import from lower floors, and from its own room.
-FLOORS = [
-    {"engramctl", "errors", "memory", "runtime", "terminal"},
-    {"caches", "config", "hashing", "layers", "output", "sources", "storage"},
-    {"cli", "fusion", "machine", "residual", "results", "vocabulary"},
-    {"__main__", "checkpoints", "corpus", "model"},
-    {"bench", "counts", "reuse", "rows"},
-    {"access", "counting", "schemes"},
-    {"describe", "mining", "tables"},
-    {"commands"},
-]
+# Top to bottom: a room, or a file that stands alone, imports only what stands below it here. An
+# import inside a function, for types alone or through a room's `__init__` counts like any other.
+HOUSE = (
+    "engramctl/__main__.py",
+    "engramctl/cli.py",
+    "engramctl/commands",
+    "engramctl/describe",
+    "engramctl/bench",
+    "engramctl/tables",
+    "engramctl/reuse",
+    "engramctl/schemes",
+    "engramctl/mining",
+    "engramctl/access",
+    "engramctl/counting",
+    "engramctl/counts",
+    "engramctl/rows",
+    "engramctl/results",
+    "engramctl/caches",
+    "engramctl/corpus",
+    "engramctl/sources",
+    "engramctl/checkpoints",
+    "engramctl/vocabulary",
+    "engramctl/machine",
+    "engramctl/model",
+    "engramctl/residual",
+    "engramctl/fusion",
+    "engramctl/layers",
+    "hashing/__init__.py",
+    "hashing/diagnose",
+    "hashing/released",
+    "hashing/dictionary",
+    "hashing/scheme",
+    "hashing/kernels",
+    "hashing/walk",
+    "storage/__init__.py",
+    "storage/tiers",
+    "storage/verifying",
+    "storage/dictionary",
+    "storage/io",
+    "storage/writing",
+    "storage/reading",
+    "storage/format",
+    "storage/record",
+    "storage/files",
+    "engramctl/output.py",
+    "engramctl/config.py",
+    "engramctl/memory.py",
+    "engramctl/terminal",
+    "engramctl/runtime",
+    "engramctl/errors.py",
+    "engramctl/__init__.py",
+)
+PACKAGES = ("engramctl", "hashing", "storage")
+MOST_FILES = 13  # of a room, its `__init__` apart
+LINE = re.compile(r"    ((?:engramctl|hashing|storage)/\S*) +(\S.*)")
 HEAVY = ("torch", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")
 
 
-def room(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+def modules() -> dict[str, Path]:
+    """Every module of the product with its file, by the name it is imported under."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if any(parent.is_symlink() for parent in path.parents):
+                continue
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            inside = parts if package == "engramctl" else ("engramctl", *parts)
+            found[".".join(inside).removesuffix(".__init__")] = path
+    return found
 
 
-def floor(module: str) -> int:
-    for height, rooms in enumerate(FLOORS):
-        if room(module) in rooms:
-            return height
-    raise AssertionError(f"{module} belongs to no floor of tests/test_imports.py")
+MODULES = modules()
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted((ROOT / "engramctl").rglob("*.py")):
-        yield ".".join(path.relative_to(ROOT).with_suffix("").parts), path
-    for name in ("hashing", "storage"):
-        for path in sorted((ROOT / name).rglob("*.py")):
-            yield ".".join(("engramctl", *path.relative_to(ROOT).with_suffix("").parts)), path
+def room(path: Path) -> str:
+    """The entry of HOUSE that a file belongs to."""
+    place = path.relative_to(ROOT)
+    for entry in (str(place), str(place.parent)):
+        if entry in HOUSE:
+            return entry
+    raise AssertionError(f"{place} stands in no room of HOUSE in tests/test_imports.py")
 
 
-def imported(path: Path) -> Iterator[str]:
+def imported(path: Path) -> Iterator[Path]:
+    """The files of ours that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):
+        names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else node.module for name in inner]
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
+        yield from (MODULES[name] for name in names if name in MODULES)
+
+
+def sentence(entry: str) -> str:
+    """The first line of a room's docstring."""
+    path = ROOT / entry
+    text = ast.get_docstring(
+        ast.parse((path / "__init__.py" if path.is_dir() else path).read_text())
+    )
+    assert text, entry
+    return text.split("\n")[0]
+
+
+def test_every_file_has_a_room_and_every_room_files() -> None:
+    filled = Counter(room(path) for path in MODULES.values())
+    assert set(filled) == set(HOUSE)
+    assert len(HOUSE) == len(set(HOUSE))
+    assert {entry for entry, files in filled.items() if files > MOST_FILES + 1} == set()
 
 
 def test_imports_point_down_only() -> None:
-    for module, path in modules():
-        for name in imported(path):
-            if not name.startswith("engramctl.") or name.startswith("engramctl.__version__"):
-                continue
-            if room(name) != room(module):
-                assert floor(name) < floor(module), f"{module} imports {name}"
+    for path in MODULES.values():
+        for target in imported(path):
+            up = HOUSE.index(room(target)) < HOUSE.index(room(path))
+            assert not up, f"{path.relative_to(ROOT)} imports {target.relative_to(ROOT)}"
+
+
+def test_hashing_and_storage_do_not_know_each_other_nor_what_stands_on_them() -> None:
+    for package in ("hashing", "storage"):
+        above = {one.relative_to(ROOT) for name, path in MODULES.items()
+                 if name.startswith(f"engramctl.{package}") for one in imported(path)}  # fmt: skip
+        own = {one for one in above if one.parts[0] == package}
+        floor = {str(one.parent) if len(one.parts) > 2 else str(one) for one in above - own}
+        assert floor <= {"engramctl/errors.py", "engramctl/memory.py", "engramctl/runtime"}
+
+
+def test_what_is_imported_by_a_name_in_a_string_is_a_command_or_a_public_name() -> None:
+    """Elsewhere such an import would not be seen here."""
+    users = {
+        str(path.relative_to(ROOT))
+        for path in MODULES.values()
+        if re.search(r"\bimport_module\(|__import__\(", path.read_text())
+    }
+    assert users == {"engramctl/cli.py", "engramctl/runtime/lazy_names.py"}
+
+
+def test_contributing_shows_the_house_as_it_is() -> None:
+    shown = LINE.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert shown == [(entry, sentence(entry)) for entry in HOUSE]
 
 
 def test_only_commands_and_the_sink_print() -> None:
-    for module, path in modules():
-        if room(module) in ("commands", "output", "streams", "cli"):
+    for path in MODULES.values():
+        if room(path) in ("engramctl/commands", "engramctl/output.py", "engramctl/terminal"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id != "print", f"{module} prints at line {node.lineno}"
+                assert node.func.id != "print", f"{path} prints at line {node.lineno}"
 
 
 @pytest.mark.parametrize("words", ["import engramctl.cli", "from engramctl.cli import run"])
 def test_the_command_line_starts_without_heavy_imports(words: str) -> None:
     code = (
-        f"{words}\nimport contextlib, io, sys\nfrom engramctl.cli import run\n"
+        f"{words}\nimport contextlib, io\nfrom engramctl.cli import COMMANDS, run\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
-        "    assert run(['--help']) == 0 and run(['env', '--help']) == 0\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+        "    for name in ([], *([name] for name in COMMANDS)):\n"
+        "        assert run([*name, '--help']) == 0"
     )
+    assert loaded(code) == []
+
+
+def test_public_packages_load_nothing_heavy_and_only_tiers_load_torch() -> None:
+    public = "import engramctl.hashing, engramctl.storage, engramctl.checkpoints"
+    assert loaded(public) == []
+    rest = [name for name in MODULES if name.startswith("engramctl.storage.")]
+    rest = [name for name in rest if not name.startswith("engramctl.storage.tiers.")]
+    assert "torch" not in loaded(f"import {', '.join(rest)}")
+
+
+def loaded(code: str) -> list[str]:
+    """Run code in a process of its own; return which of HEAVY it imported."""
+    code += f"\nimport sys\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    return found.stdout.split()

@@ -1,1 +1,1 @@
-"""Measure lookups tier by tier: gather alone, the gated lookup, and whole model steps."""
+"""Lookups measured, tier by tier: gathers, gated lookups, model steps."""

@@ -1,1 +1,1 @@
-"""Cache policies, simulated: LRU, S3-FIFO, fixed sets; and the samples they run on."""
+"""Cache policies, simulated, and the samples they run on."""

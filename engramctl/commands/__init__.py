@@ -1,1 +1,1 @@
-"""One module a verb: parse, call the library, hand the result to the sink."""
+"""One file a verb: options in, one call, the result to the sink."""

@@ -1,4 +1,4 @@
-"""A corpus: Parquet files -> batches of token ids."""
+"""Text and ids in: Parquet files -> batches of token ids."""
 
 from engramctl.corpus.corpus import Corpus, Progress, TokenBatch
 

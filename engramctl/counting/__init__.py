@@ -1,4 +1,4 @@
-"""One chunk, one partition: keys, records, and the compiled loops that count them.
+"""One chunk, one partition: keys, records, and the loops that count them.
 
 keys        the order of every result, and the record of an n-gram
 reference   the counts in plain Python: what every engine must give

@@ -1,1 +1,1 @@
-"""A counts folder, read: its manifest, its n-grams, and as a scheme reads them."""
+"""A counts folder, read: what it says, its n-grams, how a scheme sees them."""

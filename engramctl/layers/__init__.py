@@ -1,1 +1,1 @@
-"""The parts a decoder is made of: its shape, seeded weights, norms, attention, feed-forward."""
+"""What a decoder is made of: its shape, weights, norms, attention."""

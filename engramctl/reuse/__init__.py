@@ -1,4 +1,4 @@
-"""How often rows come back: cache curves, unique shares, what an n-gram dictionary would serve.
+"""How often rows come back: the study of a corpus, and its curves.
 
 `curves.measure` is the entry: a corpus and a scheme in, `curves.parquet` and a document out.
 """

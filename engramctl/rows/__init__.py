@@ -1,1 +1,1 @@
-"""Row ids in and out: token sequences, files of rows, another engine's mistakes named."""
+"""Row ids in and out: sequences, files, another engine's mistakes named."""

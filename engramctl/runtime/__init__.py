@@ -1,1 +1,1 @@
-"""What computations run on: compiled kernels kept safely, worker threads that survive a fork."""
+"""What computations run on: kernels compiled and kept, threads, lazy names."""

@@ -1,4 +1,4 @@
-"""Names of corpora -> files: by one rule, here and on remote systems (`rule` has it)."""
+"""Names of corpora -> files: by one rule, here and on remote systems."""
 
 from engramctl.sources.file import SourceFile, printable
 from engramctl.sources.find import Found, find_files

@@ -1,1 +1,1 @@
-"""Between us and the person: the streams as they were handed over, tables that fit a window."""
+"""Between us and a person: the streams we were handed, tables that fit."""

@@ -1,1 +1,1 @@
-"""Which vocabulary ids are of: tokenizer files, token maps, and whether two things share one."""
+"""Tokenizer files, token maps, and whether two things share a vocabulary."""

@@ -1,1 +1,1 @@
-"""What a scheme does: load beside chance, resonance, one position explained."""
+"""What a scheme does: load, chance, resonance, one position explained."""

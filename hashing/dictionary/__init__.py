@@ -1,1 +1,1 @@
-"""The exact look-up: its n-grams, its document, its search; the door to both kinds of scheme."""
+"""The exact look-up, and the one door to both kinds of scheme."""

@@ -1,1 +1,1 @@
-"""The walk, with one answer: plain numpy; numba on CPUs; Triton or torch on other devices."""
+"""The walk, with one answer: numpy, numba, Triton, torch; and n-gram keys."""

@@ -1,4 +1,4 @@
-"""The n-gram dictionary: one record per n-gram with its rows of every layer, and an exact index.
+"""The n-gram dictionary, one record an n-gram: written and read.
 
 A cache of bytes: bound to its table's digest, always deletable.
 """

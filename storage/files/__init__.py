@@ -1,1 +1,1 @@
-"""Steps on files: replaced whole, read strictly, checked, held, with room for them."""
+"""Steps on files: replaced whole, read strictly, held, with room for them."""

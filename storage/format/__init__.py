@@ -1,1 +1,1 @@
-"""What the bytes of a folder are: row files, geometry, the manifest, the dictionary's index."""
+"""What the bytes of a folder are: row files, manifest, index."""

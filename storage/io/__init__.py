@@ -1,1 +1,1 @@
-"""One file per read engine, and the gather kernel they share."""
+"""One file a read engine, and the gather kernel they share."""

@@ -1,1 +1,1 @@
-"""Rows in flight: a store for each tier, the same few verbs for gpu, host and ssd."""
+"""Rows in flight: a store for each tier, with the same few verbs."""
