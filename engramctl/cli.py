@@ -1,4 +1,4 @@
-"""The command line: the Typer app, and where an error becomes text and an exit code.
+"""The Typer app, and where an error becomes text and an exit code.
 
 Exit codes: 0 done; 1 the work failed; 2 the command line or config was wrong; 3 a check said no;
 4 every tier asked for by name is missing here; 70 a bug; 130 SIGINT; 143 SIGTERM.
