@@ -2,9 +2,9 @@
 
     python -m tests.crashes [--all] [NAME ...]
 
-Without NAMEs every scenario of `tests/storage/crash_scenarios.py`. `--all` takes every choice of
-up to ten changes of names that no sync has made durable, and begins anew from every state as well
-as going on. The suite runs a part of the states. Exit code 1 when a promise is broken.
+Without NAMEs every scenario of `tests/storage/writing/crash_scenarios.py`. `--all` takes every
+choice of up to ten changes of names that no sync has made durable, and begins anew from every state
+as well as going on. The suite runs a part of the states. Exit code 1 when a promise is broken.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 from unittest import mock
 
 from engramctl.errors import EngramError
-from tests.storage.crash_fs import SYNCS, WRITES
-from tests.storage.crash_scenarios import Scenario, scenarios
+from tests.storage.writing.crash_fs import SYNCS, WRITES
+from tests.storage.writing.crash_scenarios import Scenario, scenarios
 
 MOST_SHOWN = 3
 

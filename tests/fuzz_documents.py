@@ -17,9 +17,9 @@ import numpy as np
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.fuzz import Random, shell
-from tests.mined import mined, small_scheme
-from tests.mined import run as done
-from tests.mining.conftest import zipf_documents
+from tests.helpers.corpora import zipf_documents
+from tests.helpers.mined_counts import mined, small_scheme
+from tests.helpers.mined_counts import run as done
 
 Words = tuple[object, ...]
 STRANGE: tuple[Any, ...] = (

@@ -11,7 +11,7 @@ from engramctl.storage import open_store
 from engramctl.storage.files import free_space
 from engramctl.storage.files.free_space import check_space
 from tests.conftest import RunCli
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 MIB = 1 << 20
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"

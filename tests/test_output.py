@@ -13,7 +13,7 @@ from engramctl.errors import EngramError, printable
 from engramctl.output import FORMATS, Output, Table
 from engramctl.terminal.streams import tell
 from tests.conftest import RunCli
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 # The terminal's own (C0, C1, delete), new lines, text turned around or hidden, half of a pair.
 HOSTILE = "\x1b]0;owned\x07 \x9b2J \x7f \r \n \u202e \u2066 \u200b \ud800 \udcff"

@@ -17,7 +17,7 @@ from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from tests.conftest import RunCli
-from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
+from tests.helpers.corpora import file_bytes, read_rows, write_ids, zipf_documents
 
 DOCUMENTS = [*zipf_documents(1, 6000, 90), [], [5], [7, 7], [1, 2, 3]]
 MAPPED = make_scheme(

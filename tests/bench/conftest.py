@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunCli
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 
 @pytest.mark.parametrize(

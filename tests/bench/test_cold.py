@@ -17,7 +17,7 @@ from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.conftest import ROOT
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 
 def resident_pages(file: Path) -> int:

@@ -13,7 +13,7 @@ from engramctl.bench.loops import plan_loops
 from engramctl.bench.options import BenchOptions
 from engramctl.errors import CorpusError
 from tests.conftest import RunCli
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
 

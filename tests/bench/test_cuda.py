@@ -11,7 +11,7 @@ from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.storage.tiers.host import HostStore
 from tests.conftest import RunCli
-from tests.fake_cuda import fake_cuda
+from tests.helpers.fake_cuda import fake_cuda
 
 OPTIONS = BenchOptions(
     tiers=("gpu", "host"), named=True, samples=3, tokens=5, context=3, preset="tiny",

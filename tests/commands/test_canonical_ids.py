@@ -13,8 +13,8 @@ from engramctl.hashing.walk.token_map import Canonical
 from engramctl.storage.reading.table import open_table
 from engramctl.vocabulary.tokenizer_file import load_canonical, load_token_map, map_fingerprint
 from tests.conftest import CliResult, run_in_process
-from tests.mining.conftest import write_ids
-from tests.tokenizers import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
+from tests.helpers.corpora import write_ids
+from tests.helpers.tokenizer_files import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
 
 BENCH = ("--samples", "3", "--tokens", "2")
 IDS = [97, 256, 257, 258, 259, 97, 66, 65]

@@ -12,7 +12,7 @@ from engramctl.commands import demo as demo_module
 from engramctl.commands.demo import check_folder
 from engramctl.corpus.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
 from tests.conftest import CliResult, RunCli, run_in_process
-from tests.mining.conftest import write_ids
+from tests.helpers.corpora import write_ids
 
 
 @pytest.fixture(scope="module")

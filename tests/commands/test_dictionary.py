@@ -8,7 +8,7 @@ import pytest
 from engramctl.hashing import DictionaryScheme
 from engramctl.schemes.options import read_scheme
 from tests.conftest import RunCli, run_in_process
-from tests.mining.conftest import write_ids
+from tests.helpers.corpora import write_ids
 
 # (1, 2) occurs 5 times, (1, 2, 3) 3 times, (2, 3) 4 times; nothing else more than twice.
 DOCUMENTS = [[1, 2, 3], [1, 2, 3, 9], [1, 2, 3], [2, 3], [1, 2], [1, 2, 7]]

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.conftest import run_in_process
-from tests.tokenizers import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
+from tests.helpers.tokenizer_files import OTHER_MAP, OTHER_VOCABULARY, OURS, write_tokenizer
 
 BUILD = "build --scheme deepseek-v41 --slots 60 --heads 2 --row-dim 32"
 NAMES = ("ours", "copy", "other-map", "other-vocabulary")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import run_in_process
-from tests.mining.conftest import write_ids
-from tests.tables import small_table
+from tests.helpers.corpora import write_ids
+from tests.helpers.small_table import small_table
 
 TOO_SMALL = """
 mount -t tmpfs -o size=400k tmpfs "$1" || exit 99

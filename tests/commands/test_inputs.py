@@ -11,7 +11,7 @@ import pytest
 from engramctl.commands.inputs import keep_inputs
 from engramctl.errors import ConfigError
 from tests.conftest import RunCli
-from tests.tables import small_table
+from tests.helpers.small_table import small_table
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from engramctl.corpus.sample import train_tokenizer
 from engramctl.hashing.released import presets
 from tests.conftest import RunCli
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.helpers.corpora import write_ids, zipf_documents
 
 SMALL = ("--slots", "50", "-q")
 

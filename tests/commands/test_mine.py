@@ -11,7 +11,7 @@ import pytest
 
 from engramctl.counting import reference
 from tests.conftest import RunCli
-from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
+from tests.helpers.corpora import file_bytes, read_rows, write_ids, zipf_documents
 
 DOCUMENTS = [[1, 2, 1, 2, 3], [], [1, 2], [9]]
 

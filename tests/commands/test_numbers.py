@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunCli
-from tests.mining.conftest import write_ids
+from tests.helpers.corpora import write_ids
 
 
 @pytest.mark.parametrize(

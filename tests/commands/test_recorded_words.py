@@ -11,8 +11,8 @@ import safetensors.numpy
 from engramctl.corpus.sample import train_tokenizer
 from tests.checkpoints import make
 from tests.conftest import run_in_process
-from tests.mined import mined, run, small_scheme
-from tests.mining.conftest import file_bytes, zipf_documents
+from tests.helpers.corpora import file_bytes, zipf_documents
+from tests.helpers.mined_counts import mined, run, small_scheme
 
 SMALL = ("--slots", 50, "--row-dim", 32)
 BUILDS: dict[str, tuple[Any, ...]] = {

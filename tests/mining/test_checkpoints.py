@@ -17,7 +17,7 @@ from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from engramctl.storage.files.atomic import dump_json
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.helpers.corpora import write_ids, zipf_documents
 from tests.mining.test_resume import killed_at_checkpoint
 
 OPTIONS = MineOptions(chunk_tokens=500, resident_bytes=4_000, threads=2)

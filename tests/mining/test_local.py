@@ -17,7 +17,7 @@ from engramctl.errors import ConfigError
 from engramctl.mining import writer
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from tests.mining.conftest import file_bytes, read_rows, write_ids, zipf_documents
+from tests.helpers.corpora import file_bytes, read_rows, write_ids, zipf_documents
 
 SPILLED: dict[str, Any] = {"chunk_tokens": 1 << 10, "resident_bytes": 0}
 

@@ -18,7 +18,7 @@ from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from engramctl.mining.ray_engine import mine_on_ray
 from tests.conftest import RunCli
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.helpers.corpora import write_ids, zipf_documents
 
 ray = pytest.importorskip("ray", reason="needs ray, the extra of that name")
 

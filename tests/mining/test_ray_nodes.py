@@ -14,7 +14,7 @@ import pytest
 
 from engramctl.corpus import Corpus
 from engramctl.mining.local import mine
-from tests.mining.conftest import write_ids, zipf_documents
+from tests.helpers.corpora import write_ids, zipf_documents
 
 pytest.importorskip("ray", reason="needs ray, the extra of that name")
 

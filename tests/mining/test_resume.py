@@ -20,7 +20,7 @@ from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
-from tests.mining.conftest import file_bytes, write_ids, zipf_documents
+from tests.helpers.corpora import file_bytes, write_ids, zipf_documents
 
 ORDERS = (1, 2, 4, 5)
 OPTIONS = MineOptions(ORDERS, min_count=2, chunk_tokens=500, resident_bytes=20_000, threads=2)

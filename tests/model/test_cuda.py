@@ -7,7 +7,7 @@ import torch
 from engramctl.layers.config import Fusion, ResidualMode
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
-from tests.fake_cuda import fake_cuda
+from tests.helpers.fake_cuda import fake_cuda
 from tests.model.test_decoder import FUSIONS, MODES, memory, residual
 
 SHAPES: list[tuple[ResidualMode, Fusion | None]] = [

@@ -91,13 +91,15 @@ MUTATIONS = (
         "storage/files/atomic.py",
         'text.encode(errors="backslashreplace")',
         "text.encode()",
-        ("tests/test_names.py::test_json_of_ours_may_hold_them_and_gives_them_back",),
+        (
+            "tests/commands/test_strange_names.py::test_json_of_ours_may_hold_them_and_gives_them_back",
+        ),
     ),
     Mutation(
         "one-leaf-a-column",
         "engramctl/corpus/parquet.py",
         "_num_leaves(schema.field(at).type) for at",
         "1 for at",
-        ("tests/test_parquet.py::test_leaves_are_counted_as_parquet_counts_them",),
+        ("tests/corpus/test_parquet.py::test_leaves_are_counted_as_parquet_counts_them",),
     ),
 )

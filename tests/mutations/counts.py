@@ -48,29 +48,29 @@ MUTATIONS = (
     Mutation(
         "unigrams-never-leave-memory", "engramctl/counting/unigrams.py",
         "if len(ids) > MOST_HELD:", "if False:",
-        ("tests/mining/test_parts.py::"
+        ("tests/counting/test_parts.py::"
          "test_order_1_holds_few_rows_in_memory_however_many_ids_there_are",),
     ),
     Mutation(
         "ids-of-32-bits-widened-as-31", "hashing/kernels/tables.py",
         "largest > 2**_WIDENED_BITS or ", "",
-        ("tests/hashing/test_large_ids.py::test_every_kernel_gives_what_python_integers_give",),
+        ("tests/hashing/kernels/test_large_ids.py::test_every_kernel_gives_what_python_integers_give",),
     ),
     Mutation(
         "ids-of-64-bits-wrapped", "hashing/walk/batch.py",
         'if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:', "if False:",
-        ("tests/hashing/test_large_ids.py::test_an_id_of_64_bits_is_no_masked_token",),
+        ("tests/hashing/kernels/test_large_ids.py::test_an_id_of_64_bits_is_no_masked_token",),
     ),
     Mutation(
         "canonical-counts-mapped-twice", "engramctl/schemes/dictionaries.py",
         "token_map = None if mapped else canonical.token_map", "token_map = canonical.token_map",
-        ("tests/test_dictionaries.py::"
+        ("tests/schemes/test_dictionaries.py::"
          "test_counts_of_canonical_ids_give_the_dictionary_of_counts_of_token_ids",),
     ),
     Mutation(
         "load-of-the-ngrams-kept", "engramctl/describe/scheme_on_counts.py",
         "CountHistogram({1: pruned.distinct})", "CountHistogram({1: pruned.kept})",
-        ("tests/test_pruned_counts.py::"
+        ("tests/counts/test_pruned.py::"
          "test_the_load_of_pruned_counts_is_that_of_all_ngrams_and_the_rest_is_bounded",),
     ),
     Mutation(
@@ -93,12 +93,12 @@ MUTATIONS = (
     Mutation(
         "a-read-only-out-is-written", "hashing/walk/batch.py",
         "    if not out.flags.writeable:\n", "    if False:\n",
-        ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
+        ("tests/hashing/kernels/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
     Mutation(
         "row-ids-cut-to-the-dtype-of-out", "hashing/walk/batch.py",
         " and np.iinfo(dtype).max >= num_rows - 1", "",
-        ("tests/hashing/test_out.py::test_an_out_must_hold_every_row_id_of_the_table",),
+        ("tests/hashing/kernels/test_out.py::test_an_out_must_hold_every_row_id_of_the_table",),
     ),
     Mutation(
         "a-linked-spill-folder-is-followed", "engramctl/mining/spill_folder.py",

@@ -2,10 +2,10 @@
 
 from tests.mutations import Mutation
 
-CACHE = "tests/test_kernel_cache.py"
+CACHE = "tests/runtime/test_kernel_cache.py"
 MEMORY = "tests/test_memory.py"
 OUTPUT = "tests/test_output.py"
-STREAMS = "tests/test_streams.py"
+STREAMS = "tests/terminal/test_streams.py"
 INPUTS = "tests/commands/test_inputs.py"
 
 MUTATIONS = (

@@ -3,9 +3,9 @@
 from tests.mutations import Mutation
 
 TIER, HASHING, SCRIPT = (
-    "tests/storage/test_gpu_tier.py",
-    "tests/hashing/test_on_device.py",
-    "tests/test_gpu_script.py",
+    "tests/storage/tiers/test_gpu_tier.py",
+    "tests/hashing/kernels/test_on_device.py",
+    "tests/gpu/test_gpu_script.py",
 )
 
 MUTATIONS = (

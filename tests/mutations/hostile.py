@@ -2,10 +2,10 @@
 
 from tests.mutations import Mutation
 
-BOUNDS = "tests/hashing/test_bounds.py::"
-JSON = "tests/storage/test_strict_json.py::"
+BOUNDS = "tests/hashing/scheme/test_bounds.py::"
+JSON = "tests/storage/files/test_strict_json.py::"
 SIZES = "tests/checkpoints/test_absurd_headers.py::"
-VALUES = "tests/storage/test_value_range.py::"
+VALUES = "tests/storage/record/test_value_range.py::"
 
 MUTATIONS = (
     Mutation(
@@ -21,7 +21,7 @@ MUTATIONS = (
         "if start != row or stop <= start:",
         "if stop <= start:",
         (
-            "tests/storage/test_head_shards.py"
+            "tests/storage/writing/test_head_shards.py"
             "::test_heads_that_do_not_share_out_the_rows_are_refused",
         ),
     ),
@@ -30,7 +30,7 @@ MUTATIONS = (
         "storage/io/gather.py",
         "mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN",
         "mixed = mixed * np.uint64(1)",
-        ("tests/storage/test_take_rows.py::test_rows_at_even_steps_are_found_in_a_few_probes",),
+        ("tests/storage/io/test_take_rows.py::test_rows_at_even_steps_are_found_in_a_few_probes",),
     ),
     Mutation(
         "the-limit-of-int4-is-off-by-its-scale",
@@ -161,7 +161,7 @@ MUTATIONS = (
         "engramctl/counts/ngrams.py",
         "if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:",
         "if min(groups, default=0) < 0:",
-        ("tests/test_ngram_counts.py::test_a_footer_that_counts_other_rows_is_refused",),
+        ("tests/counts/test_ngrams.py::test_a_footer_that_counts_other_rows_is_refused",),
     ),
     Mutation(
         "a-long-bucket-is-looked-through",
@@ -169,7 +169,7 @@ MUTATIONS = (
         "_LONG_BUCKET = 64 ",
         "_LONG_BUCKET = 1 << 40 ",
         (
-            "tests/storage/test_dictionary_index.py"
+            "tests/storage/format/test_dictionary_index.py"
             "::test_a_bucket_that_a_stranger_filled_is_searched_by_halves",
         ),
     ),

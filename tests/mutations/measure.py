@@ -5,7 +5,7 @@ from tests.mutations import Mutation
 _RESOLUTION = "tests/bench/test_resolution.py"
 _RUN = "tests/bench/test_run.py"
 _FAIR = "tests/bench/test_fairness.py"
-_FILE = "tests/bench/test_result_file.py"
+_FILE = "tests/results/test_file.py"
 
 MUTATIONS = (
     Mutation(
@@ -133,7 +133,7 @@ MUTATIONS = (
         "engramctl/results/document.py",
         "!= FIRST_SCHEMA:",
         "!= SCHEMA:",
-        ("tests/bench/test_first_schema.py::test_inspect_says_what_either_is",),
+        ("tests/results/test_first_schema.py::test_inspect_says_what_either_is",),
     ),
     Mutation(
         "trace-without-tokens-is-a-bug",

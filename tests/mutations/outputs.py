@@ -37,7 +37,7 @@ MUTATIONS = (
         "engramctl/vocabulary/tokenizer_file.py",
         "    except BaseException as error:",
         "    except Exception as error:",
-        ("tests/test_broken_tokenizers.py::test_text_is_not_mined_with_them",),
+        ("tests/vocabulary/test_broken_tokenizers.py::test_text_is_not_mined_with_them",),
     ),
     Mutation(
         "dtype-of-any-type",
@@ -51,7 +51,7 @@ MUTATIONS = (
         "storage/files/published.py",
         "if os.path.realpath(path).endswith(SUFFIX):",
         "if path.resolve().name.endswith(SUFFIX):",
-        ("tests/test_names.py::test_a_circle_of_links_is_no_bug",),
+        ("tests/commands/test_strange_names.py::test_a_circle_of_links_is_no_bug",),
     ),
     Mutation(
         "config-with-any-number-of-dots",
@@ -65,6 +65,6 @@ MUTATIONS = (
         "storage/files/system_errors.py",
         "not any(one in str(error) for one in _NO_MEMORY)",
         "True",
-        ("tests/test_streams.py::test_memory_that_torch_does_not_get_is_no_bug",),
+        ("tests/terminal/test_streams.py::test_memory_that_torch_does_not_get_is_no_bug",),
     ),
 )  # fmt: skip

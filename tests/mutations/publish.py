@@ -2,11 +2,11 @@
 
 from tests.mutations import Mutation
 
-CRASHES = "tests/storage/test_crashes.py"
+CRASHES = "tests/storage/writing/test_crashes.py"
 CRASH = f"{CRASHES}::test_a_crash_leaves_old_or_new_and_the_work_goes_on"
 FAULT = f"{CRASHES}::test_a_call_that_fails_is_one_error_and_the_work_goes_on"
-RESUME = "tests/storage/test_resume.py::test_resume_does_not_believe_a_damaged_partial"
-OWNED = "tests/storage/test_owned.py::"
+RESUME = "tests/storage/writing/test_resume.py::test_resume_does_not_believe_a_damaged_partial"
+OWNED = "tests/storage/writing/test_ownership.py::"
 STRANGER = f"{OWNED}test_a_partial_folder_of_a_stranger_is_refused_and_left_as_it_is"
 SYNC_TREE = """            try:
                 sync_tree(self.path)
@@ -32,7 +32,7 @@ MUTATIONS = (
         "nothing = not self._saved and self.folder.names() == [STATE]",
         "nothing = self.folder.names() == [STATE]",
         (
-            "tests/storage/test_publish.py::test_what_is_saved_is_kept_though_its_files_are_elsewhere",
+            "tests/storage/writing/test_partial_folder.py::test_what_is_saved_is_kept_though_its_files_are_elsewhere",
         ),
     ),
     Mutation(
@@ -89,7 +89,7 @@ MUTATIONS = (
         "storage/writing/partial_folder.py",
         "        self.folder.sync()\n        self._saved = state\n",
         "        self._saved = state\n",
-        ("tests/storage/test_publish.py::test_a_saved_state_survives_any_crash",),
+        ("tests/storage/writing/test_partial_folder.py::test_a_saved_state_survives_any_crash",),
     ),
     Mutation(
         "old-folder-removed-not-synced",
@@ -118,7 +118,7 @@ MUTATIONS = (
         "            self._failed = True\n",
         "",
         (
-            "tests/storage/test_syncs.py::"
+            "tests/storage/writing/test_written_extents.py::"
             "test_what_comes_while_a_sync_fails_is_believed_by_no_later_one",
         ),
     ),
@@ -134,7 +134,9 @@ MUTATIONS = (
         "storage/writing/written_extents.py",
         "for index in finished if every else finished[-1:]:",
         "for index in finished[-1:]:",
-        ("tests/storage/test_resume.py::test_after_a_failed_sync_every_extent_is_looked_at_again",),
+        (
+            "tests/storage/writing/test_resume.py::test_after_a_failed_sync_every_extent_is_looked_at_again",
+        ),
     ),
     Mutation(
         "resume-compares-no-hash",
@@ -232,6 +234,6 @@ MUTATIONS = (
         "engramctl/tables/export.py",
         "for start in range(*piece.rows, step):",
         "for start in range(*piece.rows, step)[:1]:",
-        ("tests/test_exporting.py::test_an_export_of_many_chunks_holds_every_row",),
+        ("tests/tables/test_export.py::test_an_export_of_many_chunks_holds_every_row",),
     ),
 )

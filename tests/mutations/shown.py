@@ -2,8 +2,8 @@
 
 from tests.mutations import Mutation
 
-_NARROW = "tests/test_columns.py::test_a_wide_table_is_continued_below_and_no_cell_is_cut"
-_EVERY = "tests/test_columns.py::test_every_column_is_shown_and_every_table_fits"
+_NARROW = "tests/terminal/test_columns.py::test_a_wide_table_is_continued_below_and_no_cell_is_cut"
+_EVERY = "tests/terminal/test_columns.py::test_every_column_is_shown_and_every_table_fits"
 
 MUTATIONS = (
     Mutation(

@@ -2,9 +2,9 @@
 
 from tests.mutations import Mutation
 
-ROW_MAP = "tests/storage/test_row_map.py"
-PAGES = "tests/storage/test_pages.py"
-LIFE = "tests/storage/test_lifecycle.py"
+ROW_MAP = "tests/storage/io/test_row_map.py"
+PAGES = "tests/storage/io/test_pages.py"
+LIFE = "tests/storage/tiers/test_lifecycle.py"
 
 MUTATIONS = (
     Mutation(
@@ -113,7 +113,7 @@ MUTATIONS = (
         "read-only-output-written", "hashing/walk/batch.py",
         "if not out.flags.writeable:",
         "if False:",
-        ("tests/hashing/test_out.py::test_a_read_only_out_stays_as_it_was",),
+        ("tests/hashing/kernels/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
     Mutation(
         "residency-of-a-closed-store",

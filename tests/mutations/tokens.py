@@ -4,7 +4,7 @@ from tests.mutations import Mutation
 
 _COMMANDS = "tests/commands/test_fingerprints.py"
 _CANONICAL = "tests/commands/test_canonical_ids.py"
-_UNIT = "tests/test_fingerprints.py"
+_UNIT = "tests/vocabulary/test_fingerprints.py"
 
 MUTATIONS = (
     Mutation(

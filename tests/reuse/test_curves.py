@@ -22,7 +22,7 @@ from engramctl.hashing import make_scheme
 from engramctl.reuse.curves import measure
 from engramctl.reuse.options import ReuseOptions
 from tests.conftest import RunCli
-from tests.mining.conftest import file_bytes, write_ids, zipf_documents
+from tests.helpers.corpora import file_bytes, write_ids, zipf_documents
 
 SCHEME = make_scheme("deepseek-v41", vocab_size=500, slots=300, heads_per_order=2)
 OPTIONS = ReuseOptions(streams=(1, 8), chunk_streams=(1, 8), dictionary_sizes=(16, 256))

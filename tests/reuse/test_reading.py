@@ -13,7 +13,7 @@ from engramctl.reuse.documents import Part, Reader, split, whole
 from engramctl.reuse.interleave import Block, Interleaver
 from engramctl.reuse.unique import UniqueShares
 from tests.hashing.presets import SCHEMES, VOCAB
-from tests.mining.conftest import write_ids
+from tests.helpers.corpora import write_ids
 
 DOCUMENTS = st.lists(st.lists(st.integers(0, 9), max_size=8), max_size=25)
 

@@ -15,7 +15,7 @@ from engramctl.errors import CorpusError
 from engramctl.mining.local import mine
 from engramctl.sources import find_files
 from tests.conftest import RunCli
-from tests.rights import closed
+from tests.helpers.rights import closed
 from tests.sources.files import (
     DOCUMENTS,
     local_corpus,
