@@ -96,7 +96,8 @@ def _root() -> None:
     """Mine, build, lay out and measure hashed n-gram memories."""
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+def terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """End as a signal asks: the exit code says which."""
     raise SystemExit(128 + signum)
 
 
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `engramctl` (default: those of this process).
     """
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = run_words(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
@@ -129,7 +130,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(words: list[str]) -> int:
+def run_words(words: list[str]) -> int:
     """Run a command; its errors leave as they are.
 
     `--version` is answered here: as an option of the group, typer would load its whole type
@@ -180,5 +181,5 @@ def _bug() -> int:
 def main() -> NoReturn:
     """Run this process's command line and exit."""
     keep_streams()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(run())

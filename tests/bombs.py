@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import run_in_process
+from tests.helpers.small_table import SMALL_BUILD
 
 ROOM_BYTES = 640 << 20
 Words = tuple[object, ...]
-SMALL = ("--slots", 50, "--heads", 2, "--row-dim", 32, "-q")
 BOOL, NUMBER, STRING, ARRAY = 7, 4, 8, 9  # kinds of GGUF values
 
 
@@ -34,7 +34,7 @@ def zeros(num_bytes: int) -> str:
 
 def table(folder: Path) -> Path:
     """Build a harmless table."""
-    made = run_in_process("build", *SMALL, "-o", folder / "table")
+    made = run_in_process("build", *SMALL_BUILD, "-q", "-o", folder / "table")
     assert made.exit_code == 0, made.stderr
     return folder / "table"
 

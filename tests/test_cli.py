@@ -167,8 +167,8 @@ def test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug(
             send({int(number)})
             return np.zeros(1), 1
 
-        cli._run = lambda words: interrupted()
-        signal.signal(signal.SIGTERM, cli._terminate)
+        cli.run_words = lambda words: interrupted()
+        signal.signal(signal.SIGTERM, cli.terminate)
         sys.exit(cli.run([]))
     """
     found = subprocess.run(

@@ -155,6 +155,22 @@ def test_contributing_shows_the_house_as_it_is() -> None:
     assert shown == [(entry, sentence(entry)) for entry in HOUSE]
 
 
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Names of ours with one underscore in front that a test takes from elsewhere."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engramctl"):
+            yield from (alias.name for alias in node.names if alias.name.startswith("_"))
+        elif isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+            owner = ast.unparse(node.value)
+            if owner not in ("self", "cls", "os", "torch", "global_compiler_lock"):
+                yield f"{owner}.{node.attr}"
+
+
+def test_no_test_reaches_into_a_private_name() -> None:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert list(private_names(ast.parse(path.read_text()))) == [], path
+
+
 def test_only_commands_and_the_sink_print() -> None:
     for path in MODULES.values():
         if room(path) in ("engramctl/commands", "engramctl/output.py", "engramctl/terminal"):

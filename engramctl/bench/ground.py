@@ -29,7 +29,7 @@ class Ground:
     def __init__(self, device: torch.device) -> None:
         """Take the memory that is swept, on the host and on a CUDA `device`."""
         self._device = device
-        self._swept = np.zeros(SWEPT_BYTES, np.uint8)
+        self.swept = np.zeros(SWEPT_BYTES, np.uint8)
         self._swept_on_device = (
             torch.zeros(SWEPT_DEVICE_BYTES, dtype=torch.uint8, device=device)
             if device.type == "cuda"
@@ -40,7 +40,7 @@ class Ground:
         """Wait for the device, rest, sweep."""
         synchronise(self._device)
         rest()
-        np.add(self._swept, 1, out=self._swept)
+        np.add(self.swept, 1, out=self.swept)
         if self._swept_on_device is not None:
             self._swept_on_device.add_(1)
             synchronise(self._device)

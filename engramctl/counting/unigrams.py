@@ -34,7 +34,7 @@ class Unigrams:
     def __init__(self, folder: Path) -> None:
         """Begin with nothing; `folder` is where rows go that memory should not hold."""
         self._folder = folder
-        self._parts: list[tuple[NDArray[np.uint32], NDArray[np.uint64]]] = []
+        self.parts: list[tuple[NDArray[np.uint32], NDArray[np.uint64]]] = []
         self._waiting = 0
         self._store: SpillStore | None = None
 
@@ -42,8 +42,8 @@ class Unigrams:
         """Take in the rows of one partition, in any pieces."""
         for first in range(0, len(rows.counts), MOST_WAITING):
             piece = slice(first, first + MOST_WAITING)
-            self._parts.append((rows.ids[piece].reshape(-1), rows.counts[piece]))
-            self._waiting += len(self._parts[-1][1])
+            self.parts.append((rows.ids[piece].reshape(-1), rows.counts[piece]))
+            self._waiting += len(self.parts[-1][1])
             if self._waiting > MOST_WAITING:
                 ids, counts = self._merge()
                 if len(ids) > MOST_HELD:
@@ -70,13 +70,13 @@ class Unigrams:
             self._store.remove()
 
     def _merge(self) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
-        ids = np.concatenate([np.empty(0, np.uint32), *(part[0] for part in self._parts)])
-        counts = np.concatenate([np.empty(0, np.uint64), *(part[1] for part in self._parts)])
+        ids = np.concatenate([np.empty(0, np.uint32), *(part[0] for part in self.parts)])
+        counts = np.concatenate([np.empty(0, np.uint64), *(part[1] for part in self.parts)])
         by_id = np.argsort(ids, kind="stable")
         ids, counts = ids[by_id], counts[by_id]
         begins = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
         merged = ids[begins], np.add.reduceat(counts, begins) if len(ids) else counts
-        self._parts, self._waiting = [merged], 0
+        self.parts, self._waiting = [merged], 0
         return merged
 
     def _spill(self, ids: NDArray[np.uint32], counts: NDArray[np.uint64]) -> None:
@@ -89,7 +89,7 @@ class Unigrams:
         edges = np.arange(ranges + 1, dtype=np.uint64) << np.uint64(RANGE_BITS)
         bounds = np.searchsorted(ids.astype(np.uint64), edges).astype(np.uint32)
         self._store.add(np.column_stack([ids.astype(np.uint64), counts]).reshape(-1), bounds)
-        self._parts = []
+        self.parts = []
 
 
 def _rows(ids: NDArray[np.uint32], counts: NDArray[np.uint64]) -> Rows:

@@ -83,7 +83,7 @@ def mine(
         ExitStack() as stack,
         ThreadPoolExecutor(options.num_threads) as pool,
     ):
-        run = _Run(corpus, options, work, pool, show, recorder)
+        run = Run(corpus, options, work, pool, show, recorder)
         stack.callback(run.close)
         try:
             read = run.read()
@@ -103,7 +103,7 @@ def mine(
     return summary
 
 
-class _Run:
+class Run:
     """One run: its store, its layout and how far it is."""
 
     def __init__(
@@ -115,6 +115,7 @@ class _Run:
         show: Progress,
         recorder: Recorder,
     ) -> None:
+        """Begin, or go on from what an interrupted run left in `work`."""
         self._options = options
         self._work = work
         self._pool = pool
@@ -163,7 +164,7 @@ class _Run:
                 for _ in _in_order(tasks, self._options.num_threads):
                     pass
                 if not reader.finished:
-                    self._checkpoint(reader.position)
+                    self.save_checkpoint(reader.position)
         if not reader.position.tokens:
             raise CorpusError(
                 "the corpus has no tokens",
@@ -220,7 +221,8 @@ class _Run:
     def _partition(self, chunk: Chunk) -> None:
         self._store.add(*partition_chunk(chunk, self._layout))
 
-    def _checkpoint(self, position: Position) -> None:
+    def save_checkpoint(self, position: Position) -> None:
+        """Make what was read so far safe on the disk, and write down how far it goes."""
         layout = self._layout
         run = {
             "identity": self.identity,

@@ -143,7 +143,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _tasks(corpus: Corpus) -> Iterator[tuple[SourceFile, range]]:
+def file_groups(corpus: Corpus) -> Iterator[tuple[SourceFile, range]]:
     """Cut the corpus into runs of row groups of about TASK_TOKENS."""
     for file in corpus.files:
         meta = read_footer(file)
@@ -161,7 +161,7 @@ def _pack_all(
     num_buckets = min(MOST_BUCKETS, 1 << layout.partition_bits)
     pack = ray.remote(_pack).options(num_returns=num_buckets + 1, name="engramctl pack")
     shared = ray.put((corpus, layout))
-    started = [pack.remote(shared, num_buckets, *task) for task in _tasks(corpus)]
+    started = [pack.remote(shared, num_buckets, *task) for task in file_groups(corpus)]
     read = Position(file=len(corpus.files))
     waiting = [first for first, *_ in started]
     while waiting:

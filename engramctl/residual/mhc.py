@@ -32,7 +32,8 @@ class Coefficients(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def _alpha_of_column(branches: int, device: torch.device) -> Tensor:
+def alpha_of_column(branches: int, device: torch.device) -> Tensor:
+    """Return which of the three alphas each column of the projection takes, int64 (2R + R^2,)."""
     with torch.inference_mode(False):
         groups = [0] * branches + [1] * branches + [2] * branches**2
         return torch.tensor(groups, device=device)
@@ -57,7 +58,7 @@ def raw_coefficients(
     """
     v = X_BTRD.flatten(-2)
     m = torch.matmul(wide(v), phi).mul_(inverse_rms(v, eps))
-    alpha_Z = alpha_3[_alpha_of_column(X_BTRD.shape[-2], X_BTRD.device)]
+    alpha_Z = alpha_3[alpha_of_column(X_BTRD.shape[-2], X_BTRD.device)]
     return torch.addcmul(bias_Z, m, alpha_Z)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 @functools.lru_cache(maxsize=32)
-def _summing(
+def summing(
     branches: int, eps: float, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return the two (R * R + 1)^2 matrices that sum rows, and columns, plus eps."""
@@ -49,7 +49,7 @@ def sinkhorn(logits: Tensor, iterations: int, eps: float) -> Tensor:
         (..., R, R), positive, dtype of the logits.
     """
     num_entries = logits.shape[-1] ** 2
-    by_row, by_column = _summing(logits.shape[-1], eps, logits.dtype, logits.device)
+    by_row, by_column = summing(logits.shape[-1], eps, logits.dtype, logits.device)
     if eps == 0:
         floor = 0.9 * math.log(torch.finfo(logits.dtype).tiny)
         logits = (logits - logits.amax(-1, keepdim=True)).clamp_min_(floor)

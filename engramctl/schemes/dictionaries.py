@@ -82,7 +82,7 @@ def dictionary_of_counts(
     mapped = counts_are_canonical(canonical, "the dictionary", selection.counts, manifest)
     token_map = None if mapped else canonical.token_map
     bound = canonical.num_canonical if mapped else canonical.num_ids
-    best = _Best(selection.entries, orders[-1])
+    best = Best(selection.entries, orders[-1])
     for order in orders:
         batches = read_ngrams(selection.counts, order, bound)
         for ids_MN, counts_M in _canonical(batches, order, token_map):
@@ -192,7 +192,7 @@ def _canonical(
 
 
 @dataclass
-class _Best:
+class Best:
     """The first `entries` n-grams of all that were added, by rank."""
 
     entries: int

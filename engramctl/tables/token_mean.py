@@ -157,7 +157,7 @@ class TokenMean:
                 self._parts[layer] += [
                     _Part(layer, column, head.order, start, stop) for start, stop in pairwise(edges)
                 ]
-        self._landed: OrderedDict[_Part, Future[_Landed]] = OrderedDict()
+        self.landed: OrderedDict[_Part, Future[_Landed]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, layer: int, row: int, out: NDArray[np.float32]) -> None:
@@ -175,13 +175,13 @@ class TokenMean:
     def _of(self, part: _Part) -> _Landed:
         """Return what lands in a part; the first that asks reads it, the others wait."""
         with self._lock:
-            found = self._landed.get(part)
+            found = self.landed.get(part)
             mine = found is None
             if found is None:
-                found = self._landed[part] = Future()
-            self._landed.move_to_end(part)
-            while len(self._landed) > self._kept:
-                self._landed.popitem(last=False)
+                found = self.landed[part] = Future()
+            self.landed.move_to_end(part)
+            while len(self.landed) > self._kept:
+                self.landed.popitem(last=False)
         if mine:
             try:
                 found.set_result(self._read(part))

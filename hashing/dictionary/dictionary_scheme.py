@@ -69,7 +69,7 @@ class DictionaryScheme:
     row_dim: int = DEFAULT_ROW_DIM
     dtype: str = "bf16"
     fuse: str = "dictionary"
-    _walk: Any = field(init=False, repr=False)
+    walk: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the list and build the table that finds its n-grams."""
@@ -99,7 +99,7 @@ class DictionaryScheme:
         table = NgramTable(self.ngrams.lengths, self.ngrams.ids)
         if table.duplicate >= 0:
             raise self._wrong(table.duplicate, "stands in the list twice")
-        object.__setattr__(self, "_walk", LongestMatch(self._rules, table))
+        object.__setattr__(self, "walk", LongestMatch(self._rules, table))
 
     @classmethod
     def of(
@@ -215,7 +215,7 @@ class DictionaryScheme:
         out = output(out, (*tokens.shape, 1), np.dtype(np.int32), len(self.ngrams))
         if out.dtype.kind != "i":
             raise ValueError(f"out must be signed, for -1 means no match; not {out.dtype}")
-        bad = self._walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))
+        bad = self.walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))
         if bad >= 0:
             ids_BS = np.concatenate([history_BC, tokens_BT], axis=1)
             refuse_id(ids_BS, bad, self.max_order - 1, self.vocab_size)

@@ -24,8 +24,8 @@ from engramctl.hashing.kernels.ids import BLOCKS, READS_AS_FILL, STOPS, read_ids
 from engramctl.hashing.kernels.plan import IdRules
 from engramctl.runtime.kernel_cache import njit
 
-_BLOCK = 512  # positions that go through the trie together
-_THREAD_POSITIONS = 1 << 14  # positions below which a second thread costs more than it saves
+BLOCK_POSITIONS = 512  # positions that go through the trie together
+THREAD_POSITIONS = 1 << 14  # positions below which a second thread costs more than it saves
 
 
 @njit(nogil=True, cache=True)
@@ -82,16 +82,16 @@ def _match(
     The index counts history first, as elsewhere.
     """
     context = history_BC.shape[1]
-    size = context + _BLOCK
+    size = context + BLOCK_POSITIONS
     work = np.empty(2 * size, np.int64)
     ids, flags = work[:size], work[size:]
-    at = np.empty(_BLOCK, np.int64)
-    deepest = np.empty(_BLOCK, np.int64)
-    nodes, wanted = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
-    homes, seen = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
+    at = np.empty(BLOCK_POSITIONS, np.int64)
+    deepest = np.empty(BLOCK_POSITIONS, np.int64)
+    nodes, wanted = np.empty(BLOCK_POSITIONS, np.uint64), np.empty(BLOCK_POSITIONS, np.uint64)
+    homes, seen = np.empty(BLOCK_POSITIONS, np.uint64), np.empty(BLOCK_POSITIONS, np.uint64)
     for b in range(tokens_BT.shape[0]):
-        for first in range(t_start, t_stop, _BLOCK):
-            count = min(_BLOCK, t_stop - first)
+        for first in range(t_start, t_stop, BLOCK_POSITIONS):
+            count = min(BLOCK_POSITIONS, t_stop - first)
             bad = read_ids(
                 tokens_BT, history_BC, b, token_map, num_ids, negative, fill, stops, blocks,
                 first, work, 0, size, context + count,
@@ -119,7 +119,7 @@ class LongestMatch:
 
     def __init__(self, rules: IdRules, table: NgramTable) -> None:
         """Flatten rules and table into the kernel's arguments."""
-        self._constants = (
+        self.constants = (
             rules.map_or_empty,
             rules.canonical.num_ids,
             rules.negative_code,
@@ -138,12 +138,12 @@ class LongestMatch:
     ) -> int:
         """Fill `out_BT`; return the index of the first bad id (history counted first), or -1."""
         length = tokens_BT.shape[1]
-        pieces = WORKERS.count if out_BT.size > _THREAD_POSITIONS else 1
+        pieces = WORKERS.count if out_BT.size > THREAD_POSITIONS else 1
         edges = [length * k // pieces for k in range(pieces + 1)]
 
         def piece(k: int) -> int:
             return int(
-                _match(tokens_BT, history_BC, *self._constants, edges[k], edges[k + 1], out_BT)
+                _match(tokens_BT, history_BC, *self.constants, edges[k], edges[k + 1], out_BT)
             )
 
         if pieces == 1:

@@ -111,7 +111,8 @@ class NgramList:
         hits = ranks[(ids == np.asarray(ngram)).all(axis=1)]
         return int(hits[0]) if len(hits) else -1
 
-    def _bytes(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """Return lengths, then ids (<i4): what scheme.json packs."""
         return self.lengths.tobytes() + self.ids.astype("<i4").tobytes()
 
     def facts(self, orders: Sequence[int]) -> dict[str, Any]:
@@ -122,13 +123,13 @@ class NgramList:
         return {
             "num_ngrams": len(self),
             "per_order": self.per_order(orders),
-            "sha256": hashlib.sha256(self._bytes()).hexdigest(),
+            "sha256": hashlib.sha256(self.to_bytes()).hexdigest(),
         }
 
     def packed(self) -> str:
         """Return the bytes as zlib in base64: no shorter than `unpacked` believes."""
-        text = pack(self._bytes(), _ZLIB_LEVEL)
-        return text if len(self.ids) <= IDS_A_CHARACTER * len(text) else pack(self._bytes(), 0)
+        text = pack(self.to_bytes(), _ZLIB_LEVEL)
+        return text if len(self.ids) <= IDS_A_CHARACTER * len(text) else pack(self.to_bytes(), 0)
 
     @classmethod
     def unpacked(cls, text: str, orders: Sequence[int], facts: dict[str, Any]) -> "NgramList":

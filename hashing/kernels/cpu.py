@@ -172,7 +172,7 @@ class CpuWalk:
         self.dtype, self.num_rows = plan.dtype, plan.num_rows
         self._plan = plan
         tables = HeadTables.of(plan)
-        self._constants = (
+        self.constants = (
             None
             if tables is None
             else (
@@ -199,7 +199,7 @@ class CpuWalk:
             history_BC: exactly N - 1 ids before each sequence, START where there is none.
             out_BTH: C-contiguous, any integers.
         """
-        constants = self._constants
+        constants = self.constants
         if constants is None:
             return self._by_reference(tokens_BT, history_BC, out_BTH)
         positions = tokens_BT.size

@@ -68,13 +68,13 @@ class DeviceWalk:
         import torch
 
         ids_BS = torch.cat([history_BC, tokens_BT.long()], dim=1)
-        bad = self._bad(ids_BS)
+        bad = self.bad_ids(ids_BS)
         if bool(bad.any()):
             return int(bad.flatten().int().argmax())
-        out_BTH.copy_(self._rows(ids_BS))
+        out_BTH.copy_(self.rows_of(ids_BS))
         return -1
 
-    def _bad(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
+    def bad_ids(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
         """Mark the ids the scheme cannot take, bool (B, S)."""
         bad = ids_BS >= self._plan.canonical.num_ids
         if self._plan.boundary.negative in ("dead", "fill"):
@@ -83,7 +83,7 @@ class DeviceWalk:
             bad |= (ids_BS < 0) & (ids_BS != START)
         return bad
 
-    def _rows(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
+    def rows_of(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
         """Return row ids, int64 (B, T, H), of ids (B, max_order - 1 + T) with history in front."""
         import torch
 

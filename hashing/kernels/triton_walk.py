@@ -52,7 +52,7 @@ if triton is not None:
         return high, middle, (mix & _LIMB_MASK).to(tl.float64)
 
     @triton.jit
-    def _walk(
+    def walk_kernel(
         tokens, history, token_map, stops, blocks, weights, orders, moduli, constants, offsets,
         out, first_bad, positions, length, num_ids, fill,
         order: tl.constexpr, heads: tl.constexpr, lanes: tl.constexpr, block: tl.constexpr,
@@ -153,13 +153,13 @@ class TritonWalk:
             np.array(ids or (0,), np.int64) for ids in (plan.boundary.stop, plan.boundary.block)
         ]
         self._plan = plan
-        self._constants = (
+        self.constants = (
             there(plan.map_or_empty), *(there(ids) for ids in marks), there(weights),
             there(plan.orders_H), there(plan.moduli_H), there(factors), there(plan.offsets_H),
         )  # fmt: skip
         heads = len(moduli)
         lanes = 1 << (heads - 1).bit_length()
-        self._options = {
+        self.options = {
             "order": plan.max_order,
             "heads": heads,
             "lanes": lanes,
@@ -190,12 +190,12 @@ class TritonWalk:
         first_bad = torch.full((1,), _NOT_BAD, dtype=torch.int64, device=tokens_BT.device)
         positions = tokens_BT.numel()
         if positions:
-            programs = (-(-positions // self._options["block"]),)
+            programs = (-(-positions // self.options["block"]),)
             with torch.cuda.device_of(tokens_BT):  # Triton launches on the current device
-                _walk[programs](
-                    tokens_BT, history_BC, *self._constants, out_BTH, first_bad, positions,
+                walk_kernel[programs](
+                    tokens_BT, history_BC, *self.constants, out_BTH, first_bad, positions,
                     tokens_BT.shape[1], self._plan.canonical.num_ids, self._plan.boundary.fill,
-                    **self._options,
+                    **self.options,
                 )  # fmt: skip
         found = int(first_bad)
         return -1 if found == _NOT_BAD else found

@@ -143,11 +143,13 @@ class Scheme:
         return self.layer_hash(layer).num_rows
 
     @cached_property
-    def _plans(self) -> dict[int, Plan]:
+    def plans(self) -> dict[int, Plan]:
+        """What a kernel needs of each layer."""
         return {h.layer: Plan.of(self.canonical, self.boundary, h, self.mix) for h in self.hashes}
 
     @cached_property
-    def _walks(self) -> dict[Any, Any]:
+    def walks(self) -> dict[Any, Any]:
+        """The walks made so far, by layer, or by layer and device."""
         return {}
 
     def row_ids(self, token_ids: Any, layer: int, history: Any = None, out: Any = None) -> Any:
@@ -182,7 +184,7 @@ class Scheme:
             if type(token_ids).__module__.startswith("torch"):
                 return self._row_ids_torch(token_ids, layer, history, out)
             token_ids = np.asarray(token_ids)
-        walk = self._walks.get(layer) or self._cpu_walk(layer)
+        walk = self.walks.get(layer) or self._cpu_walk(layer)
         tokens_BT = as_batch(token_ids)
         history_BC = padded_history(history, len(tokens_BT), walk.context)
         shape = (*token_ids.shape, walk.num_heads)
@@ -196,8 +198,8 @@ class Scheme:
     def _cpu_walk(self, layer: int) -> "CpuWalk":
         from engramctl.hashing.kernels.cpu import CpuWalk
 
-        walk = CpuWalk(self._plans[self.layer_hash(layer).layer])
-        self._walks[layer] = walk
+        walk = CpuWalk(self.plans[self.layer_hash(layer).layer])
+        self.walks[layer] = walk
         return walk
 
     def _row_ids_torch(
@@ -209,11 +211,11 @@ class Scheme:
             return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
         from engramctl.hashing.kernels.device import device_walk
 
-        plan = self._plans[self.layer_hash(layer).layer]
+        plan = self.plans[self.layer_hash(layer).layer]
         device = token_ids.device
-        walk = self._walks.get((layer, device))
+        walk = self.walks.get((layer, device))
         if walk is None:
-            walk = self._walks[layer, device] = device_walk(plan, device)
+            walk = self.walks[layer, device] = device_walk(plan, device)
         tokens_BT = as_tensor_batch(token_ids)
         past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
         past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
@@ -265,11 +267,12 @@ class Scheme:
         Raises:
             ValueError: as `row_ids`; also for windows of more than 128 bits.
         """
-        return window_keys(self._plans[self.layer_ids[0]], self.orders, token_ids, history)
+        return window_keys(self.plans[self.layer_ids[0]], self.orders, token_ids, history)
 
-    def _checked(
+    def as_walked(
         self, tokens: NDArray[Any], history: Any
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return token ids (B, T) and histories (B, N - 1), int64, as a walk takes them."""
         tokens_BT = as_batch(tokens)
         return tokens_BT, padded_history(history, len(tokens_BT), self.max_order - 1)
 

@@ -48,7 +48,7 @@ def engram_multipliers(num_canonical: int, count: int, *, seed: int, layer: int)
         raise ConfigError(f"seed {seed} and layer {layer} must not be negative")
     if bound <= 2**32:
         raise ConfigError(f"{num_canonical:,} canonical ids are too many for 64-bit multipliers")
-    stream = _Pcg64(seed + LAYER_STRIDE * layer)
+    stream = Pcg64(seed + LAYER_STRIDE * layer)
     return tuple(2 * stream.below(bound) + 1 for _ in range(count))
 
 
@@ -85,10 +85,11 @@ def _splitmix64(state: int) -> int:
     return value ^ value >> 31
 
 
-class _Pcg64:
+class Pcg64:
     """numpy's `default_rng(seed)`, as far as 64-bit bounded integers need it."""
 
     def __init__(self, seed: int) -> None:
+        """Seed it as numpy does."""
         words = _seed_sequence(seed)
         state, increment = words[0] << 64 | words[1], words[2] << 64 | words[3]
         self._increment = (increment << 1 | 1) & _MASK128

@@ -61,14 +61,14 @@ def primes_above(start: int, taken: set[int]) -> Iterator[int]:
     for block in itertools.count((start + 1) // _BLOCK):
         if block * _BLOCK >= MAX_MODULUS:
             raise ConfigError(f"no prime table size is left between {start:,} and {MAX_MODULUS:,}")
-        for n in _primes_of(block):
+        for n in primes_of(block):
             if n > start and n not in taken:
                 taken.add(n)
                 yield n
 
 
 @lru_cache(maxsize=1024)
-def _primes_of(block: int) -> tuple[int, ...]:
+def primes_of(block: int) -> tuple[int, ...]:
     """Return the primes of a block.
 
     Kept, since the orders of a scheme, and its layers, mostly search from one start: what is tested

@@ -72,7 +72,7 @@ def write_dictionary(
             whole = np.stack([part.reshape(stop - start, -1) for part in parts], axis=1)
             return whole.reshape(-1).data
 
-        parts = _ahead(window, range(0, dictionary.entries, step))
+        parts = made_ahead(window, range(0, dictionary.entries, step))
         digests[RECORDS_FILE] = _write(folder, dictionary, 0, parts, progress)
     arrays = (index.remainders.astype("<u8"), index.offsets.astype("<u4"))
     parts = (one.view(np.uint8).data for one in arrays)
@@ -80,7 +80,7 @@ def write_dictionary(
     return dictionary.written(digests, manifest.table_xxh3_128)
 
 
-def _ahead(make: Callable[[int], memoryview], starts: Iterable[int]) -> Iterator[memoryview]:
+def made_ahead(make: Callable[[int], memoryview], starts: Iterable[int]) -> Iterator[memoryview]:
     """Give what `make` makes of each start, the next being made meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="dictionary") as pool:
         coming = None

@@ -156,7 +156,7 @@ def move(source: Path, target: Path, *, replace: bool) -> Path | None:
             raise
     else:
         return None
-    if _exchange(source, target):
+    if exchange_names(source, target):
         return source
     # No RENAME_EXCHANGE on this file system: two renames, and between them NAME is missing while
     # the old folder is whole under NAME.old.
@@ -170,7 +170,7 @@ def move(source: Path, target: Path, *, replace: bool) -> Path | None:
     return old
 
 
-def _exchange(first: Path, second: Path) -> bool:
+def exchange_names(first: Path, second: Path) -> bool:
     """Swap two names in one system call (Linux renameat2); False when it is not to be had."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:

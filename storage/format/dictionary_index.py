@@ -63,7 +63,7 @@ def index_bytes(entries: int, num_orders: int, key_bits: int) -> int:
     return 8 * entries + 4 * ((1 << bucket_bits(entries, num_orders, key_bits)) + 1)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed_words(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return MurmurHash3's 64-bit finaliser (Appleby, public domain), a bijection."""
     x = (x ^ (x >> _SHIFT)) * _MULTIPLIER_A
     x = (x ^ (x >> _SHIFT)) * _MULTIPLIER_B
@@ -135,7 +135,7 @@ class NgramIndex:
             raise ConfigError(f"n-gram keys are longer than {key_bits} bits")
         order_bits = np.uint64((num_orders - 1).bit_length())
         surplus = (keys[:, 1] << order_bits) | order_index.astype(np.uint64)
-        mixed = _mix(keys[:, 0])
+        mixed = mixed_words(keys[:, 0])
         mask = np.uint64((1 << bits) - 1)
         bucket = (surplus + (mixed >> np.uint64(_U64 - bits))) & mask
         turn = np.lexsort((mixed, bucket))
@@ -179,7 +179,7 @@ class NgramIndex:
         high_bits = max(0, self.key_bits - _U64)
         highest = np.uint64((1 << high_bits) - 1)
         order_bits = np.uint64((self.num_orders - 1).bit_length())
-        _find(
+        find_records(
             np.uint64(order_index), keys, highest, order_bits, np.uint64(self.bucket_bits),
             self.remainders, self.offsets, out,
         )  # fmt: skip
@@ -195,9 +195,10 @@ def _fits(
 
 
 @njit(nogil=True, cache=True)
-def _find(  # type: ignore[no-untyped-def]  # pragma: no cover
+def find_records(  # type: ignore[no-untyped-def]  # pragma: no cover
     order, keys, highest, order_bits, bits, remainders, offsets, out
 ):
+    """Write the record of every key of one order, -1 where it has none."""
     mask = (np.uint64(1) << bits) - np.uint64(1)
     shift = np.uint64(64) - bits
     for i in range(len(keys)):

@@ -29,7 +29,7 @@ class GpuStore(Store):
         if budget_bytes is not None:
             self.refuse_above(budget_bytes, needed, hint)
         try:
-            self._records = {layer: self._allocated(layer) for layer in self.layers}
+            self._records = {layer: self.allocated(layer) for layer in self.layers}
         except torch.OutOfMemoryError:
             self.refuse_above(torch.cuda.mem_get_info(self.device)[0], needed, hint)
             raise
@@ -37,7 +37,8 @@ class GpuStore(Store):
             for layer, records in self._records.items():
                 _fill(records, reader, layer)
 
-    def _allocated(self, layer: int) -> torch.Tensor:
+    def allocated(self, layer: int) -> torch.Tensor:
+        """Return room for one layer's records, uint8 (rows, record_bytes), on the device."""
         shape = (self.table.num_rows(layer), self.table.record.record_bytes)
         return torch.empty(shape, dtype=torch.uint8, device=self.device)
 

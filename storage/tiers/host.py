@@ -32,10 +32,10 @@ class HostStore(Store):
         self.refuse_above(
             limit, self.table.data_bytes, "use --tier ssd, or a table with fewer slots"
         )
-        self._rows = {
+        self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }
-        compile_gather(self._rows[self.layers[0]])
+        compile_gather(self.row_maps[self.layers[0]])
 
     def _read(self, region: Region) -> NDArray[np.uint8]:
         """Copy one region's bytes to memory."""
@@ -58,14 +58,14 @@ class HostStore(Store):
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Gather from memory."""
-        return gather_into(request, self._rows[layer], out)
+        return gather_into(request, self.row_maps[layer], out)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Ask the kernel how much of the layer is in memory: swap could have taken some."""
         pages = 0
         resident = 0
         with self.usage.call():
-            for buffer in self._rows[layer].views:
+            for buffer in self.row_maps[layer].views:
                 start = buffer.ctypes.data // PAGE * PAGE
                 flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
                 pages += len(flags)
@@ -74,4 +74,4 @@ class HostStore(Store):
 
     def release(self) -> None:
         """Free the table."""
-        self._rows.clear()
+        self.row_maps.clear()

@@ -35,16 +35,16 @@ class SsdStore(Store):
 
     def load(self, budget_bytes: int | None) -> None:
         """Map the row files; nothing is read."""
-        self._layers: dict[int, MappedLayer] = {}
+        self.mappings: dict[int, MappedLayer] = {}
         try:
             for layer in self.layers:
-                self._layers[layer] = MappedLayer(self.table, layer)
+                self.mappings[layer] = MappedLayer(self.table, layer)
         except BaseException:
             self._unmap()
             raise
         self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
         self._touched_pages = 0
-        first = self._layers[self.layers[0]]
+        first = self.mappings[self.layers[0]]
         ask_for_pages(first.unseen(np.empty(0, np.int64)))
         compile_gather(first.rows)
         self._reader = Workers("engramctl-willneed", 1)
@@ -58,9 +58,9 @@ class SsdStore(Store):
         """Ask for every page not touched before, all layers in one batch."""
         wanted = []
         for layer in requests:
-            self._layers[layer].check_unchanged()
+            self.mappings[layer].check_unchanged()
         for layer, request in requests.items():
-            unseen = self._layers[layer].unseen(request.row_ids)
+            unseen = self.mappings[layer].unseen(request.row_ids)
             if len(unseen):
                 wanted.append(unseen)
         if not wanted:
@@ -81,12 +81,12 @@ class SsdStore(Store):
         """Gather from the mapping once every page was asked for."""
         if handle is not None:
             handle.result()
-            self._layers[layer].check_unchanged()
+            self.mappings[layer].check_unchanged()
         started = time.perf_counter_ns()
-        gather_into(request, self._layers[layer].rows, out)
+        gather_into(request, self.mappings[layer].rows, out)
         took = time.perf_counter_ns() - started
         if handle is None and took > EVICTED_NS + EVICTED_ROW_NS * len(request.row_ids):
-            self._layers[layer].seen[:] = 0
+            self.mappings[layer].seen[:] = 0
         if self._budget_pages is not None and self._touched_pages > self._budget_pages:
             self._drop()
         return out
@@ -104,7 +104,7 @@ class SsdStore(Store):
                 facts={"needed": f"{needed:,} bytes", "free": f"{available_bytes():,} bytes"},
             )
         with self.usage.call():
-            for layer in self._layers.values():
+            for layer in self.mappings.values():
                 layer.populate()
 
     def drop(self) -> None:
@@ -118,13 +118,13 @@ class SsdStore(Store):
 
     def _drop(self) -> None:
         self._touched_pages = 0
-        for layer in self._layers.values():
+        for layer in self.mappings.values():
             layer.drop()
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Ask the kernel which pages of these rows are in memory."""
         with self.usage.call():
-            return self._layers[layer].resident(row_ids)
+            return self.mappings[layer].resident(row_ids)
 
     def release(self) -> None:
         """End the reader and unmap the files."""
@@ -132,5 +132,5 @@ class SsdStore(Store):
         self._unmap()
 
     def _unmap(self) -> None:
-        while self._layers:
-            self._layers.popitem()[1].close()
+        while self.mappings:
+            self.mappings.popitem()[1].close()

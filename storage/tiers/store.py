@@ -73,7 +73,7 @@ class Store(ABC):
         self.dtype = dtype
         self.device = device
         self._stats = StoreStats()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.usage = Usage()
         self.load(budget_bytes)
         renew_in_children(self)
@@ -87,7 +87,7 @@ class Store(ABC):
         for ever; so the child's torch uses one, as in the workers of torch's DataLoader.
         """
         torch.set_num_threads(1)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         over = None
         if self.device.type == "cuda":
             over = "a store on a GPU cannot be used after fork: open another in the child"
@@ -171,7 +171,7 @@ class Store(ABC):
         return ticket
 
     def _count(self, requests: Iterable[Request]) -> None:
-        with self._lock:
+        with self.lock:
             for request in requests:
                 self._stats.rows_asked += len(request.row_ids)
                 self._stats.rows_unique += request.distinct
@@ -226,13 +226,13 @@ class Store(ABC):
 
     def stats(self) -> StoreStats:
         """Return a copy of the counters."""
-        with self._lock:
+        with self.lock:
             copy = StoreStats(**asdict(self._stats))
         return copy
 
     def add_reads(self, reads: int, num_bytes: int) -> None:
         """Count reads asked of the disk."""
-        with self._lock:
+        with self.lock:
             self._stats.device_reads += reads
             self._stats.device_bytes += num_bytes
 
@@ -243,7 +243,7 @@ class Store(ABC):
             return self.finish(layer, request, handle, out)
         finally:
             stall_ns = time.perf_counter_ns() - started
-            with self._lock:
+            with self.lock:
                 self._stats.stall_ns += stall_ns
 
     def close(self) -> None:

@@ -72,11 +72,12 @@ _TABLES = {"e2m1": E2M1_VALUES, "iq4_nl": IQ4_NL}
 
 def _looked_up(table: str, codes: torch.Tensor) -> torch.Tensor:
     """Return a table's value for each code."""
-    return _table_on(table, codes.device)[codes.long()]
+    return table_on(table, codes.device)[codes.long()]
 
 
 @cache
-def _table_on(table: str, device: torch.device) -> torch.Tensor:
+def table_on(table: str, device: torch.device) -> torch.Tensor:
+    """Return a table of values on a device, copied there once."""
     with torch.inference_mode(False):
         return torch.from_numpy(_TABLES[table]).to(device)
 

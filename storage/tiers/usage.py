@@ -19,14 +19,14 @@ class Usage:
     def __init__(self) -> None:
         """Nobody yet."""
         self.generation = 0
-        self._over: str | None = None
+        self.over: str | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = threading.RLock()  # a ticket may be dropped in the middle of anything
-        self._changed = threading.Condition(self._lock)
+        self.lock = threading.RLock()  # a ticket may be dropped in the middle of anything
+        self.changed = threading.Condition(self.lock)
         self._calls: dict[object, int] = {}  # each with the thread that runs it
-        self._tickets: set[object] = set()
+        self.tickets: set[object] = set()
         self._released = False
 
     def renew(self, over: str | None) -> None:
@@ -36,7 +36,7 @@ class Usage:
             over: why every call is an error from now on; None when the child may use the store.
         """
         self.generation += 1
-        self._over = self._over or over
+        self.over = self.over or over
         self._begin()
 
     def call(self) -> "Call":
@@ -52,16 +52,16 @@ class Usage:
         Raises:
             StorageError: the store is closed.
         """
-        with self._lock:
-            if self._over:
-                raise StorageError(self._over)
+        with self.lock:
+            if self.over:
+                raise StorageError(self.over)
             self._calls[call] = threading.get_ident()
 
     def end(self, call: object) -> None:
         """Count a call off; one that never began is none."""
-        with self._lock:
-            if self._calls.pop(call, None) is not None and self._over:
-                self._changed.notify_all()
+        with self.lock:
+            if self._calls.pop(call, None) is not None and self.over:
+                self.changed.notify_all()
 
     def add_ticket(self, ticket: object) -> None:
         """Wait for a place, at most 64 being taken, and take it.
@@ -69,19 +69,19 @@ class Usage:
         Raises:
             StorageError: the store is closed, or was while this waited.
         """
-        with self._lock:
-            while len(self._tickets) >= MAX_OPEN_TICKETS and not self._over:
-                self._changed.wait()
-            if self._over:
-                raise StorageError(self._over)
-            self._tickets.add(ticket)
+        with self.lock:
+            while len(self.tickets) >= MAX_OPEN_TICKETS and not self.over:
+                self.changed.wait()
+            if self.over:
+                raise StorageError(self.over)
+            self.tickets.add(ticket)
 
     def end_ticket(self, ticket: object) -> None:
         """Give its place to the next `prefetch`; once more does nothing."""
-        with self._lock:
-            if ticket in self._tickets:
-                self._tickets.remove(ticket)
-                self._changed.notify_all()
+        with self.lock:
+            if ticket in self.tickets:
+                self.tickets.remove(ticket)
+                self.changed.notify_all()
 
     def close(self, release: Callable[[], None]) -> None:
         """Refuse new calls, wake who waits for a ticket, wait for running calls, then `release`.
@@ -89,10 +89,10 @@ class Usage:
         The caller's own calls are not waited for: an interrupt may have left one behind.
         """
         me = threading.get_ident()
-        with self._lock:
-            self._over = self._over or CLOSED
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: all(one == me for one in self._calls.values()))
+        with self.lock:
+            self.over = self.over or CLOSED
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: all(one == me for one in self._calls.values()))
             if self._released:
                 return
             self._released = True

@@ -103,7 +103,7 @@ class TablePlan:
                 )
             if self.head_shards is not None:
                 self._check_heads(layer)
-        values = sum(self._manifest_values(layer) for layer in self.num_rows)
+        values = sum(self.manifest_values(layer) for layer in self.num_rows)
         if values > MAX_VALUES // 2:
             raise ConfigError(
                 f"a manifest of about {values:,} values would not be read",
@@ -111,7 +111,7 @@ class TablePlan:
                 hint="make files larger: --shard-bytes",
             )
 
-    def _manifest_values(self, layer: int) -> int:
+    def manifest_values(self, layer: int) -> int:
         """Return about how many values a layer has in the manifest; plans no file."""
         rows, shard_rows = self.num_rows[layer], self.shard_rows
         heads = len(self.head_rows[layer]) if self.head_shards is not None else 0

@@ -119,7 +119,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     options = MineOptions(min_count=2)
     mine(open_corpus(corpus, scheme), tmp_path / "whole", options, scheme=scheme)
     left = [3]
-    checkpoint = local._Run._checkpoint
+    checkpoint = local.Run.save_checkpoint
 
     def dies(run: Any, position: Any) -> None:
         checkpoint(run, position)
@@ -127,10 +127,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(local._Run, "_checkpoint", dies)
+    monkeypatch.setattr(local.Run, "save_checkpoint", dies)
     with pytest.raises(KeyboardInterrupt):
         mine(open_corpus(corpus, scheme), tmp_path / "counts", options, scheme=scheme)
-    monkeypatch.setattr(local._Run, "_checkpoint", checkpoint)
+    monkeypatch.setattr(local.Run, "save_checkpoint", checkpoint)
     mine(open_corpus(corpus, scheme), tmp_path / "counts", options, scheme=scheme, resume=True)
     assert file_bytes(tmp_path / "counts") == file_bytes(tmp_path / "whole")
 

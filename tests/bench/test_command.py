@@ -13,9 +13,8 @@ from engramctl.bench.loops import plan_loops
 from engramctl.bench.options import BenchOptions
 from engramctl.errors import CorpusError
 from tests.conftest import RunCli
+from tests.helpers.small_bench import SMALL_BENCH as SMALL
 from tests.helpers.small_table import small_table
-
-SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
 
 
 def test_json_is_one_document_and_out_writes_the_same(

@@ -71,8 +71,8 @@ def test_a_thread_that_works_is_seen_and_one_that_waits_is_not() -> None:
 def test_levelling_rests_first_and_sweeps_its_memory_after(monkeypatch: pytest.MonkeyPatch) -> None:
     level = Ground(torch.device("cpu"))
     seen: list[int] = []
-    monkeypatch.setattr(ground, "rest", lambda: seen.append(int(level._swept.sum())))
+    monkeypatch.setattr(ground, "rest", lambda: seen.append(int(level.swept.sum())))
     for _ in range(2):
         level.level()
     assert seen == [0, ground.SWEPT_BYTES]
-    assert (level._swept == 2).all()
+    assert (level.swept == 2).all()

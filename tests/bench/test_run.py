@@ -16,8 +16,8 @@ from engramctl.bench.run import run_bench
 from engramctl.errors import ConfigError, TierUnavailable
 from engramctl.storage import open_store
 from tests.conftest import RunCli
+from tests.helpers.small_bench import SMALL_BENCH as SMALL
 
-SMALL = ("--preset", "tiny", "--samples", "3", "--tokens", "4", "--context", "3")
 HOST_GATHER = "engramctl.storage.tiers.host.gather_into"
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the gpu tier")
 

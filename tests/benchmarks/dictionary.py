@@ -29,9 +29,9 @@ def run(quick: bool) -> list[Row]:
     row_of = {scheme.ngrams[rank]: rank for rank in range(len(scheme.ngrams))}
     ours = np.empty((len(ids), 1), np.int32)
     found: dict[str, NDArray[np.int64]] = {}
-    slots = np.random.default_rng(0).integers(0, len(scheme._walk._constants[-1]), len(ids))
+    slots = np.random.default_rng(0).integers(0, len(scheme.walk.constants[-1]), len(ids))
     taken = np.empty(len(ids), np.uint64)
-    keys = scheme._walk._constants[-2]
+    keys = scheme.walk.constants[-2]
     arms: dict[str, Callable[[], object]] = {
         "ours": lambda: scheme.row_ids(ids, 0, out=ours),
         "dict": lambda: found.update(dict=by_dict(row_of, ids.tolist())),

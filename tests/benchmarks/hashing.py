@@ -134,8 +134,8 @@ def decode(scheme: Scheme, rounds: int) -> Row:
     ids = np.array([[8]])
     whole = np.concatenate([history, ids], axis=1)
     outs = {layer: np.empty((1, 1, scheme.num_heads), np.int32) for layer in scheme.layers}
-    plans = [scheme._plans[layer] for layer in scheme.layers]
-    constants = CpuWalk(plans[0])._constants
+    plans = [scheme.plans[layer] for layer in scheme.layers]
+    constants = CpuWalk(plans[0]).constants
     assert constants is not None
 
     def ours() -> None:
@@ -171,7 +171,7 @@ def presets(rounds: int) -> list[Row]:
     start, count = 16_000_000 - 1, 48
 
     def ours() -> list[int]:
-        primes._primes_of.cache_clear()
+        primes.primes_of.cache_clear()
         return list(itertools.islice(primes.primes_above(start, set()), count))
 
     def theirs() -> list[int]:
@@ -181,7 +181,7 @@ def presets(rounds: int) -> list[Row]:
         return found[1:]
 
     def preset() -> Scheme:
-        primes._primes_of.cache_clear()
+        primes.primes_of.cache_clear()
         return make_scheme("deepseek-v41-flash")
 
     assert ours() == theirs()

@@ -32,7 +32,7 @@ def measured(
     from engramctl.hashing.kernels.triton_walk import TritonWalk
 
     scheme = make_scheme("deepseek-v41", vocab_size=99_092)
-    plan = scheme._plans[scheme.layers[0]]
+    plan = scheme.plans[scheme.layers[0]]
     ids_BT = torch.randint(0, scheme.vocab_size, (1, tokens), device=device)
     past_BC = torch.zeros((1, scheme.max_order - 1), dtype=torch.int64, device=device)
     out, other = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_build import SMALL
 from tests.conftest import RunCli
+from tests.helpers.small_table import SMALL_BUILD as SMALL
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from engramctl.hashing.released import presets
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from tests.conftest import RunCli
-
-SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32")
+from tests.helpers.small_table import SMALL_BUILD as SMALL
 
 
 def files(folder: Path) -> dict[str, int]:

@@ -15,14 +15,6 @@ from engramctl.storage.reading.table import open_table
 from engramctl.storage.writing.convert import ValueRows
 from tests.conftest import RunCli
 
-SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32", "-q")
-
-
-@pytest.fixture
-def tables(run_cli: RunCli, tmp_path: Path) -> Path:
-    assert run_cli("build", *SMALL, "-o", tmp_path / "tables").exit_code == 0
-    return tmp_path / "tables"
-
 
 @pytest.mark.parametrize(
     ("tier", "form"), [("host", "packed"), ("gpu", "packed"), ("ssd", "paged")]

@@ -5,14 +5,6 @@ import pytest
 
 from tests.conftest import RunCli
 
-SMALL = ("--slots", "50", "--heads", "2", "--row-dim", "32", "-q")
-
-
-@pytest.fixture
-def tables(run_cli: RunCli, tmp_path: Path) -> Path:
-    assert run_cli("build", *SMALL, "-o", tmp_path / "tables").exit_code == 0
-    return tmp_path / "tables"
-
 
 def test_a_right_table_exits_0_with_what_was_checked(run_cli: RunCli, tables: Path) -> None:
     result = run_cli("verify", tables, "--json")

@@ -145,7 +145,7 @@ def test_order_1_holds_few_rows_in_memory_however_many_ids_there_are(tmp_path: P
         for at in range(0, len(ids), 500):
             part = slice(at, at + 500)
             unigrams.add(Rows(ids[part].reshape(-1, 1), counts[part], 0, 0))
-            assert sum(len(held) for held, _ in unigrams._parts) <= 200 + 2 * 64
+            assert sum(len(held) for held, _ in unigrams.parts) <= 200 + 2 * 64
         found = list(unigrams.rows())
     expected: Counter[int] = Counter()
     for token, times in zip(ids.tolist(), counts.tolist(), strict=True):

@@ -13,8 +13,8 @@ from engramctl.hashing.kernels.device import DeviceWalk
 
 def kernels(scheme: Scheme, ids: Any, layer: int, history: Any = None) -> list[NDArray[Any]]:
     """The same rows from every kernel that runs here."""
-    tokens, past = scheme._checked(np.asarray(ids), history)
-    plan = scheme._plans[layer]
+    tokens, past = scheme.as_walked(np.asarray(ids), history)
+    plan = scheme.plans[layer]
     shape = (*np.asarray(ids).shape, scheme.num_heads)
     by_reference = reference.row_ids(np.concatenate([past, tokens], axis=1), plan)
     return [
@@ -29,7 +29,7 @@ def by_torch(
 ) -> NDArray[Any]:
     """The rows from torch operations, here on the CPU."""
     out = torch.full((*tokens_BT.shape, scheme.num_heads), -7, dtype=torch.int64)
-    walk = DeviceWalk(scheme._plans[layer], torch.device("cpu"))
+    walk = DeviceWalk(scheme.plans[layer], torch.device("cpu"))
     assert walk(torch.from_numpy(tokens_BT), torch.from_numpy(past_BC), out) == -1
     return out.numpy()
 

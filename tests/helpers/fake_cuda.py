@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from engramctl.residual import mhc, sinkhorn
 from engramctl.storage.tiers import torch_codecs as widen
 
-CACHES = (widen._table_on, mhc._alpha_of_column, sinkhorn._summing)
+CACHES = (widen.table_on, mhc.alpha_of_column, sinkhorn.summing)
 DEVICES = 2
 _CUDA, _META = 1, 14  # c10::DeviceType
 

@@ -7,6 +7,8 @@ from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.tables.build import plan_build, run_build
 from engramctl.tables.initial_rows import InitOptions
 
+SMALL_BUILD = ("--slots", "50", "--heads", "2", "--row-dim", "32")  # of `build`: 9,600 rows or so
+
 
 def small_table(
     folder: Path,

@@ -68,7 +68,7 @@ def test_the_files_are_those_of_the_local_engine(
     assert there == here
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("local", "ray")]
     assert manifests[0] == manifests[1]
-    assert len(list(ray_engine._tasks(Corpus.open([corpus])))) > 10
+    assert len(list(ray_engine.file_groups(Corpus.open([corpus])))) > 10
 
 
 def test_a_killed_worker_changes_nothing(

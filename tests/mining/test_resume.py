@@ -62,7 +62,7 @@ class Killed(BaseException):
 def killed_at_checkpoint(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a run die right behind its n-th checkpoint."""
     seen = 0
-    checkpoint = local._Run._checkpoint
+    checkpoint = local.Run.save_checkpoint
 
     def counted(run: Any, position: Any) -> None:
         nonlocal seen
@@ -71,12 +71,12 @@ def killed_at_checkpoint(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterat
         if seen == number:
             raise Killed
 
-    monkeypatch.setattr(local._Run, "_checkpoint", counted)
+    monkeypatch.setattr(local.Run, "save_checkpoint", counted)
     monkeypatch.setattr(local, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 1 << 11)
     with pytest.raises(Killed):
         yield
-    monkeypatch.setattr(local._Run, "_checkpoint", checkpoint)
+    monkeypatch.setattr(local.Run, "save_checkpoint", checkpoint)
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 12])

@@ -61,8 +61,8 @@ MUTATIONS = (
     Mutation(
         "widen-uploads-its-tables",
         "storage/tiers/torch_codecs.py",
-        "return _table_on(table, codes.device)",
-        "return _table_on.__wrapped__(table, codes.device)",
+        "return table_on(table, codes.device)",
+        "return table_on.__wrapped__(table, codes.device)",
         (f"{TIER}::test_a_gather_stays_on_its_device_and_waits_for_nothing",),
     ),
     Mutation(

@@ -124,8 +124,8 @@ MUTATIONS = (
     Mutation(
         "primes-are-tested-by-every-layer",
         "hashing/walk/primes.py",
-        "@lru_cache(maxsize=1024)\ndef _primes_of",
-        "@lru_cache(maxsize=0)\ndef _primes_of",
+        "@lru_cache(maxsize=1024)\ndef primes_of",
+        "@lru_cache(maxsize=0)\ndef primes_of",
         (BOUNDS + "test_many_layers_that_search_one_range_test_its_numbers_once",),
     ),
     Mutation(

@@ -5,7 +5,7 @@ from tests.mutations import Mutation
 _RESOLUTION = "tests/bench/test_resolution.py"
 _RUN = "tests/bench/test_run.py"
 _FAIR = "tests/bench/test_fairness.py"
-_FILE = "tests/results/test_file.py"
+_FILE = "tests/bench/test_result_file.py"
 
 MUTATIONS = (
     Mutation(

@@ -63,7 +63,7 @@ MUTATIONS = (
     ),
     Mutation(
         "eviction-never-guessed", "storage/tiers/ssd.py",
-        "self._layers[layer].seen[:] = 0",
+        "self.mappings[layer].seen[:] = 0",
         "pass",
         (PAGES + "::test_a_slow_gather_of_known_pages_means_that_they_were_evicted",),
     ),
@@ -75,14 +75,14 @@ MUTATIONS = (
     ),
     Mutation(
         "close-does-not-wait", "storage/tiers/usage.py",
-        "self._changed.wait_for(lambda: all(one == me for one in self._calls.values()))",
+        "self.changed.wait_for(lambda: all(one == me for one in self._calls.values()))",
         "pass",
         (LIFE + "::test_close_waits_for_a_running_gather_which_returns_its_rows",),
     ),
     Mutation(
         "close-does-not-wake-who-waits-for-a-ticket", "storage/tiers/usage.py",
-        "while len(self._tickets) >= MAX_OPEN_TICKETS and not self._over:",
-        "while len(self._tickets) >= MAX_OPEN_TICKETS:",
+        "while len(self.tickets) >= MAX_OPEN_TICKETS and not self.over:",
+        "while len(self.tickets) >= MAX_OPEN_TICKETS:",
         (LIFE + "::test_a_prefetch_that_waits_for_a_place_hears_of_close",),
     ),
     Mutation(
@@ -118,8 +118,8 @@ MUTATIONS = (
     Mutation(
         "residency-of-a-closed-store",
         "storage/tiers/ssd.py",
-        "        with self.usage.call():\n            return self._layers",
-        "        if True:\n            return self._layers",
+        "        with self.usage.call():\n            return self.mappings",
+        "        if True:\n            return self.mappings",
         (LIFE + "::test_every_call_on_a_closed_store_is_an_error",),
     ),
     Mutation(

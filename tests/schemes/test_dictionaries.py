@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, CorpusError, FormatError
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.schemes.dictionaries import Selection, _Best, dictionary_of_counts
+from engramctl.schemes.dictionaries import Best, Selection, dictionary_of_counts
 from tests.conftest import run_in_process
 from tests.helpers.corpora import write_ids, zipf_documents
 from tests.helpers.mined_counts import mined, small_scheme
@@ -115,7 +115,7 @@ def test_pruning_on_the_way_changes_nothing(data: st.DataObject, entries: int) -
         st.lists(st.one_of(st.tuples(ids, ids), st.tuples(ids, ids, ids)), unique=True, max_size=60)
     )
     times = data.draw(st.lists(st.integers(1, 4), min_size=len(every), max_size=len(every)))
-    best = _Best(entries, 3)
+    best = Best(entries, 3)
     best.add(np.empty((0, 2), np.int32), np.empty(0, np.uint64))
     for ngram, count in zip(every, times, strict=True):
         best.add(np.array([ngram], np.int32), np.array([count], np.uint64))

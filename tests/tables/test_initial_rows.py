@@ -25,6 +25,7 @@ from tests.checkpoints import make
 from tests.conftest import run_in_process
 from tests.helpers.corpora import zipf_documents
 from tests.helpers.mined_counts import mined, run, small_scheme
+from tests.helpers.small_table import SMALL_BUILD as SMALL
 
 VOCABULARY = 60
 DOCUMENTS = zipf_documents(seed=4, tokens=2500, vocabulary=VOCABULARY)
@@ -117,7 +118,7 @@ def test_parts_and_threads_do_not_change_a_row(tmp_path: Path) -> None:
             for start in range(0, len(out), 700):
                 values(4, start, out[start : start + 700])
             found.append(out)
-            assert len(values._landed) <= workers + 1
+            assert len(values.landed) <= workers + 1
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
@@ -181,9 +182,6 @@ def test_wide_embeddings_are_folded_by_seeded_signs(tmp_path: Path) -> None:
     assert np.array_equal(table.read_values(4, np.arange(len(wanted[4]))), wanted[4])
     with pytest.raises(ConfigError, match="80 values cannot fill rows of 96"):
         read_embeddings(open_embeddings(tmp_path / "model.safetensors", 60, "wte.weight"), 60, 96)
-
-
-SMALL = ("--slots", 50, "--heads", 2, "--row-dim", 32)
 
 
 def float_rows(folder: Path, rows: dict[int, int]) -> dict[int, np.ndarray]:

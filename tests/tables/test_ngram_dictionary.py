@@ -124,7 +124,7 @@ def test_interrupted_dictionaries_go_on(tmp_path: Path, monkeypatch: pytest.Monk
     run(*words, "-o", tmp_path / "whole")
     with monkeypatch.context() as patched:
         patched.setattr(
-            "engramctl.storage.dictionary.write._ahead",
+            "engramctl.storage.dictionary.write.made_ahead",
             lambda make, starts: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         result = run_in_process(*words, "-o", tmp_path / "again")

@@ -20,7 +20,7 @@ from engramctl.hashing import (
     make_scheme,
 )
 from engramctl.hashing.diagnose.explain_match import explain_match
-from engramctl.hashing.dictionary.longest_match import _BLOCK, _THREAD_POSITIONS
+from engramctl.hashing.dictionary.longest_match import BLOCK_POSITIONS, THREAD_POSITIONS
 from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.plan import IdRules
@@ -146,7 +146,9 @@ def test_the_largest_ids_are_no_other_ids() -> None:
         DictionaryScheme.of([], vocab_size=2**31 + 1)
 
 
-@pytest.mark.parametrize("length", [1, _BLOCK, _BLOCK + 1, _THREAD_POSITIONS, 3 * _BLOCK + 7])
+@pytest.mark.parametrize(
+    "length", [1, BLOCK_POSITIONS, BLOCK_POSITIONS + 1, THREAD_POSITIONS, 3 * BLOCK_POSITIONS + 7]
+)
 def test_blocks_and_threads_change_nothing(length: int) -> None:
     random = np.random.default_rng(length)
     listed = {tuple(random.integers(0, 20, n).tolist()) for n in (2, 3, 5) for _ in range(300)}
@@ -156,9 +158,9 @@ def test_blocks_and_threads_change_nothing(length: int) -> None:
 
 
 def test_a_bad_id_is_named_from_every_thread() -> None:
-    ids = np.zeros((2, 2 * _THREAD_POSITIONS), np.int64)
+    ids = np.zeros((2, 2 * THREAD_POSITIONS), np.int64)
     ids[1, -3] = VOCAB
-    message = f"token id 6 at sequence 1, position {2 * _THREAD_POSITIONS - 3} is outside"
+    message = f"token id 6 at sequence 1, position {2 * THREAD_POSITIONS - 3} is outside"
     with pytest.raises(ValueError, match=message):
         SMALL.row_ids(ids, 0)
 

@@ -23,7 +23,7 @@ def test_a_gpu_gives_the_reference_rows(scheme: Scheme, dtype: torch.dtype) -> N
     past_BC = rng.integers(0, VOCAB, (3, scheme.max_order - 1))
     on_gpu = torch.from_numpy(ids_BT).to("cuda", dtype)
     for layer in scheme.layers:
-        plan = scheme._plans[layer]
+        plan = scheme.plans[layer]
         expected = reference.row_ids(np.concatenate([past_BC, ids_BT], axis=1), plan)
         chosen = scheme.row_ids(on_gpu, layer, past_BC)
         np.testing.assert_array_equal(chosen.cpu().numpy(), expected)

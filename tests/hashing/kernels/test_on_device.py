@@ -33,7 +33,7 @@ class Recorder:
 @pytest.fixture
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     CALLS.clear()
-    V41._walks.clear()
+    V41.walks.clear()
     monkeypatch.setattr("engramctl.hashing.kernels.device.device_walk", Recorder)
 
 
@@ -83,12 +83,12 @@ def test_what_a_kernel_would_read_or_write_wrongly_is_refused() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
 def test_torch_operations_of_a_walk_stay_on_the_device(scheme: Scheme) -> None:
-    plan = scheme._plans[scheme.layers[0]]
+    plan = scheme.plans[scheme.layers[0]]
     with fake_cuda() as machine:
         walk = DeviceWalk(plan, torch.device("cuda:1"))
         machine.uploads.clear()
         ids_BS = torch.zeros((2, scheme.max_order - 1 + 7), dtype=torch.int64, device="cuda:1")
-        bad, rows = walk._bad(ids_BS), walk._rows(ids_BS)
+        bad, rows = walk.bad_ids(ids_BS), walk.rows_of(ids_BS)
         assert (bad.shape, bad.device) == (ids_BS.shape, ids_BS.device)
         assert (rows.shape, rows.device) == ((2, 7, scheme.num_heads), ids_BS.device)
         assert machine.uploads == machine.downloads == []
@@ -132,11 +132,11 @@ def test_triton_is_started_on_the_device_of_its_tensors(monkeypatch: pytest.Monk
             return lambda *arguments, **options: started_on.extend(current)
 
     monkeypatch.setattr(torch.cuda, "device_of", device_of)
-    monkeypatch.setattr(triton_walk, "_walk", Kernel())
+    monkeypatch.setattr(triton_walk, "walk_kernel", Kernel())
     ids_BT = torch.zeros((1, 5), dtype=torch.int64)
     past_BC = torch.zeros((1, V41.max_order - 1), dtype=torch.int64)
     out = torch.empty((1, 5, V41.num_heads), dtype=torch.int32)
-    walk = triton_walk.TritonWalk(V41._plans[LAYER], torch.device("cpu"))
+    walk = triton_walk.TritonWalk(V41.plans[LAYER], torch.device("cpu"))
     assert walk(ids_BT, past_BC, out) == -1
     assert len(started_on) == 1
     assert started_on[0] is ids_BT
@@ -160,16 +160,16 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         patched.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
         for name in VARIANTS:
             scheme = SCHEMES[name]
-            walk = triton_walk.TritonWalk(scheme._plans[scheme.layers[0]], torch.device("cpu"))
-            types = ["*i32", "*i64", *(kinds[one.dtype] for one in walk._constants)]
+            walk = triton_walk.TritonWalk(scheme.plans[scheme.layers[0]], torch.device("cpu"))
+            types = ["*i32", "*i64", *(kinds[one.dtype] for one in walk.constants)]
             types += ["*i32", "*i64", "i64", "i32", "i32", "i32"]
-            names = triton_walk._walk.arg_names
+            names = triton_walk.walk_kernel.arg_names
             signature = dict(zip(names, types, strict=False))
             signature |= dict.fromkeys(names[len(types) :], "constexpr")
-            sizes = {one: value for one, value in walk._options.items() if one in names}
+            sizes = {one: value for one, value in walk.options.items() if one in names}
             fixed = {(names.index(one),): value for one, value in sizes.items()}
-            source = ASTSource(triton_walk._walk, signature=signature, constexprs=fixed)
-            how = {one: value for one, value in walk._options.items() if one not in names}
+            source = ASTSource(triton_walk.walk_kernel, signature=signature, constexprs=fixed)
+            how = {one: value for one, value in walk.options.items() if one not in names}
             made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=how)
             assert made.asm["cubin"]
             forms[name] = made.asm["ttir"]
@@ -182,7 +182,7 @@ def test_addresses_of_positions_have_64_bits(name: str, compiled: dict[str, str]
     scheme = SCHEMES[name]
     from engramctl.hashing.kernels.triton_walk import TritonWalk
 
-    block = TritonWalk(scheme._plans[scheme.layers[0]], torch.device("cpu"))._options["block"]
+    block = TritonWalk(scheme.plans[scheme.layers[0]], torch.device("cpu")).options["block"]
     of_positions = [
         line
         for line in compiled[name].splitlines()

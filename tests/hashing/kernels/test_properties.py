@@ -17,7 +17,7 @@ from engramctl.hashing.kernels.cpu import CpuWalk
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.vector import LANES
 from engramctl.hashing.walk.mix import Mix
-from engramctl.hashing.walk.multipliers import _Pcg64
+from engramctl.hashing.walk.multipliers import Pcg64
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
 from tests.hashing.walks import by_torch
@@ -44,15 +44,15 @@ def token_batches(draw: st.DrawFn, masked: bool = True) -> NDArray[np.int64]:
 
 
 def rows_by_reference(scheme: Scheme, ids_BT: NDArray[Any], layer: int) -> NDArray[np.int64]:
-    tokens, past = scheme._checked(ids_BT, None)
-    return reference.row_ids(np.concatenate([past, tokens], axis=1), scheme._plans[layer])
+    tokens, past = scheme.as_walked(ids_BT, None)
+    return reference.row_ids(np.concatenate([past, tokens], axis=1), scheme.plans[layer])
 
 
 @schemes
 @given(ids_BT=token_batches())
 @settings(max_examples=60, deadline=None)
 def test_every_kernel_gives_the_reference_rows(scheme: Scheme, ids_BT: NDArray[np.int64]) -> None:
-    tokens, past = scheme._checked(ids_BT, None)
+    tokens, past = scheme.as_walked(ids_BT, None)
     for layer in scheme.layers:
         expected = rows_by_reference(scheme, ids_BT, layer)
         poisoned = np.full(expected.shape, -7, expected.dtype)
@@ -187,7 +187,7 @@ def test_moduli_beyond_the_vector_loops_are_exact_too() -> None:
 @given(seed=st.integers(0, 2**70), bound=st.integers(2**32 + 1, 2**63 - 1))
 @settings(max_examples=100, deadline=None)
 def test_the_multiplier_stream_is_numpys(seed: int, bound: int) -> None:
-    ours = _Pcg64(seed)
+    ours = Pcg64(seed)
     theirs = np.random.default_rng(seed).integers(0, bound, size=8, dtype=np.int64)
     assert [ours.below(bound) for _ in range(8)] == theirs.tolist()
 

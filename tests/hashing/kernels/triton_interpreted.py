@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def compare(scheme: Scheme, layer: int, ids_BT: NDArray[Any], past_BC: NDArray[np.int64]) -> str:
-    plan = scheme._plans[layer]
+    plan = scheme.plans[layer]
     whole_BS = np.concatenate([past_BC, ids_BT], axis=1)
     expected = reference.row_ids(whole_BS, plan)
     kind = torch.int32 if plan.dtype == np.int32 else torch.int64
@@ -52,7 +52,7 @@ def compare(scheme: Scheme, layer: int, ids_BT: NDArray[Any], past_BC: NDArray[n
 
 def refuse(scheme: Scheme) -> str:
     """The first id that cannot be is found, in the history and in the tokens."""
-    plan = scheme._plans[scheme.layers[0]]
+    plan = scheme.plans[scheme.layers[0]]
     past_BC = np.zeros((2, scheme.max_order - 1), np.int64)
     for place in ((1, scheme.max_order), (0, 0)):
         whole_BS = np.concatenate([past_BC, np.zeros((2, 5), np.int64)], axis=1)

@@ -40,13 +40,13 @@ def test_many_layers_that_search_one_range_test_its_numbers_once(
         return is_prime(n)
 
     monkeypatch.setattr(primes, "is_prime", counted)
-    primes._primes_of.cache_clear()
+    primes.primes_of.cache_clear()
     taken: set[int] = set()
     found = [next(primes_above(2**40, taken)) for _ in range(300)]
     assert found == sorted(set(found))
     assert all(map(is_prime, found))
     assert tested < 4 * 300  # what the sieve leaves of the range, and the rest of its last block
-    primes._primes_of.cache_clear()
+    primes.primes_of.cache_clear()
 
 
 @given(
@@ -197,7 +197,7 @@ def test_ngrams_that_pack_too_well_are_packed_less() -> None:
     shared = [0] * 62
     made = NgramList.of([(*shared, n // 256, n % 256) for n in range(3000)])
     scheme = DictionaryScheme(made, (64,), Canonical.identity(256))
-    assert zlib.compress(made._bytes(), 5).__len__() * 4 // 3 * 8 < len(made.ids)
+    assert zlib.compress(made.to_bytes(), 5).__len__() * 4 // 3 * 8 < len(made.ids)
     again = lookup_from_dict(json.loads(json.dumps(scheme.to_dict())))
     assert isinstance(again, DictionaryScheme)
     assert np.array_equal(again.ngrams.ids, made.ids)

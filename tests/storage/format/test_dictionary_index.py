@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.format.dictionary_index import NgramIndex, _find, index_bytes
+from engramctl.storage.format.dictionary_index import NgramIndex, find_records, index_bytes
 
 ORDERS, KEY_BITS = 3, 68
 ENTRY = st.tuples(
@@ -80,7 +80,7 @@ def test_a_bucket_that_a_stranger_filled_is_searched_by_halves() -> None:
     remainders, out = Counted(index.remainders), np.empty(1, np.int64)
     bits = np.uint64(index.bucket_bits)
     with np.errstate(over="ignore"):
-        _find.py_func(
+        find_records.py_func(
             np.uint64(0), keys[2345:2346], np.uint64(0), np.uint64(0), bits, remainders,
             index.offsets, out,
         )  # fmt: skip

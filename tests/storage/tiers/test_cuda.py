@@ -97,7 +97,7 @@ def test_a_table_larger_than_the_device_is_an_error_with_a_way_out(
     def too_much(store: object, layer: int) -> torch.Tensor:
         return torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
 
-    monkeypatch.setattr("engramctl.storage.tiers.gpu.GpuStore._allocated", too_much)
+    monkeypatch.setattr("engramctl.storage.tiers.gpu.GpuStore.allocated", too_much)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 1 << 40))
     with pytest.raises(StorageError, match="does not fit"):
         open_store(folders["bf16"], "gpu")

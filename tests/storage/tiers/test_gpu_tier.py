@@ -161,7 +161,7 @@ def test_a_table_larger_than_the_device_is_refused(
     def full(store: GpuStore, layer: int) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(GpuStore, "_allocated", full)
+    monkeypatch.setattr(GpuStore, "allocated", full)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 80 << 30))
     with fake_cuda(), pytest.raises(StorageError, match="does not fit") as caught:
         open_store(folders["bf16"], "gpu")

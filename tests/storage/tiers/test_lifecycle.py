@@ -77,7 +77,7 @@ def test_close_waits_for_a_running_gather_which_returns_its_rows(
         rows = pool.submit(store.gather, 1, IDS)
         assert begun.wait(30)
         closing = [pool.submit(store.close) for _ in range(2)]
-        while store.usage._over is None:  # until close has begun
+        while store.usage.over is None:  # until close has begun
             assert not any(one.done() for one in closing)
         with pytest.raises(StorageError, match="closed"):
             store.prefetch({4: IDS[:3]})
@@ -102,7 +102,7 @@ def test_a_prefetch_that_waits_for_a_place_hears_of_close(store: Store) -> None:
 
     thread = threading.Thread(target=one_more, daemon=True)
     thread.start()
-    while not store.usage._changed._waiters:  # type: ignore[attr-defined]
+    while not store.usage.changed._waiters:  # type: ignore[attr-defined]
         assert thread.is_alive()
     closer = threading.Thread(target=store.close, daemon=True)
     closer.start()
@@ -161,7 +161,7 @@ def test_a_fork_waits_for_a_compilation_of_another_thread() -> None:
     thread = threading.Thread(target=compile_long)
     thread.start()
     assert begun.wait(30)
-    assert in_child(lambda: global_compiler_lock._lock.acquire(timeout=5)) == 0
+    assert in_child(lambda: global_compiler_lock.lock.acquire(timeout=5)) == 0
     thread.join(30)
 
 
@@ -170,7 +170,7 @@ def test_rows_of_a_mapping_outlive_its_store_while_a_gather_holds_them(folder: P
     held, mapped = open_store(folder, "host"), open_store(folder, "ssd")
     assert isinstance(held, HostStore)
     assert isinstance(mapped, SsdStore)
-    maps = [held._rows[1], mapped._layers[1].rows]
+    maps = [held.row_maps[1], mapped.mappings[1].rows]
     for store in (held, mapped):
         store.close()
     one, other = (np.concatenate(rows.views) for rows in maps)
@@ -202,7 +202,7 @@ def test_a_start_that_fails_gives_its_place_back(
         for _ in range(2):
             with pytest.raises(StorageError, match="no"):
                 store.prefetch({1: IDS[:3]})
-            assert not store.usage._tickets
+            assert not store.usage.tickets
     assert store.gather(1, IDS[:3]).shape == (3, store.row_dim)
 
 
@@ -219,7 +219,7 @@ def test_two_threads_waiting_for_one_layer_get_it_once(store: Store) -> None:
             ticket = store.prefetch({4: IDS[:3], 1: IDS[:3]})
             assert sorted(pool.map(one, [ticket, ticket])) == [False, True]
             ticket.wait(1)
-    assert not store.usage._tickets
+    assert not store.usage.tickets
 
 
 def in_child(job: Callable[[], bool]) -> int:
@@ -262,7 +262,7 @@ def test_a_child_forked_while_another_thread_gathers_does_not_hang(
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(store.gather, 1, IDS)
         assert begun.wait(30)
-        with store._lock, store.usage._lock:  # locks that the child gets locked
+        with store.lock, store.usage.lock:  # locks that the child gets locked
             code = in_child(job)
         go_on.set()
         assert code == 0

@@ -272,7 +272,7 @@ def test_a_budget_bounds_the_pages_an_ssd_store_keeps(tmp_path: Path) -> None:
         for _ in range(20):
             ids = rng.integers(0, table.num_rows(layer), 40)
             assert torch.equal(store.gather(layer, ids), expected(table, layer, ids, store.dtype))
-            assert int(store._layers[layer].seen.sum()) <= 8 + 40
+            assert int(store.mappings[layer].seen.sum()) <= 8 + 40
 
 
 @pytest.mark.parametrize("tier", ["host", "gpu"])

@@ -41,7 +41,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._real = {name: getattr(os, name) for name in (*WRITES[:-1], *SYNCS, *REMOVALS)}
-        self._real["exchange"] = atomic._exchange
+        self._real["exchange"] = atomic.exchange_names
         self._names: Names = {}
         self._durable: Names = {}
         self._pending: list[Change] = []
@@ -63,7 +63,7 @@ class Recorder:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for name in self._real:
-                place, attribute = (atomic, "_exchange") if name == "exchange" else (os, name)
+                place, attribute = (atomic, "exchange_names") if name == "exchange" else (os, name)
                 stack.enter_context(mock.patch.object(place, attribute, self._stand_in(name)))
             self._patches = stack.pop_all()
         return self

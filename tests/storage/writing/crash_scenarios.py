@@ -82,7 +82,7 @@ class Scenario:
         if self.exchange:
             yield
         else:
-            with mock.patch.object(atomic, "_exchange", return_value=False):
+            with mock.patch.object(atomic, "exchange_names", return_value=False):
                 yield
 
     def go_on(self, out: Path, *, anew: bool = False) -> None:

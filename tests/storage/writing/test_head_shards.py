@@ -176,5 +176,5 @@ def test_values_of_a_manifest_are_no_more_than_were_planned(tmp_path: Path) -> N
     write(plan, tmp_path / "table")
     text = (tmp_path / "table" / "manifest.json").read_text()
     found = sum(text.count(mark) for mark in ",[{")
-    planned = sum(plan._manifest_values(layer) for layer in plan.num_rows)
+    planned = sum(plan.manifest_values(layer) for layer in plan.num_rows)
     assert planned / 2 < found < planned + 100

@@ -53,9 +53,9 @@ def test_a_failing_forced_publish_keeps_the_old_folder(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if exchange:
-        monkeypatch.setattr(atomic, "_exchange", fail)
+        monkeypatch.setattr(atomic, "exchange_names", fail)
     else:
-        monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
+        monkeypatch.setattr(atomic, "exchange_names", lambda *_: False)
         rename, calls = os.rename, []
 
         def second_fails(source: Path, target: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_failing_forced_publish_keeps_the_old_folder(
 def test_without_an_exchanging_rename_force_still_replaces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
+    monkeypatch.setattr(atomic, "exchange_names", lambda *_: False)
     publish(tmp_path / "out", "old")
     publish(tmp_path / "out", "new", force=True)
     assert (tmp_path / "out" / "data").read_text() == "new"
