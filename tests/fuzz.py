@@ -31,7 +31,7 @@ from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.verifying.integrity import verify
 from tests.storage import dictionaries
-from tests.storage.format.test_format_document import FORMS, make, mutated
+from tests.storage.format.document import FORMS, make, mutated
 
 IDS = np.array([0, 1, 99, 100, 101, 379, 380, 599])
 KEYS = np.concatenate([dictionaries.present()[1], dictionaries.absent()[1]])

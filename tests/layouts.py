@@ -27,7 +27,7 @@ from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.plan import TablePlan
 from tests.storage import dictionaries
-from tests.storage.format.test_format_document import reader
+from tests.storage.format.document import reader
 
 SPEC = RecordSpec("f8_e4m3", 256)
 LAYOUTS: list[tuple[str, int | None, int | None]] = [

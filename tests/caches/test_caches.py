@@ -11,6 +11,7 @@ from engramctl.caches.s3fifo import S3Curve, S3Fifo
 from engramctl.caches.sampling import sample, threshold
 from engramctl.caches.stack import StackDistances
 from engramctl.caches.static import StaticRows
+from tests.helpers.traces import skewed
 
 SIZES = (1, 2, 3, 5, 8, 13, 40, 200)
 
@@ -21,13 +22,6 @@ def traces(draw: st.DrawFn) -> NDArray[np.int64]:
     top = draw(st.sampled_from([1, 4, 30, 300]))
     rows = st.integers(0, top) | st.sampled_from([0, 2**31, 2**40])
     return np.array(draw(st.lists(rows, max_size=300)), np.int64)
-
-
-def skewed(rows: int, accesses: int, seed: int = 0) -> NDArray[np.int64]:
-    random = np.random.default_rng(seed)
-    ranks = np.minimum(random.zipf(1.15, accesses), rows) - 1
-    trace: NDArray[np.int64] = random.permutation(rows)[ranks]
-    return trace
 
 
 def cut(trace: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:

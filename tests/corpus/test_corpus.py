@@ -14,6 +14,7 @@ from engramctl.corpus.arrays import flat_lists
 from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources import SourceFile
+from tests.corpus.documents import documents, write
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]
 INTEGERS += [pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
@@ -22,20 +23,6 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "large_list": pa.large_list,
     "fixed_size_list": lambda kind: pa.list_(kind, 3),
 }
-
-
-def write(path: Path, **columns: Any) -> Path:
-    pq.write_table(pa.table(columns), path)
-    return path
-
-
-def documents(corpus: Corpus) -> list[list[int]]:
-    found = []
-    for batch in corpus.batches():
-        assert batch.ids.dtype == np.uint32
-        assert batch.offsets.dtype == np.int64
-        found += [part.tolist() for part in np.split(batch.ids, batch.offsets[1:-1])]
-    return found
 
 
 def paths(corpus: Corpus) -> tuple[Path, ...]:

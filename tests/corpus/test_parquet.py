@@ -11,7 +11,7 @@ from engramctl.corpus.parquet import leaf_of, open_parquet
 from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import CorpusError
 from engramctl.sources import SourceFile
-from tests.corpus.test_corpus import documents, write
+from tests.corpus.documents import documents, write
 
 IDS = pa.list_(pa.int32())
 NEIGHBOURS: dict[str, pa.Array] = {

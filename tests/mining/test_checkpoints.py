@@ -18,7 +18,7 @@ from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from engramctl.storage.files.atomic import dump_json
 from tests.helpers.corpora import write_ids, zipf_documents
-from tests.mining.test_resume import killed_at_checkpoint
+from tests.mining.kills import killed_at_checkpoint
 
 OPTIONS = MineOptions(chunk_tokens=500, resident_bytes=4_000, threads=2)
 SCHEME = make_scheme("deepseek-v41", token_map=np.arange(500) // 2, slots=101, heads_per_order=2)

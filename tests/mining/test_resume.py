@@ -21,6 +21,7 @@ from engramctl.mining import local
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions
 from tests.helpers.corpora import file_bytes, write_ids, zipf_documents
+from tests.mining.kills import killed_at_checkpoint
 
 ORDERS = (1, 2, 4, 5)
 OPTIONS = MineOptions(ORDERS, min_count=2, chunk_tokens=500, resident_bytes=20_000, threads=2)
@@ -52,31 +53,6 @@ def corpus(tmp_path: Path) -> Path:
     for number, name in enumerate("abc"):
         write_ids(folder / f"{name}.parquet", documents[number::3], row_group_size=20)
     return folder
-
-
-class Killed(BaseException):
-    """Ends a run as a signal would: nothing is tidied up."""
-
-
-@contextmanager
-def killed_at_checkpoint(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let a run die right behind its n-th checkpoint."""
-    seen = 0
-    checkpoint = local.Run.save_checkpoint
-
-    def counted(run: Any, position: Any) -> None:
-        nonlocal seen
-        checkpoint(run, position)
-        seen += 1
-        if seen == number:
-            raise Killed
-
-    monkeypatch.setattr(local.Run, "save_checkpoint", counted)
-    monkeypatch.setattr(local, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("engramctl.corpus.corpus.BATCH_TOKENS", 1 << 11)
-    with pytest.raises(Killed):
-        yield
-    monkeypatch.setattr(local.Run, "save_checkpoint", checkpoint)
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 12])

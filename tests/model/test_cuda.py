@@ -8,7 +8,7 @@ from engramctl.layers.config import Fusion, ResidualMode
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from tests.helpers.fake_cuda import fake_cuda
-from tests.model.test_decoder import FUSIONS, MODES, memory, residual
+from tests.model.shapes import FUSIONS, MODES, memory, residual
 
 SHAPES: list[tuple[ResidualMode, Fusion | None]] = [
     *((mode, "deepseek-v41") for mode in MODES),

@@ -10,26 +10,9 @@ from engramctl.layers.config import Fusion, MemoryConfig, Readout, ResidualConfi
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from engramctl.model.state import State
+from tests.model.shapes import FUSIONS, MODES, memory, residual
 
 B, T = 2, 24
-MODES: tuple[ResidualMode, ...] = get_args(ResidualMode)
-FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
-
-
-def memory(fusion: Fusion = "deepseek-v41") -> MemoryConfig:
-    return MemoryConfig(
-        layers=((1, 1), (3, 14)),
-        num_heads=4,
-        row_dim=8,
-        max_order=3,
-        fusion=fusion,
-        conv_zero_init=False,
-    )
-
-
-def residual(mode: ResidualMode) -> ResidualConfig:
-    readout: Readout = "last_pre" if mode == "single_pass" else "mean"
-    return ResidualConfig(mode=mode, init="random", readout=readout)
 
 
 class Rows:

@@ -17,7 +17,7 @@ from engramctl.residual.hc import HcCoefficients
 from engramctl.residual.mhc import MhcCoefficients
 from engramctl.residual.readout import ReadOut
 from engramctl.residual.site import Branches, Site
-from tests.residual.test_sinkhorn import plain_release, plain_sinkhorn
+from tests.residual.plain_sinkhorn import plain_release, plain_sinkhorn
 
 T = 13
 

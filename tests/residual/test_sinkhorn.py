@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engramctl.residual.sinkhorn import sinkhorn, sinkhorn_paper
+from tests.residual.plain_sinkhorn import plain_release, plain_sinkhorn
 
 ITERATIONS = 20
 
@@ -15,24 +16,6 @@ def logits(sigma: float, *, branches: int = 4, num: int = 64, seed: int = 0) -> 
     generator = torch.Generator().manual_seed(seed)
     shape = (num, branches, branches)
     return torch.randn(shape, generator=generator, dtype=torch.float64) * sigma
-
-
-def plain_sinkhorn(logits: Tensor, iterations: int) -> Tensor:
-    """The paper's words, one step a line: exp, then columns and rows in turn."""
-    mix = torch.exp(logits)
-    for _ in range(iterations):
-        mix = mix / mix.sum(-2, keepdim=True)
-        mix = mix / mix.sum(-1, keepdim=True)
-    return mix
-
-
-def plain_release(logits: Tensor, iterations: int, eps: float) -> Tensor:
-    mix = torch.softmax(logits, -1) + eps
-    mix = mix / (mix.sum(-2, keepdim=True) + eps)
-    for _ in range(iterations - 1):
-        mix = mix / (mix.sum(-1, keepdim=True) + eps)
-        mix = mix / (mix.sum(-2, keepdim=True) + eps)
-    return mix
 
 
 @pytest.mark.parametrize("branches", [1, 2, 3, 4, 8])

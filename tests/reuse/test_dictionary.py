@@ -13,7 +13,7 @@ from engramctl.reuse.chunk_counts import ChunkCounts
 from engramctl.reuse.dictionary import Dictionary, DictionaryUse
 from engramctl.reuse.interleave import Block
 from engramctl.reuse.unique import UniqueShares
-from tests.caches.test_caches import skewed
+from tests.helpers.traces import skewed
 
 SCHEME = make_scheme("engram", vocab_size=64, slots=97, heads_per_order=2)  # 2 orders, 2 layers
 

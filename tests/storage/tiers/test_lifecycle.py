@@ -161,7 +161,7 @@ def test_a_fork_waits_for_a_compilation_of_another_thread() -> None:
     thread = threading.Thread(target=compile_long)
     thread.start()
     assert begun.wait(30)
-    assert in_child(lambda: global_compiler_lock.lock.acquire(timeout=5)) == 0
+    assert in_child(lambda: global_compiler_lock._lock.acquire(timeout=5)) == 0
     thread.join(30)
 
 

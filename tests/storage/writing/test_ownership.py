@@ -12,7 +12,7 @@ from engramctl.storage.files import atomic
 from engramctl.storage.files.held_folder import HeldFolder
 from engramctl.storage.writing.ownership import Maker, check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
-from tests.storage.writing.test_partial_folder import MAKER, MANIFEST, fail_with_state, publish
+from tests.storage.writing.publishing import MAKER, MANIFEST, fail_with_state, publish
 
 
 def files(folder: Path) -> dict[str, str]:

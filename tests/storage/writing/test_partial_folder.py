@@ -4,26 +4,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.storage.files import atomic
 from engramctl.storage.files.published import read_manifest, read_state
-from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.ownership import check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
 from tests.storage.writing.crash_fs import Recorder
-
-MANIFEST = {"schema": "engramctl.test/1"}
-MAKER = Maker("build", r"data|more|deep/(data)?")
-ONCE = Maker("export", r"data", resumable=False)
-
-
-def publish(path: Path, text: str, maker: Maker = MAKER, **options: Any) -> None:
-    with PartialDirectory(path, maker, **options) as work:
-        (work.path / "data").write_text(text)
-        work.publish(MANIFEST, ["data"])
+from tests.storage.writing.publishing import MAKER, MANIFEST, ONCE, fail_with_state, publish
 
 
 def test_a_published_folder_holds_its_files_and_manifest_and_nothing_else(tmp_path: Path) -> None:
@@ -93,13 +83,6 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     publish(tmp_path / "out", "new")
     assert (tmp_path / "out" / "data").read_text() == "new"
-
-
-def fail_with_state(path: Path, maker: Maker = MAKER, **options: Any) -> None:
-    with PartialDirectory(path, maker, **options) as work:
-        (work.path / "data").write_text("half")
-        work.save_state({"done": 3})
-        raise KeyError("stop")
 
 
 def test_a_failure_leaves_a_partial_folder_that_names_its_options(tmp_path: Path) -> None:
