@@ -8,6 +8,7 @@ config.json. A dictionary looks the window up exactly instead: `DictionaryScheme
 
 from typing import TYPE_CHECKING
 
+from engramctl.errors import EngramError
 from engramctl.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
     "PRESETS",
     "START",
     "DictionaryScheme",
+    "EngramError",
     "History",
     "Lookup",
     "Scheme",

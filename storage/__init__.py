@@ -7,6 +7,7 @@ imported when they are first used.
 
 from typing import TYPE_CHECKING
 
+from engramctl.errors import EngramError
 from engramctl.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ else:
     )
 
 __all__ = [
+    "EngramError",
     "Store",
     "StoreStats",
     "TableFiles",

@@ -7,6 +7,7 @@ beside it. Names are imported when they are first used.
 
 from typing import TYPE_CHECKING
 
+from engramctl.errors import EngramError
 from engramctl.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -21,4 +22,4 @@ else:
         },
     )
 
-__all__ = ["Checkpoint", "is_checkpoint", "open_checkpoint", "read_scheme"]
+__all__ = ["Checkpoint", "EngramError", "is_checkpoint", "open_checkpoint", "read_scheme"]

@@ -52,7 +52,7 @@ def measure(
         progress: as `Output.progress`.
 
     Returns:
-        the document that README.md describes under "Cache curves"; rates are 0 to 1.
+        the document that docs/counts.md describes under "Cache curves"; rates are 0 to 1.
 
     Raises:
         ConfigError: the scheme has no such layer or head.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from engramctl.hashing import make_scheme
 from engramctl.corpus.sample import write_sample_corpus
+from engramctl.hashing import make_scheme
 from tests.checkpoints import make
 from tests.conftest import run_in_process
 
