@@ -22,8 +22,8 @@ from engramctl.commands.options import (
     parse_bytes,
     parse_numbers,
 )
-from engramctl.commands.written import resumable, show_written
 from engramctl.output import Output
+from engramctl.tables.view import resumable, show_written
 
 DEFAULT_OUT = Path("tables")
 

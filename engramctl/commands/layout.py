@@ -19,9 +19,9 @@ from engramctl.commands.options import (
     output_format,
     parse_bytes,
 )
-from engramctl.commands.written import resumable, show_written
 from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.tables.view import resumable, show_written
 
 
 def layout(

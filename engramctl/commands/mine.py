@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.curves import counted_scheme, curve_maker, curve_options
 from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
@@ -19,6 +18,7 @@ from engramctl.commands.options import (
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output, Table
+from engramctl.reuse.curve_request import counted_scheme, curve_maker, curve_options
 
 
 def mine(

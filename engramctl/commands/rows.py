@@ -123,7 +123,7 @@ def rows(
 
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.commands.row_answers import Answer
+    from engramctl.rows.answers import Answer
     from engramctl.rows.sequences import chained, is_parquet, open_sequences
     from engramctl.schemes.find import (
         assumed_map,

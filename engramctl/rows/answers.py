@@ -64,7 +64,7 @@ class Answer:
 
     def explain(self, sequences: "Iterator[TokenSequence]", position: int) -> None:
         """Show how one position of the first sequence goes."""
-        from engramctl.commands.explained import explained
+        from engramctl.rows.explanation import explained
 
         first = next(sequences, None)
         length = 0 if first is None else len(first.token_ids)
