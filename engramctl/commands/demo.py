@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, output_format
+from engramctl.commands.options import Config, Force, Json, Quiet, output_for
 from engramctl.errors import ConfigError, EngramError
-from engramctl.output import Output, Table
+from engramctl.output import Table
 from engramctl.results.tables import duration, overhead, percent
 
 DEFAULT_OUT = Path("engramctl-demo")
@@ -56,7 +56,7 @@ def demo(
     """
     from engramctl.corpus.sample import write_sample_corpus
 
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     started = time.perf_counter()
     if out.exists() and not force:
         raise ConfigError(
