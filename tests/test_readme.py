@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engramctl.commands.demo import tier_rows
 from engramctl.corpus.sample import write_sample_corpus
+from engramctl.demo.view import tier_rows
 from tests.conftest import ROOT, RunCli
 
 README = (ROOT / "README.md").read_text()
