@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from engramctl.errors import printable
+from engramctl.errors import ConfigError, printable
 from engramctl.terminal.columns import Column, fitting, widths
 from engramctl.terminal.streams import tell
 
@@ -73,7 +73,13 @@ class Output:
     """Where a command's words go. One per command run."""
 
     def __init__(self, *, format: Format = "table", quiet: bool = False) -> None:
-        """`format` is one of FORMATS; `quiet` drops notes and progress, never the result."""
+        """`quiet` drops notes and progress, never the result.
+
+        Raises:
+            ConfigError: the format is none of FORMATS.
+        """
+        if format not in FORMATS:
+            raise ConfigError(f"unknown format '{format}'", facts={"known": ", ".join(FORMATS)})
         self.format = format
         self.quiet = quiet
         self._clear: Callable[[], object] | None = None  # of the bar that is open

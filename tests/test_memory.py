@@ -116,7 +116,7 @@ def test_env_and_mine_say_what_is_left(
     tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_cli("env", "--json").json["memory_available_bytes"] > 0
-    place = "engramctl.memory.available_bytes"
+    place = "engramctl.mining.options.available_bytes"
     monkeypatch.setattr(place, lambda: 100 * MIB)
     result = run_cli("mine", tmp_path / "none.parquet", "-o", tmp_path / "counts")
     assert "104,857,600 are free here" in result.stderr

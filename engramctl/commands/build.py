@@ -18,20 +18,15 @@ from engramctl.commands.options import (
     ShardBytes,
     Slots,
     Tokenizer,
-    output_format,
+    folder_to_make,
+    output_for,
     parse_bytes,
     parse_numbers,
 )
-from engramctl.commands.written import resumable, show_written
-from engramctl.output import Output
-
-DEFAULT_OUT = Path("tables")
 
 
 def build(
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="TABLES", help="Folder to make.")
-    ] = DEFAULT_OUT,
+    out: Annotated[Path, folder_to_make("TABLES")] = Path("tables"),
     scheme: Annotated[
         str | None,
         typer.Option(
@@ -114,8 +109,9 @@ def build(
     from engramctl.storage.writing.writer import table_maker
     from engramctl.tables.build import plan_build, run_build
     from engramctl.tables.initial_rows import InitOptions
+    from engramctl.tables.view import resumable, written_document, written_note, written_tables
 
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)
     options = SchemeOptions(
         scheme=scheme,
@@ -141,6 +137,8 @@ def build(
     if not dry_run:
         sink.announce_compilation()
         bar = sink.progress("build", plan.table.row_file_bytes, "B")
-        with resumable(sink, out), bar as advance:
+        with resumable(out, sink.note), bar as advance:
             losses = run_build(plan, out, force=force, resume=resume, progress=advance)
-    show_written(sink, plan.table, out, dry_run=dry_run, errors=losses)
+    document = written_document(plan.table, out, dry_run=dry_run, losses=losses)
+    sink.result(document, written_tables(plan.table, document))
+    sink.note(written_note(document))

@@ -1,12 +1,11 @@
 """`engramctl env`: what this machine has."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, output_format
-from engramctl.output import Output, Table
+from engramctl.commands.options import Config, Json, Quiet, output_for
 
 
 def env(
@@ -25,18 +24,7 @@ def env(
       Example:  engramctl env --json | jq .disk
     """
     from engramctl.machine.environment import capture
+    from engramctl.machine.view import environment_tables
 
-    out = Output(format=output_format(json), quiet=quiet)
     document = capture(path)
-    out.result(document, [Table("this machine", list(_rows(document)))])
-
-
-def _rows(document: dict[str, Any], prefix: str = "") -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for name, value in document.items():
-        if isinstance(value, dict):
-            rows += _rows(value, f"{prefix}{name}.")
-        else:
-            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else value
-            rows.append({"fact": prefix + name, "value": shown})
-    return rows
+    output_for(json=json, quiet=quiet).result(document, environment_tables(document))

@@ -13,19 +13,15 @@ from engramctl.commands.options import (
     Json,
     Quiet,
     SchemeFile,
-    output_format,
+    Source,
+    folder_to_make,
+    output_for,
 )
-from engramctl.output import Output, Table
 
 
 def export(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="SRC", help="Tables, shards, or a model's checkpoint."),
-    ] = Path("tables"),
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to make.")] = Path(
-        "exported"
-    ),
+    source: Source = Path("tables"),
+    out: Annotated[Path, folder_to_make("DIR")] = Path("exported"),
     family: Annotated[
         str | None,
         typer.Option(
@@ -55,25 +51,16 @@ def export(
     """
     from engramctl.tables.export import plan_export, run_export
     from engramctl.tables.opened_rows import open_rows
+    from engramctl.tables.view import exported_document, exported_note, exported_tables
 
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, source, scheme, config)
     opened = open_rows(source, scheme)
     plan = plan_export(opened, family, parts=parts)
     if not dry_run:
         with sink.progress("export", plan.total_bytes, "B") as advance:
             run_export(opened, plan, out, force=force, progress=advance)
-    files = [
-        {"file": file.name, "tensors": len(file.pieces), "bytes": file.num_bytes}
-        for file in plan.files
-    ]
-    document = {
-        "path": str(out),
-        "dry_run": dry_run,
-        "family": plan.family,
-        "files": files,
-        "total_bytes": plan.total_bytes,
-    }
-    sink.result(document, [Table("would be written" if dry_run else "written", files)])
+    document = exported_document(plan, out, dry_run=dry_run)
+    sink.result(document, exported_tables(document))
     if not dry_run:
-        sink.note(f"wrote {plan.total_bytes:,} bytes to {out}; next: engramctl inspect {out}")
+        sink.note(exported_note(document))

@@ -1,8 +1,7 @@
 """`engramctl layout`: the same rows, laid out for a tier."""
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,18 +15,16 @@ from engramctl.commands.options import (
     Resume,
     SchemeFile,
     ShardBytes,
-    output_format,
+    Source,
+    folder_to_make,
+    output_for,
     parse_bytes,
 )
-from engramctl.commands.written import resumable, show_written
 from engramctl.errors import ConfigError
-from engramctl.output import Output
 
 
 def layout(
-    source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Tables, shards, or a model's checkpoint.")
-    ] = Path("tables"),
+    source: Source = Path("tables"),
     tier: Annotated[
         str,
         typer.Option(
@@ -37,9 +34,7 @@ def layout(
             help="gpu and host: records back to back; ssd: no record crosses a page.",
         ),
     ] = "ssd",
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="SHARDS", help="Folder to make.")
-    ] = Path("shards"),
+    out: Annotated[Path, folder_to_make("SHARDS")] = Path("shards"),
     form: Annotated[
         str | None,
         typer.Option(metavar="FORM", help="planar, packed or paged.  [default: the tier's]"),
@@ -110,17 +105,23 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
-    from engramctl.counts.manifest import read_counts_manifest
+    from engramctl.counts.manifest import check_counts_tokenizer
     from engramctl.counts.pruned import pruned_note
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
     from engramctl.tables.check import verified_bytes
     from engramctl.tables.layout import LayoutOptions, plan_layout, run_layout
-    from engramctl.tables.ngram_dictionary import NgramPlan, plan_dictionary
+    from engramctl.tables.ngram_dictionary import plan_dictionary
     from engramctl.tables.opened_rows import open_rows
-    from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
+    from engramctl.tables.view import (
+        canonical_note,
+        resumable,
+        written_document,
+        written_note,
+        written_tables,
+    )
 
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
@@ -130,7 +131,7 @@ def layout(
         check_target(out, table_maker("layout"), force=force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
     if dictionary is not None and tokenizer is not None:
-        check_tokenizer(tokenizer, of_counts(dictionary, read_counts_manifest(dictionary)))
+        check_counts_tokenizer(dictionary, tokenizer)
     options = LayoutOptions(
         tier=tier,
         form=form,
@@ -144,27 +145,25 @@ def layout(
         tokenizer=tokenizer,
         scheme=scheme,
     )
-    if opened.takes_canonical:
-        sink.note(
-            f"{source} has no token map: {out} will take canonical ids, and not token ids; "
-            "--tokenizer tokenizer.json names the model's"
-        )
+    if words := canonical_note(opened, source, out):
+        sink.note(words)
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)
-    ngrams: NgramPlan | None = None
-    run: dict[str, Any] = {"force": force, "resume": resume}
+    ngrams = by_order = None
     if dictionary is not None:
         with sink.progress("n-grams", None, "n-grams") as counted:
             plan, ngrams = plan_dictionary(plan, dictionary, options.dictionary_bytes, counted)
+        by_order = ngrams.by_order()
         if words := pruned_note(dictionary, ngrams.scheme.orders, "others cannot be chosen"):
             sink.note(words)
-    errors: list[dict[str, Any]] = []
+    losses = []
     if not dry_run:
         total = (verified_bytes(source) or 0) + plan.data_file_bytes
         bar = sink.progress("check and lay out", total, "B")
-        with resumable(sink, out), bar as advance:
-            if ngrams is not None:
-                run["finish"] = partial(ngrams.write, progress=advance)
-            errors = run_layout(opened, plan, out, verified=advance, progress=advance, **run)
-    by_order = None if ngrams is None else ngrams.by_order()
-    show_written(sink, plan, out, dry_run=dry_run, errors=errors, ngrams=by_order)
+        with resumable(out, sink.note), bar as advance:
+            losses = run_layout(
+                opened, plan, out, ngrams, progress=advance, force=force, resume=resume
+            )
+    document = written_document(plan, out, dry_run=dry_run, losses=losses, ngrams=by_order)
+    sink.result(document, written_tables(plan, document))
+    sink.note(written_note(document))

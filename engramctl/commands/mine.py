@@ -1,11 +1,10 @@
 """`engramctl mine`: exact n-gram counts of a corpus."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engramctl.commands.curves import counted_scheme, curve_maker, curve_options
 from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
@@ -13,12 +12,10 @@ from engramctl.commands.options import (
     Json,
     Quiet,
     Resume,
-    output_format,
+    output_for,
     parse_bytes,
     parse_numbers,
 )
-from engramctl.errors import ConfigError
-from engramctl.output import Output, Table
 
 
 def mine(
@@ -158,88 +155,44 @@ def mine(
     """
     from engramctl.access.recorder import check_counted
     from engramctl.corpus import Corpus
-    from engramctl.memory import available_bytes
-    from engramctl.mining.local import mine as mine_corpus
+    from engramctl.describe.counts_view import summary_tables
+    from engramctl.mining.engines import check_engine, mine_with
     from engramctl.mining.options import MineOptions
     from engramctl.mining.output import counts_maker
+    from engramctl.reuse.curve_request import counted_scheme, curve_request
     from engramctl.storage.writing.ownership import check_target
 
-    output = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
-        parse_numbers(orders, "--orders") or (),
-        min_count=min_count,
-        top_k=top_k,
-        memory_bytes=parse_bytes(memory),
-        tmp_dir=tmp_dir,
-    )
-    _check_engine(engine, ray_address, resume, scheme)
-    if options.memory_bytes > (free := available_bytes()):
-        output.note(
-            f"warning: --memory is {options.memory_bytes:,} bytes, and {free:,} are free here, of "
-            "the machine or of the container"
-        )
+        parse_numbers(orders, "--orders") or (), min_count=min_count, top_k=top_k,
+        memory_bytes=parse_bytes(memory), tmp_dir=tmp_dir,
+    )  # fmt: skip
+    check_engine(engine, ray_address, resume, scheme)
+    if words := options.memory_warning():
+        sink.note(words)
     check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
-    rows_of = counted_scheme(output, scheme, tokenizer) if scheme else None
+    rows_of = counted_scheme(scheme, tokenizer, sink.note) if scheme else None
     check_counted(rows_of, options.orders)
-    apart = held_out or ()
-    reuse = curve_options(curves, rows_of, apart, sample_rate, max_tokens_per_file)
+    asked = curve_request(
+        curves, rows_of, tokenizer, held_out or (), sample_rate, max_tokens_per_file
+    )
     source = Corpus.open(
         corpus,
         column=column,
         tokenizer=tokenizer,
         vocab_size=rows_of.vocab_size if rows_of else None,
         skip_bad_files=skip_bad_files,
-        progress=output.progress,
-        note=output.note,
+        progress=sink.progress,
+        note=sink.note,
     )
     for file, reason in source.skipped:
-        output.note(f"left out {file}: {reason}")
-    also = None
-    if reuse is not None and rows_of is not None:
-        also = curve_maker(output, source, rows_of, tokenizer, apart, reuse)
-    output.announce_compilation()
-    if engine == "ray":
-        from engramctl.mining.ray_engine import mine_on_ray
-
-        summary = mine_on_ray(
-            source, out, options, address=ray_address, force=force, also=also,
-            progress=output.progress,
-        )  # fmt: skip
-    else:
-        summary = mine_corpus(
-            source, out, options, force=force, resume=resume, scheme=rows_of, also=also,
-            progress=output.progress,
-        )  # fmt: skip
-    output.result(summary, _tables(summary))
-    output.note(f"wrote {out}")
-
-
-def _check_engine(engine: str, ray_address: str | None, resume: bool, scheme: str | None) -> None:
-    if engine not in ("local", "ray"):
-        raise ConfigError(f"unknown engine '{engine}'", facts={"known": "local, ray"})
-    if engine == "ray" and resume:
-        raise ConfigError("--engine ray cannot --resume", hint="Ray repeats lost tasks itself")
-    if engine == "ray" and scheme is not None:
-        raise ConfigError("--engine ray cannot count the rows of a --scheme", hint="mine locally")
-    if engine == "local" and ray_address is not None:
-        raise ConfigError("--ray-address belongs to --engine ray", hint="add --engine ray")
-
-
-def _tables(summary: dict[str, Any]) -> list[Table]:
-    from engramctl.access.view import access_tables, order_table
-
-    names = ("tokens", "documents", "column", "min_count", "top_k")
-    tables = [
-        Table("corpus", [{name: summary[name] for name in names}]),
-        order_table(summary["orders"]),
-    ]
-    if summary["access"]:
-        tables += access_tables(summary["access"])
-    if summary["skipped_files"]:
-        tables.append(Table("files left out", summary["skipped_files"]))
-    if "reuse" in summary:
-        from engramctl.reuse.view import reuse_tables
-
-        tables += reuse_tables(summary["reuse"])
-    return tables
+        sink.note(f"left out {file}: {reason}")
+    also = None if asked is None else asked.maker(source, sink.note, sink.progress)
+    sink.announce_compilation()
+    summary = mine_with(
+        engine, source, out, options, ray_address=ray_address, force=force, resume=resume,
+        scheme=rows_of, also=also, progress=sink.progress,
+    )  # fmt: skip
+    sink.result(summary, summary_tables(summary))
+    sink.note(f"wrote {out}")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the config file that feeds them all."""
+"""Options that several commands share, how their values are read, and the config file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from engramctl.config import DEFAULT_FILE, command_defaults
 from engramctl.errors import ConfigError
+from engramctl.output import Output
 
 
 def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
@@ -39,6 +40,9 @@ DryRun = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 
+Source = Annotated[
+    Path, typer.Argument(metavar="SRC", help="Tables, shards, or a model's checkpoint.")
+]
 Tokenizer = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +69,12 @@ Orders = Annotated[
 Heads = Annotated[
     int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
 ]
+
+
+def folder_to_make(metavar: str) -> Any:
+    """Return -o/--out of a command that makes a folder, called `metavar` in its help."""
+    return typer.Option("-o", "--out", metavar=metavar, help="Folder to make.")
+
 
 _UNITS = {"": 1, "b": 1}
 _UNITS |= {f"{p}b": 1000**k for k, p in enumerate("kmgt", 1)}
@@ -115,6 +125,6 @@ def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         ) from None
 
 
-def output_format(json: bool) -> str:
-    """Return the sink's format for commands that offer only `--json`."""
-    return "json" if json else "table"
+def output_for(*, json: bool, quiet: bool) -> Output:
+    """Return the sink of a command that offers only `--json`."""
+    return Output(format="json" if json else "table", quiet=quiet)

@@ -1,5 +1,6 @@
 """`engramctl rows`: token ids in, row ids out."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,10 @@ from engramctl.commands.options import (
     Quiet,
     Slots,
     Tokenizer,
-    output_format,
+    output_for,
     parse_numbers,
 )
 from engramctl.errors import ConfigError
-from engramctl.output import Output
 
 DEFAULT_SCHEME = "deepseek-v41"
 
@@ -123,7 +123,7 @@ def rows(
 
       Example:  engramctl rows tokens.jsonl --scheme engram --explain 2
     """
-    from engramctl.commands.row_answers import Answer
+    from engramctl.rows.answers import Answer
     from engramctl.rows.sequences import chained, is_parquet, open_sequences
     from engramctl.schemes.find import (
         assumed_map,
@@ -138,7 +138,7 @@ def rows(
 
     if sum(choice is not None for choice in (explain, diff, out)) > 1:
         raise ConfigError("--explain, --diff and --out exclude each other", hint="give one")
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     for written in (out, save_scheme):
         keep_inputs(written, source, scheme, tokenizer, counts, diff, config)
     options = SchemeOptions(
@@ -177,4 +177,4 @@ def rows(
         elif out is not None:
             answer.write(sequences, out, force=force)
         else:
-            answer.print(sequences)
+            answer.print(sequences, sys.stdout)

@@ -1,13 +1,12 @@
 """`engramctl verify`: is every byte right?"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, output_format
+from engramctl.commands.options import Config, Json, Quiet, output_for
 from engramctl.errors import ConfigError
-from engramctl.output import Output, Table
 
 
 def verify(
@@ -35,19 +34,14 @@ def verify(
       Example:  engramctl verify shards --against tables
     """
     from engramctl.tables.check import verified_bytes, verify_path
+    from engramctl.tables.view import compared_facts, verified_document, verified_tables
 
-    sink = Output(format=output_format(json), quiet=quiet)
+    sink = output_for(json=json, quiet=quiet)
     if sample is not None and (against is None or sample < 1):
         raise ConfigError("--sample says how many rows to compare with --against, 1 at least")
     with sink.progress("verify", verified_bytes(path), "B") as advance:
         report = verify_path(path, advance)
-    document: dict[str, Any] = {
-        "path": str(path),
-        "ok": True,
-        "files": report.num_files,
-        "checksums": report.num_extents,
-        "data_bytes": report.num_bytes,
-    }
+    document = verified_document(path, report)
     if against is not None:
         from engramctl.tables.compare import compare_rows, rows_to_compare
         from engramctl.tables.opened_rows import open_rows
@@ -55,7 +49,5 @@ def verify(
         ours, theirs = open_rows(path), open_rows(against)
         with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:
             compared = compare_rows(ours, theirs, sample_rows=sample, progress=advance)
-        document |= {"against": str(against), "rows_compared": compared.rows}
-        document["sampled"] = compared.sampled
-    rows = [{key: value for key, value in document.items() if key != "ok"}]
-    sink.result(document, [Table("every byte is right", rows)])
+        document |= compared_facts(against, compared)
+    sink.result(document, verified_tables(document))

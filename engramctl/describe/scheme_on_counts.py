@@ -6,16 +6,38 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engramctl.counts.manifest import read_counts_manifest
+from engramctl.counts.manifest import check_counts_tokenizer, read_counts_manifest
 from engramctl.counts.ngrams import mine_hint, order_file, read_ngrams
 from engramctl.counts.pruned import Pruned, pruned_orders, pruning
-from engramctl.errors import FormatError
+from engramctl.errors import ConfigError, FormatError
+from engramctl.hashing import DictionaryScheme
 from engramctl.hashing.diagnose.chance import CountHistogram
 from engramctl.hashing.diagnose.load import OrderLoad, diagnose
 from engramctl.hashing.diagnose.resonance import scheme_warnings
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import Canonical
+from engramctl.output import Table
+from engramctl.schemes.find import find_scheme
+from engramctl.schemes.options import SchemeOptions
 from engramctl.vocabulary.fingerprints import counts_are_canonical
+
+
+def scheme_with_heads(options: SchemeOptions, counts: Path) -> Scheme:
+    """Find the scheme that n-grams of a counts folder are to be hashed with.
+
+    Raises:
+        ConfigError: an unknown scheme, a dictionary, or another tokenizer than that of the counts.
+        FormatError: `counts` is not a counts folder.
+    """
+    scheme = find_scheme(options)
+    if options.tokenizer is not None:
+        check_counts_tokenizer(counts, options.tokenizer)
+    if isinstance(scheme, DictionaryScheme):
+        raise ConfigError(
+            "a dictionary has no heads in which n-grams could collide",
+            hint="name a hashed scheme, or leave out --counts",
+        )
+    return scheme
 
 
 def diagnose_counts(
@@ -121,8 +143,16 @@ def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:
     return diagnose(scheme, layer, order, lambda: read_ngrams(counts, order, scheme.vocab_size))
 
 
-def head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
-    """Return the diagnosis as one row a head, for a table."""
+def diagnosis_tables(document: dict[str, Any]) -> list[Table]:
+    """Return the tables that show a document of `diagnose_counts`."""
+    return [
+        Table("n-grams (joint: colliding in every head)", _order_rows(document)),
+        Table("heads, each beside pure chance", _head_rows(document)),
+        Table("warnings", [{"warning": text} for text in document["warnings"]]),
+    ]
+
+
+def _head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
     return [
         {
             "layer": order["layer"],
@@ -142,8 +172,7 @@ def head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
     ]
 
 
-def order_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
-    """Return the diagnosis as one row a layer and order, for a table."""
+def _order_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
     return [
         {
             "layer": order["layer"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError
+from engramctl.memory import available_bytes
 
 DEFAULT_MEMORY_BYTES = 644_245_094  # 0.6 GiB
 # Measured: the process itself with pyarrow and numba, chunks and tables of two threads; and for
@@ -81,6 +82,15 @@ class MineOptions:
     def least_memory_bytes(self) -> int:
         """Memory below which mining these orders is refused."""
         return BASE_BYTES + (ORDER_BYTES + TOP_ROW_BYTES * (self.top_k or 0)) * len(self.orders)
+
+    def memory_warning(self) -> str | None:
+        """Say that more memory is to be used than is free here; None when there is enough."""
+        if self.memory_bytes <= (free := available_bytes()):
+            return None
+        return (
+            f"warning: --memory is {self.memory_bytes:,} bytes, and {free:,} are free here, of "
+            "the machine or of the container"
+        )
 
     @property
     def num_threads(self) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from engramctl.errors import EngramError
+
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
 LEAST_FOR_P99 = 100  # so that a sample lies beyond it
@@ -126,3 +128,18 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     ]
     rest = {name: value for name, value in document.items() if name != "resolution_percent"}
     return rest | {"schema": SCHEMA, "cases": cases}
+
+
+def refuse_mismatches(document: Mapping[str, Any]) -> None:
+    """Raise when a case returned wrong rows: its times mean nothing.
+
+    Raises:
+        EngramError: the first such case.
+    """
+    for case in document["cases"]:
+        if case["status"] == "failed":
+            raise EngramError(
+                f"{case['name']} {case['phase']} on {case['tier']}: {case['reason']}",
+                facts=case["check"],
+                hint="run: engramctl verify on the folder",
+            )

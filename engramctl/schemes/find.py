@@ -4,14 +4,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from engramctl.counts.manifest import read_counts_manifest
+from engramctl.counts.manifest import check_counts_tokenizer
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.schemes.options import DICTIONARY, SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
-from engramctl.vocabulary.fingerprints import check_tokenizer, of_counts
 from engramctl.vocabulary.tokenizer_file import load_canonical
 
 _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.scheme/')
@@ -58,8 +57,7 @@ def _dictionary(options: SchemeOptions) -> DictionaryScheme:
             raise ConfigError(
                 "--tokenizer says what --vocab-size would change", hint="give one of them"
             )
-        counts = of_counts(options.counts, read_counts_manifest(options.counts))
-        check_tokenizer(options.tokenizer, counts)
+        check_counts_tokenizer(options.counts, options.tokenizer)
         canonical = load_canonical(options.tokenizer)
     selection = Selection(
         counts=options.counts,

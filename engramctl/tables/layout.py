@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from engramctl.storage.writing.lay_out import Rows
 from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.writing.writer import Fill, write_table
 from engramctl.tables.opened_rows import Opened
+
+if TYPE_CHECKING:
+    from engramctl.tables.ngram_dictionary import NgramPlan
 
 DICTIONARY_BYTES = 4 << 30
 
@@ -190,8 +194,9 @@ def run_layout(
     source: Opened,
     plan: TablePlan,
     out: Path,
+    ngrams: "NgramPlan | None" = None,
     *,
-    verified: Callable[[int], None] = lambda amount: None,
+    progress: Callable[[int], None] = lambda amount: None,
     check: bool = True,
     **run: Any,
 ) -> list[dict[str, Any]]:
@@ -202,9 +207,10 @@ def run_layout(
             headers were checked when it was opened.
         plan: what to write.
         out: the final folder.
-        verified: told of source bytes as they are checked.
-        check: whether to check them at all.
-        **run: the options of `write_table`.
+        ngrams: the dictionary that `plan` has, written with it.
+        progress: told of source bytes as they are checked, then of bytes as they are written.
+        check: whether to check the source at all.
+        **run: the other options of `write_table`.
 
     Returns:
         what converting to another dtype lost, one entry a layer and head (`HeadError.to_dict`);
@@ -214,12 +220,14 @@ def run_layout(
         FormatError: the source is damaged; nothing is written.
     """
     if check:
-        check_source(source.rows, verified)
+        check_source(source.rows, progress)
+    if ngrams is not None:
+        run["finish"] = partial(ngrams.write, progress=progress)
     losses = Losses()
     with RecordReader(source.rows) as reader:
         rows = rows_as(reader, plan.layout.record, plan.table_scales, lambda: _all_heads(source))
         fill = filler(rows, plan)
-        write_table(plan, out, fill, command="layout", remark=losses.told, **run)
+        write_table(plan, out, fill, command="layout", remark=losses.told, progress=progress, **run)
     return losses.to_dicts()
 
 

@@ -8,9 +8,10 @@ from typing import NoReturn
 
 import pytest
 
-from engramctl.commands import demo as demo_module
-from engramctl.commands.demo import check_folder
 from engramctl.corpus.sample import SampleCorpus, is_sample_corpus, write_sample_corpus
+from engramctl.demo import steps
+from engramctl.demo.folder import check_folder
+from engramctl.demo.view import tier_rows
 from tests.conftest import CliResult, RunCli, run_in_process
 from tests.helpers.corpora import write_ids
 
@@ -21,9 +22,9 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
     folder = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
-        patch.setattr(demo_module, "_BUILD", (*demo_module._BUILD, "--slots", "3000"))
+        patch.setattr(steps, "BUILD_OPTIONS", (*steps.BUILD_OPTIONS, "--slots", "3000"))
         patch.setattr(
-            demo_module, "_BENCH", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
+            steps, "BENCH_OPTIONS", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
         )
         return run_in_process("demo", "-o", folder, "--json"), folder
 
@@ -106,7 +107,7 @@ def test_the_demo_measures_every_tier_or_says_why_not(
     small_demo: tuple[CliResult, Path],
 ) -> None:
     result, folder = small_demo
-    rows = demo_module.tier_rows(json.loads((folder / "ssd.json").read_text()))
+    rows = tier_rows(json.loads((folder / "ssd.json").read_text()))
     assert {(row["tier"], row["rows are"]) for row in rows} >= {("ssd", "in memory")}
     gpu = next(v for k, v in result.json["results"].items() if "--tier gpu" in k)
     assert "skipped" in gpu or gpu["schema"] == "engramctl.bench/2"
@@ -121,9 +122,9 @@ def test_an_existing_folder_is_kept_without_force(run_cli: RunCli, tmp_path: Pat
 
 
 def test_with_force_every_step_replaces_what_it_makes(tmp_path: Path) -> None:
-    steps = [step for step in demo_module.plan_steps(tmp_path) if step.makes is not None]
-    assert len(steps) == 7
-    assert all(step.forcible for step in steps)
+    makers = [step for step in steps.plan_steps(tmp_path) if step.makes is not None]
+    assert len(makers) == 7
+    assert all(step.forcible for step in makers)
 
 
 def test_a_folder_that_cannot_be_made_is_exit_1(run_cli: RunCli, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_demo_interrupted_in_a_step_ends_as_the_step_would(
 
     monkeypatch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
     monkeypatch.setattr("engramctl.machine.environment.capture", interrupted)
-    monkeypatch.setattr(demo_module, "plan_steps", lambda out: [demo_module.Step(("env",))])
+    monkeypatch.setattr(steps, "plan_steps", lambda out: [steps.Step(("env",))])
     result = run_cli("demo", "-o", tmp_path / "out")
     assert result.exit_code == 130
     assert "bug" not in result.stderr

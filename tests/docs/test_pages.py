@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engramctl.cli import COMMANDS
-from engramctl.commands.demo import tier_rows
+from engramctl.demo.view import tier_rows
 from engramctl.errors import EngramError
 from engramctl.hashing import PRESETS, make_scheme
 from tests.conftest import ROOT, RunCli

@@ -5,7 +5,7 @@ from tests.mutations import Mutation
 MUTATIONS = (
     Mutation(
         "demo-takes-any-folder",
-        "engramctl/commands/demo.py",
+        "engramctl/demo/folder.py",
         "    if foreign:\n",
         "    if False:\n",
         ("tests/commands/test_demo.py::"

@@ -87,7 +87,7 @@ MUTATIONS = (
     Mutation(
         "dictionary-takes-counts-of-another-tokenizer",
         "engramctl/schemes/find.py",
-        "        check_tokenizer(options.tokenizer, counts)",
+        "        check_counts_tokenizer(options.counts, options.tokenizer)",
         "        pass",
         (_COMMANDS,),
     ),

@@ -1,28 +1,22 @@
 """How `rows --explain` shows one position: the window, then each head, or each order tried."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engramctl.hashing import DictionaryScheme, Lookup
+from engramctl.hashing.diagnose.explain import Explanation, WindowEntry, explain
+from engramctl.hashing.diagnose.explain_match import MatchExplanation, explain_match
 from engramctl.output import Table
-
-if TYPE_CHECKING:
-    from engramctl.hashing import Lookup
-    from engramctl.hashing.diagnose.explain import Explanation, WindowEntry
-    from engramctl.hashing.diagnose.explain_match import MatchExplanation
 
 
 def explained(
-    scheme: "Lookup",
+    scheme: Lookup,
     token_ids: Sequence[int],
     position: int,
     layers: Sequence[int],
     history: Sequence[int],
 ) -> tuple[list[dict[str, Any]], list[Table]]:
     """Return one position's explanation: a document a layer, and the tables that show them."""
-    from engramctl.hashing import DictionaryScheme
-    from engramctl.hashing.diagnose.explain import explain
-    from engramctl.hashing.diagnose.explain_match import explain_match
-
     if isinstance(scheme, DictionaryScheme):
         matches = [explain_match(scheme, token_ids, position, n, history) for n in layers]
         first = _window_table(matches[0].window, f"window of position {position} ({scheme.name})")
@@ -33,7 +27,7 @@ def explained(
     return [one.to_dict() for one in heads], [_window_table(heads[0].window, title), *tables]
 
 
-def _window_table(window: "Sequence[WindowEntry]", title: str) -> Table:
+def _window_table(window: Sequence[WindowEntry], title: str) -> Table:
     """Return the window: what stands at each distance, and why."""
     rows = [
         {
@@ -49,7 +43,7 @@ def _window_table(window: "Sequence[WindowEntry]", title: str) -> Table:
     return Table(title, rows)
 
 
-def _match_table(one: "MatchExplanation") -> Table:
+def _match_table(one: MatchExplanation) -> Table:
     """Return what each order found, the longest first."""
     rows = [
         {
@@ -64,7 +58,7 @@ def _match_table(one: "MatchExplanation") -> Table:
     return Table(f"layer {one.layer}: {found}", rows)
 
 
-def _layer_tables(one: "Explanation") -> list[Table]:
+def _layer_tables(one: Explanation) -> list[Table]:
     """Return one layer's mixes, and then its heads down to the row id."""
     mixes = {(step.order, step.formula): step.mix for step in one.heads}
     heads = [

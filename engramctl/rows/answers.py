@@ -1,17 +1,18 @@
 """The four answers of `rows`: row ids printed or written, one position explained, ids compared."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engramctl.errors import ConfigError
+from engramctl.hashing import Lookup
 from engramctl.output import Output, Table
-
-if TYPE_CHECKING:
-    from engramctl.hashing import Lookup
-    from engramctl.rows.sequences import TokenSequence
+from engramctl.rows.diff import compare
+from engramctl.rows.explanation import explained
+from engramctl.rows.files import LineSink, as_document, read_lines, write_file, write_line
+from engramctl.rows.sequences import TokenSequence, layer_rows
+from engramctl.rows.verdict import verdict
+from engramctl.storage.files.atomic import os_errors
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,21 @@ class Answer:
     """
 
     sink: Output
-    scheme: "Lookup"
+    scheme: Lookup
     layers: tuple[int, ...]
 
-    def print(self, sequences: "Iterator[TokenSequence]") -> None:
-        """Print lines as they come, or with --json one document at the end."""
-        from engramctl.rows.files import as_document, write_line
-        from engramctl.rows.sequences import layer_rows
-
+    def print(self, sequences: Iterator[TokenSequence], lines: LineSink) -> None:
+        """Give lines as they come, or with --json one document at the end."""
         every = layer_rows(sequences, self.scheme, self.layers)
         if self.sink.format == "json":
             documents = [as_document(one) for one in every]
             self.sink.result({"kernel": self.scheme.kernel(), "sequences": documents})
             return
         for one in every:
-            write_line(one, sys.stdout)
+            write_line(one, lines)
 
-    def write(self, sequences: "Iterator[TokenSequence]", out: Path, *, force: bool) -> None:
+    def write(self, sequences: Iterator[TokenSequence], out: Path, *, force: bool) -> None:
         """Write a file that appears when it is whole."""
-        from engramctl.rows.files import write_file
-        from engramctl.rows.sequences import layer_rows
-
         written = write_file(
             layer_rows(sequences, self.scheme, self.layers),
             out,
@@ -62,10 +57,8 @@ class Answer:
         shown = {**document, "layers": ", ".join(map(str, self.layers))}
         self.sink.result(document, [Table("row ids", [shown])])
 
-    def explain(self, sequences: "Iterator[TokenSequence]", position: int) -> None:
+    def explain(self, sequences: Iterator[TokenSequence], position: int) -> None:
         """Show how one position of the first sequence goes."""
-        from engramctl.commands.explained import explained
-
         first = next(sequences, None)
         length = 0 if first is None else len(first.token_ids)
         if first is None or not 0 <= position < length:
@@ -78,13 +71,8 @@ class Answer:
         documents, tables = explained(self.scheme, ids, position, self.layers, past)
         self.sink.result({"position": position, "layers": documents}, tables)
 
-    def compare(self, sequences: "Iterator[TokenSequence]", path: Path) -> None:
+    def compare(self, sequences: Iterator[TokenSequence], path: Path) -> None:
         """Compare with the row ids of a file; ids that differ end the command."""
-        from engramctl.rows.diff import compare
-        from engramctl.rows.files import read_lines
-        from engramctl.rows.verdict import verdict
-        from engramctl.storage.files.atomic import os_errors
-
         with os_errors("read", path):
             file = path.open("rb")
         with file:

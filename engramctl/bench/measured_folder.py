@@ -1,0 +1,50 @@
+"""Which folder a run measures: the one named, else one that lies here, else a temporary table."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engramctl.output import Output
+
+TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
+
+
+@contextmanager
+def measured_folder(named: Path | None, sink: Output) -> Iterator[tuple[Path, str | None]]:
+    """Give the folder and what was assumed, told in one line; a temporary table is removed.
+
+    Args:
+        named: shards or tables; None: ./shards, else ./tables, else a table that is made.
+        sink: told what is assumed and how far the making is.
+    """
+    if named is not None:
+        yield named, None
+        return
+    for name in ("shards", "tables"):
+        if Path(name).is_dir():
+            assumed = f"measuring ./{name}"
+            sink.note(f"assumed: {assumed}")
+            yield Path(name), assumed
+            return
+    with _temporary_table(sink) as made:
+        yield made
+
+
+@contextmanager
+def _temporary_table(sink: Output) -> Iterator[tuple[Path, str]]:
+    from engramctl.schemes.options import SchemeOptions
+    from engramctl.tables.build import plan_build, run_build
+
+    with tempfile.TemporaryDirectory(prefix="engramctl-bench-") as folder:
+        plan = plan_build(SchemeOptions(slots=TEMPORARY_SLOTS), tier="ssd")
+        assumed = (
+            f"no ./shards or ./tables: a temporary {plan.scheme.name} table of "
+            f"{plan.table.row_file_bytes:,} bytes, removed afterwards"
+        )
+        sink.note(f"assumed: {assumed}")
+        sink.announce_compilation()
+        path = Path(folder) / "shards"
+        with sink.progress("build", plan.table.row_file_bytes, "B") as advance:
+            run_build(plan, path, progress=advance)
+        yield path, assumed

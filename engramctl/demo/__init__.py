@@ -1,0 +1,1 @@
+"""The whole pipeline on text every machine has, as steps."""

@@ -1,0 +1,53 @@
+"""What `describe` says of a folder or file, as tables."""
+
+from pathlib import Path
+from typing import Any
+
+from engramctl.counts.manifest import counts_fingerprints
+from engramctl.counts.text import ngram_text
+from engramctl.describe.counts_view import found_tables
+from engramctl.errors import ConfigError, FormatError
+from engramctl.output import Table
+
+
+def described_tables(document: dict[str, Any], path: Path, tokenizer: Path | None) -> list[Table]:
+    """Return the tables that show a document of `describe`.
+
+    Args:
+        document: what is known of the path.
+        path: the folder or file.
+        tokenizer: the tokenizer.json that shows the n-grams of counts as text; None: as ids.
+
+    Raises:
+        ConfigError: another tokenizer than that of the counts, or one for what has no n-grams.
+        FormatError: counts whose summary is not as `mine` writes it.
+    """
+    if document["kind"] != "counts":
+        if tokenizer is not None:
+            raise ConfigError(
+                f"{path} has no n-grams to show as text", hint="leave out --tokenizer"
+            )
+        return _fact_tables(document)
+    try:
+        text = None if tokenizer is None else ngram_text(tokenizer, counts_fingerprints(path))
+        return [*_fact_tables({**document, "orders": None}), *found_tables(document, text)]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(
+            f"summary.json of {path} is not as mine writes it",
+            facts={"found": f"{type(error).__name__}: {error}"[:200]},
+            hint=f"run: engramctl verify {path}",
+        ) from error
+
+
+def _fact_tables(document: dict[str, Any]) -> list[Table]:
+    """Show facts as one table, and every list as one of its own."""
+    facts = [
+        {"fact": name.replace("_", " "), "value": value}
+        for name, value in document.items()
+        if not isinstance(value, list | dict) and value is not None
+    ]
+    tables = [Table(str(document["kind"]), facts)]
+    tables += [
+        Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
+    ]
+    return tables
