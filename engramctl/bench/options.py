@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from engramctl.errors import ConfigError
+from engramctl.results.document import LEAST_SAMPLES
 
 TIERS = ("gpu", "host", "ssd")
 CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
-LEAST_SAMPLES = 5  # what a resolution needs
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 

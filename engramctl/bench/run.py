@@ -15,7 +15,6 @@ from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import TIERS, BenchOptions
-from engramctl.bench.resolution import resolution_percent
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
@@ -23,6 +22,7 @@ from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, Case
+from engramctl.results.resolution import resolution_percent
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing

@@ -1,1 +1,1 @@
-"""What a run found: the result's document, its file, its tables."""
+"""What a run found: the result's document, file and tables, and its resolution."""

@@ -13,6 +13,7 @@ from engramctl.errors import EngramError
 
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
+LEAST_SAMPLES = 5  # what a resolution needs
 LEAST_FOR_P99 = 100  # so that a sample lies beyond it
 
 
@@ -55,7 +56,7 @@ class Case:
         device_bytes: bytes the disk delivered a sample, as the kernel counts them for this
             process; None where it does not.
         device_reads: runs of pages asked for a sample; None where no disk is read.
-        resolution_percent: of the loop, see `engramctl.bench.resolution`.
+        resolution_percent: of the loop, see `engramctl.results.resolution`.
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
         stall_ns: median time a step waited for rows; None without a memory.
         against: median over the same loop's median, minus one, in percent: against the model

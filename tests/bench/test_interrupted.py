@@ -11,8 +11,8 @@ import pytest
 
 from engramctl.bench.arms import GatherArm
 from engramctl.bench.loops import WARM_UP
-from engramctl.bench.options import LEAST_SAMPLES
 from engramctl.errors import StorageError
+from engramctl.results.document import LEAST_SAMPLES
 from engramctl.results.file import write_result
 from tests.conftest import RunCli
 

@@ -2,7 +2,7 @@
 
 from tests.mutations import Mutation
 
-_RESOLUTION = "tests/bench/test_resolution.py"
+_RESOLUTION = "tests/results/test_resolution.py"
 _RUN = "tests/bench/test_run.py"
 _FAIR = "tests/bench/test_fairness.py"
 _FILE = "tests/bench/test_result_file.py"
@@ -18,14 +18,14 @@ MUTATIONS = (
     ),
     Mutation(
         "resolution-without-pairs",
-        "engramctl/bench/resolution.py",
+        "engramctl/results/resolution.py",
         "np.median(pairs[:, drawn], axis=2)",
         "np.median(np.stack([pairs[0][drawn], pairs[1][np.roll(drawn, 1, axis=0)]]), axis=2)",
         (f"{_RESOLUTION}::test_drift_of_the_machine_is_in_both_copies_and_cancels",),
     ),
     Mutation(
         "resolution-without-confidence",
-        "engramctl/bench/resolution.py",
+        "engramctl/results/resolution.py",
         "CONFIDENCE_PERCENT = 95",
         "CONFIDENCE_PERCENT = 50",
         (f"{_RESOLUTION}::test_nineteen_of_twenty_differences_of_two_copies_lie_below_it",),

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.resolution import resolution_percent
 from engramctl.results.document import percent_over
+from engramctl.results.resolution import resolution_percent
 from engramctl.results.tables import below_resolution, overhead
 
 SAMPLES = st.lists(st.integers(1, 10**12), min_size=5, max_size=40)

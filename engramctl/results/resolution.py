@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engramctl.bench.options import LEAST_SAMPLES
+from engramctl.results.document import LEAST_SAMPLES
 
 CONFIDENCE_PERCENT = 95
 _DRAWS = 2_000
