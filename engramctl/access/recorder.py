@@ -13,9 +13,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.access.count import check_rows, count_access
+from engramctl.access.document_starts import NO_ID, DocumentStarts
 from engramctl.access.ngrams import RawNgrams
 from engramctl.access.spectrum import Spectrum
-from engramctl.access.starts import NO_ID, DocumentStarts
 from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
 from engramctl.corpus import Progress, TokenBatch

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.access.document_starts import DocumentStarts
 from engramctl.access.ngrams import Ngrams, RawNgrams, merged
 from engramctl.access.spectrum import Spectrum
-from engramctl.access.starts import DocumentStarts
 from engramctl.errors import CorpusError
 from engramctl.hashing.walk.window import Boundary, window
 from engramctl.runtime.kernel_cache import njit

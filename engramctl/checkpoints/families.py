@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engramctl.checkpoints.parts import need, numbered, put_once, scalar, stacked
+from engramctl.checkpoints.stacked_tensors import need, numbered, put_once, scalar, stacked
 from engramctl.errors import FormatError
 from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.region import Region

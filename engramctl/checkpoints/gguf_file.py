@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from engramctl.checkpoints.gguf_header import GgufTensor, read_gguf
-from engramctl.checkpoints.parts import numbered, put_once, stacked
+from engramctl.checkpoints.stacked_tensors import numbered, put_once, stacked
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.region import Region

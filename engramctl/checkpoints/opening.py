@@ -7,11 +7,11 @@ from pathlib import Path
 import xxhash
 
 from engramctl.checkpoints.families import family_tables, find_family
-from engramctl.checkpoints.files import read_tensors
 from engramctl.checkpoints.gguf_file import gguf_tables
-from engramctl.checkpoints.parts import check_scales
-from engramctl.checkpoints.raw import DONE, raw_tables
+from engramctl.checkpoints.raw_shards import DONE, raw_tables
 from engramctl.checkpoints.scheme import CONFIG, read_scheme
+from engramctl.checkpoints.stacked_tensors import check_scales
+from engramctl.checkpoints.tensor_files import read_tensors
 from engramctl.errors import FormatError
 from engramctl.hashing import Lookup, Scheme
 from engramctl.storage.reading.source import CheckpointTables, Source

@@ -23,7 +23,7 @@ from engramctl.corpus.parquet import (
     read_footer,
     reading,
 )
-from engramctl.corpus.usable import UsableFile, reason_of, refuse_none, usable_files
+from engramctl.corpus.usable_files import UsableFile, reason_of, refuse_none, usable_files
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources import SourceFile, find_files
 from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing

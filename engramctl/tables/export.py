@@ -11,8 +11,8 @@ import numpy as np
 
 from engramctl import __version__
 from engramctl.checkpoints.exported import FAMILIES, Piece, Ranges, pieces_of, row_cuts
-from engramctl.checkpoints.files import INDEX
-from engramctl.checkpoints.raw import DONE, raw_name
+from engramctl.checkpoints.raw_shards import DONE, raw_name
+from engramctl.checkpoints.tensor_files import INDEX
 from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space

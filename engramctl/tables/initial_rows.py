@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engramctl.checkpoints.families import family_tables, find_family
-from engramctl.checkpoints.named import named_tables, tensors_of
+from engramctl.checkpoints.named_tensors import named_tables, tensors_of
 from engramctl.checkpoints.opening import (
     check_heads,
     check_rows,
@@ -17,7 +17,7 @@ from engramctl.checkpoints.opening import (
     open_checkpoint,
     places_digest,
 )
-from engramctl.checkpoints.parts import check_scales
+from engramctl.checkpoints.stacked_tensors import check_scales
 from engramctl.counts.ngrams import mine_hint
 from engramctl.counts.pruned import pruned_note
 from engramctl.counts.scheme_ngrams import SeenNgrams

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.checkpoints.named import embedding_table, tensors_of
+from engramctl.checkpoints.named_tensors import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.reading.source import CheckpointTables, RecordReader

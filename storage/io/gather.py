@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.io.row_map import RowMap, first_outside, locate
-from engramctl.storage.record.numba_words import as_pointer, prefetch_line
+from engramctl.storage.record.intrinsics import as_pointer, prefetch_line
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.record.widen_row import DTYPE_CODES, e4m3, half_values, round_bf16, widen_row
 

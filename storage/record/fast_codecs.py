@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record import codecs
 from engramctl.storage.record.group_steps import group_steps
-from engramctl.storage.record.numba_words import bits_from_double, double_from_bits, float_from_bits
+from engramctl.storage.record.intrinsics import bits_from_double, double_from_bits, float_from_bits
 from engramctl.storage.record.record import RecordSpec, e8m0_values
 from engramctl.storage.record.value_range import check_values
 from engramctl.storage.record.widen_row import e4m3

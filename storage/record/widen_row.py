@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.codecs import E2M1_VALUES
 from engramctl.storage.record.codecs_ggml import IQ4_NL
-from engramctl.storage.record.numba_words import as_pointer, bits_from_float, float_from_bits
+from engramctl.storage.record.intrinsics import as_pointer, bits_from_float, float_from_bits
 
 DTYPE_CODES = {
     "f8_e4m3": 0,  # the first three have loops of their own in the gather kernel

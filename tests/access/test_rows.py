@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from engramctl.access import windows as windows_module
 from engramctl.access.count import check_rows, count_rows
+from engramctl.access.document_starts import DocumentStarts
 from engramctl.access.ngrams import RawNgrams
-from engramctl.access.starts import DocumentStarts
 from engramctl.access.tally import MOST_SHOWN, RowRange, RowSummary, Tally
 from engramctl.access.windows import Windows
 from engramctl.corpus import TokenBatch

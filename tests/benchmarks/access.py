@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.access.count import count_rows
+from engramctl.access.document_starts import DocumentStarts
 from engramctl.access.ngrams import RawNgrams
-from engramctl.access.starts import DocumentStarts
 from engramctl.access.windows import Windows
 from engramctl.corpus import Corpus
 from engramctl.corpus.sample import write_sample_corpus

@@ -122,7 +122,9 @@ def test_every_scale_of_a_checkpoint_is_looked_at_when_it_is_read(
     run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make.deepseek_v41(tmp_path / "model")
-    monkeypatch.setattr("engramctl.checkpoints.parts.SAMPLE_BYTES", 16 * 66)  # 16 rows a layer
+    monkeypatch.setattr(
+        "engramctl.checkpoints.stacked_tensors.SAMPLE_BYTES", 16 * 66
+    )  # 16 rows a layer
     path = sorted((tmp_path / "model").glob("*.safetensors"))[1]
     place = read_header(path)["layers.14.engram.embed.scale"]
     data = bytearray(path.read_bytes())

@@ -144,14 +144,14 @@ MUTATIONS = (
     ),
     Mutation(
         "bytes-of-no-rows-are-shared-out",
-        "engramctl/checkpoints/parts.py",
+        "engramctl/checkpoints/stacked_tensors.py",
         "found = tensor.num_bytes // rows if rows else 0",
         "found = tensor.num_bytes // rows",
         (SIZES + "test_a_gguf_table_without_rows_is_refused",),
     ),
     Mutation(
         "a-table-is-there-twice",
-        "engramctl/checkpoints/parts.py",
+        "engramctl/checkpoints/stacked_tensors.py",
         "    if before is not tensor:",
         "    if before is None:",
         (SIZES + "test_a_table_that_is_there_by_two_names_is_refused",),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from engramctl.checkpoints.files import read_tensors
-from engramctl.checkpoints.parts import stacked
+from engramctl.checkpoints.stacked_tensors import stacked
+from engramctl.checkpoints.tensor_files import read_tensors
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.reading.source import CheckpointTables
