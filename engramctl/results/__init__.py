@@ -1,1 +1,1 @@
-"""What a run found: the result's document, file and tables, and its resolution."""
+"""What a run found: its document, its file, its tables, its resolution."""
