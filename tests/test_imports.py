@@ -157,26 +157,40 @@ def test_contributing_shows_the_house_as_it_is() -> None:
     assert shown == [(entry, sentence(entry)) for entry in HOUSE]
 
 
-def private_names(tree: ast.AST) -> Iterator[str]:
-    """Names of ours with one underscore in front that a test takes from elsewhere."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engramctl"):
-            yield from (alias.name for alias in node.names if alias.name.startswith("_"))
-        elif isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
-            owner = ast.unparse(node.value)
-            if owner not in NOT_OURS:
-                yield f"{owner}.{node.attr}"
+def private_imports(tree: ast.AST) -> list[str]:
+    """Names of ours with one underscore in front that a file imports."""
+    return [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engramctl")
+        for alias in node.names
+        if re.match(r"_[a-zA-Z]", alias.name)
+    ]
+
+
+def private_attributes(tree: ast.AST) -> list[str]:
+    """The same of attributes; what is not ours has no say."""
+    return [
+        f"{owner}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr)
+        if (owner := ast.unparse(node.value)) not in NOT_OURS
+    ]
+
+
+def test_no_file_imports_a_private_name_of_another() -> None:
+    for path in MODULES.values():
+        assert private_imports(ast.parse(path.read_text())) == [], path
 
 
 def test_no_test_reaches_into_a_private_name_or_into_another_test() -> None:
     """What tests share stands in a module of its own; the list of the house is here."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         tree = ast.parse(path.read_text())
-        assert list(private_names(tree)) == [], path
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
-                shared = not node.module.rpartition(".")[2].startswith("test_")  # type: ignore[union-attr]
-                assert shared or node.module == "tests.test_imports", path
+        assert private_imports(tree) + private_attributes(tree) == [], path
+        names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        others = [name for name in names if re.match(r"tests\.(.*\.)?test_", name)]
+        assert others in ([], ["tests.test_imports"]), path
 
 
 def test_only_commands_and_the_sink_print() -> None:

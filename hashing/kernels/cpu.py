@@ -32,7 +32,7 @@ _THREAD_ROWS = 1 << 20  # row ids below which a second thread costs more than it
 
 
 @njit(nogil=True, inline="always")
-def _mix_and_reduce(
+def mix_and_reduce(
     work: Any,
     source: Any,
     step: Any,
@@ -60,7 +60,7 @@ def _mix_and_reduce(
 
 
 @njit(nogil=True, inline="always")
-def _reduce_exact(
+def reduce_exact(
     work: Any,
     source: Any,
     step: Any,
@@ -81,7 +81,7 @@ def _reduce_exact(
 
 
 @njit(nogil=True, inline="always")
-def _reduce_wrapping(
+def reduce_wrapping(
     work: Any,
     source: Any,
     rows: Any,
@@ -151,11 +151,11 @@ def _walk(
             source, step = 0, BLOCK
         start = first * num_heads
         if weights is None:
-            _reduce_exact(work, source, step, rows, n, constants, groups_G4, out_BTH, start)
+            reduce_exact(work, source, step, rows, n, constants, groups_G4, out_BTH, start)
         elif weights.ndim == 2:
-            _reduce_wrapping(work, source, rows, n, weights, constants, groups_G4, out_BTH, start)
+            reduce_wrapping(work, source, rows, n, weights, constants, groups_G4, out_BTH, start)
         else:
-            _mix_and_reduce(
+            mix_and_reduce(
                 work, source, step, mixes, rows, n, weights, constants, groups_G4, out_BTH, start
             )
         first += n

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels import reference
-from engramctl.hashing.kernels.cpu import _mix_and_reduce, _reduce_exact, _reduce_wrapping
+from engramctl.hashing.kernels.cpu import mix_and_reduce, reduce_exact, reduce_wrapping
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.tables import BLOCK, HeadTables
 from engramctl.hashing.walk.heads import LayerHash
@@ -37,11 +37,11 @@ def _hash_windows(
                 work[d * BLOCK + s] = np.int64(windows_MN[first + s, order - 1 - d])
         start = first * num_heads
         if weights is None:
-            _reduce_exact(work, 0, BLOCK, rows, n, constants, groups_G4, out_1MH, start)
+            reduce_exact(work, 0, BLOCK, rows, n, constants, groups_G4, out_1MH, start)
         elif weights.ndim == 2:
-            _reduce_wrapping(work, 0, rows, n, weights, constants, groups_G4, out_1MH, start)
+            reduce_wrapping(work, 0, rows, n, weights, constants, groups_G4, out_1MH, start)
         else:
-            _mix_and_reduce(
+            mix_and_reduce(
                 work, 0, BLOCK, mixes, rows, n, weights, constants, groups_G4, out_1MH, start
             )
 
