@@ -53,6 +53,14 @@ def test_the_blocks_of_a_page_run(one: Page, run_cli: RunCli, demo: Path) -> Non
             Path("engramctl.toml").write_text(block.text)
 
 
+def test_python_blocks_use_the_public_packages_alone() -> None:
+    for one in PAGES:
+        for block in one.blocks:
+            if block.language == "python":
+                used = re.findall(r"^ *(?:from|import) (engramctl\S*)", block.text, re.MULTILINE)
+                assert set(used) <= set(PUBLIC), one.name
+
+
 def test_the_readme_is_one_screen() -> None:
     assert len(README.text.splitlines()) <= 80
 
