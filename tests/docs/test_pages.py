@@ -16,7 +16,7 @@ from engramctl.hashing import PRESETS, make_scheme
 from tests.conftest import ROOT, RunCli
 from tests.docs.pages import DOCS, PAGES, README, Page, code, page
 
-# Its readers need tables of every layout: tests/storage/test_format_document.py runs them.
+# Its readers need tables of every layout: tests/storage/format/ runs them.
 RUN = [one for one in PAGES if one.blocks and one.name != "docs/format.md"]
 PUBLIC = ("engramctl.hashing", "engramctl.storage", "engramctl.checkpoints")
 SHAPE = re.compile(r"^\s*(\w+) = .*#.*?\((\d+(?:, \d+)+)\)", flags=re.MULTILINE)
