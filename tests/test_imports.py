@@ -126,6 +126,14 @@ def test_every_file_has_a_room_and_every_room_files() -> None:
     assert {entry for entry, files in filled.items() if files > MOST_FILES + 1} == set()
 
 
+def test_a_rooms_init_is_its_sentence_alone() -> None:
+    """So that a file is imported with what it needs, and not with all of its room."""
+    public = ("checkpoints", "hashing", "storage")
+    for name, path in MODULES.items():
+        if path.name == "__init__.py" and name.count(".") and name.rpartition(".")[2] not in public:
+            assert len(ast.parse(path.read_text()).body) == 1, path
+
+
 def test_imports_point_down_only() -> None:
     for path in MODULES.values():
         for target in imported(path):

@@ -154,7 +154,7 @@ def mine(
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
     from engramctl.access.recorder import check_counted
-    from engramctl.corpus import Corpus
+    from engramctl.corpus.corpus import Corpus
     from engramctl.describe.counts_view import summary_tables
     from engramctl.mining.engines import check_engine, mine_with
     from engramctl.mining.options import MineOptions

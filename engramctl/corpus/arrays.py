@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engramctl.errors import CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 
 BATCH_CHARACTERS = 1 << 20
 

@@ -25,7 +25,8 @@ from engramctl.corpus.parquet import (
 )
 from engramctl.corpus.usable_files import UsableFile, reason_of, refuse_none, usable_files
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.sources import SourceFile, find_files
+from engramctl.sources.file import SourceFile
+from engramctl.sources.find import find_files
 from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engramctl.errors import CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 
 ID_COLUMNS = ("input_ids", "token_ids")
 TEXT_COLUMN = "text"

@@ -155,7 +155,7 @@ def is_sample_corpus(folder: Path) -> bool:
     import pyarrow as pa
 
     from engramctl.corpus.parquet import open_parquet
-    from engramctl.sources import SourceFile
+    from engramctl.sources.file import SourceFile
 
     corpus, model = folder / CORPUS, folder / TOKENIZER
     if not os.path.lexists(corpus):

@@ -6,7 +6,7 @@ from typing import Any
 
 from engramctl.corpus.parquet import check_column, choose_column, read_footer
 from engramctl.errors import CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engramctl.corpus.parquet import iter_columns, open_parquet, reading
 from engramctl.errors import CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 
 BATCH_ROWS = 1 << 17
 MAX_ORDER = 5

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engramctl.corpus import Corpus, Progress
+from engramctl.corpus.corpus import Corpus, Progress
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme
 from engramctl.mining.options import MineOptions

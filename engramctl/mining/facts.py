@@ -7,12 +7,12 @@ from typing import Any
 import xxhash
 
 import engramctl
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError
 from engramctl.mining.options import MineOptions
 from engramctl.mining.reading import Position
 from engramctl.mining.writer import OrderTotals
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 from engramctl.vocabulary.tokenizer_file import vocabulary_digest
 
 MANIFEST_SCHEMA = "engramctl.counts/1"

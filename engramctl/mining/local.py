@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.access.recorder import Recorder
-from engramctl.corpus import Corpus, Progress
+from engramctl.corpus.corpus import Corpus, Progress
 from engramctl.counting.chunks import Chunk, cut_chunks
 from engramctl.counting.count import Rows, count_partition, partition_chunk
 from engramctl.counting.keys import BUCKET_BITS, KeyLayout, partition_bits

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.access.recorder import Recorder
-from engramctl.corpus import Corpus, Progress
+from engramctl.corpus.corpus import Corpus, Progress
 from engramctl.corpus.parquet import column_size, read_footer
 from engramctl.counting.chunks import cut_chunks
 from engramctl.counting.count import Rows, count_partition, partition_chunk
@@ -30,7 +30,7 @@ from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
 from engramctl.mining.output import CountsOutput, counts_files, counts_maker
 from engramctl.mining.reading import Position
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.writing.partial_folder import PartialDirectory
 

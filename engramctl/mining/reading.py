@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.corpus import Corpus, TokenBatch
+from engramctl.corpus.corpus import Corpus, TokenBatch
 
 
 @dataclass

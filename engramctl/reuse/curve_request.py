@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import DictionaryScheme, Scheme
 from engramctl.reuse.curves import measure
@@ -13,7 +13,7 @@ from engramctl.reuse.options import ReuseOptions
 from engramctl.reuse.study import Progress
 from engramctl.schemes.find import assumed_map, find_scheme, taking_token_ids
 from engramctl.schemes.options import SchemeOptions
-from engramctl.sources import printable
+from engramctl.sources.file import printable
 
 Note = Callable[[str], None]
 

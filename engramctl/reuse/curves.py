@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.hashing import Scheme
 from engramctl.reuse.documents import HELD_OUT_EVERY, split, whole
 from engramctl.reuse.options import ReuseOptions

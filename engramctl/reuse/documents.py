@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.corpus import Corpus, TokenBatch
+from engramctl.corpus.corpus import Corpus, TokenBatch
 from engramctl.hashing import START, Scheme
 from engramctl.reuse.interleave import Block
 

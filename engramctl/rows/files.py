@@ -121,7 +121,7 @@ def _is_row_ids(path: Path) -> bool:
     import pyarrow as pa
 
     from engramctl.corpus.parquet import open_parquet
-    from engramctl.sources import SourceFile
+    from engramctl.sources.file import SourceFile
 
     with path.open("rb") as file:
         if _BEGINS.match(file.read(BEGINNING_BYTES)):

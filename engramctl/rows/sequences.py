@@ -100,7 +100,7 @@ def parquet_sequences(
     """Read documents of a Parquet corpus; a document is one sequence.
 
     Args:
-        path: a name, as `engramctl.corpus.Corpus.open` takes it, like what follows.
+        path: a name, as `engramctl.corpus.corpus.Corpus.open` takes it, like what follows.
         scheme: bounds the ids.
         column: what is read.
         tokenizer: of a column of text.
@@ -109,7 +109,7 @@ def parquet_sequences(
     Raises:
         CorpusError: no such file or column, broken data, ids outside the scheme's vocabulary.
     """
-    from engramctl.corpus import Corpus
+    from engramctl.corpus.corpus import Corpus
 
     corpus = Corpus.open([path], column, tokenizer, vocab_size=scheme.vocab_size, note=note)
     for batch in corpus.batches():

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import SampleCorpus, write_sample_corpus
 from engramctl.counting import reference
 from engramctl.hashing import Scheme, make_scheme

@@ -25,7 +25,7 @@ from engramctl.access.count import count_rows
 from engramctl.access.document_starts import DocumentStarts
 from engramctl.access.ngrams import RawNgrams
 from engramctl.access.windows import Windows
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import write_sample_corpus
 from engramctl.hashing import START, Scheme, make_scheme
 from engramctl.mining.local import mine

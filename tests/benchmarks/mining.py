@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import write_sample_corpus
 from tests.benchmarks.harness import Row, interleave, row, skipped
 from tests.benchmarks.mining_engines import ID_BITS, KENLM, Facts

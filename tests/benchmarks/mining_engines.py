@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 
 KENLM = "ENGRAMCTL_KENLM"
 ID_BITS = 17

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engramctl.caches.s3fifo import S3Curve, S3Fifo
 from engramctl.caches.stack import StackDistances
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import write_sample_corpus
 from engramctl.hashing import make_scheme
 from engramctl.reuse.documents import Reader, whole

@@ -144,7 +144,7 @@ def test_a_folder_for_records_that_cannot_be_used_is_known_before_the_corpus_is_
         raise AssertionError("the corpus is read")
 
     monkeypatch.setattr("engramctl.mining.facts.file_digest", read)
-    monkeypatch.setattr("engramctl.corpus.Corpus.batches", read)
+    monkeypatch.setattr("engramctl.corpus.corpus.Corpus.batches", read)
     for tmp in (corpus, corpus / "x", Path("/proc/nowhere")):
         result = run_cli("mine", corpus, "-o", tmp_path / "counts", "--tmp-dir", tmp)
         assert result.exit_code == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 
 
 def write(path: Path, **columns: Any) -> Path:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.corpus import Corpus
 from engramctl.corpus.arrays import flat_lists
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import ConfigError, CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 from tests.corpus.documents import documents, write
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.parquet import leaf_of, open_parquet
 from engramctl.corpus.sample import train_tokenizer
 from engramctl.errors import CorpusError
-from engramctl.sources import SourceFile
+from engramctl.sources.file import SourceFile
 from tests.corpus.documents import documents, write
 
 IDS = pa.list_(pa.int32())

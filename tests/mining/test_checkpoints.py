@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import EngramError, StorageError
 from engramctl.hashing import make_scheme
 from engramctl.mining import local

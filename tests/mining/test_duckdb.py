@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import SampleCorpus
 from engramctl.mining.local import mine
 from engramctl.mining.options import MineOptions

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import ray_engine
 from engramctl.mining.local import mine

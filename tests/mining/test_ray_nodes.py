@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.mining.local import mine
 from tests.helpers.corpora import write_ids, zipf_documents
 
@@ -23,7 +23,7 @@ PORT = 6397
 PROGRAM = """
 import json, sys, time, ray
 from pathlib import Path
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.mining.ray_engine import mine_on_ray
 ray.init(address=sys.argv[1], include_dashboard=False, log_to_driver=False)
 alive = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]

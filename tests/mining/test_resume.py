@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import local
 from engramctl.mining.local import mine
@@ -30,7 +30,7 @@ RUN = """
 import sys
 from pathlib import Path
 import engramctl.corpus.corpus
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.mining import local
 from engramctl.mining.options import MineOptions
 engramctl.corpus.corpus.BATCH_TOKENS = 1 << 9

@@ -16,7 +16,7 @@ from engramctl.caches.reference import (
     ranking,
     static_hits,
 )
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import make_scheme
 from engramctl.reuse.curves import measure

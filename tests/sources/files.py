@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engramctl.errors import CorpusError
-from engramctl.sources import find_files
+from engramctl.sources.find import find_files
 
 DOCUMENTS = [[1, 2, 3, 1, 2], [], [7, 7, 7], [2, 3]]
 KINDS = [pa.list_(pa.int32()), pa.large_list(pa.int64()), pa.list_(pa.uint16())]

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import CorpusError
 from engramctl.mining.local import mine
-from engramctl.sources import find_files
+from engramctl.sources.find import find_files
 from tests.conftest import RunCli
 from tests.helpers.rights import closed
 from tests.sources.files import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.sources import find_files
+from engramctl.sources.find import find_files
 from tests.sources.files import HIDDEN, OURS, make, read, refused
 
 

@@ -8,10 +8,10 @@ import fsspec
 import numpy as np
 import pytest
 
-from engramctl.corpus import Corpus
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining.local import mine
-from engramctl.sources import Found, find_files
+from engramctl.sources.find import Found, find_files
 from tests.sources.files import (
     CODECS,
     DOCUMENTS,
