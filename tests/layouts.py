@@ -21,7 +21,7 @@ from engramctl.storage import open_store
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
-from engramctl.storage.io.records import StoredRecords
+from engramctl.storage.io.stored_records import StoredRecords
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec

@@ -118,7 +118,7 @@ def bench(
             document = planned_cases(path, options)
             sink.result(document, planned_tables(document))
             return
-        from engramctl.bench.measure import measure
+        from engramctl.bench.watched_run import measure
 
         document = measure(path, options, sink, assumed, target)
     show = raw_tables if sink.format == "csv" else result_tables

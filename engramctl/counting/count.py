@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.counting import levels, table
+from engramctl.counting import hash_counter as table
+from engramctl.counting import levels
 from engramctl.counting import records as kernels
 from engramctl.counting.chunks import Chunk
 from engramctl.counting.keys import BUCKET_BITS, KeyLayout, Words

@@ -23,10 +23,10 @@ from engramctl.counting.spill import SpillStore
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
-from engramctl.mining.checkpoint import load_run, remembered, save_run
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
 from engramctl.mining.reading import CorpusReader, Position
+from engramctl.mining.run_state import load_run, remembered, save_run
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
 from engramctl.storage.files.atomic import os_errors, write_json

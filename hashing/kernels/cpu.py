@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels import reference
+from engramctl.hashing.kernels.head_columns import BLOCK, HeadTables
 from engramctl.hashing.kernels.ids import form_windows, read_ids, read_plain
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.kernels.tables import BLOCK, HeadTables
 from engramctl.hashing.kernels.vector import (
     LANES,
     mix_block,

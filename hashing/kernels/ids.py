@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.hashing.kernels.tables import BLOCK
+from engramctl.hashing.kernels.head_columns import BLOCK
 from engramctl.hashing.walk.window import DEAD, START
 from engramctl.runtime.kernel_cache import njit
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.cpu import mix_and_reduce, reduce_exact, reduce_wrapping
+from engramctl.hashing.kernels.head_columns import BLOCK, HeadTables
 from engramctl.hashing.kernels.plan import Plan
-from engramctl.hashing.kernels.tables import BLOCK, HeadTables
 from engramctl.hashing.walk.heads import LayerHash
 from engramctl.hashing.walk.mix import Mix
 from engramctl.hashing.walk.token_map import Canonical

@@ -16,7 +16,7 @@ from engramctl.storage.files.atomic import new_file, os_errors, write_all
 from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
-from engramctl.storage.io.records import StoredRecords
+from engramctl.storage.io.stored_records import StoredRecords
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.writing.writer import default_workers
 

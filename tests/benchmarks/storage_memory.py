@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.hashing import make_scheme
-from engramctl.storage.io.records import StoredRecords
+from engramctl.storage.io.stored_records import StoredRecords
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.copy_rows import copy_rows
 from engramctl.storage.record.fast_codecs import encode

@@ -2,7 +2,7 @@
 
 from tests.mutations import Mutation
 
-CHECKPOINTS = "tests/mining/test_checkpoints.py"
+CHECKPOINTS = "tests/mining/test_run_state.py"
 SYNCED = (f"{CHECKPOINTS}::test_all_that_a_checkpoint_tells_of_is_on_the_disk_before_it_is_told",)
 NOTICED = (f"{CHECKPOINTS}::test_a_changed_byte_of_finished_work_is_noticed",)
 
@@ -36,7 +36,7 @@ MUTATIONS = (
         'if self.size != state["bytes"]:', NOTICED,
     ),
     Mutation(
-        "state-of-mining-not-compared", "engramctl/mining/checkpoint.py",
+        "state-of-mining-not-compared", "engramctl/mining/run_state.py",
         "if _digest(run) != state.get(_DIGEST):", "if False:",
         (f"{CHECKPOINTS}::test_a_changed_byte_of_the_state_is_noticed",),
     ),
@@ -52,7 +52,7 @@ MUTATIONS = (
          "test_order_1_holds_few_rows_in_memory_however_many_ids_there_are",),
     ),
     Mutation(
-        "ids-of-32-bits-widened-as-31", "hashing/kernels/tables.py",
+        "ids-of-32-bits-widened-as-31", "hashing/kernels/head_columns.py",
         "largest > 2**_WIDENED_BITS or ", "",
         ("tests/hashing/kernels/test_large_ids.py::test_every_kernel_gives_what_python_integers_give",),
     ),

@@ -8,7 +8,7 @@ MUTATIONS = (
         "engramctl/demo/folder.py",
         "    if foreign:\n",
         "    if False:\n",
-        ("tests/commands/test_demo.py::"
+        ("tests/demo/test_demo.py::"
          "test_force_replaces_what_a_demo_made_and_nothing_else[thesis.txt]",),
     ),
     Mutation(
@@ -16,21 +16,21 @@ MUTATIONS = (
         "engramctl/corpus/sample.py",
         "            return tuple(parquet.schema_arrow.names) == COLUMNS",
         "            return True",
-        ("tests/commands/test_demo.py::test_a_corpus_of_a_demo_is_told_from_others",),
+        ("tests/demo/test_demo.py::test_a_corpus_of_a_demo_is_told_from_others",),
     ),
     Mutation(
         "sizes-of-a-checkpoint-are-believed",
         "engramctl/counting/spill.py",
         "if os.fstat(file).st_size < num_bytes:",
         "if False:",
-        ("tests/mining/test_checkpoints.py::test_a_state_that_no_run_wrote_is_refused",),
+        ("tests/mining/test_run_state.py::test_a_state_that_no_run_wrote_is_refused",),
     ),
     Mutation(
         "shape-of-a-checkpoint-is-believed",
-        "engramctl/mining/checkpoint.py",
+        "engramctl/mining/run_state.py",
         "    except (LookupError, TypeError, ValueError, OverflowError, AssertionError) as error:",
         "    except () as error:",
-        ("tests/mining/test_checkpoints.py::test_a_state_that_no_run_wrote_is_refused",),
+        ("tests/mining/test_run_state.py::test_a_state_that_no_run_wrote_is_refused",),
     ),
     Mutation(
         "panic-of-a-tokenizer-is-a-bug",

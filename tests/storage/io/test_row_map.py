@@ -17,8 +17,8 @@ from engramctl.errors import StorageError
 from engramctl.storage import open_store
 from engramctl.storage.io.gather import gather
 from engramctl.storage.io.pages import unseen_pages
-from engramctl.storage.io.records import StoredRecords
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.stored_records import StoredRecords
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.verifying.integrity import verify
