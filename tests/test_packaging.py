@@ -62,10 +62,12 @@ def test_every_dependency_is_pinned_in_the_constraints() -> None:
 
 def test_files_stay_small_and_nothing_names_a_machine() -> None:
     for path in ROOT.rglob("*.py"):
-        inside = path.relative_to(ROOT).parts[0]
+        inside, *rest = path.relative_to(ROOT).parts
         if inside.startswith(".") or any(p.is_symlink() for p in path.parents):
             continue
         text = path.read_text()
-        assert len(text.splitlines()) <= 330, f"{path} has outgrown one idea"
+        most = 200 if rest[:1] == ["commands"] and inside == "engramctl" else 300
+        most = 330 if inside == "tests" else most
+        assert len(text.splitlines()) <= most, f"{path} has outgrown one idea"
         assert "/ho" + "me/" not in text
         assert "/wo" + "rk/" not in text

@@ -46,8 +46,9 @@ def places_digest(rows: CheckpointTables) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(places).encode())
 
 
-def is_checkpoint(path: Path) -> bool:
+def is_checkpoint(path: Path | str) -> bool:
     """Tell whether a path looks like a model's files, and not like a folder of ours."""
+    path = Path(path)
     if path.is_dir():
         return not (path / "manifest.json").exists() and any(
             next(path.glob(pattern), None) for pattern in ("*.safetensors", "**/*" + DONE)
@@ -55,7 +56,7 @@ def is_checkpoint(path: Path) -> bool:
     return path.is_file() and path.suffix == ".gguf"
 
 
-def open_checkpoint(path: Path, tokenizer: Path | None = None) -> Checkpoint:
+def open_checkpoint(path: Path | str, tokenizer: Path | str | None = None) -> Checkpoint:
     """Open a model's tables in place: nothing is copied or converted.
 
     Args:
@@ -67,7 +68,7 @@ def open_checkpoint(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         ConfigError: config.json and the tensors do not fit each other.
         StorageError: a file cannot be read.
     """
-    found = _open(path, tokenizer)
+    found = _open(Path(path), None if tokenizer is None else Path(tokenizer))
     check_scales(found.rows)
     return found
 

@@ -21,7 +21,7 @@ MAX_BUFFER_BYTES = 1 << 19
 _INTEGERS = {"I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4"}
 
 
-def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
+def read_scheme(folder: Path | str, tokenizer: Path | str | None = None) -> Scheme:
     """Return the scheme of a checkpoint; no table row is read.
 
     Args:
@@ -35,6 +35,7 @@ def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
             tokenizer is not the model's.
         FormatError: config.json or a file cannot be read.
     """
+    folder = Path(folder)
     config, buffers = _read_json(folder / CONFIG), read_buffers(folder)
     scheme = scheme_from_config(config, buffers)
     if not scheme.canonical.takes_canonical:
@@ -44,7 +45,7 @@ def read_scheme(folder: Path, tokenizer: Path | None = None) -> Scheme:
     beside = folder / TOKENIZER
     if tokenizer is None and not beside.exists():
         return scheme
-    canonical = load_canonical(tokenizer or beside)
+    canonical = load_canonical(Path(tokenizer or beside))
     try:
         return scheme_from_config(config, buffers, token_map=canonical)
     except ConfigError as error:

@@ -1,1 +1,1 @@
-"""One file a verb: options in, one call, the result to the sink."""
+"""One file a verb, and the options they share: parse, call, show."""

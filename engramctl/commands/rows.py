@@ -20,8 +20,7 @@ from engramctl.commands.options import (
     parse_numbers,
 )
 from engramctl.errors import ConfigError
-
-DEFAULT_SCHEME = "deepseek-v41"
+from engramctl.schemes.names import DEFAULT_SCHEME
 
 
 def rows(

@@ -17,7 +17,7 @@ from typing import Any
 from engramctl.access.recorder import Recorder
 from engramctl.corpus.corpus import Corpus, Progress
 from engramctl.counting.chunks import Chunk, cut_chunks
-from engramctl.counting.count import Rows, count_partition, partition_chunk
+from engramctl.counting.count import partition_chunk
 from engramctl.counting.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.counting.spill import SpillStore
 from engramctl.errors import CorpusError
@@ -25,6 +25,7 @@ from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
+from engramctl.mining.partition_counter import PartitionCounter
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.run_state import load_run, remembered, save_run
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
@@ -33,8 +34,6 @@ from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.writing.partial_folder import PartialDirectory
 
 CHECKPOINT_SECONDS = 60.0  # of reading: what a killed run loses at most
-LARGE_RECORDS = 1 << 22  # a partition above is counted range by range, by the main thread
-Counted = Iterable[dict[int, Rows]]
 
 
 def mine(
@@ -188,7 +187,7 @@ class Run:
                 self._work.path, self._options, encoders, self._recorder, sink, spill=self._folder
             ) as output,
         ):
-            counted = _Counter(store, self._layout, output.min_count, self._options)
+            counted = PartitionCounter(store, self._layout, output.min_count, self._options)
             for number, parts in counted.all(numbers, self._pool):
                 for rows in parts:
                     output.add(rows)
@@ -236,56 +235,6 @@ class Run:
             "position": position.state(),
         }
         save_run(self._work, run)
-
-
-class _Counter:
-    """Counts partitions ahead of the one that is asked for, with bounded memory."""
-
-    def __init__(
-        self, store: SpillStore, layout: KeyLayout, min_count: int, options: MineOptions
-    ) -> None:
-        self._store = store
-        self._layout = layout
-        self._min_count = min_count
-        self._options = options
-        self._share = 0.0  # of distinct among the records so far
-
-    def all(
-        self, numbers: Iterable[int], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[int, Counted]]:
-        """Give each partition with its rows, in the order of the numbers."""
-        waiting: deque[tuple[int, Future[Counted]]] = deque()
-        ahead = 0
-        for number in numbers:
-            size = self._store.size(number)
-            while waiting and (
-                len(waiting) > 2 * self._options.num_threads or ahead + size > LARGE_RECORDS
-            ):
-                ahead -= self._store.size(waiting[0][0])
-                yield self._done(*waiting.popleft())
-            waiting.append((number, pool.submit(self._start, number)))
-            ahead += size
-        while waiting:
-            yield self._done(*waiting.popleft())
-
-    def _start(self, number: int) -> Counted:
-        size = self._store.size(number)
-        parts = count_partition(
-            lambda: self._store.partition(number),
-            self._layout,
-            number,
-            self._options.orders,
-            min_count=self._min_count,
-            expected=int(self._share * size),
-        )
-        return parts if size > LARGE_RECORDS else list(parts)
-
-    def _done(self, number: int, task: Future[Counted]) -> tuple[int, Counted]:
-        parts = task.result()
-        if isinstance(parts, list) and self._layout.order in parts[0]:
-            distinct = sum(part[self._layout.order].distinct for part in parts)
-            self._share = max(0.9 * self._share, distinct / self._store.size(number))
-        return number, parts
 
 
 def layout_of(corpus: Corpus, options: MineOptions) -> KeyLayout:

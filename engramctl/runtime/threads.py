@@ -15,6 +15,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+def default_workers() -> int:
+    """Return how many threads read, fill or check rows: one a usable core, at most 16."""
+    return min(len(os.sched_getaffinity(0)), 16)
+
+
 class Renewable(Protocol):
     """What has locks or threads."""
 

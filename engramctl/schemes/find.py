@@ -8,7 +8,8 @@ from engramctl.counts.manifest import check_counts_tokenizer
 from engramctl.errors import ConfigError
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.schemes.options import DICTIONARY, SchemeOptions, resolve_scheme
+from engramctl.schemes.names import DICTIONARY
+from engramctl.schemes.options import SchemeOptions, resolve_scheme
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 from engramctl.vocabulary.tokenizer_file import load_canonical

@@ -8,15 +8,14 @@ from engramctl.errors import ConfigError, EngramError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
+from engramctl.schemes.names import DEFAULT_SCHEME, DICTIONARY
 from engramctl.storage.files.strict_json import load_strict, read_limited
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.vocabulary.fingerprints import check_tokenizer, of_scheme
 from engramctl.vocabulary.tokenizer_file import load_canonical
 
-DEFAULT_SCHEME = "deepseek-v41"
 DEFAULT_SLOTS = 20_000
-DICTIONARY = "dictionary"
 Ranges = tuple[tuple[int, int], ...]
 FIXED = ("slots", "orders", "heads", "layers")
 """Options that a scheme.json and a folder of tables have already decided."""

@@ -11,7 +11,8 @@ from typing import Any
 import engramctl
 from engramctl.counts.manifest import counts_digest, read_counts_manifest
 from engramctl.hashing import Lookup, Scheme
-from engramctl.schemes.options import DEFAULT_SCHEME, SchemeOptions, resolve_scheme
+from engramctl.schemes.names import DEFAULT_SCHEME
+from engramctl.schemes.options import SchemeOptions, resolve_scheme
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.row_file import EXTENT_BYTES

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.counts.manifest import COUNTS_SCHEMA
+from engramctl.counts.verify import verify_counts
 from engramctl.errors import CheckFailed, ConfigError, EngramError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
-from engramctl.storage.verifying.integrity import VerifyReport, verify, verify_files
+from engramctl.storage.verifying.integrity import VerifyReport, verify
 
 
 def verified_bytes(path: Path) -> int | None:
@@ -36,19 +37,11 @@ def verify_path(path: Path, progress: Callable[[int], None]) -> VerifyReport:
         StorageError: it cannot be read.
     """
     manifest = read_manifest(path)
-    if manifest.get("schema") != COUNTS_SCHEMA:
-        report = verify(path, progress=progress)
-        check_scheme(open_table(path))
-        return report
-    lists = [value for key, value in manifest.items() if key != "corpus"]
-    entries = [one for value in lists if isinstance(value, list) for one in value]
-    listed = [one for one in entries if isinstance(one, dict) and "xxh3_128" in one]
-    try:
-        return verify_files(path, listed)
-    except CheckFailed as error:
-        raise CheckFailed(
-            error.message, facts=error.facts, hint=f"run: engramctl mine ... -o {path} --force"
-        ) from error
+    if manifest.get("schema") == COUNTS_SCHEMA:
+        return verify_counts(path, manifest)
+    report = verify(path, progress=progress)
+    check_scheme(open_table(path))
+    return report
 
 
 def check_scheme(table: TableFiles) -> Lookup:

@@ -8,9 +8,9 @@ import numpy as np
 
 from engramctl.errors import CheckFailed
 from engramctl.hashing import lookup_from_dict
+from engramctl.runtime.threads import default_workers
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.reading.table import offered_again
-from engramctl.storage.writing.writer import default_workers
 from engramctl.tables.opened_rows import Opened
 from engramctl.vocabulary.fingerprints import check_same, of_scheme
 

@@ -23,6 +23,7 @@ from engramctl.counts.pruned import pruned_note
 from engramctl.counts.scheme_ngrams import SeenNgrams
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing import Lookup, Scheme
+from engramctl.runtime.threads import default_workers
 from engramctl.schemes.options import head_ranges
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
@@ -34,7 +35,6 @@ from engramctl.storage.writing.convert import ValueRows, rows_as, scales_as
 from engramctl.storage.writing.lay_out import Rows
 from engramctl.storage.writing.seeded_rows import seeded_rows, seeded_values
 from engramctl.storage.writing.seeded_values import INITS, TABLED, RowInit
-from engramctl.storage.writing.writer import default_workers
 from engramctl.tables.layout import check_source
 from engramctl.tables.token_embeddings import open_embeddings, read_embeddings
 from engramctl.tables.token_mean import TokenMean

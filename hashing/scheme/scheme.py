@@ -269,13 +269,6 @@ class Scheme:
         """
         return window_keys(self.plans[self.layer_ids[0]], self.orders, token_ids, history)
 
-    def as_walked(
-        self, tokens: NDArray[Any], history: Any
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return token ids (B, T) and histories (B, N - 1), int64, as a walk takes them."""
-        tokens_BT = as_batch(tokens)
-        return tokens_BT, padded_history(history, len(tokens_BT), self.max_order - 1)
-
     def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> NoReturn:
         refuse_id(ids_BS, bad, self.max_order - 1, self.vocab_size)
 

@@ -12,13 +12,13 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from engramctl.runtime.threads import default_workers
 from engramctl.storage.files.atomic import new_file, os_errors, write_all
 from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE, Dictionary
 from engramctl.storage.format.dictionary_index import NgramIndex
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.io.stored_records import StoredRecords
 from engramctl.storage.reading.table import TableFiles
-from engramctl.storage.writing.writer import default_workers
 
 WINDOW_BYTES = 16 << 20
 _PIECE_BYTES = 2 << 20

@@ -1,1 +1,1 @@
-"""One file a read engine, and the gather kernel they share."""
+"""Rows out of mapped files: their addresses, pages, the gather kernel."""

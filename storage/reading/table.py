@@ -168,7 +168,7 @@ def _regions(folder: Path, table: LayerTable, layout: Layout) -> Iterator[Region
         yield from sorted(found, key=lambda region: region.row_start)
 
 
-def open_table(path: Path) -> TableFiles:
+def open_table(path: Path | str) -> TableFiles:
     """Open a finished table or shards folder and check all but the rows' bytes.
 
     Raises:
@@ -176,6 +176,7 @@ def open_table(path: Path) -> TableFiles:
             file; names file, expected and found.
         StorageError: it cannot be read.
     """
+    path = Path(path)
     manifest = parse_manifest(read_manifest(path), path / MANIFEST)
     again = rebuild_hint(path, manifest)
     for table in manifest.layers:

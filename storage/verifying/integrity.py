@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import CheckFailed, FormatError
+from engramctl.runtime.threads import default_workers
 from engramctl.storage.dictionary.read import check_files
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.checksum import hash_range
@@ -15,7 +16,6 @@ from engramctl.storage.files.published import read_manifest
 from engramctl.storage.format.dictionary_entry import DictionaryFile
 from engramctl.storage.format.manifest import Shard
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
-from engramctl.storage.writing.writer import default_workers
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Extent:
 
 
 def verify(
-    path: Path,
+    path: Path | str,
     *,
     progress: Callable[[int], None] = lambda amount: None,
     workers: int | None = None,
@@ -67,6 +67,7 @@ def verify(
         FormatError: the folder is unfinished or not one of ours.
         StorageError: it cannot be read.
     """
+    path = Path(path)
     document = read_manifest(path)
     try:
         table = open_table(path)

@@ -6,7 +6,6 @@ own, while the work goes on, and `state.json` says how far it is; so an interrup
 the extents that are missing.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -17,6 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from engramctl.runtime.threads import default_workers
 from engramctl.storage.files.atomic import os_errors, write_all
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.files.published import MANIFEST, partial_path
@@ -36,11 +36,6 @@ _FILES = (
     r"layer\d+\.(weight|scale|records)\.\d+\.safetensors"
     r"|dictionary\.(records\.\d+|index)\.safetensors"
 )
-
-
-def default_workers() -> int:
-    """Return the number of filling threads: one a usable core, at most 16."""
-    return min(len(os.sched_getaffinity(0)), 16)
 
 
 def table_maker(command: str) -> Maker:

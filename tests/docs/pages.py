@@ -52,6 +52,16 @@ class Page:
         return {" ".join(words[i : i + length]) for i in range(len(words) - length + 1)}
 
     @property
+    def fences(self) -> int:
+        """How many lines open or close a block, found as one or not."""
+        return len(re.findall(r"^\s*(?:```|~~~)", self.text, flags=re.MULTILINE))
+
+    @property
+    def options(self) -> set[str]:
+        """Options of commands that the prose names."""
+        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", self.prose))
+
+    @property
     def links(self) -> list[str]:
         return _LINK.findall(self.prose)
 

@@ -18,8 +18,9 @@ from tests.docs.pages import DOCS, PAGES, README, Page, code, page
 
 # Its readers need tables of every layout: tests/storage/format/ runs them.
 RUN = [one for one in PAGES if one.blocks and one.name != "docs/format.md"]
+LINKING = [*PAGES, Page(ROOT / "CONTRIBUTING.md"), Page(ROOT / "docs" / "results" / "README.md")]
 PUBLIC = ("engramctl.hashing", "engramctl.storage", "engramctl.checkpoints")
-SHAPE = re.compile(r"^\s*(\w+) = .*#.*?\((\d+(?:, \d+)+)\)", flags=re.MULTILINE)
+SHAPE = re.compile(r"^\s*(\w+) = .*# (?:(\w+) )?.*?\((\d+(?:, \d+)+)\)", flags=re.MULTILINE)
 TOLD_TWICE = 9  # as many words in a row on two pages are one thing said twice
 
 
@@ -35,8 +36,9 @@ def run_commands(run_cli: RunCli, block: str) -> None:
 def run_python(block: str, names: dict[str, Any], where: str) -> None:
     """Run a block; a shape in the comment of an assignment is that of its value."""
     exec(compile(block, where, "exec"), names)
-    for name, shape in SHAPE.findall(block):
+    for name, dtype, shape in SHAPE.findall(block):
         assert tuple(names[name].shape) == tuple(int(size) for size in shape.split(", ")), name
+        assert not re.search(r"\d$", dtype) or str(names[name].dtype).endswith(dtype), name
 
 
 @pytest.mark.parametrize("one", RUN, ids=lambda one: one.name)
@@ -65,12 +67,21 @@ def test_the_readme_is_one_screen() -> None:
     assert len(README.text.splitlines()) <= 80
 
 
+def test_every_block_is_found_and_every_option_is_one() -> None:
+    """A fence that is indented would hide its block."""
+    helps = "\n".join(path.read_text() for path in (ROOT / "tests" / "help").glob("*.txt"))
+    ours = set(re.findall(r"--[a-z][a-z-]*", helps)) | {"--help", "--version"}
+    for one in PAGES:
+        assert one.fences == 2 * len(one.blocks), one.name
+        assert one.options <= ours, one.name
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {link for link in README.links if link.startswith("docs/")}
     assert {one.name for one in DOCS} <= linked
 
 
-@pytest.mark.parametrize("one", PAGES, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", LINKING, ids=lambda one: one.name)
 def test_every_link_leads_somewhere(one: Page) -> None:
     for link in one.links:
         file, _, anchor = link.partition("#")

@@ -9,11 +9,20 @@ from numpy.typing import NDArray
 from engramctl.hashing import Scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.device import DeviceWalk
+from engramctl.hashing.walk.batch import as_batch, padded_history
+
+
+def as_walked(
+    scheme: Scheme, tokens: NDArray[Any], history: Any
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return token ids (B, T) and histories (B, N - 1), int64, as a walk takes them."""
+    tokens_BT = as_batch(tokens)
+    return tokens_BT, padded_history(history, len(tokens_BT), scheme.max_order - 1)
 
 
 def kernels(scheme: Scheme, ids: Any, layer: int, history: Any = None) -> list[NDArray[Any]]:
     """The same rows from every kernel that runs here."""
-    tokens, past = scheme.as_walked(np.asarray(ids), history)
+    tokens, past = as_walked(scheme, np.asarray(ids), history)
     plan = scheme.plans[layer]
     shape = (*np.asarray(ids).shape, scheme.num_heads)
     by_reference = reference.row_ids(np.concatenate([past, tokens], axis=1), plan)

@@ -20,7 +20,7 @@ from engramctl.hashing.walk.mix import Mix
 from engramctl.hashing.walk.multipliers import Pcg64
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
-from tests.hashing.walks import by_torch
+from tests.hashing.walks import as_walked, by_torch
 
 VOCAB = 500
 SCHEMES = {
@@ -44,7 +44,7 @@ def token_batches(draw: st.DrawFn, masked: bool = True) -> NDArray[np.int64]:
 
 
 def rows_by_reference(scheme: Scheme, ids_BT: NDArray[Any], layer: int) -> NDArray[np.int64]:
-    tokens, past = scheme.as_walked(ids_BT, None)
+    tokens, past = as_walked(scheme, ids_BT, None)
     return reference.row_ids(np.concatenate([past, tokens], axis=1), scheme.plans[layer])
 
 
@@ -52,7 +52,7 @@ def rows_by_reference(scheme: Scheme, ids_BT: NDArray[Any], layer: int) -> NDArr
 @given(ids_BT=token_batches())
 @settings(max_examples=60, deadline=None)
 def test_every_kernel_gives_the_reference_rows(scheme: Scheme, ids_BT: NDArray[np.int64]) -> None:
-    tokens, past = scheme.as_walked(ids_BT, None)
+    tokens, past = as_walked(scheme, ids_BT, None)
     for layer in scheme.layers:
         expected = rows_by_reference(scheme, ids_BT, layer)
         poisoned = np.full(expected.shape, -7, expected.dtype)

@@ -1,0 +1,4 @@
+"""Names of schemes that commands know without loading what makes them."""
+
+DEFAULT_SCHEME = "deepseek-v41"
+DICTIONARY = "dictionary"
