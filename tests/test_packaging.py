@@ -71,3 +71,14 @@ def test_files_stay_small_and_nothing_names_a_machine() -> None:
         assert len(text.splitlines()) <= most, f"{path} has outgrown one idea"
         assert "/ho" + "me/" not in text
         assert "/wo" + "rk/" not in text
+
+
+def test_what_is_cited_as_a_file_is_one() -> None:
+    """A page or file that docstrings, comments and pages name by its path exists."""
+    paths = [*ROOT.rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for path in paths:
+        inside = path.relative_to(ROOT).parts[0]
+        if inside.startswith(".") or any(p.is_symlink() for p in path.parents):
+            continue
+        for name in re.findall(r"(?<![\w/.])(?:docs|spec|notes)/[\w./-]+\.\w+", path.read_text()):
+            assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} cites {name}"

@@ -12,7 +12,7 @@ from engramctl.layers.config import Fusion, MemoryConfig, ResidualConfig
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 
-# spec/mhc.md section 2.4 and spec/engram-paper.md section 2.3
+# norms of DeepSeek-V4.1's release, of Engram's demo code (torch's default), and a usual one
 _NORM_EPS = {"deepseek-v41": 1e-20, "engram-demo": 1.1920929e-07, "engram": 1e-6}
 
 

@@ -1,8 +1,8 @@
 """A store under test, in a known state: warm or cold, proved, and its rows checked.
 
 "Cold" and "warm" are claims about the page cache, so every sample's own pages are read from the
-kernel (`mincore`) before it is timed and after (spec/tiers.md section 4b). Every sample's output is
-poisoned before and compared with the plain reader's rows after, untimed.
+kernel (`mincore`) before it is timed and after. Every sample's output is poisoned before and
+compared with the plain reader's rows after, untimed.
 """
 
 from collections.abc import Mapping

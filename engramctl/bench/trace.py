@@ -1,7 +1,7 @@
 """Which token ids a run looks up: uniform (the bound), Zipf, or real text.
 
 Uniform ids are the worst case for every cache, a repeated filler token the best; real text lies
-between, so a result names its trace (spec/tiers.md sections 4c and 4d).
+between, so a result names its trace.
 """
 
 from dataclasses import dataclass

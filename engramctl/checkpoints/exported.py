@@ -106,7 +106,7 @@ def _deepseek_v41(source: Source, layer: int, heads: Ranges, parts: int) -> list
 
 
 def row_cuts(num_rows: int, parts: int) -> list[tuple[int, int]]:
-    """Cut rows into shards of ceil(rows / parts), the last one shorter (spec/schemes.md 3).
+    """Cut rows into shards of ceil(rows / parts), the last one shorter (Qwen3.8-Flash-Next).
 
     Example:
         >>> row_cuts(10, 4)

@@ -1,7 +1,7 @@
 """The families whose tables lie in safetensors files: their tensors' names and scale rules.
 
-Sources: spec/engram-deepseek-v41.md section 3 (DeepSeek-V4.1), spec/schemes.md sections 1 to 3
-(Over-Encoding, LongCat, Qwen3.8-Flash-Next).
+Sources: the published checkpoints of DeepSeek-V4.1, LongCat and Qwen3.8-Flash-Next; for
+Over-Encoding names of ours.
 """
 
 import re

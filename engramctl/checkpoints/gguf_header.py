@@ -2,8 +2,8 @@
 
 Every count and length is compared with the file before it is believed, nothing is kept but the
 tensors' places and two numbers, and the file's data is not read. (The library `gguf` makes objects
-of every element of every array, by counts that it believes.) Layout: ggml's docs/gguf.md, versions
-2 and 3, little-endian.
+of every element of every array, by counts that it believes.) Layout: ggml's gguf.md, versions 2
+and 3, little-endian.
 """
 
 from dataclasses import dataclass

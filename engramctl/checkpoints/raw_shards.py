@@ -1,7 +1,7 @@
 """Per-shard raw files with a sidecar: `engram_v<first>_<stop>_r<shard>.weight.bin`, `.scale.bin`.
 
-The names are those of vLLM's disk offload (spec/engram-deepseek-v41.md section 8); its sidecar's
-keys are not public, so `.done.json` has ours: layer, num_rows, rows, dtype, row_dim, table_scale.
+The names are those of vLLM's disk offload; its sidecar's keys are not public, so `.done.json` has
+ours: layer, num_rows, rows, dtype, row_dim, table_scale.
 """
 
 import re

@@ -1,7 +1,7 @@
 """What families share: tensors stacked to a table, and scales that are checked before use.
 
-Missing, uninitialised or non-finite scales read as fluent, wrong output in other engines
-(spec/schemes.md section 3, "Complaints"): here they are errors with a name.
+Missing, uninitialised or non-finite scales read as fluent, wrong output in other engines:
+here they are errors with a name.
 """
 
 from collections.abc import Mapping, Sequence

@@ -33,7 +33,7 @@ def flat_lists(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return values and offsets of a list array; slices and null lists are respected.
 
-    `.values` is not used: it ignores both (spec/mining.md section 7).
+    `.values` is not used: it ignores both (of slices and of nulls).
     """
     if isinstance(array.type, pa.FixedSizeListType):
         size = array.type.list_size

@@ -16,7 +16,7 @@ the end of the document `end_id`, one above the largest id. With `end_id < 2^v` 
     low bits of the bucket (12 - partition bits) | t0 (v) | t1 >> 12 (v - 12) | t2 (v) | ...
 
 The partition carries the top of the bucket and the bucket gives back the low 12 bits of t1: nothing
-is lost (quotienting, spec/mining.md section 3 item 3), so counts are exact. Records of a partition
+is lost (quotienting), so counts are exact. Records of a partition
 ascend as their rows do. They take one word up to 64 bits, else two (high word first). The record is
 internal: no file's bytes depend on v or on the number of partitions.
 """

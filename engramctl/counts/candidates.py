@@ -1,8 +1,8 @@
 """The n-grams of a counts folder that a scheme can look up, each with its key and its worth.
 
 The worth of an n-gram is the number of chunks further text would have it in. Counts hold
-occurrences, so it is the count times the share that spec/hotset.md section 3 measured for such a
-count and order, interpolated in the logarithm of the count.
+occurrences, so it is the count times the share that was measured on real text for such a count and
+order, interpolated in the logarithm of the count.
 """
 
 from collections.abc import Callable, Iterator, Sequence

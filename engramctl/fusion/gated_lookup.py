@@ -2,7 +2,7 @@
 
 Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches. The projection
 runs in the model's dtype; dot, gate, norms and convolution in float32, with one cast at the end
-(spec/mhc.md 5.1; engram-paper.md 2; engram-deepseek-v41.md 6).
+(Engram, arXiv 2601.07372, sections 2.3 and 2.4; its demo code; DeepSeek-V4.1's release).
 """
 
 import torch

@@ -14,7 +14,7 @@ ResidualInit = Literal["identity", "uniform", "random"]
 Readout = Literal["mean", "hyperhead", "last_pre"]
 Fusion = Literal["engram", "engram-demo", "deepseek-v41"]
 
-CONV_KERNEL = 4  # taps of the short convolution (spec/mhc.md 5.1)
+CONV_KERNEL = 4  # taps of the short convolution (Engram)
 
 
 def _one_of(name: str, value: str, choices: object) -> None:
@@ -44,7 +44,7 @@ def _positive(owner: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class ResidualConfig:
-    """How sublayers are joined (spec/mhc.md 1 and 2).
+    """How sublayers are joined (HC, arXiv 2409.19606; mHC, arXiv 2512.24880).
 
     Attributes:
         mode: `none` is the pre-norm residual; `mhc` the classic form; `single_pass` applies the
@@ -94,7 +94,7 @@ class ResidualConfig:
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    """The gated lookup: geometry from the table's scheme, fusion by name (spec/mhc.md 5).
+    """The gated lookup: geometry from the table's scheme, fusion by name.
 
     Attributes:
         layers: pairs (decoder layer, table layer), decoder layers ascending.

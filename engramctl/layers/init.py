@@ -27,8 +27,7 @@ class Draw:
     def exact(self) -> "Draw":
         """Return the same source for weights that stay float32 whatever the model's dtype.
 
-        Residual coefficients must stay out of every cast (spec/mhc.md 2.4). A float64 model
-        keeps float64.
+        Residual coefficients must stay out of every cast. A float64 model keeps float64.
         """
         return replace(self, dtype=torch.promote_types(self.dtype, torch.float32))
 

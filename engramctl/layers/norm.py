@@ -18,8 +18,7 @@ def wide(x: Tensor) -> Tensor:
 def inverse_rms(x: Tensor, eps: float) -> Tensor:
     """Return 1 / sqrt(mean(x^2) + eps) over the last dimension, kept as size 1, in float32.
 
-    Dividing by it after a product is equal to norming before (spec/mhc.md 2.1), and lets one pass
-    over x serve both.
+    Dividing by it after a product is equal to norming before, and lets one pass over x serve both.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
     norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=dtype)

@@ -13,7 +13,7 @@ from engramctl.layers.norm import inverse_rms
 def short_conv(
     u_BTRD: Tensor, norm_RD: Tensor, kernel_RDK: Tensor, history: Tensor, eps: float
 ) -> Tensor:
-    """Return silu(conv(norm(u))) and move `history` on, in place (spec/mhc.md 5.1).
+    """Return silu(conv(norm(u))) and move `history` on, in place.
 
     Causal: position t reads t, t - N, t - 2N, t - 3N; before the sequence stand zeros. Tap K - 1
     is the current position (cross-correlation). Each tap is one multiply-add over a shifted view:

@@ -50,8 +50,7 @@ def memory_bytes(field: str) -> int | None:
 def block_device(path: Path) -> dict[str, Any]:
     """Describe the disk below `path`: name, kind, read-ahead in bytes.
 
-    The read-ahead decides whether a plain mapping is usable (spec/tiers.md lesson 3), so every
-    ssd result carries it.
+    The read-ahead decides whether a plain mapping is usable, so every ssd result carries it.
     """
     device = os.stat(path).st_dev
     node = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")

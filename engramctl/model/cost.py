@@ -1,15 +1,15 @@
 """The cost card: FLOPs and bytes of one call, from the shape alone; needs no torch.
 
-Formulas of spec/mhc.md 6.1 and 6.2. They are the floor of a fused implementation: eager execution
-launches more and moves more, which is what a measurement beside this card shows.
+They are the floor of a fused implementation: eager execution launches more and moves more, which is
+what a measurement beside this card shows.
 
 Letters: C width, n branches, L layers, D = H * E values of one token's rows.
 """
 
 from engramctl.layers.config import CONV_KERNEL, DecoderConfig, MemoryConfig
 
-# Elements moved a token between two sublayers, norm included, as multiples of C (spec/mhc.md 3.4):
-# (per branch, constant).
+# Elements moved a token between two sublayers, norm included, as multiples of C (mHC, arXiv
+# 2512.24880, table 2): (per branch, constant).
 BOUNDARY_TRAFFIC: dict[str, tuple[int, int]] = {
     "single_pass": (2, 2),
     "two_pass": (3, 2),
@@ -62,7 +62,7 @@ def _dense_weights(config: DecoderConfig) -> int:
 
 
 def _residual_flops(config: DecoderConfig) -> int:
-    """Return the FLOPs of one site for one token (spec/mhc.md 6.1)."""
+    """Return the FLOPs of one site for one token, a multiply-add counted as two."""
     n, width, residual = config.num_branches, config.width, config.residual
     if residual.mode == "none":
         return width

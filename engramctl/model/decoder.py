@@ -1,7 +1,7 @@
 """The decoder: embeddings, layers of (memory) -> attention -> FFN over branches, logits.
 
-Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches, V vocabulary.
-A layer's order (spec/mhc.md 5.2, 7): the memory writes to the branches, then each of the two
+Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches, V vocabulary. A
+layer's order, as DeepSeek-V4.1 has it: the memory writes to the branches, then each of the two
 sublayers computes its coefficients, collapses, runs, expands.
 """
 

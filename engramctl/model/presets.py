@@ -1,4 +1,4 @@
-"""Named decoder shapes (spec/mhc.md 6): `tiny` for tests, `small` for the demo; needs no torch.
+"""Named decoder shapes: `tiny` for tests, `small` for the demo; needs no torch.
 
 In `tiny` a gather costs more than a whole step, so its times say nothing about a tier.
 """

@@ -16,7 +16,7 @@ from engramctl.residual.mhc import Coefficients
 def hc_coefficients(
     X_BTRD: Tensor, weight: Tensor, static: Tensor, scale: Tensor, eps: float
 ) -> Coefficients:
-    """Return scale * tanh(norm(X) weight) + static (spec/mhc.md 1.2, dynamic version).
+    """Return scale * tanh(norm(X) weight) + static (HC, arXiv 2409.19606, dynamic).
 
     The norm is per branch, over D, without a weight; unlike mHC's it is not over R * D.
 
@@ -36,7 +36,7 @@ class HcCoefficients(nn.Module):
     """The mapping of one site; starts as the pre-norm residual unless `init` is `random`."""
 
     def __init__(self, width: int, config: ResidualConfig, site: int, draw: Draw) -> None:
-        """Read branch `site mod R`, write all, keep each branch (spec/mhc.md 1.2, init)."""
+        """Read branch `site mod R`, write all, keep each branch (HC's own start)."""
         super().__init__()
         draw = draw.exact()
         branches = config.branches

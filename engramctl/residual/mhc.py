@@ -42,7 +42,7 @@ def alpha_of_column(branches: int, device: torch.device) -> Tensor:
 def raw_coefficients(
     X_BTRD: Tensor, phi: Tensor, alpha_3: Tensor, bias_Z: Tensor, eps: float
 ) -> Tensor:
-    """Return the raw values before sigmoid and Sinkhorn (spec/mhc.md 2.1, paper eq. 10-14).
+    """Return the raw values before sigmoid and Sinkhorn (mHC, arXiv 2512.24880, eq. 10-14).
 
     The norm is one scalar a token, over all R * D values, and divides after the product.
 
@@ -65,9 +65,9 @@ def raw_coefficients(
 def constrain(raw_Z: Tensor, branches: int, config: ResidualConfig) -> Coefficients:
     """Turn raw values into coefficients, in the paper's or the release's form.
 
-    Paper (spec/mhc.md 2.1): pre in (0, 1), post in (0, 2), H_res row-stochastic from the raw res
-    block. Release (2.2): pre has hc_eps added, post has not, and the raw res block holds the logits
-    of comb = H_res transposed.
+    Paper: pre in (0, 1), post in (0, 2), H_res row-stochastic from the raw res block. Release
+    (2.2): pre has hc_eps added, post has not, and the raw res block holds the logits of comb =
+    H_res transposed.
 
     Args:
         raw_Z: (..., Z), float32.
@@ -85,7 +85,7 @@ def constrain(raw_Z: Tensor, branches: int, config: ResidualConfig) -> Coefficie
 
 
 def initial_bias(branches: int, init: str) -> Tensor:
-    """Return the (Z,) bias that starts as the pre-norm residual when phi is 0 (spec/mhc.md 2.5).
+    """Return the (Z,) bias that starts as the pre-norm residual when phi is 0.
 
     pre sums to 1, post is 1, res is the uniform matrix (`uniform`) or nearly the identity.
     """
@@ -100,7 +100,7 @@ class MhcCoefficients(nn.Module):
     """The mapping of one site: phi (R * D, Z), alpha (3,), bias (Z,), all float32."""
 
     def __init__(self, width: int, config: ResidualConfig, draw: Draw) -> None:
-        """Draw the weights as `config.init` says (spec/mhc.md 2.5)."""
+        """Draw the weights as `config.init` says."""
         super().__init__()
         draw = draw.exact()
         self.config = config

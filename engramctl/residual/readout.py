@@ -1,4 +1,4 @@
-"""From R branches back to one vector, after the last layer (spec/mhc.md 2.6).
+"""From R branches back to one vector, after the last layer.
 
 Shapes: B sequences, T tokens, D model width, R branches.
 """

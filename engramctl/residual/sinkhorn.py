@@ -34,7 +34,7 @@ def summing(
 
 
 def sinkhorn(logits: Tensor, iterations: int, eps: float) -> Tensor:
-    """Return `comb` of the release form (spec/mhc.md 2.2): row softmax first, columns last.
+    """Return `comb` of the release form (DeepSeek-V4): row softmax first, columns last.
 
     With eps 0, columns (the last operation) sum to 1 exactly and rows approximately; the residual
     matrix of the paper is comb transposed. Any finite logits give finite values: entries below the
@@ -64,7 +64,7 @@ def sinkhorn(logits: Tensor, iterations: int, eps: float) -> Tensor:
 
 
 def sinkhorn_paper(logits: Tensor, iterations: int) -> Tensor:
-    """Return `H_res` of the paper (spec/mhc.md 2.1): columns first, rows last, no epsilon.
+    """Return `H_res` of the paper (mHC, arXiv 2512.24880): columns first, rows last, no epsilon.
 
     exp and the first column step together are a column softmax, so this is the release form of the
     transposed logits, transposed. Rows sum to 1 exactly, columns approximately.

@@ -1,7 +1,7 @@
 """One residual site: coefficients, collapse before a sublayer, expand after it; four modes.
 
 Shapes: B sequences, T tokens, D model width, R branches. One function an operation, so that a fused
-kernel can take its place. Sums run in float32 and are cast once (spec/mhc.md 2.3).
+kernel can take its place. Sums run in float32 and are cast once.
 """
 
 import torch
@@ -15,7 +15,7 @@ from engramctl.residual.mhc import Coefficients, MhcCoefficients
 
 
 def replicate(x_BTD: Tensor, branches: int) -> Tensor:
-    """Return X (B, T, R, D): R copies of the embedding (spec/mhc.md 2.6)."""
+    """Return X (B, T, R, D): R copies of the embedding."""
     return x_BTD.unsqueeze(-2).repeat_interleave(branches, -2)
 
 
@@ -35,8 +35,8 @@ def collapse(X_BTRD: Tensor, pre_BTR: Tensor) -> Tensor:
 def expand(X_BTRD: Tensor, y_BTD: Tensor, post_BTR: Tensor, comb_BTRR: Tensor) -> Tensor:
     """Return X'[o] = sum_i comb[i, o] X[i] + post[o] y, (B, T, R, D), in the dtype of X.
 
-    comb is applied transposed (spec/mhc.md 2.2). y rides along as one more branch, so that the mix
-    and the write are one product.
+    comb is applied transposed, as the release does. y rides along as one more branch, so that the
+    mix and the write are one product.
     """
     weights = torch.cat([comb_BTRR, post_BTR.unsqueeze(-2)], -2)
     values = torch.cat([X_BTRD, y_BTD.unsqueeze(-2)], -2)

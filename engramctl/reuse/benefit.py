@@ -2,8 +2,8 @@
 
 The value of an n-gram is the number of chunks it would occur in, in text as long as a half of what
 was mined, given its count there and its order: measured by counting one half and looking at the
-other (spec/hotset.md section 3). Chunks are counted, not occurrences, because a chunk reads a row
-once. Counts of the whole text take the values of a half: only their order matters.
+other. Chunks are counted, not occurrences, because a chunk reads a row once. Counts of the whole
+text take the values of a half: only their order matters.
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 An entry holds the rows of all heads of one n-gram side by side, so that a known n-gram costs one
 read instead of one a head. One list over all orders, ranked by value, is cut at K. Duplicate reads
-of a chunk of 2,048 tokens cost nothing (spec/hotset.md section 3).
+of a chunk of 2,048 tokens cost nothing.
 """
 
 from collections.abc import Sequence

@@ -92,7 +92,7 @@ class Reader:
     Attributes:
         scheme: the model's.
         layer: whose table is read.
-        head: of each order, from 0; heads of one order behave alike (spec/hotset.md section 4).
+        head: of each order, from 0; heads of one order behave alike, measured.
     """
 
     scheme: Scheme

@@ -1,7 +1,7 @@
 """Wrong rows of a dictionary look-up, so that a difference can be given its name.
 
-SCONE has no public code to quote (spec/schemes.md section 4): these are the slips its definition
-invites. They are made with the right dictionary, or with one that has its n-grams or ids changed.
+SCONE (arXiv 2502.01637) has no public code to quote: these are the slips its definition invites.
+They are made with the right dictionary, or with one that has its n-grams or ids changed.
 """
 
 from collections.abc import Callable

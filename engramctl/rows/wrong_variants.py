@@ -1,8 +1,8 @@
 """Wrong row ids that engines really produce, so that a difference can be given its name.
 
 Each variant changes one thing of the walk: the boundary, the token map, the constants, the
-arithmetic or the order of the columns. Sources: spec/schemes.md sections 1 (64-bit wrap), 2 ("Ports
-that differ"), 3 (seed, reversed pairing) and 9; the rest are slips of the same kind.
+arithmetic or the order of the columns. Ports of Over-Encoding (64-bit wrap), LongCat and Qwen
+(seed, reversed pairing) really have some; the rest are slips of the same kind.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """From mined counts to a dictionary: the n-grams that SCONE would keep.
 
-All lengths from 2 on are ranked together by count and the first ones are kept (spec/schemes.md
-section 4). Equal counts are ranked by order, then by canonical ids, so that the list depends on the
-counts alone.
+All lengths from 2 on are ranked together by count and the first ones are kept (SCONE, arXiv
+2502.01637). Equal counts are ranked by order, then by canonical ids, so that the list depends on
+the counts alone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from engramctl.hashing.walk.token_map import Canonical
 from engramctl.vocabulary.fingerprints import counts_are_canonical
 
 DEFAULT_ENTRIES = 1_000_000
-DEFAULT_MIN_COUNT = 5  # SCONE's own (spec/schemes.md section 4)
+DEFAULT_MIN_COUNT = 5  # SCONE's own (arXiv 2502.01637)
 
 Ngrams = tuple[NDArray[np.int32], NDArray[np.uint64]]
 """Canonical ids (M, n), oldest first, and counts (M,)."""

@@ -26,7 +26,7 @@ def load_token_map(path: Path) -> NDArray[np.int32]:
     """Build the token map of a `tokenizer.json`.
 
     Returns:
-        int32 (num_ids,): canonical ids (spec/engram-paper.md section 1.1).
+        int32 (num_ids,): canonical ids (Engram, arXiv 2601.07372, section 2.2).
 
     Raises:
         ConfigError: the file is missing or is not a tokenizer.

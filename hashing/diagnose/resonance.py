@@ -16,7 +16,7 @@ PROBES = 4096
 def scheme_warnings(scheme: Scheme) -> list[str]:
     """Return what looks wrong about a scheme's heads, in words.
 
-    Sources: spec/schemes.md section 0.1 (invariants), 1 (gcd) and 2.7 (ratios).
+    Sources: what no two heads may share; gcd of moduli and base; ratios of LongCat's moduli.
 
     Example:
         >>> from engramctl.hashing import make_scheme

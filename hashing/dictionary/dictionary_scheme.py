@@ -1,7 +1,7 @@
 """The dictionary: an exact list of n-grams, of which the longest that fits wins.
 
 Not a hash: no match gives -1 and no two n-grams share a row. It is the classic static n-gram table
-and the look-up of SCONE (spec/schemes.md section 4), where the row replaces the token's embedding.
+and the look-up of SCONE (arXiv 2502.01637), where the row replaces the token's embedding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ from engramctl.hashing.walk.batch import (
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
 
-DEFAULT_ROW_DIM = 2048  # SCONE's main model (spec/schemes.md section 4)
+DEFAULT_ROW_DIM = 2048  # SCONE's main model (arXiv 2502.01637)
 NO_MATCH = -1
 MAX_VOCABULARY = 2**31  # two ids share a 64-bit key, and a bit is left over
 

@@ -37,8 +37,7 @@ def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.
 def mixes(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> list[NDArray[np.int64]]:
     """Return the XOR mix of every order 1..N, int64 (B, T) each.
 
-    mix_n[t] = (x[t] * a_0) ^ (x[t-1] * a_1) ^ ... ^ (x[t-n+1] * a_{n-1})
-    (spec/engram-paper.md section 1.2).
+    mix_n[t] = (x[t] * a_0) ^ (x[t-1] * a_1) ^ ... ^ (x[t-n+1] * a_{n-1}) (`engram_demo_v1.py`).
     """
     walk = window(canonicalise(ids_BS, plan), plan.boundary, plan.max_order)
     total = np.zeros_like(walk[0])
@@ -54,8 +53,8 @@ def poly_slots(
 ) -> NDArray[np.int64]:
     """Return (sum of c_d * base^d) mod M, or the same in wrapping int64.
 
-    Exact: the powers are iterated modulo M and every term is reduced (spec/schemes.md section 2).
-    Else the powers and the sum wrap, as in a literal port of the paper's pseudocode (section 1).
+    Exact: the powers are iterated modulo M and every term is reduced (LongCat). Else the powers and
+    the sum wrap, as in a literal port of the paper's pseudocode (section 1).
     """
     total = np.zeros_like(walk[0])
     power = 1 % modulus if exact else 1
@@ -72,7 +71,7 @@ def poly_slots(
 def rollpoly_slots(walk: Sequence[NDArray[np.int64]], base: int, modulus: int) -> NDArray[np.int64]:
     """Return (sum of w_i * base^i, w the window oldest first, wrapping in int64) mod M.
 
-    Source: spec/schemes.md section 5.
+    Source: BLT, arXiv 2412.09871.
     """
     total, power = np.zeros_like(walk[0]), 1
     for ids_BT in reversed(walk):

@@ -13,8 +13,8 @@ one AVX-512 register, two of AVX2 or four of NEON hold eight float64.
 
 With p <= 2^30 every product and sum stays below 2^53 in size, so float64 holds each exactly, with
 fused multiply-adds or without. The quotient is below 2^22 + 1 in size, so `x * (1 / p)` is off by
-less than 2^-29 and r by less than p * 2^-29: never as far as p. (The same idea with two limbs,
-spec/mining.md section 4 "f64-split", needs p < 2^21.)
+less than 2^-29 and r by less than p * 2^-29: never as far as p. (The same idea with two limbs needs
+p < 2^21.)
 
 Functions take an int64 array `work` and positions in it; a row of float64 lies in it as bits.
 """

@@ -1,7 +1,6 @@
 """Constants that a checkpoint ships, against those derived from its config.
 
-Never re-derive without comparing (spec/schemes.md section 9, rule 1): a wrong multiplier reads
-fluent, wrong rows.
+Never re-derive without comparing: a wrong multiplier reads fluent, wrong rows.
 """
 
 import re

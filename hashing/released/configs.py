@@ -1,6 +1,6 @@
 """From a model's config.json to its scheme, one function a family.
 
-Sources: spec/engram-deepseek-v41.md section 2; spec/schemes.md sections 1 to 3.
+Sources: the models' own config.json and code.
 """
 
 import itertools
@@ -75,7 +75,7 @@ def scheme_from_config(
 def longcat_moduli(ratio: float, vocab_size: int, num_heads: int) -> list[int]:
     """Return M_i = int(ratio * V + 2i + 1), in the order the released code adds.
 
-    Source: spec/schemes.md section 2.
+    Source: LongCat's own code.
 
     Raises:
         ConfigError: rounding has broken the steps of two.

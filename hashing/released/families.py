@@ -70,42 +70,42 @@ _EXACT = Mix("poly", "exact", bases=(1,))  # the base is the vocabulary size, se
 _WRAP64 = Mix("poly", "wrap64", bases=(1,))
 _EVERY_SECOND = HeadRule("arith", step=2)
 
-# engram_demo_v1.py: spec/engram-paper.md section 2.3
+# engram_demo_v1.py
 _ENGRAM = Preset(
     vocab_size=129280, orders=(2, 3), heads_per_order=8, slots=646400, layers=(1, 15), row_dim=64,
     dtype="bf16", fuse="engram-demo", fill="pad", pad_id=2, negative="pass",
 )  # fmt: skip
 
-# Engram-27B and -40B: spec/engram-paper.md sections 1.3 and 3
+# Engram-27B and -40B: arXiv 2601.07372, tables 1 and 5
 _ENGRAM_27B = replace(_ENGRAM, slots=2_262_400, layers=(2, 15), row_dim=80, fuse="engram")
 
-# DeepSeek-V4.1-Flash: spec/engram-deepseek-v41.md section 2
+# DeepSeek-V4.1-Flash: its config.json
 _DEEPSEEK_V41 = Preset(
     vocab_size=129280, orders=(2, 3, 4), heads_per_order=8, slots=16_000_000, layers=(1, 14),
     row_dim=256, dtype="f8_e4m3", fuse="deepseek-v41", fill="pad", pad_id=2, negative="dead",
 )  # fmt: skip
 
-# Qwen3.8-Flash-Next: spec/schemes.md section 3; the seed is the class default, load-bearing
+# Qwen3.8-Flash-Next: its config.json; the seed is the class default, load-bearing
 _QWEN_PLE = Preset(
     vocab_size=248320, orders=(2, 3), heads_per_order=8, slots=20_000_000, layers=(1,), row_dim=160,
     dtype="bf16", fuse="qwen-ple", fill="eos", eos_id=248044, negative="fill", seed=1234,
     mix=Mix(stream="splitmix64"), rule=HeadRule(pad_rows_to=128),
 )  # fmt: skip
 
-# OE-12.8M on OLMoE-1.3B (13.1 B parameters): spec/schemes.md section 1
+# OE-12.8M on OLMoE-1.3B (13.1 B parameters): arXiv 2501.16975
 _OVER_ENCODING = Preset(
     vocab_size=50280, orders=(2, 3), heads_per_order=2, slots=12_800_000, layers=(0,), row_dim=256,
     dtype="bf16", fuse="over-encoding", mix=_EXACT, rule=_EVERY_SECOND, normaliser="mean",
 )  # fmt: skip
 
-# LongCat-Flash-Lite: spec/schemes.md section 2; slots are int(ratio * V + 1)
+# LongCat-Flash-Lite: its config.json; slots are int(ratio * V + 1)
 _LONGCAT = Preset(
     vocab_size=131072, orders=(2, 3, 4), heads_per_order=4, slots=10_223_617, layers=(0,),
     row_dim=256, dtype="bf16", fuse="longcat", eos_id=2, mix=_EXACT, rule=_EVERY_SECOND,
     normaliser="mean",
 )  # fmt: skip
 
-# BLT: spec/schemes.md section 5; 256 bytes behind 4 specials; row_dim is the local encoder's width
+# BLT: arXiv 2412.09871; 256 bytes behind 4 specials; row_dim is the local encoder's width
 _BLT = Preset(
     vocab_size=260, orders=(3, 4, 5, 6, 7, 8), heads_per_order=1, slots=500_002, layers=(0,),
     row_dim=1024, dtype="bf16", fuse="blt", mix=Mix("rollpoly", bases=BLT_PRIMES[:1]),

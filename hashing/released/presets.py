@@ -139,7 +139,7 @@ def _canonical(
 def _boundary(
     name: str, preset: Preset, canonical: Canonical, pad_id: int | None, eos_id: int | None
 ) -> Boundary:
-    """Return fill, stops and blocks (spec/schemes.md section 0.1, "per family")."""
+    """Return fill, stops and blocks."""
     if pad_id is not None and preset.fill != "pad":
         raise ConfigError(f"scheme {name} has no pad id", hint="set eos_id, where it has one")
     if eos_id is not None and preset.eos_id is None:

@@ -1,8 +1,8 @@
 """Decode state: the last token ids of each sequence, which is all a scheme remembers.
 
 Engines lose rows when this state does not follow the request: a forked or reordered sequence, a
-rejected draft, a reused prefix (spec/schemes.md section 9, rule 4). It keeps token ids, not
-canonical ids, so one history serves every scheme whose N is not larger.
+rejected draft, a reused prefix. It keeps token ids, not canonical ids, so one history serves every
+scheme whose N is not larger.
 """
 
 from collections.abc import Sequence

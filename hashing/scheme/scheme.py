@@ -2,7 +2,7 @@
 
 A scheme holds its recipe (seed, sizes, generators) and everything derived from it (multipliers,
 moduli, offsets, totals). Its JSON form carries both, and loading derives again and refuses a
-mismatch, because one wrong constant reads fluent, wrong rows (spec/schemes.md section 9).
+mismatch, because one wrong constant reads fluent, wrong rows.
 """
 
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ NORMALISERS = ("mean", "sqrt", "word_full")
 
 @dataclass(frozen=True)
 class Scheme:
-    """An n-gram hashing scheme (spec/schemes.md section 0.1).
+    """An n-gram hashing scheme.
 
     Attributes:
         name: the family, e.g. `deepseek-v41`.

@@ -45,7 +45,7 @@ class LayerHash:
 
 @dataclass(frozen=True)
 class HeadRule:
-    """How the moduli of a scheme's heads are made (spec/schemes.md section 0.1).
+    """How the moduli of a scheme's heads are made.
 
     Attributes:
         generator: `primes`: the next unused primes from the order's slots on, in list order over
@@ -94,7 +94,7 @@ def derive_layers(
     """Derive multipliers, moduli and offsets of every layer.
 
     Columns are order by order. A table's ranges follow its columns, except with several rollpoly
-    bases: there one base's ranges of all orders come first (spec/schemes.md section 5).
+    bases: there one base's ranges of all orders come first (BLT, arXiv 2412.09871).
 
     Args:
         layers: layer ids in the scheme's own order, which decides primes and SplitMix64 streams.
@@ -135,8 +135,8 @@ def _moduli(
 ) -> Iterator[int]:
     """Yield the moduli of all layers, orders and heads in list order.
 
-    Sources: spec/engram-paper.md section 1.2 (primes: one set for all, each order's search starts
-    at `slots - 1`), spec/schemes.md sections 1 and 2 (arith).
+    Sources: `engram_demo_v1.py` (primes: one set for all, each order's search starts at `slots -
+    1`), Over-Encoding's and LongCat's code (arith).
     """
     if rule.generator == "explicit":
         for _ in range(num_layers):
@@ -170,7 +170,7 @@ def _place(orders: Sequence[int], moduli: Sequence[int], mix: Mix) -> tuple[Head
 
 
 def _check_distinct(layer: LayerHash) -> None:
-    """Refuse heads that would always give the same slot (spec/schemes.md section 2.7)."""
+    """Refuse heads that would always give the same slot."""
     seen: dict[tuple[int, int, int | None], int] = {}
     for column, head in enumerate(layer.heads):
         first = seen.setdefault((head.order, head.modulus, head.base), column)

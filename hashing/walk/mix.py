@@ -1,7 +1,7 @@
 """The mix: how a window of canonical ids becomes one integer, before the head's modulus.
 
-Three kinds cover every released scheme (spec/schemes.md section 0.1). With c_d the id at distance
-d (0 is the current token) and n the order:
+Three kinds cover every released scheme. With c_d the id at distance d (0 is the current token) and
+n the order:
 
     xor_mul    c_0 * m_0  ^  c_1 * m_1  ^ ..                m_d: the layer's odd multipliers
     poly       c_0 + c_1 * b + c_2 * b^2 + ..               b: the head's base, V
@@ -105,7 +105,7 @@ def coefficients(mix: Mix, order: int, base: int, modulus: int) -> list[int]:
     """Return the int64 weights of c_0, c_1, .. in one head of a linear mix.
 
     The head's slot is the floored modulo of the wrapping 64-bit sum. Exact sums are reduced first
-    (sum of c_d * (b^d mod M), spec/schemes.md section 0.1), so that they never wrap.
+    (sum of c_d * (b^d mod M)), so that they never wrap.
 
     Args:
         mix: poly or rollpoly.

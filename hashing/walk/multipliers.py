@@ -1,10 +1,9 @@
 """The odd multipliers of the XOR mix, and the random streams they come from.
 
 The Engram models draw them with numpy's `default_rng(seed + 10007 * layer)`, Qwen4Exp by SplitMix64
-(spec/engram-paper.md section 1.2, spec/schemes.md section 3). numpy does not promise its stream for
-ever, and a table is worthless under other multipliers, so it is written out here: SeedSequence,
-PCG64 (XSL-RR 128/64) and Lemire's bounded draw. A test compares it with the numpy that is
-installed.
+(`engram_demo_v1.py`; transformers). numpy does not promise its stream for ever, and a table is
+worthless under other multipliers, so it is written out here: SeedSequence, PCG64 (XSL-RR 128/64)
+and Lemire's bounded draw. A test compares it with the numpy that is installed.
 """
 
 from engramctl.errors import ConfigError
@@ -18,7 +17,7 @@ _PCG_MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 def half_bound(num_canonical: int) -> int:
     """Return B = max(1, floor(floor((2^63-1)/V')/2)): 2r+1 with r < B keeps id * a below 2^63.
 
-    Source: spec/engram-paper.md section 1.2.
+    Source: `engram_demo_v1.py`.
 
     Example:
         >>> half_bound(99092)
@@ -55,7 +54,7 @@ def engram_multipliers(num_canonical: int, count: int, *, seed: int, layer: int)
 def splitmix_multipliers(
     num_canonical: int, count: int, *, seed: int, index: int
 ) -> tuple[int, ...]:
-    """Draw one layer's odd multipliers as Qwen4Exp does (spec/schemes.md section 3).
+    """Draw one layer's odd multipliers as Qwen4Exp does (transformers).
 
     Args:
         num_canonical: V, the vocabulary size.

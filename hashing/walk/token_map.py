@@ -1,7 +1,7 @@
 """Token map: tokenizer ids -> canonical ids (the paper's tokenizer compression).
 
 Tokens whose text is equal after normalisation share one canonical id, so that `The`, ` the` and
-`THE` read the same rows. Source: spec/engram-paper.md section 1.1.
+`THE` read the same rows. Source: Engram, arXiv 2601.07372, section 2.2 and its demo code.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _REPLACEMENT = "\ufffd"
 
 
 def normalizer() -> "Normalizer":
-    """Return the normaliser of spec/engram-paper.md 1.1, from the `tokenizers` library.
+    """Return the normaliser of Engram's demo code, from the `tokenizers` library.
 
     Example:
         >>> normalizer().normalize_str("  Thé ")
@@ -148,7 +148,7 @@ class Canonical:
 
     @classmethod
     def specials_to_zero(cls, num_ids: int, zeroed: Iterable[Sequence[int]]) -> "Canonical":
-        """Keep every id but the given ones, which read as 0 (spec/schemes.md section 2).
+        """Keep every id but the given ones, which read as 0 (LongCat).
 
         Args:
             num_ids: token ids lie in [0, num_ids).

@@ -18,7 +18,7 @@ NEGATIVE_RULES = ("refuse", "dead", "pass", "fill")
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where look-back ends (spec/schemes.md section 0.1).
+    """Where look-back ends.
 
     Attributes:
         fill: canonical id that stands for every position from the first stop on.

@@ -2,7 +2,7 @@
 
 The kernel reads from raw addresses (anonymous memory or a mapping, it cannot tell) and writes
 float32 or bfloat16. Random rows are cache misses, so it asks for the lines of a later row while it
-converts this one; spec/tiers.md lesson 6 has the gain.
+converts this one.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,8 @@
 """Pages of a mapping: which are needed, which are resident, bring them, drop them.
 
 Reading rows of a mapping that are not in memory faults one page at a time, which is several times
-slower than asking for all of them first (spec/tiers.md lessons 1-3). So a store remembers the pages
-it has touched, asks for the others in one batch (`madvise(WILLNEED)`), and makes no system call
-when all are known.
+slower than asking for all of them first. So a store remembers the pages it has touched, asks for
+the others in one batch (`madvise(WILLNEED)`), and makes no system call when all are known.
 """
 
 import ctypes

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +43,11 @@ class TableFiles:
     def layers(self) -> tuple[int, ...]:
         """The layers that have a table, ascending."""
         return tuple(self._num_rows)
+
+    @property
+    def scheme(self) -> dict[str, Any]:
+        """The document of the scheme these rows are for, as `scheme.json` has it; opaque here."""
+        return dict(self.manifest.scheme)
 
     @property
     def layout(self) -> Layout:

@@ -1,8 +1,8 @@
 """Records <-> values, for every dtype: the plain numpy way that the fast ones are tested against.
 
 docs/format.md section "Records and addresses" has each dtype byte by byte. `f8_e4m3` is
-DeepSeek-V4.1's row (spec/engram-deepseek-v41.md section 3), `f8_e4m3_scalar` and `nvfp4` are those
-of Qwen3.8-Flash-Next (spec/schemes.md section 3); GGUF's types are in `codecs_ggml`.
+DeepSeek-V4.1's row, `f8_e4m3_scalar` and `nvfp4` are those of Qwen3.8-Flash-Next; GGUF's types are
+in `codecs_ggml`.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 Pages this store has touched are taken to be resident, so a warm gather makes no system call. The
 others are asked for together before the first is needed, by a thread of the store's own, while the
 caller computes. When a gather of touched pages is slow all the same, the kernel has evicted some:
-then they count as untouched again (spec/tiers.md lesson 6).
+then they count as untouched again.
 """
 
 import time
@@ -23,7 +23,7 @@ from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 
-# A gather slower than this on touched pages means eviction (spec/tiers.md section 1a, oMLX).
+# A gather slower than this on touched pages means eviction (as oMLX has it).
 EVICTED_NS = 500_000
 EVICTED_ROW_NS = 2_000
 

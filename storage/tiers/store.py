@@ -116,6 +116,11 @@ class Store(ABC):
         return self.table.layers
 
     @property
+    def scheme(self) -> dict[str, Any]:
+        """The document of the scheme these rows are for; see `TableFiles.scheme`."""
+        return self.table.scheme
+
+    @property
     def row_dim(self) -> int:
         """E, values in a row."""
         return self.table.record.row_dim

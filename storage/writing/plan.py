@@ -57,7 +57,7 @@ class TablePlan:
         head_rows: each layer's heads as ranges of rows that cover the layer once, in any order, for
             `head_shards`.
         head_shards: files a layer's heads are dealt to, file k taking heads k, k + n, ...: heads of
-            longer orders are read more, so neighbours part (spec/tiers.md lesson 13).
+            longer orders are read more, so neighbours part.
         dictionary: the n-gram dictionary to be, all but its digests; None: none.
         identity_extra: what else decides the bytes, e.g. the initialiser; for `--resume`.
 

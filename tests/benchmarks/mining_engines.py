@@ -1,9 +1,9 @@
 """The engines that the benchmark `mining` compares, one a process: this file is its command.
 
 `python -m tests.benchmarks.mining_engines ENGINE FOLDER SOURCE ORDERS` prints what one run took.
-The peers get their best form (spec/mining.md sections 2 and 7): zipped unnests and one packed key,
-no insertion order; polars its streaming engine. Timed is the query alone: no start-up, no
-compilation. Ours includes what a result needs: digests, the manifest and the syncs.
+The peers get their best form: zipped unnests and one packed key, no insertion order; polars its
+streaming engine. Timed is the query alone: no start-up, no compilation. Ours includes what a result
+needs: digests, the manifest and the syncs.
 """
 
 import json

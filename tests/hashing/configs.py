@@ -1,4 +1,4 @@
-"""The keys of released configs, as spec/schemes.md and spec/engram-deepseek-v41.md quote them."""
+"""The keys of released configs, as they were published."""
 
 from typing import Any
 

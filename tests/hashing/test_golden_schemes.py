@@ -198,7 +198,7 @@ def test_all_group_sizes_of_one_blt_function_are_heads_of_one_scheme() -> None:
     )
     heads = scheme.layer_hash(0).heads
     for column, head in enumerate(heads):
-        # spec/schemes.md section 5: offset = (function * |sizes| + size index) * rows
+        # BLT: offset = (function * |sizes| + size index) * rows
         function, size = primes.index(head.base or 0), sizes.index(head.order)
         assert head.offset == (function * len(sizes) + size) * rows
         for case in BLT["cases"]:

@@ -47,7 +47,7 @@ def test_an_untied_head_is_read_and_the_embedding_only_where_tokens_point() -> N
 
 
 def test_the_8b_figures_of_the_spec() -> None:
-    """spec/mhc.md 6 and 6.2: at 4.8 TB/s and bfloat16, B = 1 and 32, 1024 tokens of context."""
+    """By hand: at 4.8 TB/s and bfloat16, B = 1 and 32, 1024 tokens of context."""
     config = DecoderConfig(
         width=4096,
         num_layers=36,

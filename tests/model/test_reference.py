@@ -1,4 +1,4 @@
-"""The whole decoder against a second one, written straight from spec/mhc.md in plain loops.
+"""The whole decoder against a second one, written straight from the papers in plain loops.
 
 It shares nothing with the first but the weights: attention by explicit scores, RoPE by complex
 numbers, Sinkhorn by repeated division, one token's coefficients at a time by the paper's letters.

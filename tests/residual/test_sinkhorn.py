@@ -1,4 +1,4 @@
-"""What a finite Sinkhorn promises, and what it does not (spec/mhc.md section 4)."""
+"""What a finite Sinkhorn promises, and what it does not."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What holds for any weights of a residual site (spec/mhc.md section 4)."""
+"""What holds for any weights of a residual site."""
 
 import pytest
 import torch

@@ -130,7 +130,7 @@ def test_chance_is_the_mean_over_every_way_to_throw(counts: list[int], num_slots
 
 
 def test_a_whole_multiple_of_the_vocabulary_collides_far_above_chance() -> None:
-    """LongCat's ratio 78 against 100.567, on bigrams of Zipf ranks (spec/schemes.md 2.7)."""
+    """LongCat's ratio 78 against 100.567, on bigrams of Zipf ranks."""
     random = np.random.default_rng(3)
     ranks = np.minimum(random.zipf(1.2, (60_000, 2)), 4096) - 1
     ids = np.unique(ranks, axis=0).astype(np.uint32)

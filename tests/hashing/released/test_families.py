@@ -1,4 +1,4 @@
-"""What must hold for every preset: the invariants of spec/schemes.md section 0.1."""
+"""What must hold for every preset: its invariants."""
 
 import itertools
 import json

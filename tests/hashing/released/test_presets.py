@@ -5,7 +5,7 @@ import pytest
 from engramctl.hashing import PRESETS, make_scheme
 from tests.conftest import golden
 
-# Published row counts: spec/schemes.md sections 1 to 3, spec/engram-deepseek-v41.md section 3.
+# Row counts of published checkpoints.
 ROWS = {
     "deepseek-v41-flash": {1: 384_006_168, 14: 384_016_682},
     "qwen3.8-flash-next": {1: 320_001_536},
@@ -23,7 +23,7 @@ def test_a_released_model_has_its_published_rows(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    # spec/engram-paper.md sections 1.3 and 3; spec/schemes.md sections 1 and 2
+    # arXiv 2601.07372, 2501.16975 and 2601.21204
     [("engram-27b", 5.79), ("engram-40b", 18.53), ("oe-12.8m", 13.1), ("longcat-2.0", 135.0),
      ("longcat-flash-lite", 31.4), ("longcat-next", 31.4), ("longcat-special-scope", 14.5),
      ("qwen3.8-flash-next", 51.2)],
