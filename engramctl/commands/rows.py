@@ -172,7 +172,9 @@ def rows(
         if explain is not None:
             answer.explain(sequences, explain)
         elif diff is not None:
-            answer.compare(sequences, diff)
+            again = [str(source or "tokens.jsonl"), *options.words()]
+            again += ["--canonical"] if canonical else []
+            answer.compare(sequences, diff, again)
         elif out is not None:
             answer.write(sequences, out, force=force)
         else:

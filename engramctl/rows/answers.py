@@ -1,6 +1,6 @@
 """The four answers of `rows`: row ids printed or written, one position explained, ids compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,11 @@ class Answer:
         documents, tables = explained(self.scheme, ids, position, self.layers, past)
         self.sink.result({"position": position, "layers": documents}, tables)
 
-    def compare(self, sequences: Iterator[TokenSequence], path: Path) -> None:
-        """Compare with the row ids of a file; ids that differ end the command."""
+    def compare(self, sequences: Iterator[TokenSequence], path: Path, words: Sequence[str]) -> None:
+        """Compare with the row ids of a file; ids that differ end the command.
+
+        `words` are INPUT and the options that give our ids, for the hint.
+        """
         with os_errors("read", path):
             file = path.open("rb")
         with file:
@@ -83,4 +86,4 @@ class Answer:
         title = "every row id is equal" if found.first is None else "row ids differ"
         self.sink.result(document, [Table(title, [counts])])
         if found.first is not None:
-            raise verdict(found, found.first, path)
+            raise verdict(found, found.first, path, self.scheme, words)

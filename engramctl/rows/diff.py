@@ -172,11 +172,16 @@ def _fitting(
     if not len(expected) and not len(found[layer]):
         found[layer] = expected
     if found[layer].shape != expected.shape:
+        one_more = found[layer].shape == (len(expected) + 1, *expected.shape[1:])
         raise _shape(
             f"{name}, sequence {sequence:,}, layer {layer}",
             "[positions, heads]",
             list(expected.shape),
             list(found[layer].shape),
+            "one position more is what a BOS token in front gives: leave it out there, or put it "
+            "into the token ids here"
+            if one_more
+            else None,
         )
     return found[layer]
 
@@ -237,9 +242,11 @@ def _note_closest(result: Comparison, candidates: list[Candidate], differing: in
         result.closest_percent = 100 * best.explained / differing
 
 
-def _shape(name: str, what: str, expected: object, found: object) -> CorpusError:
+def _shape(
+    name: str, what: str, expected: object, found: object, hint: str | None = None
+) -> CorpusError:
     return CorpusError(
         f"{name} holds another number of {what}",
         facts={"expected": expected, "found": found},
-        hint="both must come from the same token ids; check --layer and the scheme's sizes",
+        hint=hint or "both must come from the same token ids; check --layer and the scheme's sizes",
     )

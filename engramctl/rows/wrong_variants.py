@@ -13,6 +13,7 @@ import numpy as np
 
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
+from engramctl.rows.other_tokens import BOS_IDS, bos_in_front, no_token_map_at_all, one_behind
 from engramctl.rows.variant_walk import (
     Ids,
     Recipe,
@@ -191,6 +192,25 @@ VARIANTS = (
         "token map not applied",
         "token ids are hashed as they are, without the map to canonical ids",
         _recipe(lambda one: None if one.token_map is None else replace(one, token_map=None)),
+    ),
+    Variant(
+        "no token map at all",
+        "token ids are hashed as they are, with multipliers drawn for as many ids: a scheme made "
+        "without the tokenizer",
+        no_token_map_at_all,
+    ),
+    Variant(
+        "one token behind",
+        "each position has the rows of the token before it: ids are hashed one step too late",
+        one_behind,
+    ),
+    *(
+        Variant(
+            f"BOS {bos} in front",
+            f"the sequence is read with token {bos} before it",
+            bos_in_front(bos),
+        )
+        for bos in BOS_IDS
     ),
     Variant(
         "fill 0",

@@ -62,6 +62,17 @@ class SchemeOptions:
         words = [name.replace("_", "-") for name in names if getattr(self, name) is not None]
         return ", ".join(f"--{word}" for word in words)
 
+    def words(self) -> tuple[str, ...]:
+        """Return the options that were given, as words of a command line."""
+        words = []
+        for name in ("scheme", "tokenizer", "slots", "orders", "heads", "layers", "row_dim",
+                     "dtype", "counts", "entries", "min_count", "vocab_size"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                words += [f"--{name.replace('_', '-')}", text]
+        return tuple(words)
+
     @property
     def is_file(self) -> bool:
         """Whether `scheme` names a file or folder rather than a preset."""
