@@ -61,3 +61,11 @@ def test_a_wide_table_is_continued_below_and_no_cell_is_cut(
 def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Output().result({}, [Table("few", [{"path": "a b", "num rows": 3}])])
     assert capsys.readouterr().out.splitlines()[1:3] == ["path  num rows", "a b          3"]
+
+
+def test_parts_are_about_as_wide_as_each_other() -> None:
+    name = Column("row", ("1", "2"), number=True)
+    numbers = [Column(f"n{i}", (f"{10**9 + i:,}", "0"), number=True) for i in range(6)]
+    first, second = fitting([name, *numbers], 70)
+    assert first == [name, *numbers[:3]]
+    assert second == [name, *numbers[3:]]
