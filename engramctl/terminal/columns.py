@@ -1,10 +1,13 @@
 """Which columns of a table are shown, and which stand beside each other where not all fit."""
 
+import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engramctl.terminal.words import least_width, length, measured
 
 GAP = 2  # between two columns
+_WHOLE = re.compile(r"-|\d[\d,]*")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Column:
         return self.number or all(map(measured, self.cells))
 
     @property
+    def names(self) -> bool:
+        """Whether it may name a row: it is of words or of whole numbers, not of measures."""
+        return not self.measured or all(map(_WHOLE.fullmatch, self.cells))
+
+    @property
     def empty(self) -> bool:
         """Whether no row has a value."""
         return all(cell in ("", "-") for cell in self.cells)
@@ -66,7 +74,8 @@ def told_apart(columns: list[Column]) -> tuple[list[Column], list[Column]]:
 def fitting(columns: list[Column], width: int) -> list[list[Column]]:
     """Deal columns to as few tables as fit `width`, in order, about as wide as each other.
 
-    Every table begins with those that name a row: the first ones that tell all rows apart.
+    Every table begins with those that name a row: the first ones that tell all rows apart, up to
+    the first measure.
     """
     if total_width([column.least_width for column in columns]) <= width:
         return [columns]
@@ -115,9 +124,10 @@ def _dealt(columns: list[Column], width: int) -> list[list[Column]]:
 
 
 def _naming(columns: list[Column]) -> list[Column]:
-    """Return the first columns that tell all rows apart; the first one where none do."""
-    num_rows = len(columns[0].cells)
-    for stop in range(1, len(columns)):
-        if len(set(zip(*(one.cells for one in columns[:stop]), strict=True))) == num_rows:
-            return columns[:stop]
-    return columns[:1]
+    """Return the first columns that tell all rows apart, or as many as columns before a measure."""
+    lead = [columns[0], *takewhile(lambda one: one.names, columns[1:-1])]
+    apart = [
+        len(set(zip(*(one.cells for one in lead[:stop]), strict=True)))
+        for stop in range(1, len(lead) + 1)
+    ]
+    return lead[: apart.index(max(apart)) + 1]

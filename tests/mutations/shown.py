@@ -49,6 +49,13 @@ MUTATIONS = (
         ("tests/terminal/test_columns.py::test_parts_are_about_as_wide_as_each_other",),
     ),
     Mutation(
+        "measures-that-name-rows",
+        "engramctl/terminal/columns.py",
+        "takewhile(lambda one: one.names, columns[1:-1])",
+        "columns[1:-1]",
+        ("tests/terminal/test_columns.py::test_a_measure_is_no_name_of_a_row",),
+    ),
+    Mutation(
         "columns-of-later-rows-left-out",
         "engramctl/output.py",
         "name for row in self.rows for name in row",
