@@ -4,7 +4,7 @@ import re
 
 FOLD = 20  # where columns are many, a longer word of a text is folded
 _NUMBER = r"[+\-~<>]?\d[\d.,]*(?:e[+-]?\d+)?"
-_UNIT = r"(?:%|[^\W\d_][\w/]{0,7})[,;:.)]?"
+_UNIT = r"(?:%|[^\W\d_][\w/]{0,11})[,;:.)]?"
 _WORD = re.compile(rf"{_NUMBER} {_UNIT}(?!\S)|\S+")
 _MEASURED = re.compile(rf"-|{_NUMBER}(?: ?{_UNIT})?")
 
