@@ -28,7 +28,7 @@ def order_table(orders: Sequence[Mapping[str, Any]], text: NgramText | None = No
     return Table(
         "n-grams",
         [_order_row(order, text) for order in orders],
-        "kept: distinct n-grams that are written, coverage: the tokens that they are; entropy: of "
+        "kept: distinct n-grams that are written; coverage: their share of the tokens; entropy: of "
         f"one n-gram of the text, beside that of equally frequent ones; {ZIPF}; times: the top "
         "n-gram is there",
     )
@@ -63,7 +63,7 @@ def access_tables(access: Mapping[str, Any]) -> list[Table]:
         Table(
             title,
             [row for layer in access["layers"] for row in _order_rows(layer)],
-            "windows: distinct n-grams as the scheme reads them; accesses: one a window and head; "
+            "windows: distinct n-grams as the scheme reads them; accesses: one a token and head; "
             "zipf: of accesses over rows, as above",
         ),
         Table(
