@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engramctl.errors import ConfigError, printable
-from engramctl.terminal.columns import Column, fitting, widths
+from engramctl.terminal.columns import Column
+from engramctl.terminal.drawing import HEAD, TITLE, drawn
 from engramctl.terminal.streams import tell
 
 Format = str
@@ -22,20 +23,29 @@ COMPILING_IN_VAIN = (
     "compiling kernels, in every run: no folder to keep them in is ours alone; "
     "name one with NUMBA_CACHE_DIR"
 )
+PIPE_WIDTH = 160  # of tables that no terminal shows
+_STYLES = {TITLE: "italic", HEAD: "bold"}
 _NUMBERS = (bool, int, float, type(None))
 _announcer: object | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to show under a title; the keys of the first row are the columns.
+    """Rows to show under a title; their keys are the columns, as they are met.
 
-    `caption` says below the table what its columns mean, where that is not plain.
+    `caption` says below the table what its columns mean, where that is not plain. In a terminal a
+    column without a value is left out, and one that is the same in every row stands in a line above
+    the others; md and csv hold every column.
     """
 
     title: str
     rows: Sequence[Mapping[str, object]]
     caption: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of all rows."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def printable(self) -> "Table":
         """Return the table with every name and text as a terminal may show it."""
@@ -66,7 +76,7 @@ def cell(value: object) -> str:
 def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
     values = [row.get(name) for row in rows]
     number = all(value is None or isinstance(value, int | float) for value in values)
-    return Column(name, tuple(map(cell, values)), number)
+    return Column(name.replace("_", " "), tuple(map(cell, values)), number)
 
 
 class Output:
@@ -94,7 +104,7 @@ class Output:
         elif self.format == "md":
             self._markdown(tables)
         else:
-            self._rich(tables)
+            self._screen(tables)
 
     def note(self, text: str) -> None:
         """Tell a person something, on stderr."""
@@ -153,28 +163,17 @@ class Output:
         _announcer = Announcer()
         event.register("numba:compile", _announcer)
 
-    def _rich(self, tables: Sequence[Table]) -> None:
+    def _screen(self, tables: Sequence[Table]) -> None:
         from rich.console import Console
-        from rich.table import Table as RichTable
 
-        width = None if sys.stdout.isatty() else 160
-        console = Console(file=sys.stdout, width=width, markup=False, emoji=False)
+        width = None if sys.stdout.isatty() else PIPE_WIDTH
+        console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
         for table in tables:
             if not table.rows:
                 continue
-            columns = [_column(name, table.rows) for name in table.rows[0]]
-            for number, beside in enumerate(fitting(columns, console.width)):
-                title = "continued" if number else table.title
-                view = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
-                for one, width in zip(beside, widths(beside, console.width), strict=True):
-                    view.add_column(
-                        one.name, justify="right" if one.number else "left", width=width
-                    )
-                for row in zip(*(one.cells for one in beside), strict=True):
-                    view.add_row(*row)
-                console.print(view)
-            if table.caption:
-                console.print(table.caption, highlight=False)
+            columns = [_column(name, table.rows) for name in table.names]
+            for kind, line in drawn(table.title, columns, table.caption, console.width):
+                console.print(line, style=_STYLES.get(kind), soft_wrap=True)
             console.print()
 
     def _csv(self, tables: Sequence[Table]) -> None:
@@ -182,14 +181,14 @@ class Output:
 
         for table in tables:
             if table.rows:
-                writer = csv.DictWriter(sys.stdout, list(table.rows[0]), lineterminator="\n")
+                writer = csv.DictWriter(sys.stdout, table.names, lineterminator="\n")
                 writer.writeheader()
                 writer.writerows([dict(row) for row in table.rows])
 
     def _markdown(self, tables: Sequence[Table]) -> None:
         for table in tables:
             if table.rows:
-                names = list(table.rows[0])
+                names = table.names
                 print(f"**{table.title}**\n")
                 lines = [names, *([cell(row.get(name)) for name in names] for row in table.rows)]
                 text = [

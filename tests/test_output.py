@@ -48,6 +48,25 @@ def test_a_cell_stays_one_cell(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[red]x[/red] :bomb:" in capsys.readouterr().out
 
 
+def test_md_and_csv_hold_what_a_terminal_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[dict[str, object]] = [
+        {"layer": 1, "head": 0, "waits_ns": None, "load": 0.5},
+        {"layer": 1, "head": 1, "waits_ns": None, "load": 0.75, "late": 7},
+    ]
+    Output(format="csv").result({}, [Table("heads", rows)])
+    assert capsys.readouterr().out.splitlines() == [
+        "layer,head,waits_ns,load,late", "1,0,,0.5,", "1,1,,0.75,7"
+    ]  # fmt: skip
+    Output(format="md").result({}, [Table("heads", rows)])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| layer | head | waits_ns | load | late |", "|---|---|---|---|---|",
+        "| 1 | 0 | - | 0.5 | - |", "| 1 | 1 | - | 0.75 | 7 |", "",
+    ]  # fmt: skip
+    Output().result({}, [Table("heads", rows)])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:3] == ["layer 1", "head  load  late"]
+
+
 def test_notes_titles_and_errors_are_escaped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,14 @@ from engramctl.output import Table
 
 NgramText = Callable[[Sequence[int]], str]
 
-_BY_CHANCE = (
+ZIPF = (
+    "zipf: exponent of count over rank, ls by least squares in the middle ranks, mle by maximum "
+    "likelihood of the counts from x_min on"
+)
+HEADS = (
     "load: distinct n-grams a slot; colliding: n-grams that share their slot; overshadowed: "
-    "accesses by an n-gram that is not the top one of its slot; chance: thrown at random"
+    "accesses by an n-gram that is not the top one of its slot; chance: what n-grams thrown at "
+    "random would give"
 )
 
 
@@ -23,8 +28,9 @@ def order_table(orders: Sequence[Mapping[str, Any]], text: NgramText | None = No
     return Table(
         "n-grams",
         [_order_row(order, text) for order in orders],
-        "zipf: exponent of count over rank, by least squares in the middle ranks and by maximum "
-        "likelihood of the counts from x_min on; entropy: of one n-gram of the text",
+        "kept: distinct n-grams that are written; coverage: their share of the tokens; entropy: of "
+        f"one n-gram of the text, beside that of equally frequent ones; {ZIPF}; times: the top "
+        "n-gram is there",
     )
 
 
@@ -33,14 +39,15 @@ def _order_row(order: Mapping[str, Any], text: NgramText | None) -> dict[str, ob
     coverage = order.get("coverage")
     fits, entropy = order.get("zipf") or {}, order.get("entropy") or {}
     line, tail = fits.get("least_squares") or {}, fits.get("likelihood") or {}
+    even = entropy.get("normalised")
     return {
         "order": order.get("order"),
         "tokens": order.get("occurrences"),
         "distinct": order.get("distinct"),
         "kept": order.get("kept"),
-        "coverage percent": None if coverage is None else 100 * coverage,
+        "coverage %": None if coverage is None else 100 * coverage,
         "entropy bits": entropy.get("bits"),
-        "of even": entropy.get("normalised"),
+        "of even %": None if even is None else 100 * even,
         "zipf ls": line.get("s"),
         "zipf mle": tail.get("s"),
         "x_min": tail.get("x_min"),
@@ -53,15 +60,21 @@ def access_tables(access: Mapping[str, Any]) -> list[Table]:
     """Return what is known of the rows that a scheme reads: orders, heads and coverage."""
     title = f"rows that {access['scheme']} reads"
     return [
-        Table(title, [row for layer in access["layers"] for row in _order_rows(layer)]),
+        Table(
+            title,
+            [row for layer in access["layers"] for row in _order_rows(layer)],
+            "windows: distinct n-grams as the scheme reads them; accesses: one a token and head; "
+            "zipf: of accesses over rows, as above",
+        ),
         Table(
             "heads, each beside pure chance",
             [_head_row(layer, order, head) for layer, order, head in _heads(access)],
-            _BY_CHANCE,
+            HEADS,
         ),
         Table(
-            "share of accesses that the hottest rows serve, percent",
+            "% of accesses that the hottest rows serve",
             [row for layer in access["layers"] for row in _coverage_rows(layer)],
+            "top 1 %: the hundredth of all rows of the table that is read most",
         ),
     ]
 
@@ -109,11 +122,11 @@ def _head_row(
         "slots": slots,
         "load": head["load_factor"],
         "read %": 100 * head["reached_slots"] / slots,
-        "by chance %": 100 * head["expected_reached_slots"] / slots,
+        "read by chance %": 100 * head["expected_reached_slots"] / slots,
         "colliding %": 100 * head["colliding_ngrams"] / windows,
-        "by chance": 100 * head["expected_colliding_ngrams"] / windows,
+        "colliding by chance %": 100 * head["expected_colliding_ngrams"] / windows,
         "overshadowed %": head["overshadowed_percent"],
-        "chance": head["expected_overshadowed_percent"],
+        "overshadowed by chance %": head["expected_overshadowed_percent"],
     }
 
 
@@ -123,7 +136,7 @@ def _coverage_rows(layer: Mapping[str, Any]) -> list[dict[str, object]]:
             "layer": layer["layer"],
             "order": str(part.get("order", "all")),
             **{
-                f"{point['percent']:g} % of rows": None
+                f"top {point['percent']:g} %": None
                 if point["share"] is None
                 else 100 * point["share"]
                 for point in part["coverage"]

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from engramctl.access.view import HEADS
 from engramctl.counts.manifest import check_counts_tokenizer, read_counts_manifest
 from engramctl.counts.ngrams import mine_hint, order_file, read_ngrams
 from engramctl.counts.pruned import Pruned, pruned_orders, pruning
@@ -146,8 +147,17 @@ def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:
 def diagnosis_tables(document: dict[str, Any]) -> list[Table]:
     """Return the tables that show a document of `diagnose_counts`."""
     return [
-        Table("n-grams (joint: colliding in every head)", _order_rows(document)),
-        Table("heads, each beside pure chance", _head_rows(document)),
+        Table(
+            "n-grams",
+            _order_rows(document),
+            "joint collisions: n-grams that share their slot with another one in every head; "
+            "by chance: as many as n-grams thrown at random would give",
+        ),
+        Table(
+            "heads, each beside pure chance",
+            _head_rows(document),
+            f"{HEADS}; never reached: slots without an n-gram",
+        ),
         Table("warnings", [{"warning": text} for text in document["warnings"]]),
     ]
 
@@ -161,11 +171,12 @@ def _head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
             "slots": head["num_slots"],
             "load": head["load_factor"],
             "never reached %": 100 * head["unreached_slots"] / head["num_slots"],
-            "by chance %": 100 - 100 * head["expected_reached_slots"] / head["num_slots"],
-            "n-grams colliding %": _percent(head["colliding_ngrams"], order["distinct"]),
-            "by chance": _percent(head["expected_colliding_ngrams"], order["distinct"]),
-            "accesses overshadowed %": head["overshadowed_percent"],
-            "chance": head["expected_overshadowed_percent"],
+            "never reached by chance %": 100
+            - 100 * head["expected_reached_slots"] / head["num_slots"],
+            "colliding %": _percent(head["colliding_ngrams"], order["distinct"]),
+            "colliding by chance %": _percent(head["expected_colliding_ngrams"], order["distinct"]),
+            "overshadowed %": head["overshadowed_percent"],
+            "overshadowed by chance %": head["expected_overshadowed_percent"],
         }
         for order in document["orders"]
         for head in order["heads"]

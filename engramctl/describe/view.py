@@ -9,6 +9,11 @@ from engramctl.describe.counts_view import found_tables
 from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Table
 
+_CAPTIONS = {
+    "tiers": "tier: where rows would be when they are looked up; ssd: after layout, ssd, in place: "
+    "read from the files of the checkpoint"
+}
+
 
 def described_tables(document: dict[str, Any], path: Path, tokenizer: Path | None) -> list[Table]:
     """Return the tables that show a document of `describe`.
@@ -48,6 +53,8 @@ def _fact_tables(document: dict[str, Any]) -> list[Table]:
     ]
     tables = [Table(str(document["kind"]), facts)]
     tables += [
-        Table(name, rows) for name, rows in document.items() if isinstance(rows, list) and rows
+        Table(name, rows, _CAPTIONS.get(name, ""))
+        for name, rows in document.items()
+        if isinstance(rows, list) and rows
     ]
     return tables

@@ -16,5 +16,6 @@ def _rows(document: Mapping[str, Any], prefix: str = "") -> Iterator[dict[str, o
         if isinstance(value, dict):
             yield from _rows(value, f"{prefix}{name}.")
         else:
-            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else value
+            listed = isinstance(value, list)
+            shown = (", ".join(map(str, value)) or None) if listed else value
             yield {"fact": prefix + name, "value": shown}

@@ -1,87 +1,110 @@
-"""Table rows that show a document of `measure`, for `mine` and `inspect`."""
+"""Table rows that show a document of `measure`, for `mine` and `inspect`.
 
-from collections.abc import Iterable, Mapping
+They are the few numbers that a person asks for: of documents read one after the other, and of
+caches on text that was held out, where there is some. All others are in the document.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engramctl.output import Table
 
-SHOWN_EVERY = 2  # cache sizes, which double
-GIB = 1 << 30
+SIZES_SHOWN = 4  # of the caches of an order
+MIB = 1 << 20
+
+_POLICIES = (
+    "lru: keeps the rows read last\n"
+    "s3fifo: a small queue of new rows; rows hit twice in it move to a large one\n"
+    "static: holds the rows that the mined text reads most\n"
+    "oracle: holds the rows that this text itself reads most\n"
+    "cache rows: of one head, MiB: of all heads and layers; order all: one cache for all orders; "
+    "more sizes, and documents read in turn: in --json and curves.parquet"
+)
 
 
 def reuse_tables(document: Mapping[str, Any]) -> list[Table]:
     """Return the three tables: caches, distinct n-grams, dictionaries."""
     return [
+        Table("cache hit rate in %", cache_rows(document), _POLICIES),
         Table(
-            "cache hit rate, all orders, rows of one head an order",
-            cache_rows(document),
-            "GiB: rows of all heads and layers; a number after a policy: documents read in turn; "
-            "static: rows ranked on the mined text; oracle: the best fixed set for the text itself",
-        ),
-        Table(
-            "distinct of all n-grams in a chunk",
+            "% of distinct n-grams in a chunk of so many tokens",
             unique_rows(document),
-            "streams: documents read in turn",
+            "of all n-grams of the chunk: what is left to be read when each is read once",
         ),
         Table(
-            "n-gram dictionary, one list over all orders",
+            "n-gram dictionary: one list of the most useful n-grams of all orders",
             dictionary_rows(document),
-            "reads of rows a token and layer, then for all layers with one read a known n-gram; "
-            "dedup: each n-gram read once in 2,048 tokens; hit: of the n-grams left by it",
+            "hit: n-grams of the order that the list holds, of those left by dedup; dedup: each "
+            "n-gram read once in 2,048 tokens; reads: of rows, a token and layer; all layers: "
+            "with dedup, and one read for a known n-gram",
         ),
     ]
 
 
 def cache_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Return hit rates of all orders together: a row a text and cache size, a column a curve."""
-    rows: dict[tuple[str, int], dict[str, object]] = {}
-    for curve in document["curves"]:
-        if curve["order"] != 0:
-            continue
-        text, policy = _name(curve), curve["policy"]
-        varies = policy in ("lru", "s3fifo")
-        if varies or curve["interleave"] == 1:
-            column = f"{policy} {curve['interleave']}" if varies else policy
-            points = list(zip(curve["cache_rows"], curve["hit_rate"], strict=True))
-            for size, rate in points[::SHOWN_EVERY]:
-                gib = size * document["bytes_per_cache_row"] / GIB
-                row = rows.setdefault(
-                    (text, size), {"text": text, "cache rows": size, "GiB": round(gib, 3)}
-                )
-                row[column] = round(rate, 3)
+    """Return hit rates: a row a text, order and cache size, a column a policy."""
+    curves = _one_by_one(document["curves"])
+    held_out = [curve for curve in curves if curve["held_out"] is not None]
+    rows: dict[tuple[object, ...], dict[str, object]] = {}
+    for curve in held_out or curves:
+        order = "all" if curve["order"] == 0 else str(curve["order"])
+        rates = dict(zip(curve["cache_rows"], curve["hit_rate"], strict=True))
+        for size in _spread(curve["cache_rows"]):
+            row = {
+                "text": _name(curve),
+                "order": order,
+                "cache rows": size,
+                "MiB": size * document["bytes_per_cache_row"] / MIB,
+            }
+            rows.setdefault(tuple(row.values()), row)[curve["policy"]] = _percent(rates[size])
     return list(rows.values())
 
 
 def unique_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Return shares of distinct n-grams: a row a text and number of streams and order."""
+    """Return shares of distinct n-grams: a row a text and order, a column a chunk's tokens."""
     return _pivot(
         (
-            {"text": _name(row), "streams": row["interleave"], "order": row["order"]},
-            f"{row['chunk_tokens']:,} tokens",
-            round(row["share"], 3),
+            {"text": _name(row), "order": row["order"]},
+            f"{row['chunk_tokens']:,}",
+            _percent(row["share"]),
         )
-        for row in document["unique"]
+        for row in _one_by_one(document["unique"])
     )
 
 
 def dictionary_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Return what dictionaries serve: a row a text, number of streams and size."""
+    """Return what dictionaries serve: a row a text and size."""
     orders = document["orders"]
     rows = []
-    for one in document["dictionary"]["served"]:
+    for one in _one_by_one(document["dictionary"]["served"]):
         hits = zip(orders, one["hit_rate_after_dedup"], strict=True)
         rows.append(
             {
                 "text": _name(one),
-                "streams": one["interleave"],
                 "entries": one["entries"],
-                **{f"hit {order}": round(hit, 3) for order, hit in hits},
+                **{f"order {order} hit %": _percent(hit) for order, hit in hits},
                 "reads": round(one["reads_per_token"], 2),
-                "after dedup": round(one["reads_per_token_after_dedup"], 2),
+                "with dedup": round(one["reads_per_token_after_dedup"], 2),
                 "all layers": round(one["reads_per_token_all_layers_after_dedup"], 2),
             }
         )
     return rows
+
+
+def _one_by_one(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what was found of the fewest documents read in turn."""
+    fewest = min((one["interleave"] for one in found), default=1)
+    return [one for one in found if one["interleave"] == fewest]
+
+
+def _spread(sizes: Sequence[int]) -> list[int]:
+    """Return a few of the sizes, the first and the last among them."""
+    last, steps = len(sizes) - 1, SIZES_SHOWN - 1
+    return [sizes[place] for place in sorted({last * step // steps for step in range(steps + 1)})]
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 1)
 
 
 def _name(row: Mapping[str, Any]) -> str:

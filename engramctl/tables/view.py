@@ -71,7 +71,9 @@ def written_tables(plan: "TablePlan", document: Mapping[str, Any]) -> list[Table
         }
         for layer, rows in sorted(plan.num_rows.items())
     ]
-    tables = [Table(_title(document), layers)]
+    tables = [
+        Table(_title(document), layers, "record: one row as it is stored, its scales included")
+    ]
     if "conversion" in document:
         lost = [_readable(one) for one in document["conversion"]]
         tables.append(Table(f"lost by storing {layout.dtype}", lost))

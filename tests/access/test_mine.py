@@ -194,7 +194,7 @@ def test_inspect_shows_orders_heads_coverage_and_text(
     assert shown["orders"] == mined.json["orders"]
     assert shown["access"] == mined.json["access"]
     text = run_cli("inspect", counts, "--tokenizer", sample.tokenizer).stdout
-    for word in ("entropy bits", "zipf mle", "x_min", "overshadowed", "10 % of rows", "'"):
+    for word in ("entropy bits", "zipf mle", "x_min", "overshadowed", "top 10 %", "'"):
         assert word in text
     top = mined.json["orders"][0]["top"]["token_ids"]
     assert f" {top[0]} " not in text.split("n-grams")[1].splitlines()[2]

@@ -20,8 +20,8 @@ COLUMNS = st.lists(
 def test_every_column_is_shown_and_every_table_fits(columns: list[Column], width: int) -> None:
     first, *others = fitting(columns, width)
     rows = list(zip(*(one.cells for one in columns), strict=True))
-    stops = range(1, len(columns))
-    names = next((n for n in stops if len({row[:n] for row in rows}) == len(rows)), 1)
+    stops = [1, *(n for n in range(2, len(columns)) if all(one.names for one in columns[1:n]))]
+    names = max(stops, key=lambda n: len({row[:n] for row in rows}))  # the first of the best
     assert [*first, *(one for table in others for one in table[names:])] == columns
     for table in (first, *others):
         assert table[:names] == columns[:names]
@@ -61,3 +61,23 @@ def test_a_wide_table_is_continued_below_and_no_cell_is_cut(
 def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Output().result({}, [Table("few", [{"path": "a b", "num rows": 3}])])
     assert capsys.readouterr().out.splitlines()[1:3] == ["path  num rows", "a b          3"]
+
+
+def test_parts_are_about_as_wide_as_each_other() -> None:
+    name = Column("row", ("1", "2"), number=True)
+    numbers = [Column(f"n{i}", (f"{10**9 + i:,}", "0"), number=True) for i in range(6)]
+    first, second = fitting([name, *numbers], 70)
+    assert first == [name, *numbers[:3]]
+    assert second == [name, *numbers[3:]]
+
+
+def test_a_measure_is_no_name_of_a_row() -> None:
+    """Two lines of the same case: their times are not repeated in every part."""
+    case = Column("case", ("step", "step", "step"), number=False)
+    tier = Column("tier", ("none", "none", "ssd"), number=False)
+    measures = [Column(f"p{i}", ("1.2 ms", f"{i} ms", "7 ms"), number=False) for i in range(8)]
+    for load in (measures, [Column("load", ("0.5", "0.7", "1"), number=True), *measures]):
+        for part in fitting([case, tier, *load], 50):
+            assert part[:2] == [case, tier]
+            assert part[2:] == [one for one in load if one in part]
+        assert sum(map(len, fitting([case, tier, *load], 50))) == len(load) + 4
