@@ -10,11 +10,11 @@ from engramctl.results.rows import case_rows
 # What columns mean whose names do not say it all; each stands below a table that has the column.
 LEGEND = {
     "disk bytes": "what the disk delivered a sample, as the kernel counts it",
-    "resident": "pages of the rows in memory before a sample, of the worst one",
+    "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
     "over none": "longer than the same model without memory (tier none)",
     "over memory": "longer than with all rows in the compute device's memory",
-    "resolution": "what two copies of one arm may differ by; less than it is not told",
+    "resolution": "what two copies of one arm may differ by; less is not shown",
 }
 
 
