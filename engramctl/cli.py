@@ -19,6 +19,7 @@ from typer.main import get_command
 
 import engramctl
 from engramctl.errors import EngramError, printable
+from engramctl.terminal.command_line import typed
 from engramctl.terminal.streams import keep_streams, settle_streams, tell
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ class LazyGroup(TyperGroup):
     Its own absent `--help` is False, not None: typer would load its whole type machinery to turn
     that None into a bool, and more than double the cost of `engramctl COMMAND --help`.
     """
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Note the words as they were typed, for the command and what it writes."""
+        words = ("engramctl", *args)
+        context = super().make_context(info_name, args, parent, **extra)
+        context.with_resource(typed(words))
+        return context
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the pipeline."""

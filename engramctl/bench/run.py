@@ -21,11 +21,12 @@ from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
-from engramctl.results.document import SCHEMA, Case
+from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.resolution import resolution_percent
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing
+from engramctl.terminal.command_line import typed_words
 
 Progress = Callable[[int], None]
 
@@ -100,6 +101,7 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._created_utc = utc_now()
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
@@ -119,6 +121,8 @@ class _Run:
         """Return the result of the cases there are."""
         return {
             "schema": SCHEMA,
+            "created_utc": self._created_utc,
+            "command": typed_words(),
             "environment": capture(self.path),
             "config": {
                 **asdict(self.options),

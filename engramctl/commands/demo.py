@@ -33,11 +33,12 @@ def demo(
     from engramctl.corpus.sample import write_sample_corpus
     from engramctl.demo.folder import check_place, make_folder
     from engramctl.demo.steps import plan_steps
-    from engramctl.demo.view import demo_document, demo_tables
+    from engramctl.demo.view import DURATION, demo_document, demo_tables
 
     sink = output_for(json=json, quiet=quiet)
     started = time.perf_counter()
     check_place(out, force=force)
+    sink.note(DURATION)
     sink.announce_compilation()
     sink.note(f"writing the standard library's source as a corpus: {out}/corpus.parquet")
     make_folder(out)

@@ -7,13 +7,13 @@ import typer
 
 from engramctl.commands.options import (
     Config,
+    Format,
     Heads,
     Json,
     Orders,
     Quiet,
     Slots,
     Tokenizer,
-    output_for,
     parse_numbers,
 )
 from engramctl.errors import ConfigError
@@ -44,6 +44,7 @@ def inspect(
     slots: Slots = None,
     orders: Orders = None,
     heads: Heads = None,
+    format: Format = "table",
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -53,7 +54,8 @@ def inspect(
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
     Counts hold no n-grams that begin before their document does. --tokenizer,
     --slots, --orders and --heads change a preset that --counts is used with;
-    with counts alone --tokenizer shows n-grams as text.
+    with counts alone --tokenizer shows n-grams as text. A result shows the table
+    of its run again; --format csv gives its cases, for tables of several runs.
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
     """
@@ -61,7 +63,7 @@ def inspect(
     from engramctl.describe.view import described_tables
     from engramctl.schemes.options import FIXED, SchemeOptions
 
-    sink = output_for(json=json, quiet=quiet)
+    sink = Output(format="json" if json else format, quiet=quiet)
     options = SchemeOptions(
         scheme=str(path),
         tokenizer=tokenizer,
@@ -78,7 +80,8 @@ def inspect(
             hint="name the counts with --counts, or leave it out",
         )
     document = describe(path)
-    sink.result(document, described_tables(document, path, tokenizer))
+    raw = sink.format == "csv"
+    sink.result(document, described_tables(document, path, tokenizer, raw=raw))
 
 
 def _diagnose(sink: Output, options: "SchemeOptions", counts: Path) -> None:

@@ -33,6 +33,15 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        help="table, json, csv or md, on stdout; --json is short for --format json.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes and no progress.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing result.")]
 DryRun = Annotated[

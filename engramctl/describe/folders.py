@@ -10,7 +10,9 @@ from engramctl.counts.manifest import COUNTS_SCHEMA
 from engramctl.describe.checkpoints import describe_checkpoint, scheme_facts
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
 from engramctl.hashing import lookup_from_dict
-from engramctl.results.document import as_current
+from engramctl.results.document import SCHEMAS, as_current
+from engramctl.results.facts import result_facts
+from engramctl.results.file import not_as_written
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes.options import read_scheme
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
@@ -66,30 +68,24 @@ def _unfinished(partial: Path) -> dict[str, Any]:
 
 
 def _result(path: Path) -> dict[str, Any] | None:
-    """Return what a bench result says of itself, or None when the file is none."""
+    """Return what a result of `bench` says, samples counted, or None when the file is none.
+
+    Raises:
+        FormatError: it calls itself one, and is not as `bench` writes them.
+    """
     try:
-        document = as_current(load_json(read_limited(path)))
-        if document is None:
-            return None
-        machine, config, cases = (document[name] for name in ("environment", "config", "cases"))
-        return {
-            "path": str(path),
-            "kind": "bench result",
-            "measured": config["path"],
-            "scheme": config["scheme"],
-            "trace": config["trace"],
-            "cpu": machine["cpu"],
-            "made_by": f"engramctl {machine['engramctl']}",
-            "mismatches": sum(case["check"]["mismatches"] for case in cases),
-            "cases": [
-                {name: case[name] for name in ("name", "phase", "tier", "cache", "status")}
-                | {"samples": len(case["samples_ns"]), "p50_ns": case["p50_ns"]}
-                | {"resolution_percent": case["resolution_percent"]}
-                for case in cases
-            ],
-        }
-    except (EngramError, ValueError, LookupError, TypeError, OverflowError):
+        found = load_json(read_limited(path))
+        ours = isinstance(found, dict) and found["schema"] in SCHEMAS
+    except (EngramError, ValueError, LookupError, TypeError):
         return None
+    if not ours:
+        return None
+    try:
+        document = as_current(found)
+        assert document is not None
+        return {"path": str(path), **result_facts(document)}
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise not_as_written(path, error) from error
 
 
 def _scheme_file(path: Path) -> dict[str, Any]:

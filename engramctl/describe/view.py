@@ -8,6 +8,9 @@ from engramctl.counts.text import ngram_text
 from engramctl.describe.counts_view import found_tables
 from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Table
+from engramctl.results.facts import facts_table
+from engramctl.results.file import not_as_written
+from engramctl.results.tables import program_tables, shown_tables
 
 _CAPTIONS = {
     "tiers": "tier: where rows would be when they are looked up; ssd: after layout, ssd, in place: "
@@ -15,23 +18,29 @@ _CAPTIONS = {
 }
 
 
-def described_tables(document: dict[str, Any], path: Path, tokenizer: Path | None) -> list[Table]:
+def described_tables(
+    document: dict[str, Any], path: Path, tokenizer: Path | None, *, raw: bool = False
+) -> list[Table]:
     """Return the tables that show a document of `describe`.
 
     Args:
         document: what is known of the path.
         path: the folder or file.
         tokenizer: the tokenizer.json that shows the n-grams of counts as text; None: as ids.
+        raw: for programs: of a result its cases alone, as numbers.
 
     Raises:
         ConfigError: another tokenizer than that of the counts, or one for what has no n-grams.
-        FormatError: counts whose summary is not as `mine` writes it.
+        FormatError: counts whose summary is not as `mine` writes it, or a result that is not as
+            `bench` does.
     """
     if document["kind"] != "counts":
         if tokenizer is not None:
             raise ConfigError(
                 f"{path} has no n-grams to show as text", hint="leave out --tokenizer"
             )
+        if document["kind"] == "bench result":
+            return _result_tables(document, path, raw)
         return _fact_tables(document)
     try:
         text = None if tokenizer is None else ngram_text(tokenizer, counts_fingerprints(path))
@@ -42,6 +51,16 @@ def described_tables(document: dict[str, Any], path: Path, tokenizer: Path | Non
             facts={"found": f"{type(error).__name__}: {error}"[:200]},
             hint=f"run: engramctl verify {path}",
         ) from error
+
+
+def _result_tables(document: dict[str, Any], path: Path, raw: bool) -> list[Table]:
+    """Show the facts of a run, and the very table that `bench` printed."""
+    try:
+        if raw:
+            return program_tables(document["cases"])
+        return [facts_table(document), *shown_tables(document["measured"], document["cases"])]
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise not_as_written(path, error) from error
 
 
 def _fact_tables(document: dict[str, Any]) -> list[Table]:

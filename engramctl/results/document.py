@@ -7,14 +7,21 @@ second copy, those of the cases it is compared with.
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from engramctl.errors import EngramError
 
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
+SCHEMAS = (SCHEMA, FIRST_SCHEMA)  # what is read
 LEAST_SAMPLES = 5  # what a resolution needs
 LEAST_FOR_P99 = 100  # so that a sample lies beyond it
+
+
+def utc_now() -> str:
+    """Return the time of the day as a result has it: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def percentile(samples: Sequence[int], percent: float) -> int:
@@ -110,14 +117,16 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a result as `engramctl.bench/2` has it, or None when it is no result.
 
+    What older ones do not say of themselves, when and by which words they were made, is None.
     `engramctl.bench/1` had one resolution, of the first decode loop with a model, for all cases,
     and called the largest of a few samples p99.
 
     Raises:
         LookupError, TypeError: a result with parts missing.
     """
+    unsaid: dict[str, Any] = {"schema": SCHEMA, "created_utc": None, "command": None}
     if document["schema"] == SCHEMA:
-        return dict(document)
+        return unsaid | dict(document)
     if document["schema"] != FIRST_SCHEMA:
         return None
     resolution = document["resolution_percent"]
@@ -128,7 +137,7 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
         for case in document["cases"]
     ]
     rest = {name: value for name, value in document.items() if name != "resolution_percent"}
-    return rest | {"schema": SCHEMA, "cases": cases}
+    return unsaid | rest | {"schema": SCHEMA, "cases": cases}
 
 
 def refuse_mismatches(document: Mapping[str, Any]) -> None:

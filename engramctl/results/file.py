@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engramctl.errors import FormatError
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 
@@ -25,6 +26,15 @@ def write_result(document: Mapping[str, Any], target: Path) -> None:
     """Write the document whole, or leave what was there."""
     with os_errors("write", target), written_whole(target) as path:
         path.write_bytes(dump_json(document))
+
+
+def not_as_written(path: Path, error: Exception) -> FormatError:
+    """Return the error of a file that calls itself a result, and has parts missing or wrong."""
+    return FormatError(
+        f"{path} is not as engramctl bench writes its results",
+        facts={"found": f"{type(error).__name__}: {error}"[:200]},
+        hint="measure again: engramctl bench",
+    )
 
 
 def _is_result(path: Path) -> bool:

@@ -101,8 +101,8 @@ def test_no_page_says_what_another_says() -> None:
 
 def test_the_demo_table_has_the_columns_the_demo_prints() -> None:
     case = {
-        "tier": "host", "cache": "warm", "phase": "decode", "status": "ok", "reason": None,
-        "p50_ns": 1, "p99_ns": 1, "rows_per_s": 1, "useful_bytes": 1,
+        "tier": "host", "cache": "warm", "loop": "warm", "phase": "decode", "status": "ok",
+        "reason": None, "p50_ns": 1, "p99_ns": 1, "rows_per_s": 1, "useful_bytes": 1,
         "resolution_percent": 0.5, "against": {"none_percent": 1.0},
     }  # fmt: skip
     result = {

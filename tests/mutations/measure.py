@@ -46,7 +46,7 @@ MUTATIONS = (
     ),
     Mutation(
         "faster-is-below-resolution",
-        "engramctl/results/tables.py",
+        "engramctl/results/rows.py",
         "abs(more_percent) < resolution",
         "more_percent < resolution",
         (f"{_RESOLUTION}::test_an_overhead_is_shown_when_nothing_bounds_it",),

@@ -3,39 +3,13 @@
 import copy
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engramctl.results.document import SCHEMA, as_current
 from engramctl.results.tables import raw_tables, result_tables
 from tests.conftest import RunCli
-
-COMMON: dict[str, Any] = {
-    "phase": "decode", "cache": "warm", "loop": "warm", "engine": "memory", "rows": 48, "tokens": 1,
-    "batch": 1, "status": "ok", "reason": None, "useful_bytes": 3168, "device_bytes": None,
-    "device_reads": None, "resident_percent": {"before": None, "after": None},
-    "ceiling_rows_per_s": None, "stall_ns": None, "rows_per_s": None,
-    "against": {"none_percent": None, "resident_percent": None},
-    "check": {"rows": 0, "mismatches": 0},
-}  # fmt: skip
-FIRST: dict[str, Any] = {
-    "schema": "engramctl.bench/1",
-    "environment": {"cpu": "a processor", "engramctl": "0.1.0"},
-    "config": {"path": "shards", "scheme": "deepseek-v41", "trace": "uniform", "tiers": ["host"]},
-    "resolution_percent": 1.5,
-    "warnings": [],
-    "cases": [
-        {**COMMON, "name": "gather", "tier": "host", "samples_ns": [5, 4, 9], "p50_ns": 5,
-         "p99_ns": 9, "rows_per_s": 9_600_000_000, "check": {"rows": 144, "mismatches": 0}},
-        {**COMMON, "name": "step", "tier": "none", "samples_ns": [100, 100, 100], "p50_ns": 100,
-         "p99_ns": 100},
-        {**COMMON, "name": "step", "tier": "host", "samples_ns": [101, 101, 101], "p50_ns": 101,
-         "p99_ns": 101, "against": {"none_percent": 1.0, "resident_percent": None}},
-        {**COMMON, "name": "step", "tier": "gpu", "status": "skipped", "reason": "no CUDA",
-         "samples_ns": [], "p50_ns": None, "p99_ns": None},
-    ],
-}  # fmt: skip
+from tests.results.older import FIRST
 
 
 def test_its_one_resolution_becomes_that_of_every_measured_case() -> None:
@@ -45,6 +19,7 @@ def test_its_one_resolution_becomes_that_of_every_measured_case() -> None:
     assert document is not None
     assert document["schema"] == SCHEMA
     assert "resolution_percent" not in document
+    assert (document["created_utc"], document["command"]) == (None, None)
     assert [case["resolution_percent"] for case in document["cases"]] == [1.5, 1.5, 1.5, None]
     assert [case["copy_samples_ns"] for case in document["cases"]] == [[]] * 4
     assert [case["samples_ns"] for case in document["cases"]] == [

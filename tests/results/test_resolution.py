@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from engramctl.bench.options import BenchOptions
 from engramctl.results.document import percent_over
+from engramctl.results.figures import overhead
 from engramctl.results.resolution import resolution_percent
-from engramctl.results.tables import below_resolution, overhead
+from engramctl.results.rows import below_resolution
 
 SAMPLES = st.lists(st.integers(1, 10**12), min_size=5, max_size=40)
 

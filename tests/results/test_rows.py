@@ -1,0 +1,89 @@
+"""Rows for programs: files of several runs can be joined, and no row holds a doubtful figure."""
+
+import copy
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engramctl.output import Output
+from engramctl.results.document import as_current
+from engramctl.results.rows import case_rows
+from engramctl.results.tables import raw_tables, result_tables
+from tests.results.older import FIRST
+
+
+def doubtful(fresh: dict[str, Any]) -> dict[str, Any]:
+    """A result whose differences are all below resolution, and easy to find where printed."""
+    document = copy.deepcopy(fresh)
+    for case in document["cases"]:
+        if case["samples_ns"]:
+            case["resolution_percent"] = 50.0
+            case["against"] = {"none_percent": 31.25, "resident_percent": -43.75}
+    return document
+
+
+def printed(tables: list[Any], form: str, capsys: pytest.CaptureFixture[str]) -> str:
+    Output(format=form).result({}, tables)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv"])
+def test_a_difference_below_resolution_is_never_printed_as_a_number(
+    fresh: dict[str, Any], form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show = raw_tables if form == "csv" else result_tables
+    text = printed(show(doubtful(fresh)), form, capsys)
+    assert not re.search(r"31\.[23]|43\.[78]", text)
+    if form != "csv":
+        assert "below resolution" in text
+
+
+def test_of_a_difference_below_resolution_csv_has_the_flag_alone(
+    fresh: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(raw_tables(doubtful(fresh)), "csv", capsys)
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["status"] == "ok"]
+    for row in rows:
+        for name in ("none", "resident"):
+            assert row[f"against_{name}_percent"] == ""
+            assert row[f"against_{name}_below_resolution"] == "True"
+
+
+def test_a_difference_above_it_is_the_number_of_the_result(fresh: dict[str, Any]) -> None:
+    document = doubtful(fresh)
+    for case in document["cases"]:
+        case["resolution_percent"] = 25.0
+    rows = [row for row in case_rows(document) if row["samples"]]
+    assert {row["against_none_percent"] for row in rows} == {31.25}
+    assert {row["against_resident_below_resolution"] for row in rows} == {False}
+
+
+def test_every_row_says_which_run_it_is_of(fresh: dict[str, Any]) -> None:
+    config = fresh["config"]
+    for row in case_rows(fresh):
+        assert row["dtype"] == config["layout"]["dtype"]
+        assert row["created_utc"] == fresh["created_utc"]
+        for name in ("path", "scheme", "preset", "residual", "trace", "context", "seed"):
+            assert row[name] == config[name]
+    assert [row["samples"] for row in case_rows(fresh)] == [
+        len(case["samples_ns"]) for case in fresh["cases"]
+    ]
+
+
+def test_rows_of_older_results_have_the_same_columns(fresh: dict[str, Any]) -> None:
+    older = as_current(FIRST)
+    assert older is not None
+    assert set(case_rows(older)[0]) == set(case_rows(fresh)[0])
+    assert case_rows(older)[0]["dtype"] is None
+
+
+def test_the_result_itself_keeps_the_numbers(fresh: dict[str, Any], tmp_path: Path) -> None:
+    document = doubtful(fresh)
+    case_rows(document)
+    assert document == doubtful(fresh)
+    assert "31.25" in json.dumps(document)

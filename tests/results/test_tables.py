@@ -1,0 +1,40 @@
+"""The table of a run: what its columns mean, and how small a difference it tells."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from engramctl.results.figures import duration
+from engramctl.results.tables import LEGEND, result_tables
+
+
+def test_a_column_whose_name_does_not_say_it_has_a_line_below(fresh: dict[str, Any]) -> None:
+    table = result_tables(fresh)[0]
+    lines = table.caption.split("\n")
+    used = {name for name in LEGEND if any(row[name] for row in table.rows)}
+    assert [line.split(":")[0] for line in lines] == [name for name in LEGEND if name in used]
+    assert {"over none", "over memory", "waits", "resident", "resolution"} <= used
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_column_without_a_value_needs_no_line(fresh: dict[str, Any]) -> None:
+    document = copy.deepcopy(fresh)
+    document["cases"] = [case for case in document["cases"] if case["name"] == "gather"]
+    caption = result_tables(document)[0].caption
+    assert "over none" not in caption
+    assert "waits" not in caption
+    assert "resolution" in caption
+
+
+def test_every_measured_row_has_its_resolution_in_percent(fresh: dict[str, Any]) -> None:
+    assert all(str(row["resolution"]).endswith(" %") for row in result_tables(fresh)[0].rows)
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "shown"),
+    [(999, "999 ns"), (999_499, "999 µs"), (999_600, "1 ms"), (999_700_000, "1 s"),
+     (1_234e9, "1,234 s")],
+)  # fmt: skip
+def test_a_time_is_never_a_power_of_ten(time_ns: float, shown: str) -> None:
+    assert duration(time_ns) == shown
