@@ -1,11 +1,11 @@
 """What was measured of an arm, or why it was not -> a case of the result."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engramctl.bench.arms import Arm
 from engramctl.bench.loops import Loop
-from engramctl.bench.options import BenchOptions
+from engramctl.bench.options import TIERS, BenchOptions
 from engramctl.results.document import Case, percent_over
 
 NONE = "none"
@@ -62,6 +62,24 @@ def unmeasured_case(
         name=loop.case, phase=loop.phase, tier=tier, cache=loop.cache_of(tier), loop=loop.cache,
         status=status, reason=reason, batch=options.batch,
     )  # fmt: skip
+
+
+def outliers(cases: Sequence[Case]) -> list[str]:
+    """Say which cases have samples that something else than the lookup must have delayed."""
+    return [
+        f"{case.name} {case.phase} on {case.tier} ({case.loop} loop) has samples over "
+        "20 times the median: other work on this machine, or its disk"
+        for case in cases
+        if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns)
+    ]
+
+
+def twice(arms: Mapping[str, Arm]) -> str | None:
+    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
+
+    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
+    """
+    return max(arms, key=(NONE, *TIERS).index, default=None)
 
 
 def _median(values: list[int]) -> int | None:
