@@ -3,13 +3,21 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
-from engramctl.bench.cases import NONE, measured_case, outliers, twice, unmeasured_case
+from engramctl.bench.cases import (
+    NONE,
+    interrupted_cases,
+    loop_cases,
+    outliers,
+    twice,
+    unmeasured_case,
+)
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import scheme_of
@@ -23,7 +31,6 @@ from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, Case
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
-from engramctl.results.resolution import resolution_percent
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing
@@ -98,6 +105,7 @@ class _Run:
     missing: dict[str, str]
     cases_of_loops: list[list[Case]] = field(default_factory=list)
     taken_over: dict[LoopName, list[Case]] = field(default_factory=dict)
+    cut: dict[LoopName, list[Case]] = field(default_factory=dict)
     not_reached: list[list[Case]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -172,20 +180,15 @@ class _Run:
         arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
         copied = twice(arms)
         copy = None if copied is None else self._arm(loop, copied, subjects)
-        reason = self._interleave(loop, list(arms.values()), copy, progress)
-        bound = None
-        if copied is not None and copy is not None and reason is None:
-            bound = resolution_percent(arms[copied].samples_ns, copy.samples_ns)
-        cases = []
-        for tier in dict.fromkeys((NONE, *self._tiers(loop))):
-            if tier in arms and reason is None:
-                case = measured_case(self.options, loop, arms, tier, self.resident_tier)
-                case.resolution_percent = bound
-                case.copy_samples_ns = copy.samples_ns if copy and tier == copied else []
-                cases.append(case)
-            elif tier != NONE:
-                why = skipped.get(tier) or reason
-                cases.append(unmeasured_case(self.options, loop, tier, "skipped", why))
+        cases_if = partial(
+            loop_cases, self.options, loop, self._tiers(loop), arms, copy, self.resident_tier
+        )
+        try:
+            reason = self._interleave(loop, list(arms.values()), copy, progress)
+        except (KeyboardInterrupt, SystemExit):
+            self.cut[loop.name] = interrupted_cases(cases_if(skipped, None))
+            raise
+        cases = cases_if(skipped, reason)
         for warning in outliers(cases):
             self._warn(warning)
         self.cases_of_loops.append(cases)
@@ -222,6 +225,7 @@ class _Run:
         for loop in list(plan_loops(self.options))[len(self.cases_of_loops) :]:
             self.not_reached.append(
                 self.taken_over.get(loop.name)
+                or self.cut.get(loop.name)
                 or [
                     unmeasured_case(self.options, loop, tier, "skipped", self.missing[tier])
                     if tier in self.missing

@@ -45,7 +45,10 @@ class Kept:
             return
         self._sink.result(self._document, self._tables(self._document))
         cases = self._document["cases"]
-        measured = f"{sum(bool(case['samples_ns']) for case in cases)} of {len(cases)} cases"
+        done = sum(bool(case["samples_ns"]) and case["status"] != "skipped" for case in cases)
+        cut = sum(bool(case["samples_ns"]) and case["status"] == "skipped" for case in cases)
+        measured = f"{done} of {len(cases)} cases"
+        measured += f" and the samples so far of {cut}" if cut else ""
         if self._target is None:
             self._sink.note(f"{measured} were measured; with -o FILE they are kept for --resume")
         elif is_stream(self._target):

@@ -103,6 +103,24 @@ def test_an_interruption_before_the_first_case_is_finished_says_so(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_samples_of_the_loop_that_was_interrupted_are_kept_and_measured_anew(
+    shards: Path, run_cli: RunCli, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    words = ("bench", shards, *QUICK[:4], "--samples", 20, "--tokens", 2, "-o", out)
+    ended = ended_by(signal.SIGINT, 30, *words)
+    assert ended.returncode == 130
+    assert "0 of 2 cases and the samples so far of 1" in ended.stderr
+    assert "gather" in ended.stdout
+    decode, prefill = json.loads(out.read_text())["cases"]
+    assert (decode["status"], decode["reason"]) == ("skipped", "interrupted")
+    assert 10 < len(decode["samples_ns"]) < 20
+    assert prefill["samples_ns"] == []
+    assert run_cli(*words, "--resume").exit_code == 0
+    again = json.loads(out.read_text())["cases"][0]
+    assert (again["status"], len(again["samples_ns"])) == ("ok", 20)
+
+
 def test_a_killed_run_leaves_the_loops_it_had_finished(shards: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     ended = ended_by(signal.SIGKILL, ONE_LOOP + 3, "bench", shards, *QUICK, "-o", out)
