@@ -159,7 +159,6 @@ def _answer(document: dict[str, Any], asked: Asked) -> None:
         asked.answered = True
         with contextlib.suppress(OSError, ValueError):
             Output(format="json").result(document)
-            sys.stdout.flush()
 
 
 def _stopped(code: int, asked: Asked) -> int:
