@@ -1,9 +1,12 @@
 """The Typer app, and where an error becomes text and an exit code.
 
 Exit codes: 0 done; 1 the work failed; 2 the command line or config was wrong; 3 a check said no;
-4 every tier asked for by name is missing here; 70 a bug; 130 SIGINT; 143 SIGTERM.
+4 every tier asked for by name is missing here; 70 a bug; 130 SIGINT; 143 SIGTERM. What ends with
+another code than 0 has said why on stderr, and where JSON was asked for, and no result was printed,
+once more as a document on stdout.
 """
 
+import contextlib
 import importlib
 import io
 import os
@@ -18,7 +21,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import engramctl
-from engramctl.errors import EngramError, printable
+from engramctl.commands.words import Asked, WatchedCommand, asks_for_json
+from engramctl.errors import EngramError, error_document, printable
 from engramctl.terminal.command_line import typed
 from engramctl.terminal.streams import keep_streams, settle_streams, tell
 
@@ -74,7 +78,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in self.commands:
             module = importlib.import_module(f"engramctl.commands.{cmd_name}")
             single = typer.Typer(**_PLAIN)
-            single.command(cmd_name)(getattr(module, cmd_name))
+            single.command(cmd_name, cls=WatchedCommand)(getattr(module, cmd_name))
             self.commands[cmd_name] = get_command(single)
         return self.commands[cmd_name]
 
@@ -117,55 +121,93 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `engramctl` (default: those of this process).
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    asked = Asked(json=asks_for_json(words))
+    code = 0
     try:
-        code = run_words(list(sys.argv[1:] if arguments is None else arguments))
+        code = _stopped(run_words(words, asked), asked)  # of Ctrl-C typer makes a code
         sys.stdout.flush()
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
+        code = _stopped(stop.code if isinstance(stop.code, int) else 1, asked)
     except KeyboardInterrupt:
-        code = 130
+        code = _stopped(130, asked)
     except CommandLineError as error:
-        text = io.StringIO()
-        error.show(text)
-        tell("\n".join(printable(line) for line in text.getvalue().rstrip().split("\n")))
-        code = error.exit_code
+        code = _misspoken(error, asked)
     except BrokenPipeError:
         code = 1  # the reader has seen enough: `| head`
     except (EngramError, OSError, MemoryError, UnicodeEncodeError, RuntimeError) as error:
-        code = _failed(error)
+        code = _failed(error, asked)
     except Exception as error:
         signal_code = _code_of_signal(error)
-        code = _bug() if signal_code is None else signal_code
+        code = _bug(error, asked) if signal_code is None else _stopped(signal_code, asked)
     settle_streams()
     return code
 
 
-def run_words(words: list[str]) -> int:
+def run_words(words: list[str], asked: Asked | None = None) -> int:
     """Run a command; its errors leave as they are.
 
     `--version` is answered here: as an option of the group, typer would load its whole type
     machinery for it before every command's help.
+
+    Args:
+        words: after `engramctl`.
+        asked: told how the words are to be answered, and whether they were.
     """
     if words == ["--version"]:
         typer.echo(f"engramctl {engramctl.__version__}")
         return 0
-    code = app(words, prog_name="engramctl", standalone_mode=False)
+    code = app(words, prog_name="engramctl", standalone_mode=False, obj=asked)
     return code if isinstance(code, int) else 0
 
 
-def _failed(error: "EngramError | SystemRefusal") -> int:
+def _answer(document: dict[str, Any], asked: Asked) -> None:
+    """Print why there is no result, where that is to be JSON and nothing else was printed."""
+    if asked.json and not asked.answered:
+        from engramctl.output import Output
+
+        asked.answered = True
+        with contextlib.suppress(OSError, ValueError):
+            Output(format="json").result(document)
+
+
+def _stopped(code: int, asked: Asked) -> int:
+    """Answer for a signal, or for a command that ended by itself, and return the code."""
+    if code:
+        name = {130: "SIGINT", 143: "SIGTERM"}.get(code)
+        message = "interrupted" if name else "ended early"
+        _answer(error_document(message, code, {"signal": name} if name else None), asked)
+    return code
+
+
+def _misspoken(error: Any, asked: Asked) -> int:
+    """Say what is wrong with the command line and return the exit code."""
+    text = io.StringIO()
+    error.show(text)
+    tell("\n".join(printable(line) for line in text.getvalue().rstrip().split("\n")))
+    path = "engramctl" if error.ctx is None else error.ctx.command_path
+    code: int = error.exit_code
+    _answer(error_document(error.format_message(), code, hint=f"run: {path} --help"), asked)
+    return code
+
+
+def _failed(error: "EngramError | SystemRefusal", asked: Asked) -> int:
     """Say what failed and return the exit code."""
-    if os.environ.get("ENGRAMCTL_DEBUG") == "1":
-        raise error
-    if not isinstance(error, EngramError):
+    known: EngramError | None
+    if isinstance(error, EngramError):
+        known = error
+    else:
         from engramctl.storage.files.system_errors import from_system
 
         known = from_system(error)
-        if known is None:
-            return _bug()
-        error = known
-    tell(error.render())
-    return error.exit_code
+    debug = os.environ.get("ENGRAMCTL_DEBUG") == "1"
+    if known is None and not debug:
+        return _bug(error, asked)
+    _answer(_bug_document(error) if known is None else known.document(), asked)
+    if known is None or debug:
+        raise error
+    tell(known.render())
+    return known.exit_code
 
 
 def _code_of_signal(error: Exception) -> int | None:
@@ -179,13 +221,23 @@ def _code_of_signal(error: Exception) -> int | None:
     return cause.code if isinstance(cause, SystemExit) and isinstance(cause.code, int) else None
 
 
-def _bug() -> int:
+def _bug(error: Exception, asked: Asked) -> int:
     import traceback
 
     lines = traceback.format_exc().split("\n")
     lines.append("Error: this is a bug in engramctl; please report the lines above")
     tell("\n".join(printable(line) for line in lines if line))
+    _answer(_bug_document(error), asked)
     return 70
+
+
+def _bug_document(error: Exception) -> dict[str, Any]:
+    return error_document(
+        "this is a bug in engramctl",
+        70,
+        {"exception": f"{type(error).__name__}: {error}"},
+        "please report it with the lines on stderr",
+    )
 
 
 def main() -> NoReturn:

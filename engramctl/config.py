@@ -8,7 +8,7 @@ command through typer's own `default_map`, so each option is parsed and checked 
 import os
 import stat
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,23 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config {path} is not valid TOML: {error}") from error
 
 
+def several_values(option: str, values: Sequence[object]) -> ConfigError:
+    """Return the error of an option that takes one value and was given a list or several.
+
+    Args:
+        option: as the user wrote it.
+        values: all that were given.
+    """
+    found = ", ".join(map(str, values)) or "an empty list"
+    return ConfigError(
+        f"{option} takes one value: {found}",
+        facts={"expected": "one value", "found": f"{len(values)}: {found}"},
+        hint="give one of them; to measure or make several, run the command once for each",
+    )
+
+
 def command_defaults(
-    path: Path, command: str, commands: Iterable[str], options: Iterable[str]
+    path: Path, command: str, commands: Iterable[str], options: Mapping[str, bool]
 ) -> dict[str, Any]:
     """Return the section of `command` with keys as parameter names (`min_count`).
 
@@ -60,10 +75,11 @@ def command_defaults(
         path: the TOML file.
         command: the running command's name.
         commands: every command's name, to tell an unknown section.
-        options: parameter names of `command`, to tell an unknown key.
+        options: parameter names of `command`, to tell an unknown key, and which take a list.
 
     Raises:
-        ConfigError: an unknown section or key, or a section that is not a table.
+        ConfigError: an unknown section or key, a section that is not a table, or a list for an
+            option that takes one value.
     """
     document = read_config(path)
     known = set(commands)
@@ -74,13 +90,14 @@ def command_defaults(
                 facts={"known": ", ".join(sorted(known))},
                 hint="one section a command, one key an option",
             )
-    allowed = set(options)
     chosen = {key.replace("-", "_"): value for key, value in document.get(command, {}).items()}
-    for key in chosen:
-        if key not in allowed:
+    for key, value in chosen.items():
+        if key not in options:
             raise ConfigError(
                 f"unknown key '{key}' in [{command}] of {path}",
-                facts={"known": ", ".join(sorted(allowed))},
+                facts={"known": ", ".join(sorted(options))},
                 hint=f"run: engramctl {command} --help",
             )
+        if isinstance(value, list) and not options[key]:
+            raise several_values(f"{key.replace('_', '-')} in [{command}] of {path}", value)
     return chosen

@@ -13,6 +13,7 @@ the thing; `facts` hold expected against found; `hint` ends with the command to 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -33,6 +34,22 @@ def printable(text: str) -> str:
 
 def _indented(text: str, width: int) -> str:
     return ("\n" + " " * width).join(printable(line) for line in text.split("\n"))
+
+
+def error_document(
+    message: str,
+    exit_code: int,
+    facts: Mapping[str, object] | None = None,
+    hint: str | None = None,
+) -> dict[str, Any]:
+    """Return what `--json` prints in place of a result.
+
+    Example:
+        >>> error_document("interrupted", 130)
+        {'error': {'message': 'interrupted', 'facts': {}, 'hint': None, 'exit_code': 130}}
+    """
+    parts = {"message": message, "facts": dict(facts or {}), "hint": hint, "exit_code": exit_code}
+    return {"error": parts}
 
 
 class EngramError(Exception):
@@ -63,6 +80,10 @@ class EngramError(Exception):
         if self.hint:
             lines.append(f"Hint: {_indented(self.hint, 2)}")
         return "\n".join(lines)
+
+    def document(self) -> dict[str, Any]:
+        """Return the same parts as `--json` prints them."""
+        return error_document(self.message, self.exit_code, self.facts, self.hint)
 
 
 class ConfigError(EngramError):

@@ -167,7 +167,7 @@ def test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug(
             send({int(number)})
             return np.zeros(1), 1
 
-        cli.run_words = lambda words: interrupted()
+        cli.run_words = lambda *_: interrupted()
         signal.signal(signal.SIGTERM, cli.terminate)
         sys.exit(cli.run([]))
     """

@@ -1,12 +1,14 @@
 """What was measured of an arm, or why it was not -> a case of the result."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engramctl.bench.arms import Arm
 from engramctl.bench.loops import Loop
-from engramctl.bench.options import BenchOptions
-from engramctl.results.document import Case, percent_over
+from engramctl.bench.options import TIERS, BenchOptions
+from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
+from engramctl.results.earlier import INTERRUPTED
+from engramctl.results.resolution import resolution_percent
 
 NONE = "none"
 
@@ -54,6 +56,58 @@ def measured_case(
     return case
 
 
+def loop_cases(
+    options: BenchOptions,
+    loop: Loop,
+    tiers: Sequence[str],
+    arms: Mapping[str, Arm],
+    copy: Arm | None,
+    resident_tier: str,
+    skipped: Mapping[str, str],
+    reason: str | None,
+) -> list[Case]:
+    """Return a case of every tier of a loop, measured or not, the model without memory first.
+
+    Args:
+        options: of the run.
+        loop: what was measured.
+        tiers: of the loop, baselines included.
+        arms: that were measured, by tier.
+        copy: the second copy of one of them, see `twice`.
+        resident_tier: the baseline that costs no transfer.
+        skipped: why a tier has no arm.
+        reason: why the arms have no samples; None: they have.
+    """
+    copied = twice(arms)
+    bound = None
+    if copied is not None and copy is not None and reason is None:
+        ours, theirs = arms[copied].samples_ns, copy.samples_ns
+        pairs = min(len(ours), len(theirs))
+        bound = resolution_percent(ours[:pairs], theirs[:pairs])
+    cases = []
+    for tier in dict.fromkeys((NONE, *tiers)):
+        if tier in arms and reason is None:
+            case = measured_case(options, loop, arms, tier, resident_tier)
+            case.resolution_percent = bound
+            case.copy_samples_ns = copy.samples_ns if copy and tier == copied else []
+            cases.append(case)
+        elif tier != NONE:
+            why = skipped.get(tier) or reason
+            cases.append(unmeasured_case(options, loop, tier, "skipped", why))
+    return cases
+
+
+def interrupted_cases(cases: list[Case]) -> list[Case]:
+    """Return the cases of a loop that a signal ended, as unfinished; none when samples are few."""
+    measured = [case for case in cases if case.engine or case.tier == NONE]
+    if min((len(case.samples_ns) for case in measured), default=0) < LEAST_SAMPLES:
+        return []
+    for case in measured:
+        if case.status == "ok":
+            case.status, case.reason = "skipped", INTERRUPTED
+    return cases
+
+
 def unmeasured_case(
     options: BenchOptions, loop: Loop, tier: str, status: str, reason: str | None
 ) -> Case:
@@ -62,6 +116,24 @@ def unmeasured_case(
         name=loop.case, phase=loop.phase, tier=tier, cache=loop.cache_of(tier), loop=loop.cache,
         status=status, reason=reason, batch=options.batch,
     )  # fmt: skip
+
+
+def outliers(cases: Sequence[Case]) -> list[str]:
+    """Say which cases have samples that something else than the lookup must have delayed."""
+    return [
+        f"{case.name} {case.phase} on {case.tier} ({case.loop} loop) has samples over "
+        "20 times the median: other work on this machine, or its disk"
+        for case in cases
+        if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns)
+    ]
+
+
+def twice(arms: Mapping[str, Arm]) -> str | None:
+    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
+
+    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
+    """
+    return max(arms, key=(NONE, *TIERS).index, default=None)
 
 
 def _median(values: list[int]) -> int | None:

@@ -17,6 +17,11 @@ class Loop:
     cache: str
     tiers: tuple[str, ...]
 
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What its cases say of it: case, phase, loop."""
+        return (self.case, self.phase, self.cache)
+
     def cache_of(self, tier: str) -> str:
         """Return the cache state a tier is measured in: only the ssd tier can be cold."""
         return self.cache if tier == "ssd" else "warm"

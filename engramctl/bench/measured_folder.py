@@ -1,10 +1,13 @@
 """Which folder a run measures: the one named, else one that lies here, else a temporary table."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from engramctl.errors import ConfigError, FormatError
+from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.output import Output
 
 TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
@@ -48,3 +51,19 @@ def _temporary_table(sink: Output) -> Iterator[tuple[Path, str]]:
         with sink.progress("build", plan.table.row_file_bytes, "B") as advance:
             run_build(plan, path, progress=advance)
         yield path, assumed
+
+
+def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
+    """Derive the scheme of a table's manifest.
+
+    Raises:
+        FormatError: the manifest holds no scheme, or one that contradicts itself.
+    """
+    try:
+        return Scheme.from_dict(dict(document))
+    except ConfigError as error:
+        raise FormatError(
+            f"the scheme in {path}/manifest.json cannot be used: {error.message}",
+            facts=error.facts,
+            hint=error.hint or f"run: engramctl verify {path}",
+        ) from error

@@ -1,6 +1,6 @@
 """What a run of `engramctl bench` measures, checked when made; needs no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from engramctl.errors import ConfigError
 from engramctl.results.document import LEAST_SAMPLES
@@ -84,3 +84,10 @@ class BenchOptions:
         """Return how many samples a case takes: fewer where one costs more, at least five."""
         share = {"gather": 1, "lookup": 1, "step": 4}[case] * {"decode": 1, "prefill": 10}[phase]
         return max(LEAST_SAMPLES, self.samples // share)
+
+
+# Keys of a result's `config` that must be equal for a run to go on from it.
+DECIDING = (
+    *(one.name for one in fields(BenchOptions) if one.name != "named"),
+    "path", "scheme", "layout", "num_rows", "table_xxh3_128",
+)  # fmt: skip

@@ -1,28 +1,37 @@
 """One run: open the tiers, measure every case in interleaved loops, write down what happened."""
 
-import statistics
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
-from engramctl.bench.cases import NONE, measured_case, unmeasured_case
+from engramctl.bench.cases import (
+    NONE,
+    interrupted_cases,
+    loop_cases,
+    outliers,
+    twice,
+    unmeasured_case,
+)
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
+from engramctl.bench.measured_folder import scheme_of
 from engramctl.bench.measured_model import Models, make_models
-from engramctl.bench.options import TIERS, BenchOptions
+from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
-from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, TierUnavailable
+from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
+from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
-from engramctl.results.resolution import resolution_percent
+from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing
@@ -31,28 +40,13 @@ from engramctl.terminal.command_line import typed_words
 Progress = Callable[[int], None]
 
 
-def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
-    """Derive the scheme of a table's manifest.
-
-    Raises:
-        FormatError: the manifest holds no scheme, or one that contradicts itself.
-    """
-    try:
-        return Scheme.from_dict(dict(document))
-    except ConfigError as error:
-        raise FormatError(
-            f"the scheme in {path}/manifest.json cannot be used: {error.message}",
-            facts=error.facts,
-            hint=error.hint or f"run: engramctl verify {path}",
-        ) from error
-
-
 def run_bench(
     path: Path,
     options: BenchOptions,
     progress: Progress,
     assumed: str | None = None,
     keep: Callable[[dict[str, Any]], None] | None = None,
+    earlier: Earlier | None = None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
 
@@ -61,10 +55,13 @@ def run_bench(
         options: what to measure.
         progress: told of rounds as they are done.
         assumed: what was not said and so chosen, for the record.
-        keep: given the document so far when the run ends early and some case was measured: by a
-            signal (the rest is skipped, "interrupted") or by an error, which go on their way after.
+        keep: given the document so far when a loop is done (the rest is skipped, "not measured
+            yet") and when the run ends early and some case was measured: by a signal (the rest is
+            skipped, "interrupted") or by an error, which go on their way after.
+        earlier: a run that ended early: its finished loops are taken over, and not measured.
 
     Raises:
+        ConfigError: an unknown preset; `earlier` has other options, another table or machine.
         FormatError: the folder is not a finished table.
         TierUnavailable: every tier asked for by name is missing here.
     """
@@ -77,27 +74,42 @@ def run_bench(
         )
     table = open_table(path)
     scheme = scheme_of(path, table.manifest.scheme)
+    preset(options.preset)  # an unknown one is told before anything is measured
+    loops = list(plan_loops(options))
     with _Run(path, options, scheme, missing) as run:
+        if earlier is not None:
+            run.go_on_from(earlier, run.document(table, assumed))
+            if all(loop.name in run.taken_over for loop in loops):
+                return earlier.document
         try:
-            for loop in plan_loops(options):
+            for loop in loops:
+                if loop.name in run.taken_over:
+                    run.take_over(loop, progress)
+                    continue
                 run.measure(loop, progress)
+                run.leave_out_the_rest("skipped", NOT_YET)
+                if keep is not None and loop is not loops[-1]:
+                    keep(run.document(table, assumed))
+            return run.document(table, assumed)
         except BaseException as error:
-            run.leave_out_the_rest(error)
+            run.end_early(error)
             if keep is not None and any(case.samples_ns for case in run.cases):
                 keep(run.document(table, assumed))
             raise
-    return run.document(table, assumed)
 
 
 @dataclass
 class _Run:
-    """State of one run: open stores, models, trace, the cases of each finished loop."""
+    """State of one run: open stores, models, trace, the cases of each loop, finished or not."""
 
     path: Path
     options: BenchOptions
     scheme: Scheme
     missing: dict[str, str]
     cases_of_loops: list[list[Case]] = field(default_factory=list)
+    taken_over: dict[LoopName, list[Case]] = field(default_factory=dict)
+    cut: dict[LoopName, list[Case]] = field(default_factory=dict)
+    not_reached: list[list[Case]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -131,6 +143,7 @@ class _Run:
                 "scheme": self.scheme.name,
                 "layout": asdict(table.layout),
                 "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
+                "table_xxh3_128": table.manifest.table_xxh3_128,
             },
             "warnings": self.warnings,
             "cases": [case.to_dict() for case in self.cases],
@@ -138,8 +151,8 @@ class _Run:
 
     @property
     def cases(self) -> list[Case]:
-        """Cases so far, in the order they were measured."""
-        return [case for cases in self.cases_of_loops for case in cases]
+        """Cases in the order they are measured, then those that were not reached."""
+        return [case for cases in (*self.cases_of_loops, *self.not_reached) for case in cases]
 
     @property
     def resident_tier(self) -> str:
@@ -173,49 +186,61 @@ class _Run:
         arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
         copied = twice(arms)
         copy = None if copied is None else self._arm(loop, copied, subjects)
-        reason = self._interleave(loop, list(arms.values()), copy, progress)
-        bound = None
-        if copied is not None and copy is not None and reason is None:
-            bound = resolution_percent(arms[copied].samples_ns, copy.samples_ns)
-        cases = []
-        for tier in dict.fromkeys((NONE, *self._tiers(loop))):
-            if tier in arms and reason is None:
-                case = measured_case(self.options, loop, arms, tier, self.resident_tier)
-                case.resolution_percent = bound
-                case.copy_samples_ns = copy.samples_ns if copy and tier == copied else []
-                cases.append(case)
-            elif tier != NONE:
-                why = skipped.get(tier) or reason
-                cases.append(unmeasured_case(self.options, loop, tier, "skipped", why))
-        self._warn_of_outliers(cases)
+        cases_if = partial(
+            loop_cases, self.options, loop, self._tiers(loop), arms, copy, self.resident_tier
+        )
+        try:
+            reason = self._interleave(loop, list(arms.values()), copy, progress)
+        except (KeyboardInterrupt, SystemExit):
+            self.cut[loop.name] = interrupted_cases(cases_if(skipped, None))
+            raise
+        cases = cases_if(skipped, reason)
+        for warning in outliers(cases):
+            self._warn(warning)
         self.cases_of_loops.append(cases)
 
-    def leave_out_the_rest(self, error: BaseException) -> None:
-        """Give every case that was not reached its place, and say why it has no samples."""
-        left = list(plan_loops(self.options))[len(self.cases_of_loops) :]
-        stopped = not isinstance(error, Exception)
+    def go_on_from(self, earlier: Earlier, now: Mapping[str, Any]) -> None:
+        """Take the finished loops and the warnings of a run; `now` is our document, no case yet."""
+        earlier.check_same_run(now, DECIDING)
+        self.taken_over = earlier.finished_loops()
+        self.warnings = earlier.warnings() + self.warnings
+        self._warn(f"resumed: {len(self.taken_over)} finished loops are of an earlier run")
+
+    def take_over(self, loop: Loop, progress: Progress) -> None:
+        """Count a loop of the earlier run as done; the next one reads the windows after its own."""
+        cases = self.taken_over[loop.name]
+        rounds = num_rounds(self.options, loop)
+        for _ in range(1 + any(case.copy_samples_ns for case in cases)):
+            self._windows(loop, rounds)
+        self.cases_of_loops.append(cases)
+        progress(rounds)
+
+    def end_early(self, error: BaseException) -> None:
+        """Say of every case that was not reached why it has no samples."""
+        if not isinstance(error, Exception):
+            self.leave_out_the_rest("skipped", INTERRUPTED)
+            self._warn(INTERRUPTED)
+            return
         text = error.message if isinstance(error, EngramError) else repr(error)
-        for loop in left:
-            status, reason = "skipped", "interrupted" if stopped else "an earlier case failed"
-            if loop is left[0] and not stopped:
-                status, reason = "failed", text
-            self.cases_of_loops.append(
-                [
+        self.leave_out_the_rest("failed", text)
+        self._warn(f"{ENDED}{text}")
+
+    def leave_out_the_rest(self, status: str, reason: str) -> None:
+        """Give every case that was not reached its place; what is said is of the first loop."""
+        self.not_reached = []
+        for loop in list(plan_loops(self.options))[len(self.cases_of_loops) :]:
+            self.not_reached.append(
+                self.taken_over.get(loop.name)
+                or self.cut.get(loop.name)
+                or [
                     unmeasured_case(self.options, loop, tier, "skipped", self.missing[tier])
                     if tier in self.missing
                     else unmeasured_case(self.options, loop, tier, status, reason)
                     for tier in self._tiers(loop)
                 ]
             )
-        self._warn("interrupted" if stopped else f"ended by an error: {text}")
-
-    def _warn_of_outliers(self, cases: list[Case]) -> None:
-        for case in cases:
-            if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns):
-                self._warn(
-                    f"{case.name} {case.phase} on {case.tier} ({case.loop} loop) has samples over "
-                    "20 times the median: other work on this machine, or its disk"
-                )
+            if status == "failed":
+                status, reason = "skipped", AFTER_FAILURE
 
     def _tiers(self, loop: Loop) -> tuple[str, ...]:
         baseline = (self.resident_tier,) if loop.case == "step" else ()
@@ -276,11 +301,3 @@ class _Run:
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
-
-
-def twice(arms: Mapping[str, Arm]) -> str | None:
-    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
-
-    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
-    """
-    return max(arms, key=(NONE, *TIERS).index, default=None)

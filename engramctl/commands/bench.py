@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet
+from engramctl.commands.options import Config, Force, Json, Quiet, Resume
+from engramctl.errors import ConfigError
 from engramctl.output import Output
 
 
@@ -84,6 +85,7 @@ def bench(
         bool,
         typer.Option("--dry-run", help="Print the cases and their memory need, measure nothing."),
     ] = False,
+    resume: Resume = False,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -95,7 +97,8 @@ def bench(
     the same model without memory, and with the table in memory. One arm is
     measured twice: a difference its two copies may show is printed as below
     resolution. A tier this machine lacks is reported as skipped, never left
-    out. When the run is interrupted, FILE has the cases that were finished.
+    out. FILE has the cases that are finished, also while the run goes on and
+    when it is interrupted; with --resume and the same options it goes on.
 
       Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
@@ -103,7 +106,7 @@ def bench(
     from engramctl.bench.measured_folder import measured_folder
     from engramctl.bench.options import CASES, TIERS, BenchOptions
     from engramctl.results.document import refuse_mismatches
-    from engramctl.results.file import result_file
+    from engramctl.results.file import earlier_result, result_file
     from engramctl.results.tables import raw_tables, result_tables
 
     sink = Output(format="json" if json else format, quiet=quiet)
@@ -112,15 +115,22 @@ def bench(
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
     )  # fmt: skip
-    target = None if out is None else result_file(out, force=force)
-    with measured_folder(shards, sink) as (path, assumed):
-        if dry_run:
+    if resume and out is None:
+        raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")
+    target = None if out is None else result_file(out, force=force, resume=resume)
+    show = raw_tables if sink.format == "csv" else result_tables
+    if dry_run:
+        with measured_folder(shards, sink) as (path, _):
             document = planned_cases(path, options)
             sink.result(document, planned_tables(document))
-            return
-        from engramctl.bench.watched_run import measure
+        return
+    from engramctl.bench.watched_run import kept_when_stopped, measure
 
-        document = measure(path, options, sink, assumed, target)
-    show = raw_tables if sink.format == "csv" else result_tables
+    with (
+        kept_when_stopped(sink, target, show) as kept,
+        measured_folder(shards, sink) as (path, assumed),
+    ):
+        earlier = earlier_result(target) if resume and target is not None else None
+        document = measure(path, options, sink, assumed, target, kept, earlier)
     sink.result(document, show(document))
     refuse_mismatches(document)

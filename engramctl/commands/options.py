@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engramctl.commands.words import takes_list
 from engramctl.config import DEFAULT_FILE, command_defaults
 from engramctl.errors import ConfigError
 from engramctl.output import Output
@@ -15,9 +16,11 @@ def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
     if path is not None and not ctx.resilient_parsing:
         group: Any = ctx.parent.command if ctx.parent else ctx.command
         commands = group.list_commands(ctx)
-        names = [param.name for param in ctx.command.params if param.name not in ("config", "help")]
+        parameters: list[Any] = [
+            one for one in ctx.command.params if one.name not in ("config", "help")
+        ]
         ctx.default_map = command_defaults(
-            path, ctx.info_name or "", commands, [name for name in names if name]
+            path, ctx.info_name or "", commands, {one.name: takes_list(one) for one in parameters}
         )
     return path
 

@@ -5,21 +5,66 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import FormatError
+from engramctl.errors import ConfigError, FormatError
+from engramctl.results.document import SCHEMA
+from engramctl.results.earlier import Earlier
 from engramctl.storage.files.atomic import dump_json, os_errors
-from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
+from engramctl.storage.files.output_file import (
+    BEGINNING_BYTES,
+    is_stream,
+    output_file,
+    written_whole,
+)
+from engramctl.storage.files.strict_json import load_json, read_limited
 
 _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.bench/\d')
 
 
-def result_file(out: Path, *, force: bool) -> Path:
+def result_file(out: Path, *, force: bool, resume: bool = False) -> Path:
     """Return where a result for `out` goes, links followed; leaves nothing there.
 
     Raises:
-        ConfigError: a folder; a file, unless it is empty, or a result and `force` is given.
+        ConfigError: a folder; a file, unless it is empty, or a result and `force` or `resume` is
+            given; a device or a pipe with `resume`.
         StorageError: the file cannot be written: its folder is missing or read-only.
     """
-    return output_file(out, force=force, what="a result of bench", is_ours=_is_result)
+    if resume and is_stream(out):
+        raise ConfigError(
+            f"{out} keeps nothing that --resume could go on from", hint="name a file with -o"
+        )
+    return output_file(
+        out,
+        force=force or resume,
+        what="a result of bench",
+        is_ours=_is_result,
+        hint="add --resume if its run was interrupted, --force to replace it, or name another "
+        "file with -o",
+    )
+
+
+def earlier_result(target: Path) -> Earlier | None:
+    """Return the result that `target` holds, None where there is none to go on from.
+
+    Raises:
+        FormatError: it is cut, or of another schema than runs write now.
+        StorageError: it cannot be read.
+    """
+    if not target.exists() or not target.stat().st_size:
+        return None
+    hint = "run again with --force in place of --resume: it starts over"
+    try:
+        document = load_json(read_limited(target))
+    except ValueError as error:
+        raise FormatError(
+            f"{target} is not a whole result", facts={"reason": error}, hint=hint
+        ) from error
+    if document["schema"] != SCHEMA:
+        raise FormatError(
+            f"{target} was written by another engramctl",
+            facts={"expected": SCHEMA, "found": document["schema"]},
+            hint=hint,
+        )
+    return Earlier(document, target)
 
 
 def write_result(document: Mapping[str, Any], target: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engramctl.bench.measured_folder import scheme_of
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.run import run_bench, scheme_of
+from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table

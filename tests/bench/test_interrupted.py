@@ -1,6 +1,7 @@
 """A run that ends early keeps the cases it has finished."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from engramctl.bench.loops import WARM_UP
 from engramctl.errors import StorageError
 from engramctl.results.document import LEAST_SAMPLES
 from engramctl.results.file import write_result
-from tests.conftest import RunCli
+from tests.conftest import ROOT, RunCli
 
 QUICK = ("--tier", "host", "--case", "gather", "--samples", "1", "--tokens", "2")
 ONE_LOOP = 2 * (WARM_UP + LEAST_SAMPLES)  # two copies of the host arm
@@ -55,18 +56,24 @@ def states(document: dict[str, Any]) -> list[tuple[str, str, str, str | None]]:
     ]
 
 
+def ended_by(number: int, runs: int, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command line that sends itself a signal when an arm has run so often."""
+    every = [sys.executable, "-c", SIGNALLED, int(number), runs, *words]
+    return subprocess.run([str(word) for word in every], capture_output=True, text=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_keeps_what_was_measured_and_says_what_was_not(
     shards: Path, tmp_path: Path, number: int, code: int
 ) -> None:
     out = tmp_path / "result.json"
-    words = [sys.executable, "-c", SIGNALLED, int(number), ONE_LOOP + 3, "bench", shards, *QUICK]
-    ended = subprocess.run(
-        [str(word) for word in [*words, "-o", out]], capture_output=True, text=True
-    )
+    ended = ended_by(number, ONE_LOOP + 3, "bench", shards, *QUICK, "-o", out)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     assert f"kept in {out}: 1 of 2 cases" in ended.stderr
+    assert "run the same command with --resume" in ended.stderr
+    assert "gather" in ended.stdout
+    assert "p50" in ended.stdout
     document = json.loads(out.read_text())
     assert states(document) == [
         ("gather", "decode", "ok", None),
@@ -75,6 +82,64 @@ def test_a_signal_keeps_what_was_measured_and_says_what_was_not(
     assert document["cases"][0]["resolution_percent"] > 0
     assert document["warnings"][-1] == "interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_an_interrupted_run_without_a_file_prints_what_there_is(shards: Path) -> None:
+    ended = ended_by(signal.SIGINT, ONE_LOOP + 3, "bench", shards, *QUICK, "--json")
+    assert ended.returncode == 130
+    assert [status for _, _, status, _ in states(json.loads(ended.stdout))] == ["ok", "skipped"]
+    assert "with -o FILE they are kept" in ended.stderr
+
+
+def test_an_interruption_before_the_first_case_is_finished_says_so(
+    shards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    ended = ended_by(signal.SIGINT, 3, "bench", shards, *QUICK, "-o", out, "--json")
+    assert ended.returncode == 130
+    assert json.loads(ended.stdout)["error"]["message"] == "interrupted"
+    told = [line for line in ended.stderr.splitlines() if "compiling" not in line]
+    assert told == ["interrupted before the first case was finished: nothing is kept"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_of_the_loop_that_was_interrupted_are_kept_and_measured_anew(
+    shards: Path, run_cli: RunCli, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    words = ("bench", shards, *QUICK[:4], "--samples", 20, "--tokens", 2, "-o", out)
+    ended = ended_by(signal.SIGINT, 30, *words)
+    assert ended.returncode == 130
+    assert "0 of 2 cases and the samples so far of 1" in ended.stderr
+    assert "gather" in ended.stdout
+    decode, prefill = json.loads(out.read_text())["cases"]
+    assert (decode["status"], decode["reason"]) == ("skipped", "interrupted")
+    assert 10 < len(decode["samples_ns"]) < 20
+    assert prefill["samples_ns"] == []
+    assert run_cli(*words, "--resume").exit_code == 0
+    again = json.loads(out.read_text())["cases"][0]
+    assert (again["status"], len(again["samples_ns"])) == ("ok", 20)
+
+
+def test_a_killed_run_leaves_the_loops_it_had_finished(shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    ended = ended_by(signal.SIGKILL, ONE_LOOP + 3, "bench", shards, *QUICK, "-o", out)
+    assert ended.returncode == -signal.SIGKILL
+    assert states(json.loads(out.read_text())) == [
+        ("gather", "decode", "ok", None),
+        ("gather", "prefill", "skipped", "not measured yet"),
+    ]
+
+
+def test_a_stream_gets_the_finished_document_alone(
+    shards: Path, run_cli: RunCli, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    run_cli("bench", shards, *QUICK, "-o", tmp_path / "pipe")
+    document = json.loads(os.read(reader, 1 << 16))
+    os.close(reader)
+    assert [status for _, _, status, _ in states(document)] == ["ok", "ok"]
 
 
 def test_an_error_in_one_case_keeps_those_before_it(

@@ -28,7 +28,7 @@ def never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(*_: Any) -> NoReturn:
         raise AssertionError("measured before the path was looked at")
 
-    monkeypatch.setattr("engramctl.bench.watched_run.run_bench", measured)
+    monkeypatch.setattr("engramctl.bench.run.run_bench", measured)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -32,7 +32,7 @@ MUTATIONS = (
     ),
     Mutation(
         "resolution-of-the-steadiest-arm",
-        "engramctl/bench/run.py",
+        "engramctl/bench/cases.py",
         "return max(arms, key=(NONE, *TIERS).index, default=None)",
         "return min(arms, key=(NONE, *TIERS).index, default=None)",
         (f"{_FAIR}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
@@ -94,7 +94,7 @@ MUTATIONS = (
     Mutation(
         "out-is-looked-at-after-measuring",
         "engramctl/commands/bench.py",
-        "target = None if out is None else result_file(out, force=force)",
+        "target = None if out is None else result_file(out, force=force, resume=resume)",
         "target = out",
         (f"{_FILE}::test_an_earlier_result_is_kept_unless_told",),
     ),

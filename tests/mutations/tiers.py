@@ -139,8 +139,8 @@ MUTATIONS = (
     Mutation(
         "interrupt-of-a-kernel-is-a-bug",
         "engramctl/cli.py",
-        "code = _bug() if signal_code is None else signal_code",
-        "code = _bug()",
+        "code = _bug(error, asked) if signal_code is None else _stopped(signal_code, asked)",
+        "code = _bug(error, asked)",
         ("tests/test_cli.py::test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug",),
     ),
 )  # fmt: skip
