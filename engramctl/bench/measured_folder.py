@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.output import Output
+from engramctl.storage import TableFiles
 
 TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
 
@@ -51,6 +53,17 @@ def _temporary_table(sink: Output) -> Iterator[tuple[Path, str]]:
         with sink.progress("build", plan.table.row_file_bytes, "B") as advance:
             run_build(plan, path, progress=advance)
         yield path, assumed
+
+
+def folder_facts(path: Path, table: TableFiles) -> dict[str, Any]:
+    """Return what a result says of the folder that was measured, in its `config`."""
+    return {
+        "path": str(path),
+        "scheme": table.scheme["name"],
+        "layout": asdict(table.layout),
+        "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
+        "table_xxh3_128": table.manifest.table_xxh3_128,
+    }
 
 
 def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:

@@ -20,7 +20,7 @@ from engramctl.bench.cases import (
 )
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
-from engramctl.bench.measured_folder import scheme_of
+from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
@@ -138,12 +138,8 @@ class _Run:
             "environment": capture(self.path),
             "config": {
                 **asdict(self.options),
-                "path": str(self.path),
                 "assumed": assumed,
-                "scheme": self.scheme.name,
-                "layout": asdict(table.layout),
-                "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
-                "table_xxh3_128": table.manifest.table_xxh3_128,
+                **folder_facts(self.path, table),
             },
             "warnings": self.warnings,
             "cases": [case.to_dict() for case in self.cases],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, Resume
+from engramctl.commands.options import Config, Force, Format, Json, Quiet, Resume
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 
@@ -72,15 +72,7 @@ def bench(
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Also write the full result as JSON."),
     ] = None,
-    format: Annotated[
-        str,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            help="table, json, csv or md, on stdout; --json is short for --format json.",
-        ),
-    ] = "table",
+    format: Format = "table",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cases and their memory need, measure nothing."),

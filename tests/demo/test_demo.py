@@ -22,7 +22,8 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[CliResult, Pat
     folder = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engramctl.corpus.sample.write_sample_corpus", small_corpus)
-        patch.setattr(steps, "BUILD_OPTIONS", (*steps.BUILD_OPTIONS, "--slots", "3000"))
+        small = tuple("3000" if word == "50000" else word for word in steps.BUILD_OPTIONS)
+        patch.setattr(steps, "BUILD_OPTIONS", small)
         patch.setattr(
             steps, "BENCH_OPTIONS", ("--samples", "3", "--tokens", "4", "--preset", "tiny")
         )
