@@ -7,7 +7,6 @@ command through typer's own `default_map`, so each option is parsed and checked 
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,8 @@ def read_config(path: Path) -> dict[str, Any]:
                 f"config {path} has a line with too many dots",
                 facts={"expected": f"at most {MAX_DOTS}"},
             )
+        import tomllib  # of no use to most command lines, and 7 ms
+
         return tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigError(
