@@ -204,7 +204,7 @@ def test_a_table_larger_than_the_disk_is_refused_before_it_is_begun(
     fields = list(os.statvfs(tmp_path))
     fields[4] = 10  # f_bavail
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
-    result = run_cli("build", *SMALL, "--slots", 5000, "-o", tmp_path / "t")
+    result = run_cli("build", "--slots", 5000, "-o", tmp_path / "t")
     assert result.exit_code == 1
     assert "not enough space" in result.stderr
     assert os.listdir(tmp_path) == []

@@ -112,7 +112,7 @@ def test_a_wrong_corpus_exits_with_1_and_keeps_the_earlier_result(
     write_ids(corpus, documents, pa.list_(pa.int64()))
     result = run_cli("mine", corpus, "-o", target, "--force", "--json")
     assert result.exit_code == 1
-    assert result.stdout == ""
+    assert result.json["error"]["exit_code"] == 1
     assert result.stderr.count("Error: ") == 1
     assert "Hint: " in result.stderr
     assert file_bytes(target) == before

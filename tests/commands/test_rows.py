@@ -158,7 +158,9 @@ def test_a_wrong_line_is_one_clear_error(
     assert message in result.stderr
     assert "tokens.jsonl" in result.stderr
     assert len(result.stdout.splitlines()) == 1
-    assert run_cli("rows", file, *OPTIONS, "--json").stdout == ""
+    told = run_cli("rows", file, *OPTIONS, "--json").json["error"]
+    assert told["exit_code"] == 1
+    assert message in told["message"] + str(told["facts"])
 
 
 def test_a_scheme_without_masks_refuses_minus_one(monkeypatch: pytest.MonkeyPatch) -> None:

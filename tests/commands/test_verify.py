@@ -21,7 +21,8 @@ def test_a_flipped_byte_exits_3_with_file_offset_and_remedy(run_cli: RunCli, tab
     file.write_bytes(data)
     result = run_cli("verify", tables, "--json")
     assert result.exit_code == 3
-    assert result.stdout == ""
+    assert result.json["error"]["exit_code"] == 3
+    assert f"{file.name} is damaged at offset 4,096" in result.json["error"]["message"]
     assert f"{file.name} is damaged at offset 4,096" in result.stderr
     assert "run: engramctl build --scheme deepseek-v41 --slots 50" in result.stderr
     assert f"-o {tables} --force" in result.stderr

@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, CliRe
     shown = {}
     with pytest.MonkeyPatch.context() as patch:
         document = json.loads(out.read_text())
-        patch.setattr("engramctl.bench.watched_run.run_bench", lambda *_, **__: document)
+        patch.setattr("engramctl.bench.run.run_bench", lambda *_, **__: document)
         for form in ("table", "md", "csv"):
             shown[form] = run_in_process(*words, *SMALL_BENCH, "-f", form)
     return out, shown

@@ -296,6 +296,7 @@ def test_what_cannot_be_rows_is_one_clear_error(
     save_file(made, tmp_path / "rows.safetensors")
     (tmp_path / "empty").mkdir()
     words, code = MISTAKES[message]
-    assert message in run("build", *SMALL, *words, "-o", "x", fails=code)
+    small = SMALL[:4] if "--row-dim" in words else SMALL
+    assert message in run("build", *small, *words, "-o", "x", fails=code)
     assert not Path("x").exists()
     assert not Path("x.partial").exists()
