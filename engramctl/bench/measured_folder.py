@@ -1,4 +1,4 @@
-"""Which folder a run measures: the one named, else one that lies here, else a temporary table."""
+"""The folder a run measures, and what is known of it: named, found here, or a temporary table."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from engramctl.errors import CorpusError
 from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.rows.sequences import TokenSequence
+from engramctl.rows.variant_walk import Rows
 from engramctl.rows.wrong_dictionaries import DICTIONARY_VARIANTS
-from engramctl.rows.wrong_variants import VARIANTS, Rows, Variant
+from engramctl.rows.wrong_variants import VARIANTS, Variant
 
 JUDGED_TOKENS = 1 << 18
 """Mistakes are judged on sequences until they have had this many tokens; then they still are ruled

@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.hashing.walk.window import START
-from engramctl.rows.variant_walk import Ids, Recipe
+from engramctl.rows.variant_walk import Ids, Recipe, Rows, drawn_anew
 
-Rows = Callable[[Ids, Ids], Ids]
 BOS_IDS = (0, 1, 2, 128_000, 151_643)
 """Ids that stand before a sequence in released tokenizers, DeepSeek's 0 and Llama's 1 first."""
 
@@ -42,15 +40,7 @@ def bos_in_front(bos: int) -> Callable[[Scheme, int], Rows | None]:
 
 def no_token_map_at_all(scheme: Scheme, layer: int) -> Rows | None:
     """Return rows of a scheme made without the map: constants are drawn for token ids too."""
-    recipe, index = Recipe.of(scheme, layer), scheme.layers.index(layer)
-    if recipe.token_map is None or not recipe.multipliers:
+    recipe = drawn_anew(scheme, layer, size=scheme.vocab_size)
+    if recipe is None or recipe.token_map is None:
         return None
-    size, count = scheme.vocab_size, len(recipe.multipliers)
-    drawn = (
-        splitmix_multipliers(size, count, seed=scheme.seed, index=index)
-        if scheme.mix.stream == "splitmix64"
-        else engram_multipliers(size, count, seed=scheme.seed, layer=layer)
-    )
-    if drawn == recipe.multipliers:
-        return None
-    return replace(recipe, token_map=None, multipliers=drawn).rows
+    return replace(recipe, token_map=None).rows

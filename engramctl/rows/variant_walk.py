@@ -4,6 +4,7 @@
 gives the scheme's own rows (a test compares them); a mistake is a recipe with one part replaced.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import Head
+from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.hashing.walk.window import DEAD, START, Boundary, window
 
 Ids = NDArray[np.int64]
+Rows = Callable[[Ids, Ids], Ids]
+"""(token ids (T,), history (C,)) -> row ids, int64 (T, H)."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,39 @@ def without_boundary(recipe: Recipe) -> Recipe:
     boundary = recipe.boundary
     negative = "pass" if boundary.negative == "dead" else boundary.negative
     return replace(recipe, boundary=Boundary(boundary.fill, negative=negative))
+
+
+def drawn_anew(
+    scheme: Scheme,
+    layer: int,
+    *,
+    seed: int | None = None,
+    size: int | None = None,
+    number: int | None = None,
+) -> Recipe | None:
+    """Return a layer's recipe with other multipliers; None: it has none, or the same ones.
+
+    Args:
+        scheme: whose recipe it is.
+        layer: of the scheme.
+        seed: they are drawn with; None: the scheme's.
+        size: ids they are drawn for; None: its canonical ids.
+        number: of the layer they are drawn for; None: what the scheme draws for.
+    """
+    recipe = Recipe.of(scheme, layer)
+    if not recipe.multipliers:
+        return None
+    dense = scheme.mix.stream == "splitmix64"
+    if number is None:
+        number = scheme.layers.index(layer) if dense else layer
+    size = scheme.canonical.num_canonical if size is None else size
+    seed, count = scheme.seed if seed is None else seed, len(recipe.multipliers)
+    drawn = (
+        splitmix_multipliers(size, count, seed=seed, index=number)
+        if dense
+        else engram_multipliers(size, count, seed=seed, layer=number)
+    )
+    return None if drawn == recipe.multipliers else replace(recipe, multipliers=drawn)
 
 
 def reversed_by_order(recipe: Recipe, token_ids: Ids, history: Ids) -> Ids:

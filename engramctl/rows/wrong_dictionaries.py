@@ -12,8 +12,8 @@ import numpy as np
 from engramctl.hashing.dictionary.dictionary_scheme import NO_MATCH, DictionaryScheme
 from engramctl.hashing.dictionary.ngrams import NgramList
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.rows.variant_walk import Ids
-from engramctl.rows.wrong_variants import Rows, Variant
+from engramctl.rows.variant_walk import Ids, Rows
+from engramctl.rows.wrong_variants import Variant
 
 
 def _rows(scheme: DictionaryScheme) -> Rows:

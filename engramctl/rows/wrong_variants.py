@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.hashing.walk.multipliers import engram_multipliers, splitmix_multipliers
 from engramctl.rows.other_tokens import BOS_IDS, bos_in_front, no_token_map_at_all, one_behind
 from engramctl.rows.variant_walk import (
     Ids,
     Recipe,
+    Rows,
+    drawn_anew,
     reversed_by_order,
     without_boundary,
     without_sticking,
 )
 
-Rows = Callable[[Ids, Ids], Ids]
-"""(token ids (T,), history (C,)) -> row ids, int64 (T, H)."""
 Make = Callable[[Any, int], Rows | None]
 """(scheme, layer) -> the mistake's rows, or None where this scheme cannot have it.
 
@@ -102,19 +101,9 @@ def _drawn(seed: int | None = None, number: Callable[[int, int], int] | None = N
     """
 
     def make(scheme: Scheme, layer: int) -> Rows | None:
-        recipe, index = Recipe.of(scheme, layer), scheme.layers.index(layer)
-        if not recipe.multipliers:
-            return None
-        dense = scheme.mix.stream == "splitmix64"
-        chosen = number(layer, index) if number else index if dense else layer
-        size, count = scheme.canonical.num_canonical, len(recipe.multipliers)
-        with_seed = scheme.seed if seed is None else seed
-        drawn = (
-            splitmix_multipliers(size, count, seed=with_seed, index=chosen)
-            if dense
-            else engram_multipliers(size, count, seed=with_seed, layer=chosen)
-        )
-        return None if drawn == recipe.multipliers else replace(recipe, multipliers=drawn).rows
+        chosen = number(layer, scheme.layers.index(layer)) if number else None
+        recipe = drawn_anew(scheme, layer, seed=seed, number=chosen)
+        return recipe.rows if recipe else None
 
     return make
 

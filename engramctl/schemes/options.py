@@ -65,10 +65,8 @@ class SchemeOptions:
     def words(self) -> tuple[str, ...]:
         """Return the options that were given, as words of a command line."""
         words = []
-        for name in ("scheme", "tokenizer", "slots", "orders", "heads", "layers", "row_dim",
-                     "dtype", "counts", "entries", "min_count", "vocab_size"):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None:
+        for name, value in vars(self).items():
+            if name != "reads_text" and value is not None:
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
                 words += [f"--{name.replace('_', '-')}", text]
         return tuple(words)
