@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"}
+_NO_LIMIT = 1 << 62  # what version 1 of cgroups says where there is none: 2^63 less a page
 _PAGE_CACHE = ("inactive_file", "active_file")
 
 
@@ -51,6 +52,17 @@ def available_bytes(root: Path = Path("/")) -> int:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
     rooms = [_room(folder, files) for folder, files in _cgroups(root)]
     return max(0, min([free * 1024, *(room for room in rooms if room is not None)]))
+
+
+def limit_bytes(root: Path = Path("/")) -> int | None:
+    """Return the least limit that a cgroup sets to this process's memory; None: there is none.
+
+    Args:
+        root: the folder with proc/ and sys/.
+    """
+    texts = [_text(folder / name) for folder, files in _cgroups(root) for name in files.limits]
+    limits = [limit for limit in map(_number, texts) if limit is not None and limit < _NO_LIMIT]
+    return min(limits, default=None)
 
 
 def give_back() -> None:

@@ -52,6 +52,7 @@ HOUSE = (
     "storage/verifying",
     "storage/dictionary",
     "storage/io",
+    "storage/readers",
     "storage/writing",
     "storage/reading",
     "storage/format",

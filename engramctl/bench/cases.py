@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from engramctl.bench.arms import Arm
 from engramctl.bench.loops import Loop
 from engramctl.bench.options import TIERS, BenchOptions
+from engramctl.bench.subject import Subject
+from engramctl.machine.ceilings import Ceilings
 from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.resolution import resolution_percent
@@ -95,6 +97,25 @@ def loop_cases(
             why = skipped.get(tier) or reason
             cases.append(unmeasured_case(options, loop, tier, "skipped", why))
     return cases
+
+
+def hold_against(
+    cases: Sequence[Case], subjects: Mapping[str, Subject], ceilings: Ceilings
+) -> None:
+    """Give measured cases on host and ssd the most rows a second there could be.
+
+    Cold rows are held against the disk's best rate of random pages, warm ones against one core's
+    rate of random cache lines.
+    """
+    for case in cases:
+        subject = subjects.get(case.tier)
+        if subject is None or not case.samples_ns or case.tier not in ("host", "ssd"):
+            continue
+        if case.cache == "cold" and subject.pages_per_row:
+            case.ceiling_rows_per_s = ceilings.of_disk(subject.pages_per_row)
+        elif case.cache != "cold":
+            record_bytes = subject.store.table.record.record_bytes
+            case.ceiling_rows_per_s = ceilings.of_memory(record_bytes)
 
 
 def interrupted_cases(cases: list[Case]) -> list[Case]:

@@ -43,10 +43,15 @@ def interleave(
         arms: what to measure.
         windows: a list of windows for each arm, all of one length, the number of rounds.
         warm_up: rounds whose samples are not kept.
-        progress: told of each round.
+        progress: told of each round, and of all that are left when the work ends early.
     """
     turns = orders(len(arms))
-    for index in range(len(windows[0]) if arms else 0):
-        for arm in turns[index % len(turns)]:
-            arms[arm].sample(windows[arm][index], keep=index >= warm_up)
-        progress(1)
+    left = len(windows[0]) if arms else 0
+    try:
+        for index in range(left):
+            for arm in turns[index % len(turns)]:
+                arms[arm].sample(windows[arm][index], keep=index >= warm_up)
+            progress(1)
+            left -= 1
+    finally:
+        progress(left)

@@ -12,6 +12,7 @@ import torch
 from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
 from engramctl.bench.cases import (
     NONE,
+    hold_against,
     interrupted_cases,
     loop_cases,
     outliers,
@@ -28,6 +29,7 @@ from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
 from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
@@ -119,6 +121,7 @@ class _Run:
         self._models: Models | None = None
         self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._ground = Ground(self.device)
+        self._ceilings = Ceilings(largest_file(self.path))
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
         if warning := other_rows(self.options.trace, self.scheme.canonical):
             self._warn(warning)
@@ -141,6 +144,7 @@ class _Run:
                 "assumed": assumed,
                 **folder_facts(self.path, table),
             },
+            "ceilings": self._ceilings.document(),
             "warnings": self.warnings,
             "cases": [case.to_dict() for case in self.cases],
         }
@@ -191,6 +195,7 @@ class _Run:
             self.cut[loop.name] = interrupted_cases(cases_if(skipped, None))
             raise
         cases = cases_if(skipped, reason)
+        hold_against(cases, subjects, self._ceilings)
         for warning in outliers(cases):
             self._warn(warning)
         self.cases_of_loops.append(cases)
@@ -229,14 +234,15 @@ class _Run:
                 self.taken_over.get(loop.name)
                 or self.cut.get(loop.name)
                 or [
-                    unmeasured_case(self.options, loop, tier, "skipped", self.missing[tier])
-                    if tier in self.missing
-                    else unmeasured_case(self.options, loop, tier, status, reason)
+                    unmeasured_case(self.options, loop, tier, *self._absent(tier, status, reason))
                     for tier in self._tiers(loop)
                 ]
             )
             if status == "failed":
                 status, reason = "skipped", AFTER_FAILURE
+
+    def _absent(self, tier: str, status: str, reason: str) -> tuple[str, str]:
+        return ("skipped", self.missing[tier]) if tier in self.missing else (status, reason)
 
     def _tiers(self, loop: Loop) -> tuple[str, ...]:
         baseline = (self.resident_tier,) if loop.case == "step" else ()
@@ -271,19 +277,12 @@ class _Run:
         if copy is not None:
             arms = [*arms, copy]
             windows.append(self._windows(loop, rounds))
-        done = 0
-
-        def advance(amount: int) -> None:
-            nonlocal done
-            done += amount
-            progress(amount)
-
         try:
-            interleave(arms, windows, WARM_UP, advance)
+            interleave(arms, windows, WARM_UP, progress)
         except Unmeasurable as error:
             return str(error)
-        finally:
-            progress(rounds - done)
+        if not arms:
+            progress(rounds)
         return None
 
     def _windows(self, loop: Loop, count: int) -> list[Window]:

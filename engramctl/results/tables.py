@@ -9,6 +9,7 @@ from engramctl.results.rows import case_rows
 
 # What columns mean whose names do not say it all; each stands below a table that has the column.
 LEGEND = {
+    "of ceiling": "rows/s over what disk (cold) or memory (warm, one core) can give",
     "disk bytes": "what the disk delivered a sample, as the kernel counts it",
     "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
@@ -66,6 +67,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "p50": duration(row["p50_ns"]),
         "p99": duration(row["p99_ns"]),
         "rows/s": row["rows_per_s"],
+        "of ceiling": _of_ceiling(row),
         "bytes/lookup": row["useful_bytes"] or None,
         "disk bytes": None if disk_bytes is None else round(disk_bytes),
         "resident": None if before is None else f"{before:.0f} %",
@@ -74,6 +76,12 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "over memory": _over(row, "resident"),
         "resolution": percent(row["resolution_percent"]),
     }
+
+
+def _of_ceiling(row: Mapping[str, Any]) -> str | None:
+    rows, ceiling = row["rows_per_s"], row["ceiling_rows_per_s"]
+    gathers = row["name"] == "gather"  # the others do more than fetch rows
+    return percent(100 * rows / ceiling) if rows and ceiling and gathers else None
 
 
 def _over(row: Mapping[str, Any], baseline: str) -> str | None:

@@ -75,3 +75,26 @@ def prefetch_line(typingctx: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(address), codegen
+
+
+@intrinsic
+def load_acquire(typingctx: Any, address: Any) -> Any:
+    """Read a uint32 that another side writes: nothing after it is read before it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(32).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 4)
+
+    return types.uint32(types.int64), codegen
+
+
+@intrinsic
+def store_release(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write a uint32 that another side reads: everything before it is written first."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(32).as_pointer())
+        builder.store_atomic(args[1], pointer, "release", 4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint32), codegen

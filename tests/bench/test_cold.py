@@ -14,6 +14,8 @@ from engramctl.bench.measured_folder import scheme_of
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.machine import ceilings
+from engramctl.results.tables import result_tables
 from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.ssd import SsdStore
@@ -89,6 +91,7 @@ def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
     for file in shards_on_disk.glob("*.safetensors"):
         file.read_bytes()  # now in the page cache
     result = run_bench(shards_on_disk, options, lambda _: None)
+    assert result["ceilings"] == {"disk": None, "memory_lines_per_s": None}
     for case in result["cases"]:
         assert case["status"] == "skipped"
         assert "stay in memory after they were dropped" in case["reason"]
@@ -101,6 +104,33 @@ def test_evicted_pages_are_not_called_warm(shards_on_disk: Path) -> None:
         subject = Subject(store, scheme, "warm")
         ids = {layer: np.arange(50) for layer in store.layers}
         subject.prepare(ids)
+        pages = sum(store.resident(layer, ids[layer])[1] for layer in store.layers)
+        assert subject.pages_per_row == pages / (50 * len(store.layers)) > 0
         store.drop()
         with pytest.raises(Unmeasurable, match="stay in memory"):
             subject.prepare(ids)
+
+
+def test_gathers_are_held_against_what_disk_and_memory_can_give(
+    shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = BenchOptions(tiers=("ssd",), cases=("gather",), samples=5, tokens=2, preset="tiny")
+    small = run_bench(shards_on_disk, options, lambda _: None)
+    assert "says nothing of the disk" in small["ceilings"]["disk"]["reason"]
+    assert {case["ceiling_rows_per_s"] is None for case in small["cases"]} == {True, False}
+
+    rate = {"engine": "pread", "direct": True, "depth": 64, "reads_per_s": 5000.0}
+    monkeypatch.setattr(ceilings, "probe_disk", lambda *_: {"random": [rate], "step_us": {}})
+    monkeypatch.setattr(ceilings, "random_lines_per_s", lambda *_: 7.7e6)
+    monkeypatch.setattr(Subject, "pages_per_row", 2.5)
+    result = run_bench(shards_on_disk, options, lambda _: None)
+    record_bytes = open_table(shards_on_disk).record.record_bytes
+    for case in result["cases"]:
+        if case["cache"] == "warm":
+            assert case["ceiling_rows_per_s"] == pytest.approx(
+                7.7e6 / (1 + (record_bytes - 1) / 64)
+            )
+        else:
+            assert case["ceiling_rows_per_s"] == 2000.0
+    shown = [row["of ceiling"] for row in result_tables(result)[0].rows]
+    assert all(str(one).endswith(" %") for one in shown)

@@ -1,0 +1,68 @@
+"""What an engine is asked for: ranges of files and where their bytes go; and what came of it.
+
+A batch is arrays, not objects: engines walk it without Python. Its buffers belong to the caller and
+must live until the batch is over, also when nobody waits for it any more.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILE, OFFSET, LENGTH, ADDRESS, NEEDED = range(5)  # the columns of `ranges_R5`
+MOST_BYTES = 1 << 30  # of one range: one read returns less than 2 GiB
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Ranges to read, in the order in which they are asked for.
+
+    Attributes:
+        ranges_R5: int64 (R, 5), one line a range: number of the file, offset in it, length in
+            bytes, address the bytes go to, and how many must come: fewer than the length where
+            the range goes on beyond the end of the file.
+        got_R: int64 (R,): bytes that came, or minus the number of the system's error.
+    """
+
+    ranges_R5: NDArray[np.int64]
+    got_R: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ranges_R5: NDArray[np.int64]) -> "Batch":
+        """Return a batch of which nothing has come."""
+        return cls(ranges_R5, np.zeros(len(ranges_R5), np.int64))
+
+    def first_bad(self) -> int:
+        """Return the first range that failed or ended early, or -1."""
+        short = self.got_R < self.ranges_R5[:, NEEDED]
+        return int(short.argmax()) if short.any() else -1
+
+
+class Pending(Protocol):
+    """A batch on its way."""
+
+    def wait(self) -> None:
+        """Return when every range has come or failed; see `Batch.got_R`."""
+
+
+class ReadEngine(Protocol):
+    """Reads batches. Safe from several threads; whole again in a forked child.
+
+    Attributes:
+        name: of the engine, as results have it.
+        depth: most ranges that are under way at once.
+    """
+
+    name: str
+    depth: int
+
+    def start(self, batch: Batch) -> Pending:
+        """Begin to read, and return before the bytes have come where the engine can.
+
+        Short reads are read on, interrupted ones again; whatever else the system says stands in
+        `got_R`. A batch that nobody waits for is over when the engine is closed, not before.
+        """
+
+    def close(self) -> None:
+        """Wait for what is under way, then let go of threads and rings."""

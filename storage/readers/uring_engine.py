@@ -1,0 +1,158 @@
+"""Reads by io_uring: hundreds under way from one thread, and none of ours waits for them."""
+
+import os
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.runtime.threads import Workers, renew_in_children
+from engramctl.storage.readers.batch import Batch
+from engramctl.storage.readers.open_files import OpenFiles
+from engramctl.storage.readers.ring import Ring
+from engramctl.storage.readers.ring_walk import DONE, FAILED, walk
+
+_AT_ONCE = 16  # completions a call waits for: fewer cost calls, more let the queue run low
+
+
+class UringEngine:
+    """Reads of a batch are submitted by whoever starts it; more than `depth` by a thread of ours.
+
+    Each batch under way has a ring to itself; rings are kept for the next ones.
+    """
+
+    name = "io_uring"
+
+    def __init__(self, files: OpenFiles, depth: int = 256) -> None:
+        """Set up the first ring.
+
+        Args:
+            files: what batches read.
+            depth: reads under way at once, a power of two.
+
+        Raises:
+            StorageError: there is no io_uring here: the kernel is too old, or it is forbidden.
+        """
+        self._files = files
+        self.depth = depth
+        self._feeder = Workers("engramctl-io_uring", 1)
+        self._lock = threading.Lock()
+        self._free = [Ring(depth, files.descriptors)]
+        self._under_way: set[UnderWay] = set()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Begin without rings in a forked child: they are the parent's."""
+        self._lock = threading.Lock()
+        for ring in self._free:
+            ring.close()
+        self._free = []
+        for one in self._under_way:
+            one.forget()
+        self._under_way = set()
+
+    def borrow(self) -> Ring:
+        """Return a ring for one batch."""
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        return Ring(self.depth, self._files.descriptors)
+
+    def give_back(self, ring: Ring, batch: "UnderWay") -> None:
+        """Keep the ring of a batch, on which nothing is under way, for the next one."""
+        with self._lock:
+            self._free.append(ring)
+            self._under_way.discard(batch)
+
+    def start(self, batch: Batch) -> "UnderWay":
+        """Submit the batch, or have the feeding thread do it when it is longer than the ring."""
+        under_way = UnderWay(self, batch)
+        with self._lock:
+            self._under_way.add(under_way)
+        under_way.submit(self._feeder)
+        return under_way
+
+    def close(self) -> None:
+        """Wait for what is under way, then end the feeding thread and the rings."""
+        with self._lock:
+            left = list(self._under_way)
+        for one in left:
+            one.wait()
+        self._feeder.shutdown()
+        with self._lock:
+            while self._free:
+                self._free.pop().close()
+
+
+class UnderWay:
+    """A batch on its ring; safe from several threads."""
+
+    def __init__(self, engine: UringEngine, batch: Batch) -> None:
+        """Borrow a ring."""
+        self._engine = engine
+        self._batch = batch
+        self._lock = threading.Lock()
+        self._ring: Ring | None = engine.borrow()
+        self._again: NDArray[np.int64] = np.empty(engine.depth, np.int64)
+        self._state: NDArray[np.int64] = np.zeros(5, np.int64)
+        self._feeding: Future[None] | None = None
+
+    def submit(self, feeder: Workers) -> None:
+        """Submit what fits, or have a thread submit it all."""
+        if len(self._batch.ranges_R5) > self._engine.depth:
+            self._feeding = feeder.submit(self._run)
+        else:
+            self._walk(0)
+
+    def forget(self) -> None:
+        """Let go of the ring, in a forked child: what is under way is the parent's."""
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            ring.close()
+
+    def _walk(self, least: int) -> None:
+        if self._ring is None:
+            return
+        arrays: tuple[Any, ...] = (self._batch.ranges_R5, self._batch.got_R, self._again)
+        walk(self._ring.places, *arrays, self._state, least, _AT_ONCE)
+        if self._state[FAILED]:
+            code = int(self._state[FAILED])
+            raise StorageError(
+                f"io_uring stopped working: {os.strerror(code)}",
+                facts={"errno": code, "ranges": f"{len(self._batch.ranges_R5):,}"},
+                hint="open the store with engine='pread'",
+            )
+        if self._state[DONE] == len(self._batch.ranges_R5):
+            ring, self._ring = self._ring, None
+            self._engine.give_back(ring, self)
+
+    def _run(self) -> None:
+        """Walk until all is done; between two signals, Python's handlers have their turn."""
+        while self._ring is not None:
+            with self._lock:
+                self._walk(len(self._batch.ranges_R5))
+
+    def over(self) -> bool:
+        """Tell whether nothing is under way any more, without waiting."""
+        if self._feeding is not None:
+            return self._feeding.done()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._walk(0)
+            finally:
+                self._lock.release()
+        return self._ring is None
+
+    def wait(self) -> None:
+        """Return when every range has come or failed.
+
+        Raises:
+            StorageError: the ring itself broke.
+        """
+        if self._feeding is not None:
+            self._feeding.result()
+        else:
+            self._run()

@@ -1,0 +1,77 @@
+"""Read engines, their choice, what they are held against, and rows read past the page cache."""
+
+from tests.mutations import Mutation
+
+ENGINES = "tests/storage/readers/test_engines.py"
+CHOOSE = "tests/storage/readers/test_choose.py"
+FILES = "tests/storage/readers/test_open_files.py"
+PROBE = "tests/machine/test_probe.py"
+
+MUTATIONS = (
+    Mutation(
+        "short-reads-count-as-whole", "storage/readers/ring_walk.py",
+        "over = came == 0 or got_R[i] >= ranges_R5[i, NEEDED]",
+        "over = came >= 0",
+        ("tests/storage/readers/test_short_reads.py",),
+    ),
+    Mutation(
+        "ring-forgets-errors", "storage/readers/ring_walk.py",
+        "            got_R[i] = came\n            over = True",
+        "            over = True",
+        (ENGINES + "::test_what_the_system_refuses_is_named_with_its_offset",),
+    ),
+    Mutation(
+        "closing-leaves-reads-under-way", "storage/readers/uring_engine.py",
+        "            one.wait()",
+        "            pass",
+        (ENGINES + "::test_a_batch_nobody_waits_for_is_over_when_the_engine_is_closed",),
+    ),
+    Mutation(
+        "child-uses-its-parents-rings", "storage/readers/uring_engine.py",
+        "        renew_in_children(self)\n",
+        "",
+        (ENGINES + "::test_a_forked_child_reads_with_rings_and_threads_of_its_own",),
+    ),
+    Mutation(
+        "engine-is-believed", "storage/readers/choose.py",
+        "if not np.array_equal(came, plain[:needed]):",
+        "if False:",
+        (CHOOSE + "::test_an_engine_that_reads_other_bytes_is_passed_over",),
+    ),
+    Mutation(
+        "fallback-is-silent", "storage/readers/choose.py",
+        'missing = [] if refused is None else [f"O_DIRECT: {refused}"]',
+        "missing = []",
+        (CHOOSE,),
+    ),
+    Mutation(
+        "replaced-file-goes-unnoticed", "storage/readers/open_files.py",
+        "if (there.st_dev, there.st_ino) != then[2:]:",
+        "if False:",
+        (FILES,),
+    ),
+    Mutation(
+        "files-looked-at-once-for-ever", "storage/readers/open_files.py",
+        "if not now and clock - self._looked_ns < LOOK_AGAIN_NS:",
+        "if not now:",
+        (FILES + "::test_files_are_looked_at_once_a_second",),
+    ),
+    Mutation(
+        "holes-are-probed", "engramctl/machine/disk_probe.py",
+        "return facts.st_size >= _LEAST_BYTES and facts.st_blocks * 512 >= facts.st_size * 0.95",
+        "return facts.st_size >= _LEAST_BYTES",
+        (PROBE + "::test_holes_and_small_files_say_nothing_of_a_disk",),
+    ),
+    Mutation(
+        "probe-leaves-its-file", "engramctl/machine/disk_probe.py",
+        "new.unlink(missing_ok=True)",
+        "pass",
+        (PROBE,),
+    ),
+    Mutation(
+        "cold-gathers-held-against-nothing", "engramctl/bench/cases.py",
+        "case.ceiling_rows_per_s = ceilings.of_disk(subject.pages_per_row)",
+        "case.ceiling_rows_per_s = ceilings.of_disk(1.0)",
+        ("tests/bench/test_cold.py",),
+    ),
+)  # fmt: skip
