@@ -1,22 +1,19 @@
-"""One row of the dtypes that are not read often enough for a loop of their own -> float values.
+"""One row of any dtype -> float values; the kernels' loop over its blocks.
 
 The plain definition is `engramctl.storage.record.codecs`; tests compare every dtype with it.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray
-from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.record.codecs import E2M1_VALUES
-from engramctl.storage.record.codecs_ggml import IQ4_NL
-from engramctl.storage.record.intrinsics import as_pointer, bits_from_float, float_from_bits
+from engramctl.storage.record import vectors
+from engramctl.storage.record.intrinsics import bits_from_float, copy_bytes, float_from_bits
+from engramctl.storage.record.vectors import block_writer, value_reader
 
 DTYPE_CODES = {
-    "f8_e4m3": 0,  # the first three have loops of their own in the gather kernel
+    "f8_e4m3": 0,
     "bf16": 1,
     "f32": 2,
     "f16": 3,
@@ -29,23 +26,106 @@ DTYPE_CODES = {
     "q4_0": 10,
     "iq4_nl": 11,
 }
-_F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 = range(3, 11)
+_F8, _BF16, _F32, _F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 = range(11)
+_BLOCK = 32
+_ONE, _NONE = np.float32(1), np.float32(0)
+_e8m0, _one_e4m3 = value_reader(vectors.e8m0), value_reader(vectors.e4m3)
+_half, _float = value_reader(vectors.f16), value_reader(vectors.f32)
+_e4m3, _e4m3_last = block_writer(vectors.e4m3, 32), block_writer(vectors.e4m3, 1)
+_bytes, _bytes_last = block_writer(vectors.signed_bytes, 32), block_writer(vectors.signed_bytes, 1)
+_bf16, _bf16_last = block_writer(vectors.bf16, 32), block_writer(vectors.bf16, 1)
+_f16, _f16_last = block_writer(vectors.f16, 32), block_writer(vectors.f16, 1)
+_f32, _f32_last = block_writer(vectors.f32, 32), block_writer(vectors.f32, 1)
+_nibbles, _affine = block_writer(vectors.nibbles, 32), block_writer(vectors.affine, 32)
+_e2m1, _q4_0 = block_writer(vectors.e2m1, 16), block_writer(vectors.ggml_nibbles, 32)
+_iq4_nl = block_writer(vectors.iq4_nl, 32)
 
 
-@cache
-def half_values() -> NDArray[np.float32]:
-    """Return the value of each float16 bit pattern, float32 (65536,)."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+@njit(nogil=True, cache=True)
+def widen_row(
+    code: Any,
+    weight: Any,
+    scale: Any,
+    row_dim: Any,
+    table_scale: Any,
+    to_bf16: Any,
+    target: Any,
+) -> None:
+    """Write the values of one row.
 
-
-@njit(inline="always")
-def round_bf16(value: Any) -> Any:
-    """Return the bf16 bits of a float32, rounded to nearest even; NaN stays NaN."""
-    bits = bits_from_float(value)
-    if value != value:
-        return np.uint16(0x7FC0)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))
-                     >> np.uint32(16))  # fmt: skip
+    Args:
+        code: one of DTYPE_CODES.
+        weight: address of its value bytes.
+        scale: address of its scale bytes.
+        row_dim: values.
+        table_scale: float32, of the layer.
+        to_bf16: write bfloat16, else float32.
+        target: address of the output row.
+    """
+    size = 2 if to_bf16 else 4
+    blocks = row_dim >> 5
+    whole = blocks << 5
+    if code == _F8:
+        for b in range(blocks):
+            _e4m3(weight + 32 * b, _e8m0(scale + b), _NONE, target + 32 * b * size, to_bf16)
+    elif code == _BF16:
+        if to_bf16:
+            copy_bytes(weight, target, 2 * row_dim)
+            return
+        for j in range(0, whole, _BLOCK):
+            _bf16(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+        for j in range(whole, row_dim):
+            _bf16_last(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+    elif code == _F32:
+        if not to_bf16:
+            copy_bytes(weight, target, 4 * row_dim)
+            return
+        for j in range(0, whole, _BLOCK):
+            _f32(weight + 4 * j, _ONE, _NONE, target + j * size, to_bf16)
+        for j in range(whole, row_dim):
+            _f32_last(weight + 4 * j, _ONE, _NONE, target + j * size, to_bf16)
+    elif code == _F16:
+        for j in range(0, whole, _BLOCK):
+            _f16(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+        for j in range(whole, row_dim):
+            _f16_last(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+    elif code == _F8_SCALAR:
+        for j in range(0, whole, _BLOCK):
+            _e4m3(weight + j, table_scale, _NONE, target + j * size, to_bf16)
+        for j in range(whole, row_dim):
+            _e4m3_last(weight + j, table_scale, _NONE, target + j * size, to_bf16)
+    elif code == _INT8:
+        factor = _float(scale)
+        for j in range(0, whole, _BLOCK):
+            _bytes(weight + j, factor, _NONE, target + j * size, to_bf16)
+        for j in range(whole, row_dim):
+            _bytes_last(weight + j, factor, _NONE, target + j * size, to_bf16)
+    elif code == _INT4:
+        for b in range(blocks):
+            _nibbles(weight + 16 * b, _half(scale + 2 * b), _NONE, target + 32 * b * size, to_bf16)
+    elif code == _AFFINE:
+        biases = scale + 2 * blocks
+        for b in range(blocks):
+            _affine(
+                weight + 16 * b, _half(scale + 2 * b), _half(biases + 2 * b),
+                target + 32 * b * size, to_bf16,
+            )  # fmt: skip
+    elif code == _NVFP4:
+        for b in range(row_dim >> 4):
+            factor = _one_e4m3(scale + b) * table_scale
+            _e2m1(weight + 8 * b, factor, _NONE, target + 16 * b * size, to_bf16)
+    elif code == _Q8_0:
+        for b in range(blocks):
+            at = weight + 34 * b
+            _bytes(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
+    elif code == _Q4_0:
+        for b in range(blocks):
+            at = weight + 18 * b
+            _q4_0(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
+    else:
+        for b in range(blocks):
+            at = weight + 18 * b
+            _iq4_nl(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
 
 
 @njit(inline="always")
@@ -64,81 +144,3 @@ def e4m3(byte: Any) -> Any:
     if low == np.uint32(0x7F):
         size = np.uint32(0x7FC00000)
     return float_from_bits(size | ((bits & np.uint32(0x80)) << np.uint32(24)))
-
-
-@njit(inline="always")
-def _half(data: Any, at: Any, halves: Any) -> Any:
-    return halves[np.int64(data[at]) | (np.int64(data[at + 1]) << 8)]
-
-
-@njit(inline="always")
-def _nibble(data: Any, at: Any, high: Any) -> Any:
-    return (np.int64(data[at]) >> (4 * high)) & 15
-
-
-@njit(inline="always")
-def _value(code: Any, w: Any, s: Any, j: Any, row_dim: Any, scale: Any, halves: Any) -> Any:
-    """Return value j of a row: `w` its value bytes, `s` its scale bytes, `scale` the table's."""
-    if code == _F16:
-        return _half(w, 2 * j, halves)
-    if code == _F8_SCALAR:
-        return e4m3(w[j]) * scale
-    if code == _INT8:
-        bits = np.uint32(0)
-        for k in range(4):
-            bits |= np.uint32(s[k]) << np.uint32(8 * k)
-        return np.float32(np.int8(w[j])) * float_from_bits(bits)
-    if code == _INT4:
-        step = np.float32(_nibble(w, j >> 1, j & 1) - 8)
-        return step * _half(s, 2 * (j >> 5), halves)
-    if code == _AFFINE:
-        group = 2 * (j >> 5)
-        exact = np.float64(_nibble(w, j >> 1, j & 1)) * np.float64(_half(s, group, halves))
-        return np.float32(exact + np.float64(_half(s, (row_dim >> 4) + group, halves)))
-    if code == _NVFP4:
-        return E2M1_VALUES[_nibble(w, j >> 1, j & 1)] * (e4m3(s[j >> 4]) * scale)
-    if code == _Q8_0:
-        block = (j >> 5) * 34
-        return np.float32(np.int8(w[block + 2 + (j & 31)])) * _half(w, block, halves)
-    block = (j >> 5) * 18
-    number = _nibble(w, block + 2 + (j & 15), (j >> 4) & 1)
-    if code == _Q4_0:
-        return np.float32(number - 8) * _half(w, block, halves)
-    return IQ4_NL[number] * _half(w, block, halves)
-
-
-@njit(nogil=True, cache=True)
-def widen_row(
-    code: Any,
-    weight: Any,
-    scale: Any,
-    row_dim: Any,
-    record_bytes: Any,
-    table_scale: Any,
-    halves: Any,
-    to_bf16: Any,
-    target: Any,
-) -> None:
-    """Write the values of one row.
-
-    Args:
-        code: one of DTYPE_CODES, from f16 on.
-        weight: address of its value bytes.
-        scale: address of its scale bytes.
-        row_dim: values.
-        record_bytes: no part is longer.
-        table_scale: float32, of the layer.
-        halves: see `half_values`.
-        to_bf16: write bfloat16, else float32.
-        target: address of the output row.
-    """
-    w = carray(as_pointer(weight), (record_bytes,), np.uint8)
-    s = carray(as_pointer(scale), (record_bytes,), np.uint8)
-    if to_bf16:
-        shorts = carray(as_pointer(target), (row_dim,), np.uint16)
-        for j in range(row_dim):
-            shorts[j] = round_bf16(_value(code, w, s, j, row_dim, table_scale, halves))
-    else:
-        longs = carray(as_pointer(target), (row_dim,), np.float32)
-        for j in range(row_dim):
-            longs[j] = _value(code, w, s, j, row_dim, table_scale, halves)

@@ -20,6 +20,7 @@ from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
+from tests.helpers.row_maps import map_of
 from tests.helpers.small_table import small_table
 
 POISON = 777.0
@@ -102,9 +103,7 @@ def test_any_rows_in_any_order_come_back(
 
 def test_every_byte_of_f8_and_its_scales_is_widened_as_the_reference_does(tmp_path: Path) -> None:
     """All 256 values against all 256 scales, through the kernel's own arithmetic."""
-    from engramctl.storage.format.geometry import Layout
     from engramctl.storage.io.gather import gather
-    from engramctl.storage.io.row_map import RowMap, geometry_of
 
     record = RecordSpec("f8_e4m3", 256)
     rows = np.zeros((256, record.record_bytes), np.uint8)
@@ -113,11 +112,7 @@ def test_every_byte_of_f8_and_its_scales_is_widened_as_the_reference_does(tmp_pa
     values = torch.from_numpy(decode(record, rows))
     for dtype in (torch.float32, torch.bfloat16):
         out = torch.full((256, 256), POISON, dtype=dtype)
-        row_map = RowMap(
-            np.array([0, 256]), np.array([rows.ctypes.data]), np.array([0]),
-            geometry_of(Layout.of("packed", record)), np.float32(1),
-        )  # fmt: skip
-        gather(np.arange(256), row_map, out)
+        gather(np.arange(256), map_of(record, rows), out)
         wanted = values.to(dtype)
         assert torch.equal(torch.isnan(out), torch.isnan(wanted))
         kept = ~torch.isnan(wanted)
