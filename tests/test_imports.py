@@ -55,6 +55,7 @@ HOUSE = (
     "storage/writing",
     "storage/reading",
     "storage/format",
+    "storage/widening",
     "storage/record",
     "storage/files",
     "engramctl/output.py",

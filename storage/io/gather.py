@@ -24,9 +24,9 @@ from engramctl.storage.io.row_map import (
     locate,
     piece_of,
 )
-from engramctl.storage.record.bad_scales import has_bad_scale
 from engramctl.storage.record.intrinsics import float_from_bits, prefetch_line
-from engramctl.storage.record.widen_row import widen_row
+from engramctl.storage.widening.bad_scales import has_bad_scale
+from engramctl.storage.widening.widen_row import widen_row
 
 if TYPE_CHECKING:
     import torch

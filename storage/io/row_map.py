@@ -16,7 +16,7 @@ from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.source import CheckpointTables, Source, bad_scale
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.record.widen_row import DTYPE_CODES
+from engramctl.storage.widening.widen_row import DTYPE_CODES
 
 View = NDArray[np.uint8]
 

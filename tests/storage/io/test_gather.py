@@ -1,6 +1,7 @@
-"""The kernels' rows are the plain decoder's, by row id and by address, whatever the bytes."""
+"""What the kernels take and refuse: parts of a batch, addresses, cuts, doubtful scales."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,71 +16,13 @@ from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
 from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.codecs import decode
-from engramctl.storage.record.dtypes import BY_NAME, DTYPES
+from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.scale_check import first_bad_scale
-from tests.helpers.row_maps import map_of
+from tests.helpers.row_maps import map_of, random_records, same
 
 POISON = 777.0
-OUTPUTS = [torch.bfloat16, torch.float32]
 SCALED = [name for name in DTYPES if name not in ("f32", "bf16", "f16", "f8_e4m3_scalar")]
-
-
-def random_records(dtype: str, blocks: int, count: int, seed: int) -> tuple[RecordSpec, Any]:
-    """Records of any bytes at all: every scale, NaN and subnormal number is among them."""
-    facts = BY_NAME[dtype]
-    record = RecordSpec(dtype, blocks * facts.block_values)
-    shape = (count, record.record_bytes)
-    return record, np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def same(found: torch.Tensor, values: np.ndarray) -> bool:
-    """Equal bit for bit, but that any NaN equals any other."""
-    wanted = torch.from_numpy(values).to(found.dtype)
-    word = torch.int16 if found.dtype is torch.bfloat16 else torch.int32
-    kept = ~wanted.isnan()
-    return torch.equal(found.isnan(), ~kept) and torch.equal(
-        found.view(word)[kept], wanted.view(word)[kept]
-    )
-
-
-@pytest.mark.parametrize("out_dtype", OUTPUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("blocks", [1, 2, 33, 160])
-def test_rows_of_any_bytes_are_the_plain_decoders(
-    dtype: str, blocks: int, out_dtype: torch.dtype
-) -> None:
-    scale = 0.0037 if BY_NAME[dtype].table_scale else None
-    record, rows = random_records(dtype, blocks, 300, blocks)
-    wanted = decode(record, rows, scale)
-    ids = np.random.default_rng(1).integers(0, 300, 500)
-    out = torch.full((500, record.row_dim), POISON, dtype=out_dtype)
-    row_map = map_of(record, rows, scale)
-    gather(ids, row_map, out)
-    assert same(out, wanted[ids])
-    out.fill_(POISON)
-    weights = rows.ctypes.data + ids * record.record_bytes
-    places = np.stack([weights, weights + record.weight_bytes], axis=1)
-    assert widen(places, rows, row_map, out) == -1
-    assert same(out, wanted[ids])
-
-
-@pytest.mark.parametrize("dtype", ["f8_e4m3", "f8_e4m3_scalar", "f16", "nvfp4"])
-def test_every_pattern_of_bits_is_widened(dtype: str) -> None:
-    """All values against all scales; all of float16."""
-    if dtype == "f16":
-        record = RecordSpec(dtype, 256)
-        rows = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(256, 512)
-    else:
-        record = RecordSpec(dtype, 256)
-        rows = np.zeros((256, record.record_bytes), np.uint8)
-        rows[:, : record.weight_bytes] = np.arange(record.weight_bytes)
-        rows[:, record.weight_bytes :] = np.arange(256)[:, None]
-    scale = 1.7e-3 if record.facts.table_scale else None
-    for out_dtype in OUTPUTS:
-        out = torch.full((256, 256), POISON, dtype=out_dtype)
-        gather(np.arange(256), map_of(record, rows, scale), out)
-        assert same(out, decode(record, rows, scale))
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f8_e4m3"])
@@ -109,15 +52,9 @@ def test_an_address_outside_the_buffer_is_refused_and_nothing_written(low: int, 
 
 def regions_of(record: RecordSpec, column: int, width: int, edges: list[int]) -> list[Region]:
     return [
-        Region(made_path(column, start), column, width, start, stop, 0, 1, width)
+        Region(Path(f"{column}.{start}"), column, width, start, stop, 0, 1, width)
         for start, stop in pairwise(edges)
     ]
-
-
-def made_path(column: int, start: int) -> Any:
-    from pathlib import Path
-
-    return Path(f"{column}.{start}")
 
 
 @given(data=st.data(), dtype=st.sampled_from(SCALED))

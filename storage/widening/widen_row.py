@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.record import vectors
-from engramctl.storage.record.intrinsics import bits_from_float, copy_bytes, float_from_bits
-from engramctl.storage.record.vectors import block_writer, value_reader
+from engramctl.storage.record.intrinsics import copy_bytes
+from engramctl.storage.widening import vectors
+from engramctl.storage.widening.vectors import block_writer, value_reader
 
 DTYPE_CODES = {
     "f8_e4m3": 0,
@@ -126,21 +126,3 @@ def widen_row(
         for b in range(blocks):
             at = weight + 18 * b
             _iq4_nl(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
-
-
-@njit(inline="always")
-def e4m3(byte: Any) -> Any:
-    """Widen e4m3fn to float32 without a table, so that the loop vectorises.
-
-    Normal numbers: the seven low bits move to float32's exponent and mantissa, plus 120 on the
-    exponent. Subnormal ones are their three bits times 2^-9, as an integer made float: going
-    through float32 subnormals would be as exact and many times slower (each costs an assist).
-    """
-    bits = np.uint32(byte)
-    low = bits & np.uint32(0x7F)
-    size = (low << np.uint32(20)) + np.uint32(120 << 23)
-    if low < np.uint32(8):
-        size = bits_from_float(np.float32(low) * np.float32(2.0**-9))
-    if low == np.uint32(0x7F):
-        size = np.uint32(0x7FC00000)
-    return float_from_bits(size | ((bits & np.uint32(0x80)) << np.uint32(24)))

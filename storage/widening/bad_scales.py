@@ -7,7 +7,7 @@ from numba import carray
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.intrinsics import as_pointer
-from engramctl.storage.record.widen_row import DTYPE_CODES
+from engramctl.storage.widening.widen_row import DTYPE_CODES
 
 _F8, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0, _IQ4_NL = (
     DTYPE_CODES[name]
