@@ -56,6 +56,7 @@ HOUSE = (
     "storage/writing",
     "storage/reading",
     "storage/format",
+    "storage/widening",
     "storage/record",
     "storage/files",
     "engramctl/output.py",

@@ -8,21 +8,32 @@ converts this one.
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray
 from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.io.row_map import RowMap, first_outside, locate
-from engramctl.storage.record.intrinsics import as_pointer, prefetch_line
-from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
-from engramctl.storage.record.widen_row import DTYPE_CODES, e4m3, half_values, round_bf16, widen_row
+from engramctl.storage.io.row_map import (
+    COLUMNS,
+    DOUBTED,
+    DTYPE,
+    ROW_DIM,
+    SCALE,
+    SCALE_BYTES,
+    WEIGHT_BYTES,
+    RowMap,
+    first_outside,
+    locate,
+    piece_of,
+)
+from engramctl.storage.record.intrinsics import float_from_bits, prefetch_line
+from engramctl.storage.widening.bad_scales import has_bad_scale
+from engramctl.storage.widening.widen_row import widen_row
 
 if TYPE_CHECKING:
     import torch
 
 _LINE = 64
 _AHEAD = 12
-_F8, _BF16, _F32 = (DTYPE_CODES[name] for name in ("f8_e4m3", "bf16", "f32"))
+_RING = 16  # rows located and not yet read; a power of two above _AHEAD
 _TO_BF16 = 2
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD_AGAIN = np.uint64(0xD6E8FEB86659FD93)
@@ -34,91 +45,126 @@ def gather_rows(
     rows: Any,
     start: Any,
     stop: Any,
-    starts_S: Any,
-    weights_S: Any,
-    scales_S: Any,
-    geometry: Any,
-    table_scale: Any,
-    scale_values: Any,
-    halves: Any,
+    packed: Any,
     value_bytes: Any,
     out_address: Any,
     out_bytes: Any,
-) -> None:
+) -> Any:
     """Write rows[start:stop], dequantised, to their places in the output.
 
     Args:
         rows: row ids, int64 (n,).
         start: first position of this piece.
         stop: position after its last.
-        starts_S: see RowMap, as the next three.
-        weights_S: see RowMap.
-        scales_S: see RowMap.
-        geometry: see RowMap.
-        table_scale: see RowMap.
-        scale_values: float32 (256,), the value of each e8m0 byte.
-        halves: float32 (65536,), the value of each float16.
+        packed: where they lie; see RowMap.
         value_bytes: of one value written: 2 for bfloat16, 4 for float32.
         out_address: where row_dim values for each of `rows` go.
         out_bytes: how many bytes there are.
 
+    Returns:
+        the first position whose row has a bad scale, not written then, or -1; scales of our own
+        tables, which have checksums, are not looked at.
+
     Raises:
         IndexError: a row id outside the map, or an output of another length; nothing is read.
     """
-    row_dim, dtype_code = geometry[5], geometry[6]
-    weight_bytes = geometry[4]
-    to_bf16 = value_bytes == _TO_BF16
-    out_row_bytes = row_dim * value_bytes
-    if start < 0 or stop > rows.shape[0] or out_bytes != rows.shape[0] * out_row_bytes:
-        raise IndexError("the output does not fit the rows")
-    if first_outside(rows, start, stop, starts_S) >= 0:
+    _check_output(rows.shape[0], start, stop, packed, value_bytes, out_bytes)
+    if first_outside(rows, start, stop, packed) >= 0:
         raise IndexError("a row id is outside the table")
+    ring = np.empty((_RING, 2), np.int64)
+    for i in range(start, min(start + _AHEAD, stop)):
+        _ask(rows[i], i, packed, ring)
     for i in range(start, stop):
         if i + _AHEAD < stop:
-            later, _ = locate(rows[i + _AHEAD], starts_S, weights_S, scales_S, geometry)
-            for line in range(0, weight_bytes + _LINE, _LINE):
-                prefetch_line(later + line)
-        weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
-        target = out_address + i * out_row_bytes
-        if dtype_code == _F8:
-            scales = carray(as_pointer(scale), (row_dim // BLOCK_VALUES,), np.uint8)
-            for block in range(row_dim // BLOCK_VALUES):
-                factor = scale_values[scales[block]]
-                first = block * BLOCK_VALUES
-                values = carray(as_pointer(weight + first), (BLOCK_VALUES,), np.uint8)
-                if to_bf16:
-                    shorts = carray(as_pointer(target + 2 * first), (BLOCK_VALUES,), np.uint16)
-                    for j in range(BLOCK_VALUES):
-                        shorts[j] = round_bf16(e4m3(values[j]) * factor)
-                else:
-                    longs = carray(as_pointer(target + 4 * first), (BLOCK_VALUES,), np.float32)
-                    for j in range(BLOCK_VALUES):
-                        longs[j] = e4m3(values[j]) * factor
-        elif dtype_code == _BF16:
-            halves_E = carray(as_pointer(weight), (row_dim,), np.uint16)
-            if to_bf16:
-                short_E = carray(as_pointer(target), (row_dim,), np.uint16)
-                for j in range(row_dim):
-                    short_E[j] = halves_E[j]
-            else:
-                words_E = carray(as_pointer(target), (row_dim,), np.uint32)
-                for j in range(row_dim):
-                    words_E[j] = np.uint32(halves_E[j]) << np.uint32(16)
-        elif dtype_code > _F32:
-            widen_row(
-                dtype_code, weight, scale, row_dim, geometry[2], table_scale, halves, to_bf16,
-                target,
-            )  # fmt: skip
-        else:
-            floats_E = carray(as_pointer(weight), (row_dim,), np.float32)
-            if to_bf16:
-                short_E = carray(as_pointer(target), (row_dim,), np.uint16)
-                for j in range(row_dim):
-                    short_E[j] = round_bf16(floats_E[j])
-            else:
-                long_E = carray(as_pointer(target), (row_dim,), np.float32)
-                for j in range(row_dim):
-                    long_E[j] = floats_E[j]
+            _ask(rows[i + _AHEAD], i + _AHEAD, packed, ring)
+        weight, scale = ring[i & (_RING - 1), 0], ring[i & (_RING - 1), 1]
+        if not _widen(weight, scale, i, packed, value_bytes, out_address):
+            return i
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def widen_rows(
+    addresses_N2: Any,
+    low: Any,
+    high: Any,
+    start: Any,
+    stop: Any,
+    packed: Any,
+    value_bytes: Any,
+    out_address: Any,
+    out_bytes: Any,
+) -> Any:
+    """Write rows that lie anywhere in one buffer, dequantised; as `gather_rows`.
+
+    Args:
+        addresses_N2: of each output row's value bytes and of its scale bytes, int64 (n, 2).
+        low: no byte below this address is read.
+        high: nor one from this address on.
+        start: first position of this piece.
+        stop: position after its last.
+        packed: how rows are stored; see RowMap and `row_facts`: the pieces are not used.
+        value_bytes: see `gather_rows`, as the next two.
+        out_address: see `gather_rows`.
+        out_bytes: see `gather_rows`.
+
+    Returns:
+        the first position whose row has a bad scale, not written then, or -1.
+
+    Raises:
+        IndexError: an address outside the buffer, or an output of another length; nothing is read.
+    """
+    _check_output(addresses_N2.shape[0], start, stop, packed, value_bytes, out_bytes)
+    for i in range(start, stop):
+        for part in range(2):
+            size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
+            at = addresses_N2[i, part]
+            if size and (at < low or at > high - size):
+                raise IndexError("an address is outside the buffer")
+    for i in range(start, stop):
+        weight, scale = addresses_N2[i, 0], addresses_N2[i, 1]
+        if not _widen(weight, scale, i, packed, value_bytes, out_address):
+            return i
+    return -1
+
+
+@njit(inline="always")
+def _check_output(
+    rows: Any, start: Any, stop: Any, packed: Any, value_bytes: Any, out_bytes: Any
+) -> None:
+    if start < 0 or stop > rows or out_bytes != rows * packed[ROW_DIM] * value_bytes:
+        raise IndexError("the output does not fit the rows")
+
+
+@njit(inline="always")
+def _ask(row: Any, i: Any, packed: Any, ring: Any) -> None:
+    """Locate a row, and ask for its lines of memory."""
+    weight, scale = locate(row, piece_of(row, packed), packed)
+    ring[i & (_RING - 1), 0], ring[i & (_RING - 1), 1] = weight, scale
+    size = packed[WEIGHT_BYTES]
+    if packed[COLUMNS] == 1:
+        size += packed[SCALE_BYTES]
+    else:
+        for line in range(scale, scale + packed[SCALE_BYTES], _LINE):
+            prefetch_line(line)
+        prefetch_line(scale + packed[SCALE_BYTES] - 1)
+    for line in range(weight, weight + size, _LINE):
+        prefetch_line(line)
+    prefetch_line(weight + size - 1)
+
+
+@njit(inline="always")
+def _widen(weight: Any, scale: Any, i: Any, packed: Any, value_bytes: Any, out_address: Any) -> Any:
+    """Write row i of the output; False: it has a bad scale."""
+    code, row_dim = packed[DTYPE], packed[ROW_DIM]
+    if packed[DOUBTED] and has_bad_scale(
+        code, weight, scale, packed[WEIGHT_BYTES], packed[SCALE_BYTES]
+    ):
+        return False
+    table_scale = float_from_bits(np.uint32(packed[SCALE]))
+    target = out_address + i * row_dim * value_bytes
+    widen_row(code, weight, scale, row_dim, table_scale, value_bytes == _TO_BF16, target)
+    return True
 
 
 @njit(inline="always")
@@ -172,7 +218,7 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
 
 def compile_gather(row_map: RowMap) -> None:
     """Compile now: not in the middle of a step, nor while another thread forks."""
-    _gather(np.empty(0, np.int64), row_map, 0, 0, _TO_BF16, 0, 0)
+    gather_rows(np.empty(0, np.int64), 0, 0, row_map.packed, _TO_BF16, 0, 0)
 
 
 def gather(
@@ -193,13 +239,44 @@ def gather(
 
     Raises:
         IndexError: a row id outside the map, or an `out` of another size; nothing is read.
+        FormatError: a scale of a checkpoint is NaN or infinite, with file and offset.
     """
     end = len(rows) if stop is None else stop
-    _gather(rows, row_map, start, end, out.element_size(), out.data_ptr(), out.nbytes)
+    bad = gather_rows(
+        rows, start, end, row_map.packed, out.element_size(), out.data_ptr(), out.nbytes
+    )
+    if bad >= 0:
+        raise row_map.bad_scale(int(rows[bad]))
 
 
-def _gather(rows: NDArray[np.int64], row_map: RowMap, start: int, stop: int, *out: int) -> None:
-    gather_rows(
-        rows, start, stop, row_map.starts_S, row_map.weights_S, row_map.scales_S,
-        row_map.geometry, row_map.table_scale, e8m0_values(), half_values(), *out,
+def widen(
+    addresses_N2: NDArray[np.int64],
+    buffer: NDArray[np.uint8],
+    row_map: RowMap,
+    out: "torch.Tensor",
+    start: int = 0,
+    stop: int | None = None,
+) -> int:
+    """Call the kernel for rows read into a buffer; see `widen_rows`.
+
+    Args:
+        addresses_N2: of each row's value bytes and of its scale bytes, int64 (n, 2).
+        buffer: holds them all, contiguous.
+        row_map: how the rows are stored.
+        out: bfloat16 or float32, contiguous, on the CPU, row_dim values a row.
+        start: first position of this piece.
+        stop: position after its last.
+
+    Returns:
+        the first position with a bad scale (then raise `row_map.bad_scale(row)`), or -1.
+
+    Raises:
+        IndexError: an address outside the buffer, or an `out` of another size; nothing is read.
+    """
+    end = len(addresses_N2) if stop is None else stop
+    low = buffer.ctypes.data
+    bad = widen_rows(
+        addresses_N2, low, low + buffer.nbytes, start, end, row_map.packed, out.element_size(),
+        out.data_ptr(), out.nbytes,
     )  # fmt: skip
+    return int(bad)

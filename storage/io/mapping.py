@@ -12,7 +12,7 @@ from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region, pieces
-from engramctl.storage.reading.table import TableFiles
+from engramctl.storage.reading.source import Source
 
 
 class MappedFile:
@@ -68,12 +68,11 @@ class MappedFile:
 class MappedLayer:
     """All row files of one layer, and where their rows lie."""
 
-    def __init__(self, table: TableFiles, layer: int) -> None:
+    def __init__(self, source: Source, layer: int) -> None:
         """Map the layer's files."""
-        self.record = table.record
         self._by_path: dict[Path, MappedFile] = {}
         try:
-            self.rows = RowMap.in_memory(table, layer, self._view)
+            self.rows = RowMap.in_memory(source, layer, self._view)
         except BaseException:
             self.close()
             raise
@@ -85,7 +84,7 @@ class MappedLayer:
             for file, first in zip(self.files, first_seen, strict=True)
         }
         self._bases_SC = np.array(
-            [[base[region.path] for region in piece] for piece in pieces(table.regions(layer))],
+            [[base[region.path] for region in piece] for piece in pieces(source.regions(layer))],
             np.int64,
         )
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
@@ -102,9 +101,8 @@ class MappedLayer:
 
     def _collect(self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8]) -> NDArray[np.int64]:
         found: NDArray[np.int64] = pages.unseen_pages(
-            row_ids, self.rows.starts_S, self.rows.weights_S, self.rows.scales_S,
-            self.rows.geometry, self.record.scale_bytes, self._bases_SC, seen,
-        )  # fmt: skip
+            row_ids, self.rows.packed, self._bases_SC, seen
+        )
         return found
 
     def resident(self, row_ids: NDArray[np.int64]) -> tuple[int, int]:

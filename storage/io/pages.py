@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.io.row_map import first_outside, locate, piece_of
+from engramctl.storage.io.row_map import (
+    COLUMNS,
+    SCALE_BYTES,
+    WEIGHT_BYTES,
+    first_outside,
+    locate,
+    piece_of,
+)
 
 PAGE = mmap.PAGESIZE
 _SHIFT = PAGE.bit_length() - 1
@@ -28,25 +35,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @njit(nogil=True, cache=True)
-def unseen_pages(
-    rows: Any,
-    starts_S: Any,
-    weights_S: Any,
-    scales_S: Any,
-    geometry: Any,
-    scale_bytes: Any,
-    bases_SC: Any,
-    seen: Any,
-) -> Any:
+def unseen_pages(rows: Any, packed: Any, bases_SC: Any, seen: Any) -> Any:
     """Collect the pages of these rows that were not seen before, and mark them.
 
     Args:
         rows: row ids, int64 (n,).
-        starts_S: see RowMap, as the next three.
-        weights_S: see RowMap.
-        scales_S: see RowMap.
-        geometry: see RowMap.
-        scale_bytes: bytes of a row's scales.
+        packed: see RowMap.
         bases_SC: for each piece and column, (address of its file's first byte) >> page shift,
             minus the file's first position in `seen`, int64 (S, 1 or 2).
         seen: uint8, one a page.
@@ -57,17 +51,19 @@ def unseen_pages(
     Raises:
         IndexError: a row id outside the map.
     """
-    if first_outside(rows, 0, rows.shape[0], starts_S) >= 0:
+    if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
-    out = np.empty(rows.shape[0] * (((geometry[4] + scale_bytes) >> _SHIFT) + 4), np.int64)
+    apart = packed[COLUMNS] > 1
+    record_bytes = packed[WEIGHT_BYTES] + packed[SCALE_BYTES]
+    out = np.empty(rows.shape[0] * ((record_bytes >> _SHIFT) + 4), np.int64)
     found = 0
-    planar = geometry[3] > 0
     for i in range(rows.shape[0]):
-        piece = piece_of(rows[i], starts_S)
-        weight, scale = locate(rows[i], starts_S, weights_S, scales_S, geometry)
-        for part in range(2 if planar else 1):
+        piece = piece_of(rows[i], packed)
+        weight, scale = locate(rows[i], piece, packed)
+        for part in range(2 if apart else 1):
             first = scale if part else weight
-            size = scale_bytes if part else geometry[4] + (0 if planar else scale_bytes)
+            size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
+            size = size if apart else record_bytes
             base = bases_SC[piece, part]
             for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
                 if not seen[page - base]:

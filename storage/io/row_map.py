@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
+from engramctl.errors import FormatError, StorageError
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reading.region import Region, pieces
-from engramctl.storage.reading.table import TableFiles
-from engramctl.storage.record.widen_row import DTYPE_CODES
+from engramctl.storage.reading.source import CheckpointTables, Source, bad_scale
+from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.widening.widen_row import DTYPE_CODES
 
 View = NDArray[np.uint8]
+
+# The facts of a map, in front of its pieces: places in the packed array.
+NUM_PIECES, NUM_ROWS, ROW_DIM, DTYPE, WEIGHT_BYTES, SCALE_BYTES, COLUMNS, DOUBTED, SCALE = range(9)
+_FACTS = 9
+_REGION = 4  # numbers of a region: where it begins, rows of a unit, bytes of a unit, width
 
 
 @dataclass(frozen=True)
@@ -26,32 +31,30 @@ class RowMap:
     """Where one layer's rows lie: piece by piece, as addresses or as offsets in files.
 
     Attributes:
-        starts_S: first row of each piece, and the number of rows at the end, int64 (S + 1,).
-        weights_S: address of each piece's first value byte, int64 (S,).
-        scales_S: address of each piece's first scale byte, int64 (S,); unused when packed.
-        geometry: see `geometry_of`.
-        table_scale: float32 that scales the layer, 1 for dtypes without one.
+        packed: all that a kernel needs, int64: the facts named above, then `starts_S`, then
+            `regions_SC4`. One array, because a kernel's call costs by the argument.
+        source: whose rows.
+        layer: which of its layers.
         views: what the addresses point into; kept, so that it lives as long as the map.
     """
 
-    starts_S: NDArray[np.int64]
-    weights_S: NDArray[np.int64]
-    scales_S: NDArray[np.int64]
-    geometry: NDArray[np.int64]
-    table_scale: np.float32
+    packed: NDArray[np.int64]
+    source: Source
+    layer: int
     views: tuple[View, ...] = ()
 
     @classmethod
-    def in_memory(cls, table: TableFiles, layer: int, view: Callable[[Region], View]) -> "RowMap":
+    def in_memory(cls, source: Source, layer: int, view: Callable[[Region], View]) -> "RowMap":
         """Lay a layer out in memory.
 
         Args:
-            table: whose rows.
+            source: whose rows.
             layer: which of its layers.
             view: gives the bytes of a region; asked piece by piece, values before scales.
 
         Raises:
             StorageError: a view does not hold all of its region.
+            FormatError: see `in_files`.
         """
         views: list[View] = []
 
@@ -70,83 +73,133 @@ class RowMap:
             views.append(bytes_here)
             return bytes_here.ctypes.data
 
-        return cls._of(table, layer, address, views)
+        packed = _packed(source, layer, address)
+        return cls(packed, source, layer, tuple(views))
 
     @classmethod
-    def in_files(cls, table: TableFiles, layer: int) -> "RowMap":
-        """Lay a layer out in its files: offsets stand for addresses."""
-        return cls._of(table, layer, lambda region: region.offset, [])
+    def in_files(cls, source: Source, layer: int) -> "RowMap":
+        """Lay a layer out in its files: offsets stand for addresses.
 
-    @classmethod
-    def _of(
-        cls, table: TableFiles, layer: int, address: Callable[[Region], int], views: list[View]
-    ) -> "RowMap":
-        starts, places, units = [], [], set()
-        for piece in pieces(table.regions(layer)):
-            starts.append(piece[0].row_start)
-            places.append([address(region) for region in piece])
-            units.add((piece[0].unit_rows, piece[0].unit_bytes))
-        geometry = geometry_of(table.layout)
-        weights_S, *scales = np.array(places, np.int64).T
-        row_map = cls(
-            np.array([*starts, table.num_rows(layer)], np.int64),
-            np.ascontiguousarray(weights_S),
-            np.ascontiguousarray(scales[0] if scales else np.zeros_like(weights_S)),
-            geometry,
-            np.float32(table.table_scale(layer) or 1.0),
-            tuple(views),
-        )
-        in_order = row_map.starts_S[0] == 0 and (np.diff(row_map.starts_S) > 0).all()
-        if units != {(geometry[0], geometry[1])} or not in_order:
-            raise ValueError(f"the regions of layer {layer} are not as the layout says")
-        return row_map
+        Raises:
+            FormatError: a record lies in other parts than all of it, or values and scales.
+        """
+        return cls(_packed(source, layer, lambda region: region.offset), source, layer)
+
+    @property
+    def starts_S(self) -> NDArray[np.int64]:
+        """First row of each piece, and the number of rows at the end, int64 (S + 1,)."""
+        return self.packed[_FACTS : _FACTS + self.num_pieces + 1]
+
+    @property
+    def regions_SC4(self) -> NDArray[np.int64]:
+        """Each piece's columns, one or two: address, unit_rows, unit_bytes, width; int64."""
+        shape = (self.num_pieces, int(self.packed[COLUMNS]), _REGION)
+        return self.packed[_FACTS + self.num_pieces + 1 :].reshape(shape)
+
+    @property
+    def num_pieces(self) -> int:
+        """S, the pieces."""
+        return int(self.packed[NUM_PIECES])
+
+    @property
+    def row_dim(self) -> int:
+        """E, values in a row."""
+        return int(self.packed[ROW_DIM])
+
+    def bad_scale(self, row: int) -> FormatError:
+        """Return the error for a row whose scale is NaN or infinite."""
+        return bad_scale(self.source, self.layer, row)
 
 
-def geometry_of(layout: Layout) -> NDArray[np.int64]:
-    """Return the scalars of a layout in the kernels' order, int64 (7,).
+def _packed(source: Source, layer: int, address: Callable[[Region], int]) -> NDArray[np.int64]:
+    record = source.record
+    starts, places = [], []
+    for piece in pieces(source.regions(layer)):
+        _check_columns(piece, record, layer)
+        starts.append(piece[0].row_start)
+        places.append([(address(one), one.unit_rows, one.unit_bytes, one.width) for one in piece])
+    starts.append(source.num_rows(layer))
+    if starts[0] != 0 or (np.diff(starts) <= 0).any():
+        raise ValueError(f"the regions of layer {layer} are not in the order of rows")
+    doubted = isinstance(source, CheckpointTables)
+    facts = row_facts(record, source.table_scale(layer), doubted=doubted)
+    facts[[NUM_PIECES, NUM_ROWS, COLUMNS]] = len(places), starts[-1], len(places[0])
+    return np.concatenate([facts, np.array(starts, np.int64), np.array(places, np.int64).ravel()])
 
-    Weight address of row r of a piece: weights + r // [0] * [1] + r % [0] * [2]. Scale address:
-    scales + r * [3] where values and scales are apart, else weight address + [4], the bytes of a
-    row's values. [5] is row_dim, [6] one of DTYPE_CODES.
+
+def row_facts(
+    record: RecordSpec, table_scale: float | None, *, doubted: bool = False
+) -> NDArray[np.int64]:
+    """Return the facts of a map as kernels take them, int64: how rows are stored, but not where.
+
+    Args:
+        record: how rows are stored.
+        table_scale: float32 that scales the layer, for dtypes that have one.
+        doubted: whether scales have no checksum, so that they are looked at.
     """
-    planar = layout.form == "planar"
-    unit = layout.unit("weight" if planar else "records")
-    record = layout.record
-    return np.array(
-        [
-            unit.num_rows, unit.num_bytes, record.record_bytes,
-            record.scale_bytes if planar else 0,
-            record.weight_bytes, record.row_dim, DTYPE_CODES[record.dtype],
-        ],
-        dtype=np.int64,
-    )  # fmt: skip
+    facts = np.zeros(_FACTS, np.int64)
+    facts[ROW_DIM], facts[DTYPE] = record.row_dim, DTYPE_CODES[record.dtype]
+    facts[WEIGHT_BYTES], facts[SCALE_BYTES] = record.weight_bytes, record.scale_bytes
+    facts[DOUBTED] = doubted
+    facts[SCALE] = np.float32(table_scale or 1.0).view(np.uint32)
+    return facts
+
+
+def _check_columns(piece: tuple[Region, ...], record: RecordSpec, layer: int) -> None:
+    """Refuse a record in other parts than kernels read."""
+    found = [(one.column, one.width) for one in piece]
+    whole = [(0, record.record_bytes)]
+    apart = [(0, record.weight_bytes), (record.weight_bytes, record.scale_bytes)]
+    if found not in (whole, apart):
+        raise FormatError(
+            f"the rows of layer {layer} lie in parts that cannot be read in place",
+            facts={
+                "file": piece[0].path,
+                "expected": "whole records, or values and scales",
+                "found": ", ".join(f"bytes {a} to {a + width}" for a, width in found),
+            },
+            hint="lay them out first: engramctl layout",
+        )
 
 
 @njit(inline="always")
-def first_outside(rows: Any, start: Any, stop: Any, starts_S: Any) -> Any:
+def first_outside(rows: Any, start: Any, stop: Any, packed: Any) -> Any:
     """Return the first position in [start, stop) whose row id is not in the map, or -1."""
     for i in range(start, stop):
-        if rows[i] < 0 or rows[i] >= starts_S[-1]:
+        if rows[i] < 0 or rows[i] >= packed[NUM_ROWS]:
             return i
     return -1
 
 
 @njit(inline="always")
-def piece_of(row: Any, starts_S: Any) -> Any:
+def piece_of(row: Any, packed: Any) -> Any:
     """Return the number of the piece that holds a row of the map."""
-    piece = 0
-    while row >= starts_S[piece + 1]:
-        piece += 1
-    return piece
+    low, high = 0, packed[NUM_PIECES]
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if row >= packed[_FACTS + middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @njit(inline="always")
-def locate(row: Any, starts_S: Any, weights_S: Any, scales_S: Any, geometry: Any) -> Any:
+def locate(row: Any, piece: Any, packed: Any) -> Any:
     """Return the addresses of a row's values and of its scales."""
-    piece = piece_of(row, starts_S)
-    local = row - starts_S[piece]
-    unit = local // geometry[0]
-    weight = weights_S[piece] + unit * geometry[1] + (local - unit * geometry[0]) * geometry[2]
-    if geometry[3]:
-        return weight, scales_S[piece] + local * geometry[3]
-    return weight, weight + geometry[4]
+    local = row - packed[_FACTS + piece]
+    at = _FACTS + packed[NUM_PIECES] + 1 + piece * packed[COLUMNS] * _REGION
+    weight = _in_region(local, at, packed)
+    if packed[COLUMNS] == 1:
+        return weight, weight + packed[WEIGHT_BYTES]
+    return weight, _in_region(local, at + _REGION, packed)
+
+
+@njit(inline="always")
+def _in_region(local: Any, at: Any, packed: Any) -> Any:
+    """Return the address of a row, counted from the region's first; division is slow, and rare."""
+    if packed[at + 1] == 1:
+        return packed[at] + local * packed[at + 2]
+    unit = local // packed[at + 1]
+    rest = local - unit * packed[at + 1]
+    return packed[at] + unit * packed[at + 2] + rest * packed[at + 3]

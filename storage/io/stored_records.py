@@ -30,12 +30,12 @@ _fadvise = types.ExternalFunction(
 
 
 @njit(nogil=True, cache=True)
-def _each(rows: Any, place: Any, files_SC: Any, widths: Any, target: Any) -> Any:
+def _each(rows: Any, packed: Any, files_SC: Any, widths: Any, target: Any) -> Any:
     """Ask for every row's parts, or read them.
 
     Args:
         rows: row ids, int64 (n,).
-        place: (starts_S, weights_S, scales_S, geometry) of a RowMap of file offsets.
+        packed: a RowMap of file offsets.
         files_SC: descriptors of each piece's values and scales, int32 (S, 2).
         widths: bytes of a row's first part and of its scales, if these lie apart, else 0.
         target: address of the first record to write; 0: ask only.
@@ -43,11 +43,10 @@ def _each(rows: Any, place: Any, files_SC: Any, widths: Any, target: Any) -> Any
     Returns:
         the first row that did not come whole, or -1.
     """
-    starts_S, weights_S, scales_S, geometry = place
     record_bytes = widths[0] + widths[1]
     for i in range(rows.shape[0]):
-        piece = piece_of(rows[i], starts_S)
-        offsets = locate(rows[i], starts_S, weights_S, scales_S, geometry)
+        piece = piece_of(rows[i], packed)
+        offsets = locate(rows[i], piece, packed)
         at = target + i * record_bytes
         for part in range(2):
             size = widths[part]
@@ -79,7 +78,7 @@ class StoredRecords:
         """
         self.table = table
         self._open: dict[Path, int] = {}
-        self._places: dict[int, tuple[Any, NDArray[np.int32]]] = {}
+        self._places: dict[int, tuple[NDArray[np.int64], NDArray[np.int32]]] = {}
         self._workers = workers
         record = table.record
         apart = table.layout.form == "planar"
@@ -94,14 +93,13 @@ class StoredRecords:
             raise
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="records")
 
-    def _place(self, layer: int) -> tuple[Any, NDArray[np.int32]]:
+    def _place(self, layer: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         rows = RowMap.in_files(self.table, layer)
         files = [
             [self._descriptor(piece[0].path), self._descriptor(piece[-1].path)]
             for piece in pieces(self.table.regions(layer))
         ]
-        place = (rows.starts_S, rows.weights_S, rows.scales_S, rows.geometry)
-        return place, np.array(files, np.int32)
+        return rows.packed, np.array(files, np.int32)
 
     def _descriptor(self, path: Path) -> int:
         if path not in self._open:
@@ -123,18 +121,18 @@ class StoredRecords:
         num_rows = self.table.num_rows(layer)
         if row_ids.size and not 0 <= row_ids.min() <= row_ids.max() < num_rows:
             raise ValueError(f"row ids must lie in [0, {num_rows:,})")
-        place, files_SC = self._places[layer]
+        packed, files_SC = self._places[layer]
         out = np.empty((len(row_ids), self.table.record.record_bytes), np.uint8)
 
         def each(edges: tuple[int, int], target: int) -> None:
             some = row_ids[edges[0] : edges[1]]
-            left = _each(some, place, files_SC, self._widths, target)
+            left = _each(some, packed, files_SC, self._widths, target)
             while left >= 0:  # cut short by a signal, or an error: the plain way tells
                 row = self.table.read_rows(layer, some[left : left + 1])
                 out[edges[0] + left] = np.concatenate(row, axis=1)
                 edges = (edges[0] + left + 1, edges[1])
                 some = row_ids[edges[0] : edges[1]]
-                left = _each(some, place, files_SC, self._widths, out[edges[0] :].ctypes.data)
+                left = _each(some, packed, files_SC, self._widths, out[edges[0] :].ctypes.data)
 
         cuts = [len(out) * k // self._workers for k in range(self._workers + 1)]
         parts = [pair for pair in pairwise(cuts) if pair[0] < pair[1]]

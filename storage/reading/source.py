@@ -175,18 +175,20 @@ class RecordReader:
         if not self._trusted:
             bad = first_bad_scale(self.source.record, out)
             if bad >= 0:
-                raise self._bad_scale(layer, row_start + bad)
+                raise bad_scale(self.source, layer, row_start + bad)
 
-    def _bad_scale(self, layer: int, row: int) -> FormatError:
-        holds = [one for one in self.source.regions(layer) if one.row_start <= row < one.row_stop]
-        region = holds[-1]  # scales come last, if not among the values
-        return FormatError(
-            f"a scale of {region.path.name} is NaN or infinite",
-            facts={
-                "file": region.path,
-                "offset": f"{region.position(row):,}",
-                "layer": layer,
-                "row": f"{row:,}",
-            },
-            hint="the checkpoint is damaged; fetch it again",
-        )
+
+def bad_scale(source: Source, layer: int, row: int) -> FormatError:
+    """Return the error for a row whose scale is NaN or infinite, with file and offset."""
+    holds = [one for one in source.regions(layer) if one.row_start <= row < one.row_stop]
+    region = holds[-1]  # scales come last, if not among the values
+    return FormatError(
+        f"a scale of {region.path.name} is NaN or infinite",
+        facts={
+            "file": region.path,
+            "offset": f"{region.position(row):,}",
+            "layer": layer,
+            "row": f"{row:,}",
+        },
+        hint="the checkpoint is damaged; fetch it again",
+    )

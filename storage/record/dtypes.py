@@ -1,8 +1,9 @@
 """The dtypes rows are stored in: how many bytes, which scales, and what safetensors calls them.
 
 `docs/format.md` says the same byte by byte; `engramctl.storage.record.codecs` turns bytes into
-values. A new dtype is a line here and a codec there; then its place in `group_steps`, `widen_row`
-and `scale_check`, in `storage.tiers.torch_codecs` (each has a test over all dtypes), and the page.
+values. A new dtype is a line here and a codec there; then its place in `group_steps`, `widen_row`,
+`scale_check` and `bad_scales`, in `storage.tiers.torch_codecs` (each has a test over all dtypes),
+and the page.
 """
 
 import math

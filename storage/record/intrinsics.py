@@ -98,3 +98,21 @@ def store_release(typingctx: Any, address: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.uint32), codegen
+
+
+@intrinsic
+def copy_bytes(typingctx: Any, source: Any, target: Any, num_bytes: Any) -> Any:
+    """Copy bytes from one address to another; the two do not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+        function_type = ir.FunctionType(ir.VoidType(), [pointer, pointer, word, ir.IntType(1)])
+        name = "llvm.memcpy.p0.p0.i64"
+        function = builder.module.globals.get(name) or ir.Function(
+            builder.module, function_type, name
+        )
+        source, target = (builder.inttoptr(one, pointer) for one in args[:2])
+        builder.call(function, [target, source, args[2], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen

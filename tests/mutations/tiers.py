@@ -27,15 +27,33 @@ MUTATIONS = (
     ),
     Mutation(
         "kernel-believes-row-ids", "storage/io/row_map.py",
-        "if rows[i] < 0 or rows[i] >= starts_S[-1]:",
-        "if rows[i] < 0 and rows[i] >= starts_S[-1]:",
+        "if rows[i] < 0 or rows[i] >= packed[NUM_ROWS]:",
+        "if rows[i] < 0 and rows[i] >= packed[NUM_ROWS]:",
         (ROW_MAP + "::test_kernels_refuse_a_row_outside_the_map_and_write_nothing",),
     ),
     Mutation(
         "kernel-believes-the-output", "storage/io/gather.py",
-        "out_bytes != rows.shape[0] * out_row_bytes:",
-        "out_bytes < 0:",
+        "or out_bytes != rows * packed[ROW_DIM] * value_bytes:",
+        "or out_bytes < 0:",
         (ROW_MAP + "::test_the_kernel_refuses_an_output_that_does_not_fit",),
+    ),
+    Mutation(
+        "kernel-believes-addresses", "storage/io/gather.py",
+        "if size and (at < low or at > high - size):",
+        "if size and at < low:",
+        ("tests/storage/io/test_gather.py",),
+    ),
+    Mutation(
+        "doubtful-scales-not-looked-at", "storage/io/row_map.py",
+        "doubted = isinstance(source, CheckpointTables)",
+        "doubted = False",
+        ("tests/storage/io/test_gather.py",),
+    ),
+    Mutation(
+        "piece-after-the-right-one", "storage/io/row_map.py",
+        "if row >= packed[_FACTS + middle]:",
+        "if row >= packed[_FACTS + middle] - 1:",
+        ("tests/storage/io/test_gather.py",),
     ),
     Mutation(
         "second-page-of-a-row-never-asked-for", "storage/io/pages.py",

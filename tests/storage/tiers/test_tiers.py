@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavailable
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
-from engramctl.storage.record.codecs import decode
-from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
@@ -98,30 +96,6 @@ def test_any_rows_in_any_order_come_back(
     with open_on_cpu(table.path, data.draw(st.sampled_from(TIERS))) as store:
         out = torch.full((len(ids), store.row_dim), POISON, dtype=store.dtype)
         assert torch.equal(store.gather(layer, ids, out), expected(table, layer, ids, store.dtype))
-
-
-def test_every_byte_of_f8_and_its_scales_is_widened_as_the_reference_does(tmp_path: Path) -> None:
-    """All 256 values against all 256 scales, through the kernel's own arithmetic."""
-    from engramctl.storage.format.geometry import Layout
-    from engramctl.storage.io.gather import gather
-    from engramctl.storage.io.row_map import RowMap, geometry_of
-
-    record = RecordSpec("f8_e4m3", 256)
-    rows = np.zeros((256, record.record_bytes), np.uint8)
-    rows[:, :256] = np.arange(256)
-    rows[:, 256:] = np.arange(256)[:, None]
-    values = torch.from_numpy(decode(record, rows))
-    for dtype in (torch.float32, torch.bfloat16):
-        out = torch.full((256, 256), POISON, dtype=dtype)
-        row_map = RowMap(
-            np.array([0, 256]), np.array([rows.ctypes.data]), np.array([0]),
-            geometry_of(Layout.of("packed", record)), np.float32(1),
-        )  # fmt: skip
-        gather(np.arange(256), row_map, out)
-        wanted = values.to(dtype)
-        assert torch.equal(torch.isnan(out), torch.isnan(wanted))
-        kept = ~torch.isnan(wanted)
-        assert torch.equal(out[kept], wanted[kept])
 
 
 @pytest.mark.parametrize("tier", TIERS)

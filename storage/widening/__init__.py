@@ -1,0 +1,1 @@
+"""Rows by address -> floats: every dtype's blocks as vectors."""
