@@ -86,6 +86,7 @@ def gather_rows(
 @njit(nogil=True, cache=True)
 def widen_rows(
     addresses_N2: Any,
+    targets: Any,
     low: Any,
     high: Any,
     start: Any,
@@ -98,7 +99,8 @@ def widen_rows(
     """Write rows that lie anywhere in one buffer, dequantised; as `gather_rows`.
 
     Args:
-        addresses_N2: of each output row's value bytes and of its scale bytes, int64 (n, 2).
+        addresses_N2: of each row's value bytes and of its scale bytes, int64 (n, 2).
+        targets: the output row of each, int64 (n,).
         low: no byte below this address is read.
         high: nor one from this address on.
         start: first position of this piece.
@@ -114,8 +116,13 @@ def widen_rows(
     Raises:
         IndexError: an address outside the buffer, or an output of another length; nothing is read.
     """
-    _check_output(addresses_N2.shape[0], start, stop, packed, value_bytes, out_bytes)
+    num_targets = out_bytes // (packed[ROW_DIM] * value_bytes)
+    _check_output(num_targets, 0, num_targets, packed, value_bytes, out_bytes)
+    if start < 0 or stop > addresses_N2.shape[0] or stop > targets.shape[0]:
+        raise IndexError("there are fewer rows")
     for i in range(start, stop):
+        if targets[i] < 0 or targets[i] >= num_targets:
+            raise IndexError("the output does not fit the rows")
         for part in range(2):
             size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
             at = addresses_N2[i, part]
@@ -123,7 +130,7 @@ def widen_rows(
                 raise IndexError("an address is outside the buffer")
     for i in range(start, stop):
         weight, scale = addresses_N2[i, 0], addresses_N2[i, 1]
-        if not _widen(weight, scale, i, packed, value_bytes, out_address):
+        if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):
             return i
     return -1
 
@@ -251,32 +258,30 @@ def gather(
 
 def widen(
     addresses_N2: NDArray[np.int64],
+    targets: NDArray[np.int64],
     buffer: NDArray[np.uint8],
     row_map: RowMap,
     out: "torch.Tensor",
-    start: int = 0,
-    stop: int | None = None,
 ) -> int:
     """Call the kernel for rows read into a buffer; see `widen_rows`.
 
     Args:
         addresses_N2: of each row's value bytes and of its scale bytes, int64 (n, 2).
+        targets: the output row of each, int64 (n,).
         buffer: holds them all, contiguous.
         row_map: how the rows are stored.
         out: bfloat16 or float32, contiguous, on the CPU, row_dim values a row.
-        start: first position of this piece.
-        stop: position after its last.
 
     Returns:
         the first position with a bad scale (then raise `row_map.bad_scale(row)`), or -1.
 
     Raises:
-        IndexError: an address outside the buffer, or an `out` of another size; nothing is read.
+        IndexError: an address outside the buffer, a target outside `out`, or an `out` that is not
+            made of rows; nothing is read.
     """
-    end = len(addresses_N2) if stop is None else stop
     low = buffer.ctypes.data
     bad = widen_rows(
-        addresses_N2, low, low + buffer.nbytes, start, end, row_map.packed, out.element_size(),
-        out.data_ptr(), out.nbytes,
+        addresses_N2, targets, low, low + buffer.nbytes, 0, len(addresses_N2), row_map.packed,
+        out.element_size(), out.data_ptr(), out.nbytes,
     )  # fmt: skip
     return int(bad)

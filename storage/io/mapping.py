@@ -1,7 +1,7 @@
 """One layer's row files, mapped into this process."""
 
 import mmap
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +16,25 @@ from engramctl.storage.reading.source import Source
 
 
 class MappedFile:
-    """A row file as a read-only mapping, with the identity it had when opened.
+    """A row file as a read-only mapping.
 
-    Its bytes stay mapped as long as someone holds a view of them; `close` ends only our own.
+    Its bytes stay mapped as long as someone holds a view of them.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Map the whole file; random access, so that a fault reads one page and no more."""
-        self.path = path
-        with os_errors("open", path):
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                self._identity = self._now()
-                if not self._identity[0]:
-                    raise StorageError(f"{path} was cut short while it was opened")
-                self.mapping = mmap.mmap(self.descriptor, 0, mmap.MAP_SHARED, mmap.PROT_READ)
-                self.mapping.madvise(mmap.MADV_RANDOM)
-            except BaseException:
-                os.close(self.descriptor)
-                raise
+    def __init__(self, path: Path, descriptor: int, num_bytes: int) -> None:
+        """Map the whole file; random access, so that a fault reads one page and no more.
+
+        Args:
+            path: of the file, for messages.
+            descriptor: the file, opened; not closed here.
+            num_bytes: its size when it was opened.
+        """
+        if not num_bytes:
+            raise StorageError(f"{path} was cut short while it was opened")
+        self.descriptor = descriptor
+        with os_errors("map", path):
+            self.mapping = mmap.mmap(descriptor, num_bytes, mmap.MAP_SHARED, mmap.PROT_READ)
+            self.mapping.madvise(mmap.MADV_RANDOM)
         self.data = np.frombuffer(self.mapping, np.uint8)
         self.address: int = self.data.ctypes.data
 
@@ -43,65 +43,48 @@ class MappedFile:
         """Pages of the mapping."""
         return -(-len(self.data) // pages.PAGE)
 
-    def _now(self) -> tuple[int, int]:
-        status = os.fstat(self.descriptor)
-        return status.st_size, status.st_mtime_ns
-
-    def check_unchanged(self) -> None:
-        """Refuse to read a file that was changed after it was opened.
-
-        Raises:
-            StorageError: its size or time of change differs.
-        """
-        if self._now() != self._identity:
-            raise StorageError(
-                f"{self.path} was changed while it was open",
-                facts={"size then": f"{self._identity[0]:,}", "size now": f"{self._now()[0]:,}"},
-                hint="close the store, run engramctl verify on its folder and open it again",
-            )
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self.descriptor)
-
 
 class MappedLayer:
     """All row files of one layer, and where their rows lie."""
 
-    def __init__(self, source: Source, layer: int) -> None:
-        """Map the layer's files."""
-        self._by_path: dict[Path, MappedFile] = {}
-        try:
-            self.rows = RowMap.in_memory(source, layer, self._view)
-        except BaseException:
-            self.close()
-            raise
-        self.files = list(self._by_path.values())
+    def __init__(self, source: Source, layer: int, files: Mapping[Path, tuple[int, MappedFile]]):
+        """Lay the layer out.
+
+        Args:
+            source: whose rows.
+            layer: which of its layers.
+            files: path -> number of the file, and its mapping.
+        """
+
+        def view(region: Region) -> NDArray[np.uint8]:
+            data = files[region.path][1].data
+            return data[region.offset : region.offset + region.num_bytes]
+
+        self.rows = RowMap.in_memory(source, layer, view)
+        parts = list(pieces(source.regions(layer)))
+        paths = dict.fromkeys(region.path for piece in parts for region in piece)
+        self.files = [files[path][1] for path in paths]
         sizes = np.array([file.num_pages for file in self.files], np.int64)
-        first_seen = np.cumsum(sizes) - sizes
-        base = {
-            file.path: file.address // pages.PAGE - int(first)
-            for file, first in zip(self.files, first_seen, strict=True)
-        }
-        self._bases_SC = np.array(
-            [[base[region.path] for region in piece] for piece in pieces(source.regions(layer))],
+        first_seen = dict(zip(paths, (np.cumsum(sizes) - sizes).tolist(), strict=True))
+        self._bases_SC2 = np.array(
+            [[self._bases(files[one.path], first_seen[one.path]) for one in p] for p in parts],
             np.int64,
         )
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
 
-    def _view(self, region: Region) -> NDArray[np.uint8]:
-        if region.path not in self._by_path:
-            self._by_path[region.path] = MappedFile(region.path)
-        data = self._by_path[region.path].data
-        return data[region.offset : region.offset + region.num_bytes]
+    def _bases(self, file: tuple[int, MappedFile], first_seen: int) -> tuple[int, int]:
+        """Return what is to be taken from a page of addresses, for `seen`, and for its key."""
+        number, mapped = file
+        first = mapped.address // pages.PAGE
+        return first - first_seen, first - pages.page_key(number, 0)
 
     def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the pages of these rows not touched before, now marked, in units of pages."""
+        """Return the pages of these rows not touched before, now marked, as keys."""
         return self._collect(row_ids, self.seen)
 
     def _collect(self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8]) -> NDArray[np.int64]:
         found: NDArray[np.int64] = pages.unseen_pages(
-            row_ids, self.rows.packed, self._bases_SC, seen
+            row_ids, self.rows.packed, self._bases_SC2, seen
         )
         return found
 
@@ -126,13 +109,3 @@ class MappedLayer:
         for file in self.files:
             pages.drop_pages(file.mapping, file.descriptor)
         self.seen[:] = 0
-
-    def check_unchanged(self) -> None:
-        """See MappedFile.check_unchanged."""
-        for file in self.files:
-            file.check_unchanged()
-
-    def close(self) -> None:
-        """Let go of all files."""
-        while self._by_path:
-            self._by_path.popitem()[1].close()

@@ -2,7 +2,7 @@
 
 Reading rows of a mapping that are not in memory faults one page at a time, which is several times
 slower than asking for all of them first. So a store remembers the pages it has touched, asks for
-the others in one batch (`madvise(WILLNEED)`), and makes no system call when all are known.
+the others in one batch, and makes no system call when all are known.
 """
 
 import ctypes
@@ -12,7 +12,6 @@ import os
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
@@ -27,26 +26,31 @@ from engramctl.storage.io.row_map import (
 )
 
 PAGE = mmap.PAGESIZE
+FILE_BITS = 48  # a place is the number of a file, and an offset below 2^48 in it: 256 TiB
 _SHIFT = PAGE.bit_length() - 1
 _WILLNEED = mmap.MADV_WILLNEED
 _POPULATE_READ = getattr(mmap, "MADV_POPULATE_READ", 22)
-_madvise = types.ExternalFunction("madvise", types.int32(types.intp, types.intp, types.int32))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def page_key(number: int, page: int) -> int:
+    """Return the number of a file and of a page in it as one key, which sorts by file and page."""
+    return number << (FILE_BITS - _SHIFT) | page
+
+
 @njit(nogil=True, cache=True)
-def unseen_pages(rows: Any, packed: Any, bases_SC: Any, seen: Any) -> Any:
+def unseen_pages(rows: Any, packed: Any, bases_SC2: Any, seen: Any) -> Any:
     """Collect the pages of these rows that were not seen before, and mark them.
 
     Args:
         rows: row ids, int64 (n,).
         packed: see RowMap.
-        bases_SC: for each piece and column, (address of its file's first byte) >> page shift,
-            minus the file's first position in `seen`, int64 (S, 1 or 2).
+        bases_SC2: for each piece and column, what to take from (address >> page shift) to get the
+            page's position in `seen`, and to get its key; int64 (S, 1 or 2, 2).
         seen: uint8, one a page.
 
     Returns:
-        Their addresses in units of pages, int64.
+        Their keys, see `page_key`, int64.
 
     Raises:
         IndexError: a row id outside the map.
@@ -64,49 +68,13 @@ def unseen_pages(rows: Any, packed: Any, bases_SC: Any, seen: Any) -> Any:
             first = scale if part else weight
             size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
             size = size if apart else record_bytes
-            base = bases_SC[piece, part]
+            base = bases_SC2[piece, part, 0]
             for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
                 if not seen[page - base]:
                     seen[page - base] = 1
-                    out[found] = page
+                    out[found] = page - bases_SC2[piece, part, 1]
                     found += 1
     return out[:found]
-
-
-@njit(nogil=True, cache=True)
-def page_runs(pages: Any) -> Any:
-    """Sort pages and join neighbours.
-
-    Args:
-        pages: int64 (n,), sorted in place; one may be there twice.
-
-    Returns:
-        first page and number of pages of each run, int64 (runs, 2): exactly the pages given.
-    """
-    pages.sort()
-    runs_R2 = np.empty((pages.shape[0], 2), np.int64)
-    runs = 0
-    for i in range(pages.shape[0]):
-        if i and pages[i] <= pages[i - 1] + 1:
-            runs_R2[runs - 1, 1] += pages[i] - pages[i - 1]
-        else:
-            runs_R2[runs] = (pages[i], 1)
-            runs += 1
-    return runs_R2[:runs]
-
-
-@njit(nogil=True, cache=True)
-def ask_for_pages(pages: Any) -> Any:
-    """Ask the kernel to read pages of mappings, without waiting: see `page_runs`.
-
-    Returns:
-        (runs asked for, whether all of them were).
-    """
-    runs_R2 = page_runs(pages)
-    for r in range(runs_R2.shape[0]):
-        if _madvise(runs_R2[r, 0] << _SHIFT, runs_R2[r, 1] << _SHIFT, _WILLNEED) != 0:
-            return r, False
-    return runs_R2.shape[0], True
 
 
 def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:

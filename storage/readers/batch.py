@@ -45,6 +45,9 @@ class Pending(Protocol):
     def wait(self) -> None:
         """Return when every range has come or failed; see `Batch.got_R`."""
 
+    def over(self) -> bool:
+        """Tell whether nothing is read any more, without waiting."""
+
 
 class ReadEngine(Protocol):
     """Reads batches. Safe from several threads; whole again in a forked child.

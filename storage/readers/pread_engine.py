@@ -56,6 +56,10 @@ class Reading:
         for one in self.work:
             one.result()
 
+    def over(self) -> bool:
+        """Tell whether every thread is done."""
+        return all(one.done() for one in self.work)
+
 
 class PreadEngine:
     """One thread a range under way, up to `depth`."""

@@ -1,5 +1,6 @@
 """Reads by io_uring: hundreds under way from one thread, and none of ours waits for them."""
 
+import contextlib
 import os
 import threading
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ from engramctl.storage.readers.ring import Ring
 from engramctl.storage.readers.ring_walk import DONE, FAILED, walk
 
 _AT_ONCE = 16  # completions a call waits for: fewer cost calls, more let the queue run low
+
+_FEEDERS = 4  # threads that feed batches longer than a ring, a batch each
 
 
 class UringEngine:
@@ -38,7 +41,7 @@ class UringEngine:
         """
         self._files = files
         self.depth = depth
-        self._feeder = Workers("engramctl-io_uring", 1)
+        self._feeder = Workers("engramctl-io_uring", _FEEDERS)
         self._lock = threading.Lock()
         self._free = [Ring(depth, files.descriptors)]
         self._under_way: set[UnderWay] = set()
@@ -80,7 +83,8 @@ class UringEngine:
         with self._lock:
             left = list(self._under_way)
         for one in left:
-            one.wait()
+            with contextlib.suppress(StorageError):  # told to whoever waits for it
+                one.wait()
         self._feeder.shutdown()
         with self._lock:
             while self._free:
@@ -137,9 +141,7 @@ class UnderWay:
 
     def over(self) -> bool:
         """Tell whether nothing is under way any more, without waiting."""
-        if self._feeding is not None:
-            return self._feeding.done()
-        if self._lock.acquire(blocking=False):
+        if self._feeding is None and self._lock.acquire(blocking=False):
             try:
                 self._walk(0)
             finally:

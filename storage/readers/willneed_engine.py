@@ -40,6 +40,10 @@ class Asked:
         batch = self.batch
         pread_ranges(self.files.descriptors, batch.ranges_R5, batch.got_R, 0, 1)
 
+    def over(self) -> bool:
+        """Nothing is read but by `wait`."""
+        return True
+
 
 class WillneedEngine:
     """`posix_fadvise(WILLNEED)` for all, then `pread` one after the other.

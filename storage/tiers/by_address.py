@@ -1,8 +1,11 @@
 """What the host and ssd tiers share: rows by address, converted by the gather kernel."""
 
+from collections.abc import Callable
 from concurrent.futures import wait
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engramctl.runtime.threads import Workers
 from engramctl.storage.io.gather import gather
@@ -13,21 +16,31 @@ _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")
 
 
+def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> torch.Tensor:
+    """Fill `out`; through a staging tensor when it lives on a device."""
+    if out.device.type == "cpu":
+        fill(out)
+        return out
+    staged = torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
+    fill(staged)
+    return out.copy_(staged, non_blocking=True)
+
+
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
-    """Gather rows into `out`; through a staging tensor when `out` lives on a device."""
-    on_cpu = out.device.type == "cpu"
-    staged = out if on_cpu else torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
-    row_ids, total = request.row_ids, len(request.row_ids)
+    """Gather rows into `out`, on any device."""
+    return through_host(out, lambda staged: _gather_into(request.row_ids, rows, staged))
+
+
+def _gather_into(row_ids: NDArray[np.int64], rows: RowMap, out: torch.Tensor) -> None:
+    total = len(row_ids)
     pieces = min(_workers.count, -(-total // _PIECE_ROWS))
     if pieces <= 1:
-        gather(row_ids, rows, staged)
-    else:
-        edges = [total * k // pieces for k in range(pieces + 1)]
-        work = [
-            _workers.submit(gather, row_ids, rows, staged, edges[k], edges[k + 1])
-            for k in range(pieces)
-        ]
-        wait(work)
-        for piece in work:
-            piece.result()
-    return out if on_cpu else out.copy_(staged, non_blocking=True)
+        gather(row_ids, rows, out)
+        return
+    edges = [total * k // pieces for k in range(pieces + 1)]
+    work = [
+        _workers.submit(gather, row_ids, rows, out, edges[k], edges[k + 1]) for k in range(pieces)
+    ]
+    wait(work)
+    for piece in work:
+        piece.result()

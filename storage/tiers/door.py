@@ -60,19 +60,21 @@ def open_store(
     budget_bytes: int | None = None,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
+    engine: str = "auto",
 ) -> Store:
     """Open a table for lookups.
 
     Args:
         path: a folder written by `engramctl build` or `engramctl layout`, in any layout.
         tier: `gpu`, `host` or `ssd`.
-        budget_bytes: most memory the rows may take; default: what there is. On `ssd`, pages are
-            dropped when the ones touched exceed it.
+        budget_bytes: most memory the rows may take; default: what there is. On `ssd`, rows are
+            then read past the page cache, into at most so much memory of the store's own.
         dtype: of gathered rows, torch.bfloat16 or torch.float32.
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
+        engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
 
     Raises:
-        ConfigError: unknown tier, dtype or device.
+        ConfigError: unknown tier, dtype, device or engine.
         TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered.
         StorageError: the table exceeds the budget, or cannot be read.
@@ -85,4 +87,4 @@ def open_store(
     where = indexed(device)
     if tier == "gpu" and where.type == "cpu":
         where = indexed("cuda")
-    return _STORES[tier](open_table(Path(path)), dtype, where, budget_bytes)
+    return _STORES[tier](open_table(Path(path)), dtype, where, budget_bytes, engine)

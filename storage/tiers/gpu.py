@@ -42,7 +42,7 @@ class GpuStore(Store):
         shape = (self.table.num_rows(layer), self.table.record.record_bytes)
         return torch.empty(shape, dtype=torch.uint8, device=self.device)
 
-    def start(self, requests: dict[int, Request]) -> None:
+    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> None:
         """Nothing to begin: every row is on the device."""
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:

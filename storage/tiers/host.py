@@ -53,7 +53,7 @@ class HostStore(Store):
                 done += got
         return buffer
 
-    def start(self, requests: dict[int, Request]) -> None:
+    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> None:
         """Nothing to begin: every row is in memory."""
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:

@@ -1,136 +1,120 @@
-"""The ssd tier: rows in files, read through a mapping, misses asked for in batches.
+"""The ssd tier: rows in files, read in one of two ways.
 
-Pages this store has touched are taken to be resident, so a warm gather makes no system call. The
-others are asked for together before the first is needed, by a thread of the store's own, while the
-caller computes. When a gather of touched pages is slow all the same, the kernel has evicted some:
-then they count as untouched again.
+`mapped`: through a mapping, where the kernel's page cache is the cache, as large as it likes.
+`direct`: past the page cache, into memory of the store's own that never exceeds its budget.
 """
 
 import time
-from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
-from engramctl.memory import available_bytes
-from engramctl.runtime.threads import Workers
+from engramctl.storage.io.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
-from engramctl.storage.io.mapping import MappedLayer
-from engramctl.storage.io.pages import PAGE, ask_for_pages
-from engramctl.storage.tiers.by_address import gather_into
-from engramctl.storage.tiers.store import Store
+from engramctl.storage.io.mapped_rows import MappedRows
+from engramctl.storage.tiers.by_address import gather_into, through_host
+from engramctl.storage.tiers.store import Store, StoreStats
 from engramctl.storage.tiers.ticket import Request
-
-# A gather slower than this on touched pages means eviction (as oMLX has it).
-EVICTED_NS = 500_000
-EVICTED_ROW_NS = 2_000
 
 
 class SsdStore(Store):
-    """Rows on disk, in at most `budget_bytes` of page cache when a budget is given."""
+    """Rows on disk; direct when a budget is given, else mapped."""
 
     tier = "ssd"
 
     def load(self, budget_bytes: int | None) -> None:
-        """Map the row files; nothing is read."""
-        self.mappings: dict[int, MappedLayer] = {}
-        try:
-            for layer in self.layers:
-                self.mappings[layer] = MappedLayer(self.table, layer)
-        except BaseException:
-            self._unmap()
-            raise
-        self._budget_pages = None if budget_bytes is None else max(1, budget_bytes // PAGE)
-        self._touched_pages = 0
-        first = self.mappings[self.layers[0]]
-        ask_for_pages(first.unseen(np.empty(0, np.int64)))
-        compile_gather(first.rows)
-        self._reader = Workers("engramctl-willneed", 1)
+        """Open the row files; nothing is read but what an engine is tried with."""
+        self.read: DirectRows | MappedRows = (
+            MappedRows(self.table, self.wanted_engine)
+            if budget_bytes is None
+            else DirectRows(self.table, budget_bytes, self.wanted_engine)
+        )
+        self._compile()
+
+    def _compile(self) -> None:
+        """Compile now: not in the middle of a step, nor while another thread forks."""
+        none = {layer: np.empty(0, np.int64) for layer in self.layers}
+        if isinstance(self.read, MappedRows):
+            compile_gather(self.read.layers[self.layers[0]].rows)
+            self.read.start(none, ahead=False)
+        else:
+            self.read.compile()
+
+    @property
+    def mode(self) -> str:
+        """`mapped` or `direct`."""
+        return "mapped" if isinstance(self.read, MappedRows) else "direct"
 
     @property
     def engine(self) -> str:
-        """The read engine: batched MADV_WILLNEED over a mapping."""
-        return "willneed"
+        """The read engine: willneed, pread or io_uring."""
+        return self.read.chosen.engine.name
 
-    def start(self, requests: dict[int, Request]) -> Future[None] | None:
-        """Ask for every page not touched before, all layers in one batch."""
-        wanted = []
-        for layer in requests:
-            self.mappings[layer].check_unchanged()
-        for layer, request in requests.items():
-            unseen = self.mappings[layer].unseen(request.row_ids)
-            if len(unseen):
-                wanted.append(unseen)
-        if not wanted:
-            return None
-        pages = np.concatenate(wanted)
-        self._touched_pages += len(pages)
-        return self._reader.submit(self._ask, pages)
+    @property
+    def engine_chosen_because(self) -> str:
+        """Why it is this engine, and what could not be had; a sentence for people."""
+        return self.read.chosen.why
 
-    def _ask(self, pages: NDArray[np.int64]) -> None:
-        reads, all_asked = ask_for_pages(pages)
-        if not all_asked:
-            raise StorageError("the kernel refused to read ahead (madvise WILLNEED failed)")
-        self.add_reads(reads, len(pages) * PAGE)
+    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
+        """Begin to read what is not in memory, all layers in one batch."""
+        self.read.chosen.files.check_unchanged()
+        rows = {layer: request.row_ids for layer, request in requests.items()}
+        if isinstance(self.read, MappedRows):
+            return self.read.start(rows, ahead=ahead)
+        return self.read.start(rows)
 
-    def finish(
-        self, layer: int, request: Request, handle: Future[None] | None, out: torch.Tensor
-    ) -> torch.Tensor:
-        """Gather from the mapping once every page was asked for."""
-        if handle is not None:
+    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Hand over rows once their bytes are there."""
+        read = self.read
+        if isinstance(read, DirectRows):
+            return through_host(
+                out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
+            )
+        if hasattr(handle, "result"):
             handle.result()
-            self.mappings[layer].check_unchanged()
+        if handle is not None:
+            read.chosen.files.check_unchanged()
         started = time.perf_counter_ns()
-        gather_into(request, self.mappings[layer].rows, out)
-        took = time.perf_counter_ns() - started
-        if handle is None and took > EVICTED_NS + EVICTED_ROW_NS * len(request.row_ids):
-            self.mappings[layer].seen[:] = 0
-        if self._budget_pages is not None and self._touched_pages > self._budget_pages:
-            self._drop()
+        gather_into(request, read.layers[layer].rows, out)
+        if handle is None:
+            read.was_evicted(layer, len(request.row_ids), time.perf_counter_ns() - started)
         return out
 
     def populate(self) -> None:
-        """Read every page of the table into memory, without touching a row.
+        """Read every page of the table into memory, without touching a row; nothing when direct.
 
         Raises:
             StorageError: there is not enough memory for all of them, or the store is closed.
         """
-        needed = self.table.data_bytes
-        if needed > available_bytes():
-            raise StorageError(
-                "the table is larger than the memory that is free, so it cannot be made warm",
-                facts={"needed": f"{needed:,} bytes", "free": f"{available_bytes():,} bytes"},
-            )
         with self.usage.call():
-            for layer in self.mappings.values():
-                layer.populate()
+            if isinstance(self.read, MappedRows):
+                self.read.populate()
 
     def drop(self) -> None:
-        """Make every page of the table cold.
+        """Make every page of the table cold; when direct, none is kept.
 
         Raises:
             StorageError: the store is closed.
         """
         with self.usage.call():
-            self._drop()
+            if isinstance(self.read, MappedRows):
+                self.read.drop()
 
-    def _drop(self) -> None:
-        self._touched_pages = 0
-        for layer in self.mappings.values():
-            layer.drop()
-
-    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
-        """Ask the kernel which pages of these rows are in memory."""
+    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Ask the kernel which pages of these rows are in memory; None when direct."""
         with self.usage.call():
-            return self.mappings[layer].resident(row_ids)
+            if isinstance(self.read, MappedRows):
+                return self.read.layers[layer].resident(row_ids)
+            return None
+
+    def stats(self) -> StoreStats:
+        """Return a copy of the counters."""
+        copy = super().stats()
+        copy.device_reads, copy.device_bytes = self.read.reads, self.read.read_bytes
+        return copy
 
     def release(self) -> None:
-        """End the reader and unmap the files."""
-        self._reader.shutdown()
-        self._unmap()
-
-    def _unmap(self) -> None:
-        while self.mappings:
-            self.mappings.popitem()[1].close()
+        """End the threads and close the files."""
+        self.read.close()

@@ -63,6 +63,7 @@ class Store(ABC):
         dtype: torch.dtype,
         device: torch.device,
         budget_bytes: int | None = None,
+        engine: str = "auto",
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
         if dtype not in DTYPES:
@@ -75,6 +76,7 @@ class Store(ABC):
         self._stats = StoreStats()
         self.lock = threading.Lock()
         self.usage = Usage()
+        self.wanted_engine = engine
         self.load(budget_bytes)
         renew_in_children(self)
         for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
@@ -142,7 +144,7 @@ class Store(ABC):
         with self.usage.call():
             request = self._checked(layer, row_ids)
             target = self.target(request, out)
-            handle = self.start({layer: request})
+            handle = self.start({layer: request}, ahead=False)
             self._count([request])
             return self.collect(layer, request, handle, target)
 
@@ -213,8 +215,13 @@ class Store(ABC):
         return out
 
     @abstractmethod
-    def start(self, requests: dict[int, Request]) -> Any:
-        """Begin whatever must be read; the result is handed to `finish`."""
+    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
+        """Begin whatever must be read; the result is handed to `finish`.
+
+        Args:
+            requests: by layer.
+            ahead: the caller goes on meanwhile; else it waits at once.
+        """
 
     @abstractmethod
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:

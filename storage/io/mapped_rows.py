@@ -1,0 +1,137 @@
+"""Rows read through a mapping: the kernel's page cache is the cache.
+
+Pages this store has touched are taken to be resident, so a warm gather makes no system call. The
+others are asked for together before the first is needed. When a gather of touched pages is slow all
+the same, the kernel has evicted some: then they count as untouched again.
+"""
+
+import mmap
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.memory import available_bytes
+from engramctl.runtime.threads import Workers
+from engramctl.storage.io.mapping import MappedFile, MappedLayer
+from engramctl.storage.io.page_plan import MOST_PAGES, PagePlan
+from engramctl.storage.io.pages import PAGE
+from engramctl.storage.readers.batch import ADDRESS, Batch
+from engramctl.storage.readers.choose import Chosen, choose
+from engramctl.storage.reading.source import Source
+
+# A gather slower than this on touched pages means eviction (as oMLX has it).
+EVICTED_NS = 500_000
+EVICTED_ROW_NS = 2_000
+
+
+class MappedRows:
+    """The rows of a source, mapped.
+
+    Attributes:
+        chosen: the engine that brings missing pages, and why.
+        layers: their mappings.
+        reads: runs of pages asked for so far.
+        read_bytes: bytes of them; the page cache may have had some.
+        depth: most that were asked for at once.
+    """
+
+    def __init__(self, source: Source, engine: str = "auto") -> None:
+        """Map the row files; nothing is read but what an engine is tried with.
+
+        Args:
+            source: whose rows.
+            engine: see `choose`.
+
+        Raises:
+            StorageError: a file cannot be mapped, or no engine can read.
+            FormatError: rows that cannot be read in place.
+        """
+        paths = dict.fromkeys(one.path for layer in source.layers for one in source.regions(layer))
+        self.chosen: Chosen = choose(tuple(paths), engine, direct=False)
+        try:
+            opened = self.chosen.files
+            files: dict[Path, tuple[int, MappedFile]] = {
+                path: (number, MappedFile(path, int(fd), int(size)))
+                for number, (path, fd, size) in enumerate(
+                    zip(opened.paths, opened.descriptors, opened.sizes, strict=True)
+                )
+            }
+            self.layers = {layer: MappedLayer(source, layer, files) for layer in source.layers}
+        except BaseException:
+            self.chosen.close()
+            raise
+        self.num_bytes = sum(
+            one.num_bytes for layer in source.layers for one in source.regions(layer)
+        )
+        # Where bytes go that are only to be in the page cache: they are never looked at.
+        self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
+        self.reads = self.read_bytes = self.depth = 0
+        self._asker = Workers("engramctl-willneed", 1)
+
+    def start(
+        self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool
+    ) -> "Future[None] | Batch | None":
+        """Ask for every page not touched before, all layers in one batch.
+
+        Args:
+            rows: layer -> row ids, int64 (n,).
+            ahead: by a thread of ours, while the caller goes on; else the caller asks itself.
+        """
+        wanted = []
+        for layer, ids in rows.items():
+            unseen = self.layers[layer].unseen(ids)
+            if len(unseen):
+                wanted.append(unseen)
+        if not wanted:
+            return None
+        plan = PagePlan.of_pages(np.concatenate(wanted))
+        batch = plan.batch(0, self.chosen.files.sizes)
+        only_asks = self.chosen.engine.name == "willneed"
+        batch.ranges_R5[:, ADDRESS] = 0 if only_asks else self._scratch.ctypes.data
+        self.reads += len(batch.ranges_R5)
+        self.read_bytes += len(plan.pages_P) * PAGE
+        self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
+        if ahead:
+            return self._asker.submit(self._ask, batch)
+        self._ask(batch)
+        return batch
+
+    def _ask(self, batch: Batch) -> None:
+        self.chosen.engine.start(batch).wait()
+        self.chosen.files.check(batch)
+
+    def was_evicted(self, layer: int, num_rows: int, took_ns: int) -> None:
+        """Count the pages of a layer as untouched, when touched ones took that long."""
+        if took_ns > EVICTED_NS + EVICTED_ROW_NS * num_rows:
+            self.layers[layer].seen[:] = 0
+
+    def populate(self) -> None:
+        """Read every page of the table into memory, without touching a row.
+
+        Raises:
+            StorageError: there is not enough memory for all of them.
+        """
+        if self.num_bytes > available_bytes():
+            raise StorageError(
+                "the table is larger than the memory that is free, so it cannot be made warm",
+                facts={
+                    "needed": f"{self.num_bytes:,} bytes", "free": f"{available_bytes():,} bytes"
+                },
+            )  # fmt: skip
+        for layer in self.layers.values():
+            layer.populate()
+
+    def drop(self) -> None:
+        """Make every page of the table cold."""
+        for layer in self.layers.values():
+            layer.drop()
+
+    def close(self) -> None:
+        """End the asking thread and close the files; views of the mappings stay good."""
+        self._asker.shutdown()
+        self.layers.clear()
+        self.chosen.close()

@@ -1,0 +1,200 @@
+"""One batch, one plan: rows of all layers -> pages, each once -> ranges of files -> addresses.
+
+Rows that lie in one page share it, pages that touch are one range, ranges come in the order of file
+and offset. In memory the pages stand side by side in that order, so that a record that crosses
+pages is whole there too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.io.pages import FILE_BITS, PAGE
+from engramctl.storage.io.row_map import (
+    COLUMNS,
+    SCALE_BYTES,
+    WEIGHT_BYTES,
+    RowMap,
+    first_outside,
+    locate,
+    piece_of,
+)
+from engramctl.storage.readers.batch import Batch
+
+_SHIFT = PAGE.bit_length() - 1
+MOST_PAGES = 32  # of one range: more gain nothing, and the last one would be waited for
+
+
+@dataclass(frozen=True)
+class PagePlan:
+    """The pages of a batch, and which part of which row lies where in them.
+
+    Attributes:
+        pages_P: keys of pages (see `page_key`), ascending, each once, int64 (P,).
+        places: layer -> int64 (n, 2): place of each row's values and scales, file and offset.
+    """
+
+    pages_P: NDArray[np.int64]
+    places: Mapping[int, NDArray[np.int64]]
+
+    @classmethod
+    def of(
+        cls,
+        rows: Mapping[int, NDArray[np.int64]],
+        maps: Mapping[int, RowMap],
+        files: Mapping[int, NDArray[np.int64]],
+    ) -> "PagePlan":
+        """Plan the rows of a batch.
+
+        Args:
+            rows: layer -> row ids, int64 (n,), any order, repeats allowed.
+            maps: layer -> where its rows lie in files; see `RowMap.in_files`.
+            files: layer -> number of the file of each piece and column, int64 (S, 1 or 2).
+
+        Raises:
+            IndexError: a row id outside its map.
+        """
+        places, found = {}, []
+        for layer, ids in rows.items():
+            places[layer] = np.empty((len(ids), 2), np.int64)
+            found.append(_touched(ids, maps[layer].packed, files[layer], places[layer]))
+        return cls.of_pages(np.concatenate(found or [np.empty(0, np.int64)]), places)
+
+    @classmethod
+    def of_pages(
+        cls, pages: NDArray[np.int64], places: Mapping[int, NDArray[np.int64]] | None = None
+    ) -> "PagePlan":
+        """Plan pages, given as keys in any order, repeats allowed; the array is sorted in place."""
+        pages.sort()
+        return cls(pages[: _once(pages)], places or {})
+
+    def batch(self, address: int, sizes: NDArray[np.int64]) -> Batch:
+        """Return the ranges that bring the pages to memory.
+
+        Args:
+            address: where the first page goes; the others follow it.
+            sizes: bytes of each file, int64, by number: a range ends there at the latest.
+        """
+        ranges_R5 = np.empty((len(self.pages_P), 5), np.int64)
+        count = _ranges(self.pages_P, address, sizes, ranges_R5)
+        return Batch.of(ranges_R5[:count])
+
+    def addresses(self, layer: int, address: int) -> NDArray[np.int64]:
+        """Return where each row's values and scales are once the pages are there, int64 (n, 2)."""
+        places = self.places[layer]
+        at = np.searchsorted(self.pages_P, places >> _SHIFT)
+        return address + (at << _SHIFT) + (places & (PAGE - 1))
+
+
+@njit(nogil=True, cache=True)
+def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any) -> Any:
+    """Fill in the places of rows, and return every page they touch, as often as they do."""
+    if first_outside(rows, 0, rows.shape[0], packed) >= 0:
+        raise IndexError("a row id is outside the table")
+    apart = packed[COLUMNS] > 1
+    sizes = (packed[WEIGHT_BYTES], packed[SCALE_BYTES])
+    if not apart:
+        sizes = (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
+    most = ((sizes[0] - 2) >> _SHIFT) + 2 + (((sizes[1] - 2) >> _SHIFT) + 2 if apart else 0)
+    out = np.empty(rows.shape[0] * most, np.int64)
+    found = 0
+    for i in range(rows.shape[0]):
+        piece = piece_of(rows[i], packed)
+        weight, scale = locate(rows[i], piece, packed)
+        places_N2[i, 0] = (files_SC[piece, 0] << FILE_BITS) | weight
+        places_N2[i, 1] = (files_SC[piece, files_SC.shape[1] - 1] << FILE_BITS) | scale
+        for part in range(2 if apart else 1):
+            first = places_N2[i, part]
+            for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):
+                out[found] = page
+                found += 1
+    return out[:found]
+
+
+@njit(nogil=True, cache=True)
+def rows_that_fit(rows: Any, start: Any, packed: Any, files_SC: Any, most: Any) -> Any:
+    """Return the position after the last row that finds room, counted from `start` on.
+
+    Args:
+        rows: row ids, ascending, int64 (n,).
+        start: the first that is counted; it fits in any case.
+        packed: see RowMap.
+        files_SC: see `PagePlan.of`.
+        most: pages there is room for.
+
+    Raises:
+        IndexError: a row id outside the map.
+    """
+    if first_outside(rows, start, rows.shape[0], packed) >= 0:
+        raise IndexError("a row id is outside the table")
+    apart = packed[COLUMNS] > 1
+    sizes = (packed[WEIGHT_BYTES], packed[SCALE_BYTES])
+    if not apart:
+        sizes = (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
+    last = np.full(2, -1, np.int64)
+    used = 0
+    for i in range(start, rows.shape[0]):
+        piece = piece_of(rows[i], packed)
+        places = locate(rows[i], piece, packed)
+        for part in range(2 if apart else 1):
+            first = (files_SC[piece, part] << FILE_BITS) | places[part]
+            page = max(first >> _SHIFT, last[part] + 1)
+            end = (first + sizes[part] - 1) >> _SHIFT
+            used += max(0, end - page + 1)
+            last[part] = max(last[part], end)
+        if used > most and i > start:
+            return i
+    return rows.shape[0]
+
+
+@njit(nogil=True, cache=True)
+def _once(pages: Any) -> Any:
+    """Keep each of sorted pages once, at the front; return how many these are."""
+    kept = 0
+    for i in range(pages.shape[0]):
+        if kept == 0 or pages[i] != pages[kept - 1]:
+            pages[kept] = pages[i]
+            kept += 1
+    return kept
+
+
+@njit(nogil=True, cache=True)
+def _ranges(pages_P: Any, address: Any, sizes: Any, ranges_R5: Any) -> Any:
+    """Join pages that touch, of one file, and fill in a line for each; return how many."""
+    count = 0
+    length = 0
+    for i in range(pages_P.shape[0]):
+        page = pages_P[i]
+        new_file = i > 0 and (page >> (FILE_BITS - _SHIFT)) != (
+            pages_P[i - 1] >> (FILE_BITS - _SHIFT)
+        )
+        if i == 0 or new_file or page != pages_P[i - 1] + 1 or length == MOST_PAGES:
+            number = page >> (FILE_BITS - _SHIFT)
+            ranges_R5[count, 0] = number
+            ranges_R5[count, 1] = (page << _SHIFT) & ((1 << FILE_BITS) - 1)
+            ranges_R5[count, 3] = address + (i << _SHIFT)
+            count += 1
+            length = 0
+        length += 1
+        line = ranges_R5[count - 1]
+        line[2] = length << _SHIFT
+        line[4] = min(line[2], sizes[line[0]] - line[1])
+    return count
+
+
+def file_numbers(
+    source_regions: Sequence[tuple[Any, ...]], number_of: Mapping[Any, int]
+) -> NDArray[np.int64]:
+    """Return the number of the file of each piece and column, int64 (S, 1 or 2)."""
+    return np.array([[number_of[one.path] for one in piece] for piece in source_regions], np.int64)
+
+
+def most_pages(row_map: RowMap) -> int:
+    """Return the most pages that one row can touch."""
+    weight, scale = int(row_map.packed[WEIGHT_BYTES]), int(row_map.packed[SCALE_BYTES])
+    parts = [weight, scale] if row_map.packed[COLUMNS] > 1 else [weight + scale]
+    return sum(((size - 2) >> _SHIFT) + 2 for size in parts)

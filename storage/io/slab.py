@@ -1,0 +1,63 @@
+"""Memory of a fixed size for pages on their way: what bounds a store that reads past the cache."""
+
+import mmap
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.io.pages import PAGE
+
+_DONTFORK = 10
+
+
+class Slab:
+    """Pages, taken and given back in runs; safe from several threads.
+
+    Nothing is taken from the system until a page is written to. A forked child does not inherit it.
+
+    Attributes:
+        memory: uint8, all of it.
+        address: of its first byte; whole pages from there.
+    """
+
+    def __init__(self, num_pages: int) -> None:
+        """Reserve the addresses."""
+        self._map = mmap.mmap(-1, num_pages * PAGE)
+        self._map.madvise(_DONTFORK)
+        self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
+        self.address: int = self.memory.ctypes.data
+        self._lock = threading.Lock()
+        self._free = [(0, num_pages)]  # first page and pages of each run, ascending, none touching
+
+    @property
+    def free_pages(self) -> int:
+        """Pages nobody has."""
+        return sum(count for _, count in self._free)
+
+    def take(self, num_pages: int) -> int | None:
+        """Return the first page of a run that is the caller's now; None: there is none so long."""
+        with self._lock:
+            for index, (first, count) in enumerate(self._free):
+                if count >= num_pages:
+                    rest = [(first + num_pages, count - num_pages)] if count > num_pages else []
+                    self._free[index : index + 1] = rest
+                    return first
+        return None
+
+    def give(self, first: int, num_pages: int) -> None:
+        """Take a run back."""
+        with self._lock:
+            self._free.append((first, num_pages))
+            self._free.sort()
+            joined: list[tuple[int, int]] = []
+            for start, count in self._free:
+                if joined and sum(joined[-1]) == start:
+                    joined[-1] = (joined[-1][0], joined[-1][1] + count)
+                else:
+                    joined.append((start, count))
+            self._free = [run for run in joined if run[1]]
+
+    def at(self, page: int) -> int:
+        """Return the address of a page."""
+        return self.address + page * PAGE
