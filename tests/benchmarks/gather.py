@@ -170,7 +170,7 @@ def cold(table: TableFiles, rounds: int) -> list[Row]:
             for name, arm in arms.items():
                 view.madvise(mmap.MADV_DONTNEED)
                 store.drop()
-                resident, pages = store.resident(layer, ids)
+                resident, pages = store.resident(layer, ids) or (1, 0)
                 assert resident <= pages // 100, "the pages could not be made cold"
                 out.fill_(-3.0e38)
                 seconds[name] += interleave({name: arm}, 1)[name]

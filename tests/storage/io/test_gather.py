@@ -44,10 +44,22 @@ def test_an_address_outside_the_buffer_is_refused_and_nothing_written(low: int, 
     places[0, 0] -= low
     places[7, 1] += high
     with pytest.raises(IndexError, match="outside the buffer"):
-        widen(places, rows, map_of(record, rows), out)
+        widen(places, np.arange(8), rows, map_of(record, rows), out)
     assert (out == POISON).all()
+
+
+@pytest.mark.parametrize("target", [-1, 7, 1 << 62])
+def test_a_target_outside_the_output_is_refused_and_nothing_written(target: int) -> None:
+    record, rows = random_records("f8_e4m3", 1, 8, 0)
+    out = torch.full((7, 32), POISON)
+    weights = rows.ctypes.data + np.arange(8) * record.record_bytes
+    places = np.stack([weights, weights + record.weight_bytes], axis=1)
+    targets = np.array([0, 1, 2, 3, 4, 5, 6, target])
     with pytest.raises(IndexError, match="output does not fit"):
-        widen(places, rows, map_of(record, rows), out[:7])
+        widen(places, targets, rows, map_of(record, rows), out)
+    with pytest.raises(IndexError, match="fewer rows"):
+        widen(places, targets[:7], rows, map_of(record, rows), out)
+    assert (out == POISON).all()
 
 
 def regions_of(record: RecordSpec, column: int, width: int, edges: list[int]) -> list[Region]:

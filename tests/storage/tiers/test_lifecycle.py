@@ -19,6 +19,7 @@ from engramctl.hashing import make_scheme
 from engramctl.storage import Store, open_store
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reading.table import open_table
+from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
@@ -170,7 +171,8 @@ def test_rows_of_a_mapping_outlive_its_store_while_a_gather_holds_them(folder: P
     held, mapped = open_store(folder, "host"), open_store(folder, "ssd")
     assert isinstance(held, HostStore)
     assert isinstance(mapped, SsdStore)
-    maps = [held.row_maps[1], mapped.mappings[1].rows]
+    assert isinstance(mapped.read, MappedRows)
+    maps = [held.row_maps[1], mapped.read.layers[1].rows]
     for store in (held, mapped):
         store.close()
     one, other = (np.concatenate(rows.views) for rows in maps)
@@ -194,7 +196,7 @@ def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
 def test_a_start_that_fails_gives_its_place_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(requests: Any) -> None:
+    def failing(requests: Any, *, ahead: bool) -> None:
         raise StorageError("no")
 
     with monkeypatch.context() as broken:
