@@ -15,7 +15,10 @@ _workers = Workers("engramctl-gather")
 
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
     """Gather rows into `out`; through a staging tensor when `out` lives on a device."""
-    on_cpu = out.device.type == "cpu"
+    on_cpu = out.is_cpu
+    if on_cpu and len(request.row_ids) <= _PIECE_ROWS:
+        gather(request.row_ids, rows, out)
+        return out
     staged = out if on_cpu else torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
     row_ids, total = request.row_ids, len(request.row_ids)
     pieces = min(_workers.count, -(-total // _PIECE_ROWS))

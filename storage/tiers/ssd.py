@@ -97,7 +97,7 @@ class SsdStore(Store):
         Raises:
             StorageError: there is not enough memory for all of them, or the store is closed.
         """
-        needed = self.table.data_bytes
+        needed = self.data_bytes
         if needed > available_bytes():
             raise StorageError(
                 "the table is larger than the memory that is free, so it cannot be made warm",

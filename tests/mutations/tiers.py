@@ -93,7 +93,7 @@ MUTATIONS = (
     ),
     Mutation(
         "close-does-not-wait", "storage/tiers/usage.py",
-        "self.changed.wait_for(lambda: all(one == me for one in self._calls.values()))",
+        "self.changed.wait_for(lambda: all(one == me for one in self._calls.copy().values()))",
         "pass",
         (LIFE + "::test_close_waits_for_a_running_gather_which_returns_its_rows",),
     ),
@@ -105,7 +105,7 @@ MUTATIONS = (
     ),
     Mutation(
         "close-waits-for-its-own-thread", "storage/tiers/usage.py",
-        "all(one == me for one in self._calls.values())",
+        "all(one == me for one in self._calls.copy().values())",
         "not self._calls",
         (LIFE + "::test_an_interrupt_in_a_gather_does_not_keep_close_from_ending",),
     ),
