@@ -13,7 +13,8 @@ from engramctl.runtime.lazy_names import lazy_names
 if TYPE_CHECKING:
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.tiers.door import open_store
-    from engramctl.storage.tiers.store import Store, StoreStats
+    from engramctl.storage.tiers.stats import StoreStats
+    from engramctl.storage.tiers.store import Store
     from engramctl.storage.tiers.ticket import Ticket
     from engramctl.storage.verifying.integrity import VerifyReport, verify
 else:
@@ -22,7 +23,8 @@ else:
         {
             "reading.table": ("TableFiles", "open_table"),
             "tiers.door": ("open_store",),
-            "tiers.store": ("Store", "StoreStats"),
+            "tiers.stats": ("StoreStats",),
+            "tiers.store": ("Store",),
             "tiers.ticket": ("Ticket",),
             "verifying.integrity": ("VerifyReport", "verify"),
         },

@@ -35,8 +35,8 @@ from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
 from engramctl.storage import Store, open_store
-from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing
+from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
 
 Progress = Callable[[int], None]
@@ -49,11 +49,12 @@ def run_bench(
     assumed: str | None = None,
     keep: Callable[[dict[str, Any]], None] | None = None,
     earlier: Earlier | None = None,
+    scheme_file: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
 
     Args:
-        path: a folder made by build or layout.
+        path: a folder made by build or layout, or a checkpoint, which is read in place.
         options: what to measure.
         progress: told of rounds as they are done.
         assumed: what was not said and so chosen, for the record.
@@ -61,10 +62,12 @@ def run_bench(
             yet") and when the run ends early and some case was measured: by a signal (the rest is
             skipped, "interrupted") or by an error, which go on their way after.
         earlier: a run that ended early: its finished loops are taken over, and not measured.
+        scheme_file: scheme.json of a checkpoint whose own files do not say it.
 
     Raises:
-        ConfigError: an unknown preset; `earlier` has other options, another table or machine.
-        FormatError: the folder is not a finished table.
+        ConfigError: an unknown preset, a checkpoint without a scheme, or `earlier` has other
+            options, another table or machine.
+        FormatError: neither a finished table nor a checkpoint.
         TierUnavailable: every tier asked for by name is missing here.
     """
     missing = {tier: reason for tier in options.tiers if (reason := tier_missing(tier))}
@@ -74,13 +77,13 @@ def run_bench(
             facts=missing,
             hint="run: engramctl env",
         )
-    table = open_table(path)
-    scheme = scheme_of(path, table.manifest.scheme)
+    table = open_rows(path, scheme_file)
+    scheme = scheme_of(path, table.scheme)
     preset(options.preset)  # an unknown one is told before anything is measured
     loops = list(plan_loops(options))
-    with _Run(path, options, scheme, missing) as run:
+    with _Run(path, table, options, scheme, missing) as run:
         if earlier is not None:
-            run.go_on_from(earlier, run.document(table, assumed))
+            run.go_on_from(earlier, run.document(assumed))
             if all(loop.name in run.taken_over for loop in loops):
                 return earlier.document
         try:
@@ -91,12 +94,12 @@ def run_bench(
                 run.measure(loop, progress)
                 run.leave_out_the_rest("skipped", NOT_YET)
                 if keep is not None and loop is not loops[-1]:
-                    keep(run.document(table, assumed))
-            return run.document(table, assumed)
+                    keep(run.document(assumed))
+            return run.document(assumed)
         except BaseException as error:
             run.end_early(error)
             if keep is not None and any(case.samples_ns for case in run.cases):
-                keep(run.document(table, assumed))
+                keep(run.document(assumed))
             raise
 
 
@@ -105,6 +108,7 @@ class _Run:
     """State of one run: open stores, models, trace, the cases of each loop, finished or not."""
 
     path: Path
+    table: Opened
     options: BenchOptions
     scheme: Scheme
     missing: dict[str, str]
@@ -132,7 +136,7 @@ class _Run:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def document(self, table: TableFiles, assumed: str | None) -> dict[str, Any]:
+    def document(self, assumed: str | None) -> dict[str, Any]:
         """Return the result of the cases there are."""
         return {
             "schema": SCHEMA,
@@ -142,7 +146,7 @@ class _Run:
             "config": {
                 **asdict(self.options),
                 "assumed": assumed,
-                **folder_facts(self.path, table),
+                **folder_facts(self.path, self.table),
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.warnings,
@@ -162,7 +166,8 @@ class _Run:
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
             dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
-            store = open_store(self.path, tier, dtype=dtype, device=self.device)
+            rows, scheme = self.table.rows, self.table.scheme
+            store = open_store(rows, tier, dtype=dtype, device=self.device, scheme=scheme)
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]
 

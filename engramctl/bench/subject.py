@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage import Store
+from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
 
 COLD_AT_MOST_PERCENT = 1.0
@@ -120,7 +121,7 @@ class Subject:
             some = np.arange(len(flat))
             if len(flat) > _CHECKED_ROWS:
                 some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
-            wanted = torch.from_numpy(table.read_values(layer, flat[some]))
+            wanted = torch.from_numpy(read_values(table, layer, flat[some]))
             same = found[torch.from_numpy(some)].cpu() == wanted.to(self.store.dtype)
             self.checked_rows += len(some)
             self.mismatches += int((~same.all(dim=1)).sum())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Format, Json, Quiet, Resume
+from engramctl.commands.options import Config, Force, Format, Json, Quiet, Resume, SchemeFile
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 
@@ -15,8 +15,8 @@ def bench(
         Path | None,
         typer.Argument(
             metavar="SHARDS",
-            help="Folder made by layout or build.  [default: ./shards, else ./tables, else a "
-            "temporary table of about 1 GiB]",
+            help="Folder made by layout or build, or a checkpoint, read in place.  [default: "
+            "./shards, else ./tables, else a temporary table of about 1 GiB]",
         ),
     ] = None,
     tier: Annotated[
@@ -65,6 +65,7 @@ def bench(
             help="Token ids to look up: uniform, zipf, or Parquet files of token ids.",
         ),
     ] = "uniform",
+    scheme: SchemeFile = None,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Seed of token ids and model weights.")
     ] = 0,
@@ -113,7 +114,7 @@ def bench(
     show = raw_tables if sink.format == "csv" else result_tables
     if dry_run:
         with measured_folder(shards, sink) as (path, _):
-            document = planned_cases(path, options)
+            document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
     from engramctl.bench.watched_run import kept_when_stopped, measure
@@ -123,6 +124,6 @@ def bench(
         measured_folder(shards, sink) as (path, assumed),
     ):
         earlier = earlier_result(target) if resume and target is not None else None
-        document = measure(path, options, sink, assumed, target, kept, earlier)
+        document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
     refuse_mismatches(document)

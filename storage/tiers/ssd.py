@@ -15,7 +15,8 @@ from engramctl.storage.io.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.tiers.by_address import gather_into, through_host
-from engramctl.storage.tiers.store import Store, StoreStats
+from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 
 
@@ -40,7 +41,7 @@ class SsdStore(Store):
             compile_gather(self.read.layers[self.layers[0]].rows)
             self.read.start(none, ahead=False)
         else:
-            self.read.compile()
+            self.read.compile(torch.empty((0, self.row_dim), dtype=self.dtype))
 
     @property
     def mode(self) -> str:
@@ -113,6 +114,8 @@ class SsdStore(Store):
         """Return a copy of the counters."""
         copy = super().stats()
         copy.device_reads, copy.device_bytes = self.read.reads, self.read.read_bytes
+        copy.queue_depth = self.read.depth
+        copy.fallback = self.read.chosen.fallback
         return copy
 
     def release(self) -> None:

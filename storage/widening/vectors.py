@@ -5,6 +5,7 @@ are LLVM's own, so any processor has them. The plain definition is
 `engramctl.storage.record.codecs`; tests compare every dtype with it.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,40 +19,112 @@ _BYTE, _SHORT, _WORD, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir
 Decode = Callable[[Any, Any, int], Any]
 
 
-def block_writer(decode: Decode, num_values: int) -> Any:
-    """Return a function that writes a block of values, each times a factor, plus a bias.
+def plain_writer(decode: Decode, num_values: int) -> Any:
+    """Return a function that writes values, each times one factor where the dtype has one.
 
-    Its arguments: address of the block's bytes, int64; factor, float32; bias, float32, added where
-    the dtype has one; address of the output, int64; whether to write bfloat16, else float32. A NaN
-    comes out as one, whatever its bits.
+    Its arguments: address of their bytes, int64; factor, float32; address of the output, int64;
+    whether to write bfloat16, else float32. A NaN comes out as one, whatever its bits.
 
     Args:
-        decode: emits the values of a block as float32; takes builder, address and number.
+        decode: emits the values as float32; takes builder, address and number.
+        num_values: how many.
+    """
+
+    @intrinsic
+    def write(typingctx: Any, source: Any, factor: Any, target: Any, to_bf16: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at, factor, target, to_bf16 = args
+            values = decode(builder, at, num_values)
+            if decode not in _UNSCALED:
+                values = builder.fmul(values, _splat(builder, factor, 0, num_values))
+            _write(builder, [(values, 0)], target, to_bf16, any_nan=decode is f32)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.float32, types.int64, types.boolean), codegen
+
+    return write
+
+
+def block_writer(
+    decode: Decode,
+    num_blocks: int,
+    *,
+    factor: Decode,
+    block_bytes: int,
+    factor_step: int,
+    num_values: int = 32,
+) -> Any:
+    """Return a function that writes blocks of values, each times its block's factor.
+
+    Several blocks at a time, because reading factors costs as much as widening values. Its
+    arguments: address of the first block's codes; of its factor; of its bias, for `affine`, all
+    int64; a float32 that scales every factor; address of the output, int64; whether to write
+    bfloat16, else float32.
+
+    Args:
+        decode: emits the codes of a block as float32; takes builder, address and number.
+        num_blocks: how many.
+        factor: emits factors, and biases.
+        block_bytes: from one block's codes to the next one's.
+        factor_step: bytes from one factor to the next; when they lie close, they are read at once.
         num_values: of a block.
     """
 
     @intrinsic
     def write(
-        typingctx: Any, source: Any, factor: Any, bias: Any, target: Any, to_bf16: Any
+        typingctx: Any, codes: Any, factors: Any, biases: Any, scale: Any, target: Any, to_bf16: Any
     ) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            at, factor, bias, target, to_bf16 = args
-            values = decode(builder, at, num_values)
-            if decode not in _UNSCALED:
-                values = builder.fmul(values, _splat(builder, factor, num_values))
-            if decode is affine:
-                values = builder.fadd(values, _splat(builder, bias, num_values))
-            with builder.if_else(to_bf16) as (short, long):
-                with short:
-                    _store(builder, _rounded(builder, values, num_values), target)
-                with long:
-                    _store(builder, values, target)
+            codes, factors, biases, scale, target, to_bf16 = args
+            wide = _spread(builder, factor, factors, factor_step, num_blocks)
+            if decode is e2m1:
+                wide = builder.fmul(wide, _splat(builder, scale, 0, num_blocks))
+            shifts = factor(builder, biases, num_blocks) if decode is affine else None
+            done = []
+            for block in range(num_blocks):
+                at = builder.add(codes, codes.type(block * block_bytes))
+                values = decode(builder, at, num_values)
+                values = builder.fmul(values, _splat(builder, wide, block, num_values))
+                if shifts is not None:
+                    values = builder.fadd(values, _splat(builder, shifts, block, num_values))
+                done.append((values, block * num_values))
+            _write(builder, done, target, to_bf16)
             return context.get_dummy_value()
 
-        words = (types.int64, types.float32, types.float32, types.int64, types.boolean)
+        words = (types.int64, types.int64, types.int64, types.float32, types.int64, types.boolean)
         return types.void(*words), codegen
 
     return write
+
+
+def _spread(builder: Any, decode: Decode, at: Any, step: int, count: int) -> Any:
+    """Emit values that lie `step` bytes apart, as one vector."""
+    if step <= 2:
+        return decode(builder, at, count)
+    return _widened_f16(builder, _far_halves(builder, at, step, count), count)
+
+
+def _far_halves(builder: Any, at: Any, step: int, count: int) -> Any:
+    halves = ir.Constant(_vector(_SHORT, count), [0] * count)
+    for n in range(count):
+        one = _load(builder, builder.add(at, at.type(n * step)), _SHORT, 1)
+        one = builder.extract_element(one, _WORD(0))
+        halves = builder.insert_element(halves, one, _WORD(n))
+    return halves
+
+
+def _write(
+    builder: Any, done: list[tuple[Any, int]], target: Any, to_bf16: Any, *, any_nan: bool = False
+) -> None:
+    """Emit the stores of values, each at its place in the output."""
+    with builder.if_else(to_bf16) as (short, long):
+        with short:
+            for values, first in done:
+                rounded = _rounded(builder, values, values.type.count, any_nan=any_nan)
+                _store(builder, rounded, builder.add(target, target.type(2 * first)))
+        with long:
+            for values, first in done:
+                _store(builder, values, builder.add(target, target.type(4 * first)))
 
 
 def value_reader(decode: Decode) -> Any:
@@ -168,6 +241,13 @@ def f32(builder: Any, at: Any, count: int) -> Any:
     return _load(builder, at, _FLOAT, count)
 
 
+def f32_factor(builder: Any, at: Any, count: int) -> Any:
+    """Emit float32, any NaN as the one without low bits."""
+    values = f32(builder, at, count)
+    nan = builder.fcmp_unordered("uno", values, values)
+    return builder.select(nan, _all(_FLOAT, math.nan, count), values)
+
+
 _UNSCALED = (f16, bf16, f32)
 
 
@@ -214,13 +294,17 @@ def _upper(builder: Any, halves: Any, count: int) -> Any:
     return _floats(builder, builder.shl(words, _all(_WORD, 16, count)), count)
 
 
-def _rounded(builder: Any, values: Any, count: int) -> Any:
-    """Emit the bfloat16 bits of float32, rounded to nearest even; NaN stays NaN."""
+def _rounded(builder: Any, values: Any, count: int, *, any_nan: bool) -> Any:
+    """Emit the bfloat16 bits of float32, rounded to nearest even; NaN stays NaN.
+
+    NaNs that were computed here have no low bits, which would carry into the sign.
+    """
     bits = _bits(builder, values, count)
     odd = builder.and_(builder.lshr(bits, _all(_WORD, 16, count)), _all(_WORD, 1, count))
     near = builder.add(builder.add(bits, _all(_WORD, 0x7FFF, count)), odd)
-    nan = builder.fcmp_unordered("uno", values, values)
-    near = builder.select(nan, _all(_WORD, 0x7FC00000, count), near)
+    if any_nan:
+        nan = builder.fcmp_unordered("uno", values, values)
+        near = builder.select(nan, _all(_WORD, 0x7FC00000, count), near)
     upper = builder.lshr(near, _all(_WORD, 16, count))
     return builder.trunc(upper, _vector(_SHORT, count))
 
@@ -233,9 +317,12 @@ def _all(kind: Any, value: float, count: int) -> Any:
     return ir.Constant(_vector(kind, count), [value] * count)
 
 
-def _splat(builder: Any, value: Any, count: int) -> Any:
-    one = builder.insert_element(ir.Constant(_vector(_FLOAT, 1), [0.0]), value, _WORD(0))
-    return builder.shuffle_vector(one, one, ir.Constant(_vector(_WORD, count), [0] * count))
+def _splat(builder: Any, value: Any, lane: int, count: int) -> Any:
+    """Emit a vector of one value: a scalar, or a lane of another vector."""
+    if not isinstance(value.type, ir.VectorType):
+        one = ir.Constant(_vector(_FLOAT, 1), [0.0])
+        value = builder.insert_element(one, value, _WORD(0))
+    return builder.shuffle_vector(value, value, ir.Constant(_vector(_WORD, count), [lane] * count))
 
 
 def _load(builder: Any, at: Any, kind: Any, count: int) -> Any:

@@ -18,8 +18,8 @@ from engramctl.errors import StorageError
 from engramctl.hashing import make_scheme
 from engramctl.storage import Store, open_store
 from engramctl.storage.io.gather import take_rows
-from engramctl.storage.reading.table import open_table
 from engramctl.storage.io.mapped_rows import MappedRows
+from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
@@ -137,9 +137,9 @@ def test_kernels_are_compiled_when_a_store_is_opened(
     taken: list[str] = []
     gathered: list[int] = []
 
-    def noted(ids: Any, num_rows: int) -> Any:
+    def noted(ids: Any, rows: Any, num_rows: int) -> Any:
         taken.append(str(ids.dtype))
-        return take_rows(ids, num_rows)
+        return take_rows(ids, rows, num_rows)
 
     monkeypatch.setattr("engramctl.storage.tiers.store.take_rows", noted)
     monkeypatch.setattr(
@@ -196,7 +196,7 @@ def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
 def test_a_start_that_fails_gives_its_place_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(requests: Any, *, ahead: bool) -> None:
+    def failing(requests: Any, *, ahead: bool = True) -> None:
         raise StorageError("no")
 
     with monkeypatch.context() as broken:
