@@ -14,10 +14,10 @@ from engramctl.commands.options import (
     Quiet,
     Slots,
     Tokenizer,
-    parse_numbers,
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.terminal.numbers import parse_numbers
 
 if TYPE_CHECKING:
     from engramctl.schemes.options import SchemeOptions
