@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, near
 
 DEFAULT_FILE = Path("engramctl.toml")
 MAX_CONFIG_BYTES = 1 << 16
@@ -86,18 +86,20 @@ def command_defaults(
     known = set(commands)
     for section, content in document.items():
         if section not in known or not isinstance(content, dict):
+            question = near(section, known)
             raise ConfigError(
                 f"unknown section [{section}] in {path}",
                 facts={"known": ", ".join(sorted(known))},
-                hint="one section a command, one key an option",
+                hint=f"{question} one section a command, one key an option".lstrip(),
             )
     chosen = {key.replace("-", "_"): value for key, value in document.get(command, {}).items()}
     for key, value in chosen.items():
         if key not in options:
+            question = near(key, options)
             raise ConfigError(
                 f"unknown key '{key}' in [{command}] of {path}",
                 facts={"known": ", ".join(sorted(options))},
-                hint=f"run: engramctl {command} --help",
+                hint=f"{question} run: engramctl {command} --help".lstrip(),
             )
         if isinstance(value, list) and not options[key]:
             raise several_values(f"{key.replace('_', '-')} in [{command}] of {path}", value)

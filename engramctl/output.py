@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from engramctl.errors import ConfigError, printable
+from engramctl.errors import printable, unknown
 from engramctl.terminal.columns import Column
 from engramctl.terminal.drawing import HEAD, TITLE, drawn
 from engramctl.terminal.streams import tell
@@ -89,7 +89,7 @@ class Output:
             ConfigError: the format is none of FORMATS.
         """
         if format not in FORMATS:
-            raise ConfigError(f"unknown format '{format}'", facts={"known": ", ".join(FORMATS)})
+            raise unknown("format", format, FORMATS)
         self.format = format
         self.quiet = quiet
         self._clear: Callable[[], object] | None = None  # of the bar that is open

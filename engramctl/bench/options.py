@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.results.document import LEAST_SAMPLES
 
 TIERS = ("gpu", "host", "ssd")
@@ -58,9 +58,7 @@ class BenchOptions:
         ):
             for value in values:
                 if value not in known:
-                    raise ConfigError(
-                        f"unknown value '{value}' for {option}", facts={"known": ", ".join(known)}
-                    )
+                    raise unknown(option, value, known)
         for option, number in (
             ("--samples", self.samples),
             ("--batch", self.batch),

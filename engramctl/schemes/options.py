@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from engramctl.errors import ConfigError, EngramError
+from engramctl.errors import ConfigError, EngramError, unknown
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
@@ -127,7 +127,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
         )
     dtype = options.dtype or scheme.dtype
     if dtype not in DTYPES:
-        raise ConfigError(f"unknown dtype '{dtype}'", facts={"known": ", ".join(DTYPES)})
+        raise unknown("dtype", dtype, DTYPES)
     if dtype != scheme.dtype or options.row_dim not in (None, scheme.row_dim):
         scheme = replace(scheme, dtype=dtype, row_dim=options.row_dim or scheme.row_dim)
     return scheme

@@ -21,7 +21,7 @@ from engramctl.checkpoints.stacked_tensors import check_scales
 from engramctl.counts.ngrams import mine_hint
 from engramctl.counts.pruned import pruned_note
 from engramctl.counts.scheme_ngrams import SeenNgrams
-from engramctl.errors import ConfigError, FormatError
+from engramctl.errors import ConfigError, FormatError, unknown
 from engramctl.hashing import Lookup, Scheme
 from engramctl.runtime.threads import default_workers
 from engramctl.schemes.options import head_ranges
@@ -70,7 +70,7 @@ class InitOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if self.kind not in KINDS:
-            raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(KINDS)})
+            raise unknown("init", self.kind, KINDS)
         if self.kind == "token-mean" and (self.source is None or self.counts is None):
             raise ConfigError(
                 "--init token-mean needs --counts and --source",

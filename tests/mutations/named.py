@@ -17,4 +17,18 @@ MUTATIONS = (
         "denominator == 0",
         ("tests/terminal/test_numbers.py::test_what_is_not_whole_is_refused_by_the_options_name",),
     ),
+    Mutation(
+        "mistyped-command-without-a-question",
+        "engramctl/cli.py",
+        'if name not in COMMANDS and not name.startswith("-"):',
+        "if False:",
+        ("tests/test_cli.py::test_what_is_mistyped_is_answered_with_what_is_near",),
+    ),
+    Mutation(
+        "completion-forgets-the-equals-sign-of-bash",
+        "engramctl/completion/shells.py",
+        '    if beginning == "=":',
+        "    if False:",
+        ("tests/completion/test_shells.py::test_bash_reads_words",),
+    ),
 )
