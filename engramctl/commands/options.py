@@ -81,6 +81,10 @@ Orders = Annotated[
 Heads = Annotated[
     int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
 ]
+EachHead = Annotated[
+    bool,
+    typer.Option("--each-head", help="Show every head, not an order's or a layer's as one line."),
+]
 
 
 def folder_to_make(metavar: str) -> Any:
