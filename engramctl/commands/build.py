@@ -19,10 +19,10 @@ from engramctl.commands.options import (
     Slots,
     Tokenizer,
     folder_to_make,
+    number,
     output_for,
-    parse_bytes,
-    parse_numbers,
 )
+from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def build(
@@ -43,7 +43,7 @@ def build(
         str | None, typer.Option(metavar="N,N", help="Decoder layers.  [default: scheme's]")
     ] = None,
     row_dim: Annotated[
-        int | None, typer.Option(metavar="N", help="Values a row.  [default: scheme's]")
+        int | None, number("--row-dim", "Values a row.  [default: scheme's]")
     ] = None,
     dtype: Annotated[
         str | None,
@@ -55,7 +55,7 @@ def build(
     std: Annotated[
         float, typer.Option(metavar="X", help="Standard deviation of normal rows.")
     ] = 0.02,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of normal rows.")] = 0,
+    seed: Annotated[int, number("--seed", "Seed of normal rows.", least=0)] = 0,
     counts: Annotated[
         Path | None,
         typer.Option(
@@ -126,7 +126,7 @@ def build(
     rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
         check_target(out, table_maker("build"), force=force, resume=resume)
-    size = parse_bytes(shard_bytes)
+    size = parse_bytes(shard_bytes, "--shard-bytes")
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
     if plan.assumed:

@@ -15,6 +15,7 @@ from engramctl.commands.options import (
     SchemeFile,
     Source,
     folder_to_make,
+    number,
     output_for,
 )
 
@@ -32,7 +33,7 @@ def export(
     ] = None,
     parts: Annotated[
         int,
-        typer.Option(metavar="N", help="Row shards of a table, for qwen-ple and raw-shards."),
+        number("--parts", "Row shards of a table, for qwen-ple and raw-shards."),
     ] = 128,
     scheme: SchemeFile = None,
     dry_run: DryRun = False,

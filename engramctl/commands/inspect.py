@@ -17,7 +17,7 @@ from engramctl.commands.options import (
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
-from engramctl.terminal.numbers import parse_numbers
+from engramctl.terminal.numbers import parse_numbers, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,12 +84,13 @@ def inspect(
 
     sink = Output(format="json" if json else format, quiet=quiet)
     options = SchemeOptions(scheme=str(path), tokenizer=tokenizer, heads=heads)
+    windows = [parse_numbers(text, "--orders") for text in orders or [None]]
+    words = [word for text in slots or () for word in text.split(",")]
+    numbers = [whole_number(word, "--slots", least=2) for word in words] or [None]
     sizes = [
-        replace(options, slots=size, orders=some)
-        for some in dict.fromkeys(parse_numbers(text, "--orders") for text in orders or [None])
-        for size in dict.fromkeys(
-            one for text in slots or [None] for one in parse_numbers(text, "--slots") or [None]
-        )
+        replace(options, slots=number, orders=window)
+        for window in dict.fromkeys(windows)
+        for number in dict.fromkeys(numbers)
     ]
     if counts is not None:
         _diagnose(sink, sizes, counts, each_head)

@@ -17,10 +17,11 @@ from engramctl.commands.options import (
     ShardBytes,
     Source,
     folder_to_make,
+    number,
     output_for,
-    parse_bytes,
 )
 from engramctl.errors import ConfigError
+from engramctl.terminal.numbers import parse_bytes
 
 
 def layout(
@@ -49,9 +50,9 @@ def layout(
     shard_bytes: ShardBytes = "128GiB",
     head_shards: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Deal whole heads to N files a layer, file k taking heads k, k+N, ...  "
+        number(
+            "--head-shards",
+            "Deal whole heads to N files a layer, file k taking heads k, k+N, ...  "
             "[default: cut by rows]",
         ),
     ] = None,
@@ -135,13 +136,13 @@ def layout(
     options = LayoutOptions(
         tier=tier,
         form=form,
-        page_bytes=None if page_bytes is None else parse_bytes(page_bytes),
-        alignment_bytes=parse_bytes(align),
+        page_bytes=None if page_bytes is None else parse_bytes(page_bytes, "--page-bytes"),
+        alignment_bytes=parse_bytes(align, "--align"),
         dtype=dtype,
         head_shards=head_shards,
-        shard_bytes=parse_bytes(shard_bytes),
+        shard_bytes=parse_bytes(shard_bytes, "--shard-bytes"),
         counts=dictionary,
-        dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
+        dictionary_bytes=parse_bytes(dictionary_budget or "4GiB", "--dictionary-budget"),
         tokenizer=tokenizer,
         scheme=scheme,
     )

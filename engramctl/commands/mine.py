@@ -13,10 +13,10 @@ from engramctl.commands.options import (
     Json,
     Quiet,
     Resume,
+    number,
     output_for,
-    parse_bytes,
-    parse_numbers,
 )
+from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def mine(
@@ -57,13 +57,11 @@ def mine(
     ] = "1,2,3,4",
     min_count: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Leave out n-grams that occur fewer than N times."),
+        number("--min-count", "Leave out n-grams that occur fewer than N times."),
     ] = 1,
     top_k: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Write only the N most frequent of each order.  [default: all]"
-        ),
+        number("--top-k", "Write only the N most frequent of each order.  [default: all]"),
     ] = None,
     memory: Annotated[
         str,
@@ -101,9 +99,9 @@ def mine(
     ] = None,
     max_tokens_per_file: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="With --curves: a dictionary learns from the first N tokens of each file, and a "
+        number(
+            "--max-tokens-per-file",
+            "With --curves: a dictionary learns from the first N tokens of each file, and a "
             "document is cut there.  [default: all]",
         ),
     ] = None,
@@ -168,7 +166,7 @@ def mine(
     keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
         parse_numbers(orders, "--orders") or (), min_count=min_count, top_k=top_k,
-        memory_bytes=parse_bytes(memory), tmp_dir=tmp_dir,
+        memory_bytes=parse_bytes(memory, "--memory"), tmp_dir=tmp_dir,
     )  # fmt: skip
     check_engine(engine, ray_address, resume, scheme)
     if words := options.memory_warning():
