@@ -72,6 +72,8 @@ def command_defaults(
 ) -> dict[str, Any]:
     """Return the section of `command` with keys as parameter names (`min_count`).
 
+    One value of an option that takes a list is a list of one.
+
     Args:
         path: the TOML file.
         command: the running command's name.
@@ -103,4 +105,6 @@ def command_defaults(
             )
         if isinstance(value, list) and not options[key]:
             raise several_values(f"{key.replace('_', '-')} in [{command}] of {path}", value)
+        if options[key] and not isinstance(value, list):
+            chosen[key] = [value]
     return chosen

@@ -116,14 +116,13 @@ class Output:
     @contextmanager
     def progress(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
         """Show progress on a terminal's stderr; yields a function that adds to the count."""
-        from tqdm import tqdm
+        from engramctl.terminal.bar import progress_bar
 
         off = self.quiet or not sys.stderr.isatty()
-        with tqdm(
-            total=total,
-            desc=printable(title),
-            unit=unit,
-            unit_scale=True,
+        with progress_bar(
+            printable(title),
+            total,
+            unit,
             disable=off,
             delay=0 if total else 0.001,  # of work that may be none: shown once there is some
             file=sys.stderr,

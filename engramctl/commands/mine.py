@@ -8,6 +8,7 @@ import typer
 from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
+    EachHead,
     Force,
     Json,
     Quiet,
@@ -128,6 +129,7 @@ def mine(
             "every file once more, before counting, so that none counts by half.",
         ),
     ] = False,
+    each_head: EachHead = False,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -192,5 +194,5 @@ def mine(
         engine, source, out, options, ray_address=ray_address, force=force, resume=resume,
         scheme=rows_of, also=also, progress=sink.progress,
     )  # fmt: skip
-    sink.result(summary, summary_tables(summary))
+    sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")

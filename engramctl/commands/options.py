@@ -94,6 +94,10 @@ Orders = Annotated[
     str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
 ]
 Heads = Annotated[int | None, number("--heads", "Heads an order.  [default: scheme's]")]
+EachHead = Annotated[
+    bool,
+    typer.Option("--each-head", help="Show every head, not an order's or a layer's as one line."),
+]
 
 
 def folder_to_make(metavar: str) -> Any:
