@@ -54,7 +54,10 @@ def bench(
     context: Annotated[
         int, number("--context", "Tokens in the KV cache at a decode step.", metavar="T")
     ] = 64,
-    preset: Annotated[str, typer.Option(metavar="NAME", help="Model: tiny or small.")] = "small",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The model that steps are timed with: tiny or small."),
+    ] = "small",
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",

@@ -31,7 +31,8 @@ def build(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="engram, deepseek-v41, a scheme.json or a folder of tables.  "
+            help="A name, as engramctl inspect --schemes lists them, a scheme.json or a folder of "
+            "tables.  "
             "[default: deepseek-v41 with 20,000 slots a head, about 256 MB]",
         ),
     ] = None,

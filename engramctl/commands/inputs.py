@@ -11,7 +11,7 @@ _PATTERN = "*?["
 def keep_inputs(out: Path | None, *inputs: str | Path | None) -> None:
     """Refuse an output that would replace an input, one of its files, or a folder that holds it.
 
-    Links and other names of the same file count as it; inputs on remote systems, presets' names
+    Links and other names of the same file count as it; inputs on remote systems, names of schemes
     and what does not exist are never meant.
 
     Args:

@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 
 def inspect(
     path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="PATH",
-            help="Tables, shards, counts, a checkpoint, a scheme.json or a result; with --counts "
-            "also a preset's name.",
+            help="Tables, shards, counts, a checkpoint, a scheme.json, a result, or the name of a "
+            "scheme.",
         ),
-    ],
+    ] = None,
+    schemes: Annotated[
+        bool, typer.Option("--schemes", help="List the schemes that have a name, and their sizes.")
+    ] = False,
     counts: Annotated[
         Path | None,
         typer.Option(
@@ -53,9 +56,7 @@ def inspect(
     ] = None,
     orders: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="N,N", help="N-gram orders; repeat to compare.  [default: scheme's]"
-        ),
+        typer.Option(metavar="N,N", help="N-gram orders; repeat to compare.  [default: scheme's]"),
     ] = None,
     heads: Heads = None,
     each_head: EachHead = False,
@@ -68,7 +69,7 @@ def inspect(
 
     Sizes and headers are checked, rows are not: that is `engramctl verify`.
     Counts hold no n-grams that begin before their document does. --tokenizer,
-    --slots, --orders and --heads change a preset that --counts is used with;
+    --slots, --orders and --heads change a named scheme that --counts is used with;
     with counts alone --tokenizer shows n-grams as text. A result shows the table
     of its run again; --format csv gives its cases, for tables of several runs.
 
@@ -79,10 +80,20 @@ def inspect(
       Example:  engramctl inspect engram --counts counts --slots 250k --slots 1M
     """
     from engramctl.describe.folders import describe
+    from engramctl.describe.schemes import named_schemes, schemes_tables
     from engramctl.describe.view import described_tables
     from engramctl.schemes.options import FIXED, SchemeOptions
 
     sink = Output(format="json" if json else format, quiet=quiet)
+    if schemes:
+        listed = named_schemes()
+        sink.result(listed, schemes_tables(listed, raw=sink.format == "csv"))
+        return
+    if path is None:
+        raise ConfigError(
+            "inspect needs a PATH: what is it to describe?",
+            hint="name a folder, a file or a scheme; --schemes lists those",
+        )
     options = SchemeOptions(scheme=str(path), tokenizer=tokenizer, heads=heads)
     windows = [parse_numbers(text, "--orders") for text in orders or [None]]
     words = [word for text in slots or () for word in text.split(",")]

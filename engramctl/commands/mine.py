@@ -71,22 +71,24 @@ def mine(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Also count how often each row of this scheme is read: a preset, a scheme.json "
-            "or a folder of tables. A preset takes its token map from --tokenizer.",
+            help="Also count how often each row of this scheme is read: a name, as engramctl "
+            "inspect --schemes lists them, a scheme.json or a folder of tables. A named one takes "
+            "its token map from --tokenizer.",
         ),
     ] = None,
     curves: Annotated[
         bool,
         typer.Option(
-            "--curves", help="Also measure what caches and n-gram dictionaries would serve."
+            "--curves",
+            help="Also measure hit-rate curves: what caches and n-gram dictionaries would serve.",
         ),
     ] = False,
     held_out: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            help="Text to evaluate curves on, not counted; repeat for more. Every tenth document "
-            "of CORPUS is held out for them as well.",
+            help="Text to measure the curves on, not counted; repeat for more. Every tenth "
+            "document of CORPUS is held out for them as well.",
         ),
     ] = None,
     sample_rate: Annotated[
@@ -147,7 +149,7 @@ def mine(
     would read the text. With a token map canonical ids are counted. It needs 16
     to 24 bytes a distinct n-gram on the disk more.
 
-    --curves reads the corpus once more and adds cache hit rates (LRU, S3-FIFO,
+    --curves reads the corpus once more and adds hit-rate curves (LRU, S3-FIFO,
     fixed rows) for 1, 8, 64 and 512 documents read in turn, the share of
     distinct n-grams in chunks, and what n-gram dictionaries would serve.
 

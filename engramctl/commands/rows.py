@@ -37,7 +37,8 @@ def rows(
         str,
         typer.Option(
             metavar="NAME",
-            help="A preset, a scheme.json, a folder of tables, or dictionary (with --counts).",
+            help="A name, as engramctl inspect --schemes lists them, a scheme.json, a folder of "
+            "tables, or dictionary (with --counts).",
         ),
     ] = DEFAULT_SCHEME,
     tokenizer: Tokenizer = None,

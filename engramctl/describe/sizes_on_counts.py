@@ -122,7 +122,9 @@ def _cost(size: dict[str, Any], named: bool, *, first: bool) -> str:
     what += " slots a head" if first else ""
     if named:
         what += f" in orders {','.join(map(str, size['orders']))}"
-    key = "overshadowed_percent" if size["overshadowed_percent"] is not None else "colliding_percent"
+    key = (
+        "overshadowed_percent" if size["overshadowed_percent"] is not None else "colliding_percent"
+    )
     worst = max(size["by_order"], key=lambda one: float(one[key]))
     text = f"{what} take {size_words(size['table_bytes'])}, and "
     if key == "colliding_percent":

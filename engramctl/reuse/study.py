@@ -138,7 +138,7 @@ class Study:
     def _blocks(self, part: Part, show: Progress) -> Iterable[tuple[int, Block]]:
         """Read a part, and note how large it is."""
         tokens = documents = 0
-        title = f"reuse, {part.name or 'mined'}"
+        title = f"curves, {part.name or 'mined'}"
         with show(title, part.corpus.tokens_hint, "tokens") as advance:
             for file, batch in part.batches(advance):
                 tokens += len(batch.ids)

@@ -25,7 +25,7 @@ _POLICIES = (
 def reuse_tables(document: Mapping[str, Any]) -> list[Table]:
     """Return the three tables: caches, distinct n-grams, dictionaries."""
     return [
-        Table("cache hit rate in %", cache_rows(document), _POLICIES),
+        Table("hit-rate curves: % of reads that a cache serves", cache_rows(document), _POLICIES),
         Table(
             "% of distinct n-grams in a chunk of so many tokens",
             unique_rows(document),
