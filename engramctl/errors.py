@@ -101,12 +101,11 @@ def near(word: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # only errors need it
 
-    names = list(known)
-    plain = {name.lower(): name for name in names}
-    close = get_close_matches(word.lower(), plain, n=2)
-    found = [plain[one] for one in close] or [
-        name for name in names if len(word) > 2 and name.lower().startswith(word.lower())
-    ][:2]
+    plain = {name.lower().lstrip("-"): name for name in known}
+    word = word.lower().lstrip("-")
+    close = get_close_matches(word, plain, n=2)
+    begun = [one for one in plain if len(word) > 2 and one.startswith(word)]
+    found = [plain[one] for one in close or begun[:2]]
     return f"did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 

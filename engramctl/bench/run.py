@@ -29,7 +29,6 @@ from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.environment import capture
-from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
 from engramctl.storage import Store, open_store
@@ -61,7 +60,7 @@ def run_bench(
         earlier: a run that ended early: its finished loops are taken over, and not measured.
 
     Raises:
-        ConfigError: an unknown preset; `earlier` has other options, another table or machine.
+        ConfigError: `earlier` has other options, another table or machine.
         FormatError: the folder is not a finished table.
         TierUnavailable: every tier asked for by name is missing here.
     """
@@ -74,7 +73,6 @@ def run_bench(
         )
     table = open_table(path)
     scheme = scheme_of(path, table.manifest.scheme)
-    preset(options.preset)  # an unknown one is told before anything is measured
     loops = list(plan_loops(options))
     with _Run(path, options, scheme, missing) as run:
         if earlier is not None:

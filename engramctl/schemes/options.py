@@ -114,6 +114,14 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
             hint="make its file first: engramctl rows /dev/null --scheme dictionary "
             "--counts counts --save-scheme dictionary.json",
         )
+    elif name not in presets.PRESETS:
+        raise unknown(
+            "scheme",
+            name,
+            [*sorted(presets.PRESETS), DICTIONARY],
+            hint="name one of these (engramctl inspect --schemes describes them), or a scheme.json "
+            "or a folder of tables that is there",
+        )
     else:
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(

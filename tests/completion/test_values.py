@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
+from engramctl.bench.trace import GENERATED
 from engramctl.checkpoints.exported import FAMILIES
 from engramctl.cli import COMMANDS, app
 from engramctl.completion.values import VALUES, values_of
@@ -25,7 +26,7 @@ KNOWN: dict[str, Any] = {
     "bench --cache": CACHES,
     "bench --preset": presets.PRESETS,
     "bench --residual": RESIDUALS,
-    "bench --trace": ("uniform", "zipf"),
+    "bench --trace": GENERATED,
     "build --scheme": PRESETS,
     "build --dtype": DTYPES,
     "build --init": KINDS,

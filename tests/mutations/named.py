@@ -31,4 +31,18 @@ MUTATIONS = (
         "    if False:",
         ("tests/completion/test_shells.py::test_bash_reads_words",),
     ),
+    Mutation(
+        "one-dash-before-a-long-option",
+        "engramctl/commands/words.py",
+        'if len(word) > 2 and f"-{word}" in names:',
+        "if False:",
+        ("tests/test_cli.py::test_what_is_mistyped_is_answered_with_what_is_near",),
+    ),
+    Mutation(
+        "named-scheme-not-described",
+        "engramctl/describe/folders.py",
+        "        if name in PRESETS:\n",
+        "        if False:\n",
+        ("tests/describe/test_schemes.py::test_a_name_is_described_as_its_scheme_file_is",),
+    ),
 )
