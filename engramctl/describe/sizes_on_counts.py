@@ -98,11 +98,10 @@ def _asked(scheme: Scheme, order: dict[str, Any]) -> int:
 
 def _weighted(by_order: Sequence[dict[str, Any]]) -> float | None:
     """Return overshadowed accesses in per cent of those of all orders."""
-    total = sum(one["accesses"] for one in by_order)
+    total = float(sum(one["accesses"] for one in by_order))
     if not total or any(one["overshadowed_percent"] is None for one in by_order):
         return None
-    hidden = sum(float(one["accesses"] * one["overshadowed_percent"]) for one in by_order)
-    return hidden / total
+    return sum(one["accesses"] / total * float(one["overshadowed_percent"]) for one in by_order)
 
 
 def answer(sizes: Sequence[dict[str, Any]]) -> str:
@@ -122,7 +121,9 @@ def _cost(size: dict[str, Any], named: bool, *, first: bool) -> str:
     what += " slots a head" if first else ""
     if named:
         what += f" in orders {','.join(map(str, size['orders']))}"
-    key = "overshadowed_percent" if size["overshadowed_percent"] is not None else "colliding_percent"
+    key = (
+        "overshadowed_percent" if size["overshadowed_percent"] is not None else "colliding_percent"
+    )
     worst = max(size["by_order"], key=lambda one: float(one[key]))
     text = f"{what} take {size_words(size['table_bytes'])}, and "
     if key == "colliding_percent":
