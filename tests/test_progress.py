@@ -51,12 +51,11 @@ def last_line(shown: io.StringIO) -> str:
     [
         (10, 0, "rows", "0 of 10 rows ["),
         (3000, 1200, "windows", "1,200 of 3,000 windows ["),
-        (None, 5, "n-grams", "5 n-grams ["),
         (1 << 30, 3 << 20, "B", "3.00 MiB of 1.00 GiB ["),
     ],
 )
 def test_a_bar_counts_in_whole_numbers_or_sizes(
-    monkeypatch: pytest.MonkeyPatch, total: int | None, amount: int, unit: str, words: str
+    monkeypatch: pytest.MonkeyPatch, total: int, amount: int, unit: str, words: str
 ) -> None:
     shown = terminal(monkeypatch)
     with Output().progress("work", total, unit) as advance:

@@ -1,7 +1,7 @@
 """`engramctl build`: tables for a scheme."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
+    EachHead,
     Force,
     Heads,
     Json,
@@ -38,6 +39,13 @@ def build(
     ] = None,
     tokenizer: Tokenizer = None,
     slots: Slots = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Instead of --slots: as many as fit, all files of all layers together.",
+        ),
+    ] = None,
     orders: Orders = None,
     heads: Heads = None,
     layers: Annotated[
@@ -88,6 +96,7 @@ def build(
         ),
     ] = None,
     shard_bytes: ShardBytes = "128GiB",
+    each_head: EachHead = False,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -108,9 +117,15 @@ def build(
     from engramctl.schemes.options import SchemeOptions
     from engramctl.storage.writing.ownership import check_target
     from engramctl.storage.writing.writer import table_maker
-    from engramctl.tables.build import plan_build, run_build
+    from engramctl.tables.build import Built, plan_build, plan_of_size, run_build
     from engramctl.tables.initial_rows import InitOptions
-    from engramctl.tables.view import resumable, written_document, written_note, written_tables
+    from engramctl.tables.view import (
+        resumable,
+        size_note,
+        written_document,
+        written_note,
+        written_tables,
+    )
 
     sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)
@@ -127,19 +142,26 @@ def build(
     rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
         check_target(out, table_maker("build"), force=force, resume=resume)
-    size = parse_bytes(shard_bytes, "--shard-bytes")
+    cut = parse_bytes(shard_bytes, "--shard-bytes")
+    most = None if size is None else parse_bytes(size, "--size")
     with sink.progress("scale", None, "rows") as scanned:
-        plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
+        how: Any = {"init": rows, "tier": tier, "shard_bytes": cut, "progress": scanned}
+        plan = plan_build(options, **how) if most is None else plan_of_size(options, most, **how)
     if plan.assumed:
         sink.note(f"assumed: {', '.join(plan.assumed)}")
     if plan.remark:
         sink.note(plan.remark)
-    losses = plan.initial.losses
+    built = Built(plan.initial.losses, plan.initial.made)
     if not dry_run:
         sink.announce_compilation()
         bar = sink.progress("build", plan.table.row_file_bytes, "B")
         with resumable(out, sink.note), bar as advance:
-            losses = run_build(plan, out, force=force, resume=resume, progress=advance)
-    document = written_document(plan.table, out, dry_run=dry_run, losses=losses)
-    sink.result(document, written_tables(plan.table, document))
+            built = run_build(plan, out, force=force, resume=resume, progress=advance)
+    document = written_document(
+        plan.table, out, dry_run=dry_run, losses=built.losses, made=built.made
+    )
+    if most is not None:
+        document |= {"slots": plan.slots, "size_bytes": most}
+        sink.note(size_note(document))
+    sink.result(document, written_tables(plan.table, document, each_head=each_head))
     sink.note(written_note(document))

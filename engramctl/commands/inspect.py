@@ -95,13 +95,13 @@ def inspect(
             hint="name a folder, a file or a scheme; --schemes lists those",
         )
     options = SchemeOptions(scheme=str(path), tokenizer=tokenizer, heads=heads)
-    windows = [parse_numbers(text, "--orders") for text in orders or [None]]
+    windows = [parse_numbers(text, "--orders") for text in orders or ()]
     words = [word for text in slots or () for word in text.split(",")]
-    numbers = [whole_number(word, "--slots", least=2) for word in words] or [None]
+    numbers = [whole_number(word, "--slots", least=2) for word in words]
     sizes = [
         replace(options, slots=number, orders=window)
-        for window in dict.fromkeys(windows)
-        for number in dict.fromkeys(numbers)
+        for window in dict.fromkeys(windows) or (None,)
+        for number in dict.fromkeys(numbers) or (None,)
     ]
     if counts is not None:
         _diagnose(sink, sizes, counts, each_head)

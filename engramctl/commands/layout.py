@@ -9,6 +9,7 @@ from engramctl.commands.inputs import keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
+    EachHead,
     Force,
     Json,
     Quiet,
@@ -85,6 +86,7 @@ def layout(
             "into the scheme.  [default: the one in SRC]",
         ),
     ] = None,
+    each_head: EachHead = False,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
@@ -166,5 +168,5 @@ def layout(
                 opened, plan, out, ngrams, progress=advance, force=force, resume=resume
             )
     document = written_document(plan, out, dry_run=dry_run, losses=losses, ngrams=by_order)
-    sink.result(document, written_tables(plan, document))
+    sink.result(document, written_tables(plan, document, each_head=each_head))
     sink.note(written_note(document))

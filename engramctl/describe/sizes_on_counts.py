@@ -98,11 +98,10 @@ def _asked(scheme: Scheme, order: dict[str, Any]) -> int:
 
 def _weighted(by_order: Sequence[dict[str, Any]]) -> float | None:
     """Return overshadowed accesses in per cent of those of all orders."""
-    total = sum(one["accesses"] for one in by_order)
+    total = float(sum(one["accesses"] for one in by_order))
     if not total or any(one["overshadowed_percent"] is None for one in by_order):
         return None
-    hidden = sum(float(one["accesses"] * one["overshadowed_percent"]) for one in by_order)
-    return hidden / total
+    return sum(one["accesses"] / total * float(one["overshadowed_percent"]) for one in by_order)
 
 
 def answer(sizes: Sequence[dict[str, Any]]) -> str:

@@ -1,14 +1,15 @@
 """Many heads as one: what the head in the middle of an order is like."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def mean_head(heads: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+def mean_head(heads: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the mean of every number of some heads; None where one head's is not known.
 
     Args:
-        heads: `HeadLoad` as dictionaries, at least one, all with the same names; `head` is left
-            out.
+        heads: `HeadLoad` as dictionaries, at least one, all with the same names; what is no number
+            is left out, and so is `head`.
 
     Example:
         >>> mean_head([{"head": 0, "num_slots": 7, "x": None}, {"head": 1, "num_slots": 9, "x": 1}])
@@ -17,6 +18,7 @@ def mean_head(heads: Sequence[Mapping[str, float | None]]) -> dict[str, float | 
     means: dict[str, float | None] = {}
     for name in heads[0]:
         known = [value for head in heads if (value := head[name]) is not None]
+        if name == "head" or not all(isinstance(value, int | float) for value in known):
+            continue
         means[name] = sum(known) / len(known) if len(known) == len(heads) else None
-    means.pop("head", None)
     return means

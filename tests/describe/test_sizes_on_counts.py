@@ -11,6 +11,7 @@ import pytest
 
 from engramctl.describe.sizes_on_counts import answer, diagnose_sizes
 from engramctl.describe.sizes_view import sizes_tables
+from engramctl.hashing import Scheme
 from engramctl.storage.record.record import RecordSpec
 from tests.conftest import RunCli
 from tests.helpers.corpora import write_ids, zipf_documents
@@ -20,9 +21,13 @@ DOCUMENTS = zipf_documents(seed=3, tokens=2000, vocabulary=60)
 SIZES = (40, 160)
 
 
+def scheme_of(slots: int) -> Scheme:
+    return small_scheme("deepseek-v41", 64, mapped=True, eos_id=6, slots=slots)
+
+
 def diagnosed(folder: Path, *slots: int) -> dict[str, Any]:
-    schemes = [small_scheme("deepseek-v41", 64, slots=size) for size in slots]
-    _, counts = mined(folder, schemes[0], DOCUMENTS)
+    schemes = [scheme_of(size) for size in slots]
+    _, counts = mined(folder, schemes[0], DOCUMENTS, canonical=False)
     return diagnose_sizes(schemes, counts)
 
 
@@ -51,7 +56,7 @@ def test_a_line_an_order_and_size_is_the_mean_of_its_heads(tmp_path: Path) -> No
 
 
 def test_a_size_is_the_bytes_of_all_its_rows(tmp_path: Path) -> None:
-    schemes = [small_scheme("deepseek-v41", 64, slots=size) for size in SIZES]
+    schemes = [scheme_of(size) for size in SIZES]
     found = diagnosed(tmp_path, *SIZES)
     for scheme, size in zip(schemes, found["sizes"], strict=True):
         record = RecordSpec(scheme.dtype, scheme.row_dim).record_bytes
