@@ -52,6 +52,7 @@ def last_line(shown: io.StringIO) -> str:
         (10, 0, "rows", "0 of 10 rows ["),
         (3000, 1200, "windows", "1,200 of 3,000 windows ["),
         (1 << 30, 3 << 20, "B", "3.00 MiB of 1.00 GiB ["),
+        (284, 9600, "tokens", "work: 9,600 tokens ["),
     ],
 )
 def test_a_bar_counts_in_whole_numbers_or_sizes(

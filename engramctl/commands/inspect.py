@@ -77,6 +77,7 @@ def inspect(
     and size, with the bytes of the table and the accesses that are overshadowed.
 
       Example:  engramctl inspect tables --json | jq .bytes_per_token
+
       Example:  engramctl inspect engram --counts counts --slots 250k --slots 1M
     """
     from engramctl.describe.folders import describe

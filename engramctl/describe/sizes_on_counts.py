@@ -101,7 +101,8 @@ def _weighted(by_order: Sequence[dict[str, Any]]) -> float | None:
     total = float(sum(one["accesses"] for one in by_order))
     if not total or any(one["overshadowed_percent"] is None for one in by_order):
         return None
-    return sum(one["accesses"] / total * float(one["overshadowed_percent"]) for one in by_order)
+    shares = (one["accesses"] / total * one["overshadowed_percent"] for one in by_order)
+    return float(sum(shares))
 
 
 def answer(sizes: Sequence[dict[str, Any]]) -> str:

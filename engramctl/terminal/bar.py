@@ -5,7 +5,7 @@ from typing import Any
 from engramctl.terminal.quantities import amount_words, speed_words
 
 _KNOWN = "{desc}: {percentage:3.0f}% |{bar}| {amount} [{elapsed}<{remaining}{speed}]"
-_OPEN = "{desc}: {amount} [{elapsed}{speed}]"  # of work whose end is not known
+_OPEN = "{desc}: {amount} [{elapsed}{speed}]"  # of work whose end is not, or was not, known
 
 
 def progress_bar(title: str, total: int | None, unit: str, **options: Any) -> Any:
@@ -13,7 +13,7 @@ def progress_bar(title: str, total: int | None, unit: str, **options: Any) -> An
 
     Args:
         title: stands before it.
-        total: how much there is to do, None: not known.
+        total: how much there is to do, about; None: not known.
         unit: what is counted, in the plural; 'B' for bytes.
         options: of `tqdm`.
     """
@@ -29,9 +29,10 @@ def progress_bar(title: str, total: int | None, unit: str, **options: Any) -> An
             elapsed = facts["elapsed"]
             rate = facts["rate"] or (self.n - self.initial) / elapsed if elapsed else None
             speed = speed_words(rate, unit)
-            facts["amount"] = amount_words(self.n, unit, self.total)
+            whole = self.total if total is not None and self.n <= total else None
+            facts["bar_format"] = _OPEN if whole is None else _KNOWN
+            facts["amount"] = amount_words(self.n, unit, whole)
             facts["speed"] = f", {speed}" if speed else ""
             return facts
 
-    form = _OPEN if total is None else _KNOWN
-    return Bar(total=total, desc=title, unit=unit, bar_format=form, **options)
+    return Bar(total=total, desc=title, unit=unit, **options)
