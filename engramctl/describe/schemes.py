@@ -34,7 +34,7 @@ def schemes_tables(document: dict[str, Any], *, raw: bool) -> list[Table]:
     """
     rows = []
     for one in document["schemes"]:
-        row = {
+        row: dict[str, Any] = {
             name.removesuffix("_per_order").removeprefix("num_"): ", ".join(map(str, value))
             if isinstance(value, list)
             else value
