@@ -32,6 +32,7 @@ HOUSE = (
     "engramctl/results",
     "engramctl/caches",
     "engramctl/corpus",
+    "engramctl/upkeep",
     "engramctl/sources",
     "engramctl/checkpoints",
     "engramctl/vocabulary",

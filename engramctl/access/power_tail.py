@@ -81,7 +81,8 @@ def _gap(
     value = float(values[at])
     model_at = hurwitz_zeta(alpha, value) / whole
     model_above = model_at - math.exp(-alpha * math.log(value)) / whole
-    return max(abs(model_at - found_at), abs(model_above - found_above))
+    gap: float = max(abs(model_at - found_at), abs(model_above - found_above))
+    return gap
 
 
 @compiled
