@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunCli
-from tests.helpers.corpora import file_bytes, write_ids
+from tests.helpers.corpora import file_bytes, write_ids, zipf_documents
 from tests.helpers.small_table import SMALL_BUILD
+from tests.mining.kills import killed_at_checkpoint
 
 Words = tuple[object, ...]
 
@@ -54,6 +55,21 @@ def test_the_old_folder_stays_until_the_new_one_is_whole(
     found = run_cli("mine", corpus, "-o", out, "--if-needed")
     assert (found.exit_code, "no tokens" in found.stderr) == (1, True)
     assert file_bytes(out) == made
+
+
+def test_a_run_that_was_killed_goes_on_with_resume_and_is_then_up_to_date(
+    run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_ids(tmp_path / "corpus.parquet", zipf_documents(9, 30_000, 5_000))
+    out = tmp_path / "counts"
+    words = ("mine", corpus, "-o", out, "--if-needed")
+    with killed_at_checkpoint(2, monkeypatch):
+        run_cli(*words)
+    found = run_cli(*words)
+    assert (found.exit_code, "--resume" in found.stderr) == (2, True)
+    assert run_cli(*words, "--resume").exit_code == 0
+    assert "up to date" in run_cli(*words).stderr
+    assert "up to date" in run_cli(*words, "--resume").stderr
 
 
 def test_a_pipeline_of_tables_shards_and_export_is_run_once(
