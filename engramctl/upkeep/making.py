@@ -55,8 +55,8 @@ class Making:
         made_from: options and inputs as they were before the work.
         force: whether a finished folder may be replaced.
         up_to_date: whether it is known that nothing is to be done.
-        known: whether its inputs were looked at: not those on remote systems, unless a proof is
-            asked for.
+        known: whether inputs were looked at: only with --if-needed, so that without it the same
+            options give the same bytes, everywhere.
         dry_run: whether nothing will be written.
         reason: what differs, in one line; None where nothing was compared.
     """
@@ -71,7 +71,7 @@ class Making:
     reason: str | None = None
 
     def record(self) -> None:
-        """Write down what the finished folder was made from; without it the folder is whole too."""
+        """Write down what the finished folder was made from; it is whole without that too."""
         if not self.dry_run and self.known:
             with contextlib.suppress(StorageError):
                 write_record(self.out, self.maker, self.made_from)
@@ -110,10 +110,7 @@ def begin(options: Mapping[str, Any], maker: Maker, named: Callable[[str], str])
     resume = bool(options.get("resume"))
     if proof and not dry_run:
         check_target(out, maker, force=True, resume=resume)
-    known = bool(proof) or not any(
-        "://" in str(one) for name in _CORPORA for one in options.get(name) or ()
-    )
-    inputs = _inputs(options, contents=proof == DIGEST) if known else ()
+    inputs = _inputs(options, contents=proof == DIGEST) if proof else ()
     kept = {name: value for name, value in options.items() if name not in _OF_THE_RUN}
     made_from = MadeFrom(plain(kept), inputs)
     reason, done = None, False
@@ -123,7 +120,7 @@ def begin(options: Mapping[str, Any], maker: Maker, named: Callable[[str], str])
     if proof and not done and not dry_run:
         check_unfinished(out, maker, resume=resume)
     force = force or reason is not None
-    making = Making(out, maker, made_from, force, done, known, dry_run, reason)
+    making = Making(out, maker, made_from, force, done, bool(proof), dry_run, reason)
     if done and proof == DIGEST:
         making.record()  # times and digests as they are known now
     return making

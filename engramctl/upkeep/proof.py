@@ -27,7 +27,7 @@ def difference(
     """
     record = read_record(folder)
     if record is None:
-        return f"no {RECORD} in it that says what it was made from"
+        return f"it has no {RECORD}: nobody asked for one when it was made, or it is damaged"
     before = record.made_from
     if before.made_by != now.made_by:
         return f"it was made by {before.made_by}, this is {now.made_by}"

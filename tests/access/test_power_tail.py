@@ -62,6 +62,14 @@ def test_every_x_min_is_tried_and_the_nearest_law_wins(seed: int, alpha: float, 
     assert found["ks_distance"] == pytest.approx(min(tried.values()), abs=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distance_of_a_long_tail_is_its_largest_gap(seed: int) -> None:
+    counts = np.minimum(np.random.default_rng(seed).zipf(1.4, 6_000), 1 << 20)
+    found = zipf(spectrum_of(counts))["likelihood"]
+    exact = distance_of(counts, found["x_min"])
+    assert found["ks_distance"] == pytest.approx(exact, abs=1e-6)
+
+
 def test_of_very_many_counts_so_many_are_tried_from_first_to_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -37,6 +37,6 @@ MUTATIONS = (
         "engramctl/access/power_tail.py",
         "(max(1, (len(values) - start) // _STRIDES), 1)",
         "(max(1, (len(values) - start) // _STRIDES),)",
-        ("tests/access/test_power_tail.py::test_every_x_min_is_tried_and_the_nearest_law_wins",),
+        ("tests/access/test_power_tail.py::test_the_distance_of_a_long_tail_is_its_largest_gap",),
     ),
 )

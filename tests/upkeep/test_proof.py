@@ -56,8 +56,13 @@ def test_the_same_options_and_inputs_are_up_to_date(folder: Path) -> None:
     assert not look(folder, if_needed=None).up_to_date
 
 
-def test_a_run_without_the_flag_records_what_it_made_from_too(folder: Path) -> None:
+def test_a_run_without_the_flag_writes_no_record_and_is_made_again_once(folder: Path) -> None:
     make(look(folder, if_needed=None))
+    assert not (folder / "out" / RECORD).exists()
+    making = look(folder)
+    assert (making.up_to_date, making.force) == (False, True)
+    assert RECORD in (making.reason or "")
+    make(making)
     assert look(folder).up_to_date
 
 
@@ -82,8 +87,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "output-missing": (lambda source, out: (out / "rows.bin").unlink(), "rows.bin is missing"),
     "output-cut": (lambda source, out: _rewrite(out / "rows.bin", b"r"), "had 4 bytes, now 1"),
     "manifest": (
-        lambda source, out: _rewrite(out / "manifest.json", b'{"schema":"engramctl.table/2"}'),
-        "manifest.json",
+        lambda source, out: _rewrite(
+            out / "manifest.json", (out / "manifest.json").read_bytes().replace(b"/1", b"/2")
+        ),
+        "its manifest.json has changed",
     ),
     "no-record": (lambda source, out: (out / RECORD).unlink(), f"no {RECORD}"),
     "damaged-record": (lambda source, out: _rewrite(out / RECORD, b'{"schema'), f"no {RECORD}"),
