@@ -33,6 +33,7 @@ HOUSE = (
     "engramctl/results",
     "engramctl/caches",
     "engramctl/corpus",
+    "engramctl/upkeep",
     "engramctl/sources",
     "engramctl/checkpoints",
     "engramctl/vocabulary",

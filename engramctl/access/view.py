@@ -10,7 +10,8 @@ NgramText = Callable[[Sequence[int]], str]
 
 ZIPF = (
     "zipf: exponent of count over rank, ls by least squares in the middle ranks, mle by maximum "
-    "likelihood of the counts from x_min on"
+    "likelihood of the counts from x_min on, of all counts the one whose tail is nearest to a "
+    "power law (Kolmogorov-Smirnov)"
 )
 HEADS = (
     "load: distinct n-grams a slot; colliding: n-grams that share their slot; overshadowed: "
@@ -31,7 +32,7 @@ def order_table(orders: Sequence[Mapping[str, Any]], text: NgramText | None = No
         [_order_row(order, text) for order in orders],
         "kept: distinct n-grams that are written; coverage: their share of the tokens; entropy: of "
         f"one n-gram of the text, beside that of equally frequent ones; {ZIPF}; times: the top "
-        "n-gram is there",
+        "n-gram is there, of equally frequent ones the first in the file, as with --top-k",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -27,6 +27,7 @@ from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def build(
+    ctx: typer.Context,
     out: Annotated[Path, folder_to_make("TABLES")] = Path("tables"),
     scheme: Annotated[
         str | None,
@@ -100,6 +101,7 @@ def build(
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -114,9 +116,16 @@ def build(
 
       Example:  engramctl build --slots 100000 --dtype bf16 -o tables --dry-run
     """
-    from engramctl.schemes.options import SchemeOptions
     from engramctl.storage.writing.ownership import check_target
-    from engramctl.storage.writing.writer import table_maker
+    from engramctl.storage.writing.table_folder import table_maker
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, scheme, tokenizer, source, counts, config)
+    making = begin_making(ctx, sink, table_maker("build"))
+    if making.up_to_date:
+        return
+
+    from engramctl.schemes.options import SchemeOptions
     from engramctl.tables.build import Built, plan_build, plan_of_size, run_build
     from engramctl.tables.initial_rows import InitOptions
     from engramctl.tables.view import (
@@ -127,8 +136,6 @@ def build(
         written_tables,
     )
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, scheme, tokenizer, source, counts, config)
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
@@ -141,7 +148,7 @@ def build(
     )
     rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
-        check_target(out, table_maker("build"), force=force, resume=resume)
+        check_target(out, making.maker, force=making.force, resume=resume)
     cut = parse_bytes(shard_bytes, "--shard-bytes")
     most = None if size is None else parse_bytes(size, "--size")
     with sink.progress("scale", None, "rows") as scanned:
@@ -156,7 +163,8 @@ def build(
         sink.announce_compilation()
         bar = sink.progress("build", plan.table.row_file_bytes, "B")
         with resumable(out, sink.note), bar as advance:
-            built = run_build(plan, out, force=force, resume=resume, progress=advance)
+            built = run_build(plan, out, force=making.force, resume=resume, progress=advance)
+        making.record()
     document = written_document(
         plan.table, out, dry_run=dry_run, losses=built.losses, made=built.made
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -26,6 +26,7 @@ from engramctl.terminal.numbers import parse_bytes
 
 
 def layout(
+    ctx: typer.Context,
     source: Source = Path("tables"),
     tier: Annotated[
         str,
@@ -90,6 +91,7 @@ def layout(
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -108,10 +110,17 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.storage.writing.ownership import check_target
+    from engramctl.storage.writing.table_folder import table_maker
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
+    making = begin_making(ctx, sink, table_maker("layout"))
+    if making.up_to_date:
+        return
+
     from engramctl.counts.manifest import check_counts_tokenizer
     from engramctl.counts.pruned import pruned_note
-    from engramctl.storage.writing.ownership import check_target
-    from engramctl.storage.writing.writer import table_maker
     from engramctl.tables.check import verified_bytes
     from engramctl.tables.layout import LayoutOptions, plan_layout, run_layout
     from engramctl.tables.ngram_dictionary import plan_dictionary
@@ -124,14 +133,12 @@ def layout(
         written_tables,
     )
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
         )
     if not dry_run:
-        check_target(out, table_maker("layout"), force=force, resume=resume)
+        check_target(out, making.maker, force=making.force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
     if dictionary is not None and tokenizer is not None:
         check_counts_tokenizer(dictionary, tokenizer)
@@ -165,8 +172,9 @@ def layout(
         bar = sink.progress("check and lay out", total, "B")
         with resumable(out, sink.note), bar as advance:
             losses = run_layout(
-                opened, plan, out, ngrams, progress=advance, force=force, resume=resume
+                opened, plan, out, ngrams, progress=advance, force=making.force, resume=resume
             )
+        making.record()
     document = written_document(plan, out, dry_run=dry_run, losses=losses, ngrams=by_order)
     sink.result(document, written_tables(plan, document, each_head=each_head))
     sink.note(written_note(document))

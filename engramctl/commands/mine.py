@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     EachHead,
@@ -20,16 +20,8 @@ from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def mine(
-    corpus: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CORPUS",
-            help="Parquet files, folders (every *.parquet below) or quoted glob patterns, here or "
-            "on s3://, gs:// or hf://. Names that begin with . or _ and folders of engramctl are "
-            "read only when spelled out.",
-            show_default=False,
-        ),
-    ],
+    ctx: typer.Context,
+    corpus: CorpusNames,
     out: Annotated[
         Path,
         typer.Option(
@@ -83,14 +75,7 @@ def mine(
             help="Also measure hit-rate curves: what caches and n-gram dictionaries would serve.",
         ),
     ] = False,
-    held_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Text to measure the curves on, not counted; repeat for more. Every tenth "
-            "document of CORPUS is held out for them as well.",
-        ),
-    ] = None,
+    held_out: HeldOut = None,
     sample_rate: Annotated[
         float | None,
         typer.Option(
@@ -133,6 +118,7 @@ def mine(
     ] = False,
     each_head: EachHead = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -155,17 +141,23 @@ def mine(
 
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
+    from engramctl.mining.folder import counts_maker
+    from engramctl.storage.writing.ownership import check_target
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
+    maker = counts_maker(resumable=engine == "local")
+    making = begin_making(ctx, sink, maker)
+    if making.up_to_date:
+        return
+
     from engramctl.access.recorder import check_counted
     from engramctl.corpus.corpus import Corpus
     from engramctl.describe.counts_view import summary_tables
     from engramctl.mining.engines import check_engine, mine_with
     from engramctl.mining.options import MineOptions
-    from engramctl.mining.output import counts_maker
     from engramctl.reuse.curve_request import counted_scheme, curve_request
-    from engramctl.storage.writing.ownership import check_target
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
         parse_numbers(orders, "--orders") or (), min_count=min_count, top_k=top_k,
         memory_bytes=parse_bytes(memory, "--memory"), tmp_dir=tmp_dir,
@@ -173,7 +165,7 @@ def mine(
     check_engine(engine, ray_address, resume, scheme)
     if words := options.memory_warning():
         sink.note(words)
-    check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
+    check_target(out, maker, force=making.force, resume=resume)
     rows_of = counted_scheme(scheme, tokenizer, sink.note) if scheme else None
     check_counted(rows_of, options.orders)
     asked = curve_request(
@@ -193,8 +185,9 @@ def mine(
     also = None if asked is None else asked.maker(source, sink.note, sink.progress)
     sink.announce_compilation()
     summary = mine_with(
-        engine, source, out, options, ray_address=ray_address, force=force, resume=resume,
+        engine, source, out, options, ray_address=ray_address, force=making.force, resume=resume,
         scheme=rows_of, also=also, progress=sink.progress,
     )  # fmt: skip
+    making.record()
     sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")

@@ -87,7 +87,7 @@ class WatchedCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words; from here on it is known whether they, or the config, ask for JSON."""
-        rest = super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, _with_values(args))
         if isinstance(ctx.obj, Asked):
             ctx.obj.json = bool(ctx.params.get("json")) or ctx.params.get("format") == "json"
         return rest
@@ -111,6 +111,15 @@ def _check_dashes(ctx: Any, words: Sequence[str], names: Sequence[str]) -> None:
 def _no_such_option(ctx: Any, word: str, names: Sequence[str]) -> None:
     question = near(word, [name for name in names if name.startswith("--")])
     ctx.fail(f"No such option: {word}; {question}".removesuffix("; "))
+
+
+def _with_values(words: list[str]) -> list[str]:
+    """Return the words with the value that --if-needed has when it is given without one."""
+    stop = words.index("--") if "--" in words else len(words)
+    return [
+        "--if-needed=time" if word == "--if-needed" and place < stop else word
+        for place, word in enumerate(words)
+    ]
 
 
 def _is_flag(option: Any) -> bool:
