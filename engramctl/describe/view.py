@@ -52,7 +52,7 @@ def described_tables(
         text = None if tokenizer is None else ngram_text(tokenizer, counts_fingerprints(path))
         found = found_tables(document, text, each_head=each_head)
         return [*_fact_tables({**document, "orders": None}), *found]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise FormatError(
             f"summary.json of {path} is not as mine writes it",
             facts={"found": f"{type(error).__name__}: {error}"[:200]},

@@ -14,11 +14,11 @@ MUTATIONS = (
         ("tests/tables/test_slots_for_size.py::test_one_slot_more_would_be_above_the_size",),
     ),
     Mutation(
-        "composed-rows-of-this-run-alone",
+        "composed-rows-of-the-last-chunk-alone",
         "engramctl/tables/made_rows.py",
         "            self._composed[layer] = self._composed.get(layer, 0) + rows\n",
         "            self._composed[layer] = rows\n",
-        (f"{_MADE}::test_token_means_name_their_tensor_and_count_their_rows",),
+        (f"{_MADE}::test_what_chunks_of_a_layer_say_is_added_up",),
     ),
     Mutation(
         "one-size-of-several",

@@ -14,7 +14,7 @@ from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.seeded_rows import seeded_values
 from engramctl.storage.writing.seeded_values import RowInit
-from engramctl.tables.made_rows import JOINED, OWN, SMALLEST
+from engramctl.tables.made_rows import JOINED, OWN, SMALLEST, Told, composed_remark
 from tests.conftest import RunCli
 from tests.helpers.corpora import zipf_documents
 from tests.helpers.mined_counts import mined, run, small_scheme
@@ -54,6 +54,15 @@ def test_token_means_name_their_tensor_and_count_their_rows(tmp_path: Path) -> N
         assert layer["normal_rows"] == rows - composed
         assert layer["composed_percent"] == pytest.approx(100 * composed / rows)
     assert told["composed_rows"] == sum(layer["composed_rows"] for layer in told["layers"])
+
+
+def test_what_chunks_of_a_layer_say_is_added_up() -> None:
+    said, scheme = Told(), scheme_of()
+    for layer, rows in ((1, 30), (4, 7), (1, 12)):
+        said.told(composed_remark([], layer, rows))
+    counted = said.counted({"token_mean": {}}, scheme)["token_mean"]
+    assert [one["composed_rows"] for one in counted["layers"]] == [42, 7]
+    assert counted["normal_rows"] == scheme.num_rows(1) + scheme.num_rows(4) - 49
 
 
 @pytest.mark.parametrize("canonical", [False, True])
