@@ -52,7 +52,7 @@ def export(
 
       Example:  engramctl export shards -o exported --family deepseek-v41
     """
-    from engramctl.tables.exported_folder import MAKER
+    from engramctl.storage.writing.exported_folder import MAKER
 
     sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, source, scheme, config)

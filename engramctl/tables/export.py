@@ -17,9 +17,9 @@ from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.writing.exported_folder import MAKER
 from engramctl.storage.writing.ownership import check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
-from engramctl.tables.exported_folder import MAKER
 from engramctl.tables.layout import head_rows
 from engramctl.tables.opened_rows import Opened
 
