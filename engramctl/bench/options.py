@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
+from engramctl.model.presets import PRESETS
 from engramctl.results.document import LEAST_SAMPLES
 
 TIERS = ("gpu", "host", "ssd")
@@ -26,7 +27,7 @@ class BenchOptions:
         batch: sequences a sample.
         tokens: tokens a sequence in a prefill sample.
         context: tokens in the KV cache before decode steps are timed.
-        preset: model preset.
+        preset: of the model, of PRESETS.
         residual: residual mode of the model.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
@@ -54,13 +55,12 @@ class BenchOptions:
             ("--tier", self.tiers, TIERS),
             ("--case", self.cases, CASES),
             ("--cache", (self.cache,), CACHES),
+            ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
         ):
             for value in values:
                 if value not in known:
-                    raise ConfigError(
-                        f"unknown value '{value}' for {option}", facts={"known": ", ".join(known)}
-                    )
+                    raise unknown(option, value, known)
         for option, number in (
             ("--samples", self.samples),
             ("--batch", self.batch),

@@ -31,7 +31,6 @@ from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
-from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
 from engramctl.storage import Store, open_store
@@ -65,7 +64,7 @@ def run_bench(
         scheme_file: scheme.json of a checkpoint whose own files do not say it.
 
     Raises:
-        ConfigError: an unknown preset, a checkpoint without a scheme, or `earlier` has other
+        ConfigError: a checkpoint without a scheme, or `earlier` has other
             options, another table or machine.
         FormatError: neither a finished table nor a checkpoint.
         TierUnavailable: every tier asked for by name is missing here.
@@ -79,7 +78,6 @@ def run_bench(
         )
     table = open_rows(path, scheme_file)
     scheme = scheme_of(path, table.scheme)
-    preset(options.preset)  # an unknown one is told before anything is measured
     loops = list(plan_loops(options))
     with _Run(path, table, options, scheme, missing) as run:
         if earlier is not None:

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Format, Json, Quiet, Resume, SchemeFile
+from engramctl.commands.options import (
+    Config,
+    Force,
+    Format,
+    Json,
+    Quiet,
+    Resume,
+    SchemeFile,
+    number,
+)
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 
@@ -42,19 +51,22 @@ def bench(
     ] = "both",
     samples: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Timed decode gathers; prefill takes a tenth, model steps a quarter of it.",
+        number(
+            "--samples",
+            "Timed decode gathers; prefill takes a tenth, model steps a quarter of it.",
         ),
     ] = 200,
-    batch: Annotated[int, typer.Option(metavar="B", help="Sequences a sample.")] = 1,
+    batch: Annotated[int, number("--batch", "Sequences a sample.", metavar="B")] = 1,
     tokens: Annotated[
-        int, typer.Option(metavar="T", help="Tokens a sequence in a prefill sample.")
+        int, number("--tokens", "Tokens a sequence in a prefill sample.", metavar="T")
     ] = 512,
     context: Annotated[
-        int, typer.Option(metavar="T", help="Tokens in the KV cache at a decode step.")
+        int, number("--context", "Tokens in the KV cache at a decode step.", metavar="T")
     ] = 64,
-    preset: Annotated[str, typer.Option(metavar="NAME", help="Model: tiny or small.")] = "small",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The model that steps are timed with: tiny or small."),
+    ] = "small",
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
@@ -66,9 +78,7 @@ def bench(
         ),
     ] = "uniform",
     scheme: SchemeFile = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="Seed of token ids and model weights.")
-    ] = 0,
+    seed: Annotated[int, number("--seed", "Seed of token ids and model weights.", least=0)] = 0,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Also write the full result as JSON."),

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from engramctl.errors import ConfigError, TierUnavailable
+from engramctl.errors import ConfigError, TierUnavailable, unknown
 from engramctl.storage.reading.source import Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.gpu import GpuStore
@@ -89,7 +89,7 @@ def open_store(
         StorageError: the table exceeds the budget, or cannot be read.
     """
     if tier not in _STORES:
-        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(_STORES)})
+        raise unknown("tier", tier, _STORES)
     missing = tier_missing(tier)
     if missing:
         raise TierUnavailable(f"there is no {tier} tier here: {missing}")
