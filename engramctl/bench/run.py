@@ -164,8 +164,8 @@ class _Run:
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
             dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
-            rows, scheme = self.table.rows, self.table.scheme
-            store = open_store(rows, tier, dtype=dtype, device=self.device, scheme=scheme)
+            how = {"dtype": dtype, "device": self.device, "scheme": self.table.scheme}
+            store = open_store(self.table.rows, tier, **how, **self.options.reading(tier))
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]
 
@@ -297,5 +297,4 @@ class _Run:
         return windows
 
     def _warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings += [text] if text not in self.warnings else []

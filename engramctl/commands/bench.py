@@ -17,6 +17,7 @@ from engramctl.commands.options import (
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.terminal.numbers import parse_bytes
 
 
 def bench(
@@ -49,6 +50,18 @@ def bench(
             metavar="cold|warm|both", help="State of the page cache for the ssd tier, proved."
         ),
     ] = "both",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory of the ssd tier, which then reads past the page cache.  [default: the "
+            "page cache]",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What reads on ssd: auto, io_uring, pread or willneed."),
+    ] = "auto",
     samples: Annotated[
         int,
         number(
@@ -117,6 +130,7 @@ def bench(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
+        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
     )  # fmt: skip
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")

@@ -5,7 +5,6 @@ read when it is waited for, piece by piece: one half of the working memory is re
 are widened out of the other, so that the disk is never without work.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
+from engramctl.storage.readers.willneed_engine import drop_ranges
 from engramctl.storage.reading.region import pieces
 from engramctl.storage.reading.source import Source
 
@@ -230,9 +230,7 @@ class DirectRows:
         """Check a batch; of one that came through the page cache, let the pages go."""
         self.chosen.files.check(batch)
         if not self.chosen.files.direct:
-            descriptors = self.chosen.files.descriptors
-            for number, offset, length, _, _ in batch.ranges_R5.tolist():
-                os.posix_fadvise(int(descriptors[number]), offset, length, os.POSIX_FADV_DONTNEED)
+            drop_ranges(self.chosen.files.descriptors, batch.ranges_R5)
 
     def _widen(
         self,

@@ -5,6 +5,7 @@
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,15 +94,18 @@ class SsdStore(Store):
             if isinstance(self.read, MappedRows):
                 self.read.populate()
 
-    def drop(self) -> None:
-        """Make every page of the table cold; when direct, none is kept.
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Make pages cold: those of some rows, or all; when direct, none is kept.
+
+        Args:
+            rows: layer -> row ids, int64 (n,); None: every page of the table.
 
         Raises:
             StorageError: the store is closed.
         """
         with self.usage.call():
             if isinstance(self.read, MappedRows):
-                self.read.drop()
+                self.read.drop(rows)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """Ask the kernel which pages of these rows are in memory; None when direct."""
