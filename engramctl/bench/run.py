@@ -61,13 +61,11 @@ def run_bench(
             yet") and when the run ends early and some case was measured: by a signal (the rest is
             skipped, "interrupted") or by an error, which go on their way after.
         earlier: a run that ended early: its finished loops are taken over, and not measured.
-        scheme_file: scheme.json of a checkpoint whose own files do not say it.
+        scheme_file: of a checkpoint whose own files do not say its scheme.
 
     Raises:
-        ConfigError: a checkpoint without a scheme, or `earlier` has other
-            options, another table or machine.
-        FormatError: neither a finished table nor a checkpoint.
-        TierUnavailable: every tier asked for by name is missing here.
+        ConfigError: no scheme, or `earlier` is of another table or machine.
+        FormatError: neither a table nor a checkpoint. TierUnavailable: no tier asked for is here.
     """
     missing = {tier: reason for tier in options.tiers if (reason := tier_missing(tier))}
     if options.named and len(missing) == len(options.tiers):
@@ -77,9 +75,8 @@ def run_bench(
             hint="run: engramctl env",
         )
     table = open_rows(path, scheme_file)
-    scheme = scheme_of(path, table.scheme)
     loops = list(plan_loops(options))
-    with _Run(path, table, options, scheme, missing) as run:
+    with _Run(path, table, options, scheme_of(path, table.scheme), missing) as run:
         if earlier is not None:
             run.go_on_from(earlier, run.document(assumed))
             if all(loop.name in run.taken_over for loop in loops):
@@ -171,8 +168,7 @@ class _Run:
 
     def models(self) -> Models:
         """Return the models, drawn when first needed."""
-        if self._models is None:
-            self._models = make_models(self.options, self.scheme, self.device)
+        self._models = self._models or make_models(self.options, self.scheme, self.device)
         return self._models
 
     def measure(self, loop: Loop, progress: Progress) -> None:

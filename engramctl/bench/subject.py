@@ -2,8 +2,8 @@
 
 "Cold" and "warm" are claims about the page cache, so every sample's own pages are asked of the
 kernel (`mincore`) before it is timed and after; and that a dropped page takes several times longer
-to read than a cached one is measured once. What cannot be proved is called so. Every sample's output is poisoned before and
-compared with the plain reader's rows after, untimed.
+to read than a cached one is measured once. What cannot be proved is called so. Every sample's
+output is poisoned before and compared with the plain reader's rows after, untimed.
 """
 
 from collections.abc import Mapping

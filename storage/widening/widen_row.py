@@ -9,8 +9,8 @@ import numpy as np
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.intrinsics import copy_bytes
-from engramctl.storage.widening import vectors
-from engramctl.storage.widening.vectors import block_writer, plain_writer, value_reader
+from engramctl.storage.widening import decoders
+from engramctl.storage.widening.writers import block_writer, plain_writer, value_reader
 
 DTYPE_CODES = {
     "f8_e4m3": 0,
@@ -30,7 +30,7 @@ _F8, _BF16, _F32, _F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 
 _VALUES = 32  # written at a time by dtypes without blocks
 _BLOCKS = 4  # written at a time by dtypes with blocks
 _ONE, _NOWHERE = np.float32(1), 0
-_factor = value_reader(vectors.f32_factor)
+_factor = value_reader(decoders.f32_factor)
 
 
 def _plain(decode: Any, item_bytes: int) -> Any:
@@ -78,16 +78,16 @@ def _blocks(
     return write_row
 
 
-_bf16_row, _f32_row = _plain(vectors.bf16, 2), _plain(vectors.f32, 4)
-_f16_row, _int8_row = _plain(vectors.f16, 2), _plain(vectors.signed_bytes, 1)
-_f8_scalar_row = _plain(vectors.e4m3, 1)
-_f8_row = _blocks(vectors.e4m3, vectors.e8m0, 32, 1)
-_int4_row = _blocks(vectors.nibbles, vectors.f16, 16, 2)
-_affine_row = _blocks(vectors.affine, vectors.f16, 16, 2)
-_nvfp4_row = _blocks(vectors.e2m1, vectors.e4m3, 8, 1, 16)
-_q8_0_row = _blocks(vectors.signed_bytes, vectors.f16, 34, 34)
-_q4_0_row = _blocks(vectors.ggml_nibbles, vectors.f16, 18, 18)
-_iq4_nl_row = _blocks(vectors.iq4_nl, vectors.f16, 18, 18)
+_bf16_row, _f32_row = _plain(decoders.bf16, 2), _plain(decoders.f32, 4)
+_f16_row, _int8_row = _plain(decoders.f16, 2), _plain(decoders.signed_bytes, 1)
+_f8_scalar_row = _plain(decoders.e4m3, 1)
+_f8_row = _blocks(decoders.e4m3, decoders.e8m0, 32, 1)
+_int4_row = _blocks(decoders.nibbles, decoders.f16, 16, 2)
+_affine_row = _blocks(decoders.affine, decoders.f16, 16, 2)
+_nvfp4_row = _blocks(decoders.e2m1, decoders.e4m3, 8, 1, 16)
+_q8_0_row = _blocks(decoders.signed_bytes, decoders.f16, 34, 34)
+_q4_0_row = _blocks(decoders.ggml_nibbles, decoders.f16, 18, 18)
+_iq4_nl_row = _blocks(decoders.iq4_nl, decoders.f16, 18, 18)
 
 
 @njit(nogil=True, cache=True)

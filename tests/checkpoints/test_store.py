@@ -24,7 +24,7 @@ from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.checkpoints import make
-from tests.checkpoints.test_in_place import bits, replace_in, rewrite
+from tests.checkpoints.changed import bits, replace_in, rewrite
 from tests.storage.tables import make_plan, write
 
 POISON = 777.0
