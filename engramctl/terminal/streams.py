@@ -71,9 +71,10 @@ def tell(text: str) -> None:
 
 def _columns() -> int:
     """Return the width of the terminal that stderr is, 0 where it is none."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         return os.get_terminal_size(sys.stderr.fileno()).columns
-    return 0
+    except (OSError, ValueError):
+        return 0
 
 
 def settle_streams() -> None:

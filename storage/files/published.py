@@ -50,8 +50,8 @@ def _without_manifest(path: Path) -> str:
     """Return what to do with a folder without a manifest: a model's own, or none of ours."""
     if any(path.glob("*.safetensors")) or any(path.glob("*.gguf")):
         return (
-            "a checkpoint has none, and no checksums; lay it out, or compare:\n"
-            f"engramctl verify SHARDS --against {shlex.quote(str(path))}"
+            "a checkpoint has none, and no checksums to check; "
+            f"run: engramctl inspect {shlex.quote(str(path))}"
         )
     return "name a folder that engramctl made; an unfinished one goes on with --resume"
 
