@@ -99,4 +99,4 @@ def test_a_checkpoint_is_told_to_have_no_checksums(
     assert f"no checksums to check; run: engramctl inspect '{out}'" in told.stderr
     assert run_cli("inspect", out).exit_code == 0
     (tmp_path / "none").mkdir()
-    assert "checkpoint" not in run_cli("verify", tmp_path / "none").stderr
+    assert "run: engramctl inspect" not in run_cli("verify", tmp_path / "none").stderr
