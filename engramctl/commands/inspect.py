@@ -122,7 +122,7 @@ def _diagnose(
     sink: Output, sizes: "Sequence[SchemeOptions]", counts: Path, each_head: bool
 ) -> None:
     """Show what a scheme, in several sizes maybe, does to mined n-grams."""
-    from engramctl.describe.scheme_on_counts import scheme_with_heads
+    from engramctl.describe.scheme_on_counts import counted_orders, scheme_with_heads
     from engramctl.describe.sizes_on_counts import diagnose_sizes
     from engramctl.describe.sizes_view import sizes_tables
     from engramctl.schemes.find import assumed_map
@@ -131,11 +131,11 @@ def _diagnose(
     if words := assumed_map(sizes[0], schemes[0]):
         sink.note(f"assumed: {words}")
     sink.announce_compilation()
-    total = sum(len(scheme.layers) * len(scheme.orders) for scheme in schemes)
+    total = sum(len(scheme.layers) * len(counted_orders(scheme, counts)) for scheme in schemes)
     with sink.progress("hash", total, "orders") as advance:
         document = diagnose_sizes(schemes, counts, advance)
     for order in document["orders_without_counts"]:
-        sink.note(f"order {order} is not in {counts}")
+        sink.note(f"order {order} is not in {counts}: no line below is about it, the bytes are")
     whole = sink.format in ("csv", "md")
     sink.result(document, sizes_tables(document, each_head=each_head, whole=whole))
     for text in document["warnings"] if whole else ():
