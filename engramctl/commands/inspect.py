@@ -15,6 +15,7 @@ from engramctl.commands.options import (
     Quiet,
     Tokenizer,
 )
+from engramctl.commands.words import source_of
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 from engramctl.terminal.numbers import parse_numbers, whole_number
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
+    ctx: typer.Context,
     path: Annotated[
         Path | None,
         typer.Argument(
@@ -107,7 +109,7 @@ def inspect(
     if counts is not None:
         _diagnose(sink, sizes, counts, each_head)
         return
-    if given := sizes[0].given(*FIXED):
+    if given := sizes[0].given(*(one for one in FIXED if not _is_filed(ctx, one))):
         raise ConfigError(
             f"{given} changes the scheme that counts are hashed with",
             hint="name the counts with --counts, or leave it out",
@@ -116,6 +118,11 @@ def inspect(
     raw = sink.format == "csv"
     tables = described_tables(document, path, tokenizer, raw=raw, each_head=each_head)
     sink.result(document, tables)
+
+
+def _is_filed(ctx: typer.Context, name: str) -> bool:
+    """Whether an option is of the config file, which may hold it for runs with --counts."""
+    return source_of(ctx, name) == "DEFAULT_MAP"
 
 
 def _diagnose(

@@ -108,11 +108,12 @@ def _settle_rivals(ctx: Any) -> None:
     """Let a given option beat the one of the config file that cannot stand beside it."""
     for one, other in _RIVALS:
         for given, filed in ((one, other), (other, one)):
-            if _source(ctx, given) == "COMMANDLINE" and _source(ctx, filed) == "DEFAULT_MAP":
+            if source_of(ctx, given) == "COMMANDLINE" and source_of(ctx, filed) == "DEFAULT_MAP":
                 ctx.params[filed] = None if filed != "force" else False
 
 
-def _source(ctx: Any, name: str) -> str | None:
+def source_of(ctx: Any, name: str) -> str | None:
+    """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP (the config) or DEFAULT."""
     source = ctx.get_parameter_source(name)
     return None if source is None else str(source.name)
 
