@@ -135,6 +135,8 @@ class SortedPieces:
                     self._widen(layer, under_way, out)
                 half = turn % 2
                 plan = reads.plan({layer: rows[at:end]}, self._rooms[half])
+                if len(plan.pages_P) > self.half_pages:
+                    raise IndexError("a plan has more pages than there is room for")
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
                 pending = reads.start(batch)
