@@ -163,14 +163,18 @@ class DirectRows:
         return self._page_reads.depth
 
     def start(self, rows: RowIds) -> Fetch:
-        """Begin to read a batch, when there is room for its pages."""
+        """Begin to read a batch, when there is room for its pages.
+
+        Args:
+            rows: layer -> row ids, int32 or int64 (n,).
+        """
         fetch = Fetch(self, self.slab, set(rows))
         self._sweep()
         total = sum(len(ids) for ids in rows.values())
         at_most = total * self._page_reads.most
         if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages and self._enter():
             try:
-                self._plan(fetch, rows)
+                self._plan(fetch, {k: ids.astype(np.int64, copy=False) for k, ids in rows.items()})
             finally:
                 if fetch.pending is None:
                     self._leave(fetch.slab, fetch.runs)

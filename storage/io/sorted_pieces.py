@@ -34,7 +34,7 @@ _KEY_BITS = 62
 def make_keys(rows: Any, start: Any, keys: Any, bits: Any) -> None:
     """Join each row id of rows[start:start + len(keys)] with its place there, in one int64."""
     for i in range(keys.shape[0]):
-        keys[i] = (rows[start + i] << bits) | i
+        keys[i] = (np.int64(rows[start + i]) << bits) | i
 
 
 @njit(nogil=True, cache=True)
@@ -150,7 +150,8 @@ class SortedPieces:
     def compile(self) -> None:
         """Compile the kernels that are these pieces' own."""
         rows, positions = self._sorted[0, :, :0]
-        make_keys(positions, 0, rows, self._bits)
+        for kind in (np.int32, np.int64):
+            make_keys(np.empty(0, kind), 0, rows, self._bits)
         part_keys(rows, 0, positions, self._bits)
 
     def _widen(self, layer: int, under_way: deque[_Half], out: "torch.Tensor") -> None:

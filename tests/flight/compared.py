@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def opened(subject: Subject, mode: str, engine: str, rng: np.random.Generator) -
 
 
 def batch(rng: np.random.Generator, num_rows: int, most: int) -> np.ndarray:
-    """Any number of row ids, few more often than many: at random, repeated, neighbours, the ends."""
+    """Row ids, few more often than many: at random, repeated, neighbours, or the ends."""
     size = int(np.exp(rng.uniform(0, np.log(max(most, 2)))))
     kind = rng.integers(4)
     ids = rng.integers(0, num_rows, size)
@@ -87,18 +88,15 @@ class Asking:
             self.store.prefetch(ids)  # and dropped
         if self.rng.random() < 0.4:
             for layer, some in ids.items():
-                self._compare(layer, some, lambda out, layer=layer, some=some: self.store.gather(
-                    layer, some, out))  # fmt: skip
+                self._compare(layer, some, partial(self.store.gather, layer, some))
             return
         ticket = self.store.prefetch(ids)
         for layer in self.rng.permutation(list(ids)).tolist():
-            self._compare(layer, ids[layer], lambda out, layer=layer: ticket.wait(layer, out))
+            self._compare(layer, ids[layer], partial(ticket.wait, layer))
             if self.rng.random() < 0.1:
                 return  # the rest is dropped
 
-    def _compare(
-        self, layer: int, ids: np.ndarray, fill: Callable[[torch.Tensor], object]
-    ) -> None:
+    def _compare(self, layer: int, ids: np.ndarray, fill: Callable[[torch.Tensor], object]) -> None:
         values = self.subject.values[layer]
         out = torch.full((len(ids), values.shape[1]), POISON, dtype=self.store.dtype)
         fill(out)
@@ -135,4 +133,4 @@ class Asking:
         self.rows += rows
         self.wrong += rows if failed else 0
         for layer, some in ids.items():
-            self._compare(layer, some, lambda out, layer=layer: ticket.wait(layer, out))
+            self._compare(layer, some, partial(ticket.wait, layer))
