@@ -42,13 +42,13 @@ MUTATIONS = (
         (PLAN + "::test_rows_outside_the_table_are_refused_before_any_plan",),
     ),
     Mutation(
-        "half-used-while-it-is-read-into", "storage/io/direct_rows.py",
-        "                        if len(under_way) == 2:",
-        "                        if len(under_way) == 3:",
+        "half-used-while-it-is-read-into", "storage/io/sorted_pieces.py",
+        "                if len(under_way) == 2:",
+        "                if len(under_way) == 3:",
         (DIRECT,),
     ),
     Mutation(
-        "failed-read-hands-over-rows", "storage/io/direct_rows.py",
+        "failed-read-hands-over-rows", "storage/io/page_reads.py",
         "        self.chosen.files.check(batch)\n",
         "",
         (DIRECT,),

@@ -11,7 +11,7 @@ import torch
 from engramctl.storage.io.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
-from tests.storage.format.document import make as make_of_forms
+from tests.flight.subjects import of_table
 from tests.storage.tables import make_plan, write
 
 ROWS = 60_000
@@ -72,13 +72,13 @@ def test_slab_and_engine_are_less_than_the_budget(
 
 def test_heads_dealt_to_files_find_room(tmp_path: Path) -> None:
     """Their rows ascend, but their files go up and down: no page may be left out of the count."""
-    table = open_table(make_of_forms(tmp_path / "t", "f32", "planar", heads=2))
-    files = [one.path for one in table.regions(3)]
+    subject = of_table(tmp_path / "t", "f32", "planar", None, 3, 5003)
+    files = [one.path for one in open_table(subject.path).regions(3)]
     assert any(one > other for one, other in pairwise(files))
-    ids = np.arange(600).repeat(5)
+    ids = np.arange(0, 5003, 10)  # a page each
     out = torch.full((len(ids), 96), 777.0)
-    read = DirectRows(table, 30 * PAGE + (400 << 10))
-    assert read.half_pages < 600 * 96 * 4 // PAGE
+    read = DirectRows(open_table(subject.path), 30 * PAGE + (400 << 10))
+    assert read.half_pages < 50
     read.finish(3, ids, read.start({}), out)
-    assert torch.equal(out, torch.from_numpy(table.read_values(3, ids)))
+    assert torch.equal(out, torch.from_numpy(subject.values[3][ids]))
     read.close()
