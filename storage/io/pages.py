@@ -95,13 +95,21 @@ def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:
     return (flags & 1).astype(np.bool_)
 
 
-def populate(mapping: mmap.mmap, data: NDArray[np.uint8]) -> None:
-    """Make a file warm: every page read and entered into this process's page table."""
+def populate(mapping: mmap.mmap, data: NDArray[np.uint8], start: int, stop: int) -> None:
+    """Make part of a file warm: its pages read and entered into this process's page table.
+
+    Args:
+        mapping: of the whole file.
+        data: the same, as bytes.
+        start: first byte.
+        stop: byte after the last.
+    """
+    first = start // PAGE * PAGE
     try:
-        mapping.madvise(_POPULATE_READ)
+        mapping.madvise(_POPULATE_READ, first, stop - first)
     except OSError:  # before Linux 5.14: read one byte of each page
-        mapping.madvise(_WILLNEED)
-        int(data[::PAGE].sum())
+        mapping.madvise(_WILLNEED, first, stop - first)
+        int(data[first:stop:PAGE].sum())
 
 
 def drop_pages(mapping: mmap.mmap, descriptor: int) -> None:
