@@ -13,7 +13,6 @@ import signal
 from typing import Any
 
 import llvmlite.binding
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import carray, types
@@ -105,7 +104,7 @@ def _handle(number: Any, info: Any, context: Any) -> None:
 
 def install() -> None:
     """Set the handler, unless it is set; see `catch_bus_errors`."""
-    if not _MMAP or numba.config.DISABLE_JIT:
+    if not _MMAP:
         raise StorageError(
             "SIGBUS cannot be caught here",
             facts={"machine": os.uname().machine, "known": "x86_64, aarch64"},

@@ -87,7 +87,7 @@ class MappedRows:
         Raises:
             StorageError: SIGBUS came from one of the layers' files before.
         """
-        if any_fault():
+        if any_fault:
             for layer in rows:
                 self.refuse_broken(layer)
         wanted = []

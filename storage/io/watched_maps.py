@@ -5,6 +5,7 @@ where it faulted; 0 there means never. Slots are used in turn, so that a handler
 not see the next mapping in one that it reads.
 """
 
+import ctypes
 import mmap
 import weakref
 from collections import deque
@@ -19,7 +20,8 @@ SLOT_WORDS = 3
 NUM_WORDS = FIRST_SLOT + SLOT_WORDS * SLOTS
 
 WORDS: NDArray[np.int64] = np.zeros(NUM_WORDS, np.int64)
-_words = WORDS.data  # a word is read in half the time
+# True once any mapping of this process has faulted: read with every gather, so no call, no array.
+any_fault = ctypes.c_int64.from_buffer(WORDS, 8 * FAULTED)
 _free = deque(range(FIRST_SLOT, NUM_WORDS, SLOT_WORDS))  # its steps are atomic: no lock to inherit
 
 
@@ -51,13 +53,8 @@ def _forget(slot: int) -> None:
     _free.append(slot)
 
 
-def any_fault() -> bool:
-    """Tell whether any mapping of this process has faulted, those that are gone included."""
-    return _words[FAULTED] != 0
-
-
 def fault_offset(slot: int | None) -> int | None:
     """Return how far into its mapping a fault was, in bytes; None: there was none."""
-    if slot is None or not _words[slot + 2]:
+    if slot is None or not WORDS[slot + 2]:
         return None
-    return int(_words[slot + 2] - _words[slot])
+    return int(WORDS[slot + 2] - WORDS[slot])

@@ -82,7 +82,7 @@ class SsdStore(Store):
         try:
             gather_into(request, read.layers[layer].rows, out)
         finally:  # whatever it raised: zeros in the place of bytes are the reason for that, too
-            if any_fault():
+            if any_fault:
                 _discard_broken(read, layer, out)
         if handle is None:
             read.was_evicted(layer, len(request.row_ids), time.perf_counter_ns() - started)
