@@ -13,6 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test: install
+	@echo "the tests take about 10 minutes on 2 idle cores, and twice that beside other work"
 	$(BIN)/python -m pytest
 
 demo: install

@@ -22,7 +22,7 @@ from typer.main import get_command
 
 import engramctl
 from engramctl.commands.words import Asked, WatchedCommand, asks_for_json
-from engramctl.errors import EngramError, error_document, printable
+from engramctl.errors import EngramError, error_document, near, printable
 from engramctl.storage.io.bus_errors import catch_when_mapped
 from engramctl.terminal.command_line import typed
 from engramctl.terminal.streams import keep_streams, settle_streams, tell
@@ -44,6 +44,7 @@ COMMANDS = {
     "export": "Write tables back as engines load them.",
     "env": "Show what this machine has: devices, disk, libraries.",
 }
+COMPLETE = "_ENGRAMCTL_COMPLETE"  # in the environment: a shell asks what fits at Tab
 CommandLineError: Any = typer.BadParameter.__mro__[2]  # of click's own, which typer does not name
 _PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -58,6 +59,13 @@ class LazyGroup(TyperGroup):
     Its own absent `--help` is False, not None: typer would load its whole type machinery to turn
     that None into a bool, and more than double the cost of `engramctl COMMAND --help`.
     """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; of a mistyped one, say which is near."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"No such command '{name}'; {near(name, COMMANDS)}".removesuffix("; "))
+        return super().resolve_command(ctx, args)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
@@ -100,8 +108,10 @@ app = typer.Typer(
     name="engramctl",
     cls=LazyGroup,
     help="Mine, build, lay out and measure hashed n-gram memories.",
-    epilog="Start with:  engramctl demo        Which version:  engramctl --version",
+    epilog="Start with:  engramctl demo        Which version:  engramctl --version\n\n"
+    "Completion at Tab:  engramctl --show-completion bash (or zsh, fish)",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     **_PLAIN,
 )
 
@@ -148,8 +158,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def run_words(words: list[str], asked: Asked | None = None) -> int:
     """Run a command; its errors leave as they are.
 
-    `--version` is answered here: as an option of the group, typer would load its whole type
-    machinery for it before every command's help.
+    `--version` and completion are answered here: as options of the group, typer would load its
+    whole type machinery for them before every command's help.
 
     Args:
         words: after `engramctl`.
@@ -157,6 +167,20 @@ def run_words(words: list[str], asked: Asked | None = None) -> int:
     """
     if words == ["--version"]:
         typer.echo(f"engramctl {engramctl.__version__}")
+        return 0
+    if words[:1] == ["--show-completion"]:
+        from engramctl.completion.shells import script
+
+        typer.echo(script(words[1:]))
+        return 0
+    if instruction := os.environ.get(COMPLETE):
+        from engramctl.completion.offers import Program
+        from engramctl.completion.shells import answer
+
+        group: Any = get_command(app)
+        program = Program(COMMANDS, lambda name: group.get_command(None, name))
+        if found := answer(instruction, os.environ, program):
+            typer.echo(found)
         return 0
     code = app(words, prog_name="engramctl", standalone_mode=False, obj=asked)
     return code if isinstance(code, int) else 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, near
 
 DEFAULT_FILE = Path("engramctl.toml")
 MAX_CONFIG_BYTES = 1 << 16
@@ -72,6 +72,8 @@ def command_defaults(
 ) -> dict[str, Any]:
     """Return the section of `command` with keys as parameter names (`min_count`).
 
+    One value of an option that takes a list is a list of one.
+
     Args:
         path: the TOML file.
         command: the running command's name.
@@ -86,19 +88,23 @@ def command_defaults(
     known = set(commands)
     for section, content in document.items():
         if section not in known or not isinstance(content, dict):
+            question = near(section, known)
             raise ConfigError(
                 f"unknown section [{section}] in {path}",
                 facts={"known": ", ".join(sorted(known))},
-                hint="one section a command, one key an option",
+                hint=f"{question} one section a command, one key an option".lstrip(),
             )
     chosen = {key.replace("-", "_"): value for key, value in document.get(command, {}).items()}
     for key, value in chosen.items():
         if key not in options:
+            question = near(key, options)
             raise ConfigError(
                 f"unknown key '{key}' in [{command}] of {path}",
                 facts={"known": ", ".join(sorted(options))},
-                hint=f"run: engramctl {command} --help",
+                hint=f"{question} run: engramctl {command} --help".lstrip(),
             )
         if isinstance(value, list) and not options[key]:
             raise several_values(f"{key.replace('_', '-')} in [{command}] of {path}", value)
+        if options[key] and not isinstance(value, list):
+            chosen[key] = [value]
     return chosen

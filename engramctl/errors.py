@@ -12,7 +12,7 @@ The library raises; only `engramctl.cli` turns an error into text and an exit co
 the thing; `facts` hold expected against found; `hint` ends with the command to run next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -90,6 +90,44 @@ class ConfigError(EngramError):
     """An option, a config file or a scheme is wrong."""
 
     exit_code = 2
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return which of the known words a mistyped one may have meant, as a question; "" for none.
+
+    Example:
+        >>> near("row", ["rows", "env"]), near("zzz", ["rows", "env"])
+        ("did you mean 'rows'?", '')
+    """
+    from difflib import get_close_matches  # only errors need it
+
+    plain = {name.lower().lstrip("-"): name for name in known}
+    word = word.lower().lstrip("-")
+    close = get_close_matches(word, plain, n=2)
+    begun = [one for one in plain if len(word) > 2 and one.startswith(word)]
+    found = [plain[one] for one in close or begun[:2]]
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def unknown(what: str, value: str, known: Iterable[str], *, hint: str = "") -> ConfigError:
+    """Return the error of a word that is none of a list, which names the one that is near.
+
+    Args:
+        what: the thing it should name, as in `unknown tier 'sdd'`.
+        value: the word.
+        known: all that would do, in the order to show.
+        hint: what else to do.
+
+    Example:
+        >>> print(unknown("tier", "sdd", ["gpu", "host", "ssd"]).render())
+        Error: unknown tier 'sdd'
+          known  gpu, host, ssd
+        Hint: did you mean 'ssd'?
+    """
+    names = list(known)
+    hints = [one for one in (near(value, names), hint) if one]
+    facts = {"known": ", ".join(names)}
+    return ConfigError(f"unknown {what} '{value}'", facts=facts, hint="\n".join(hints) or None)
 
 
 class CorpusError(EngramError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from engramctl.errors import ConfigError, printable
+from engramctl.errors import printable, unknown
 from engramctl.terminal.columns import Column
 from engramctl.terminal.drawing import HEAD, TITLE, drawn
 from engramctl.terminal.streams import tell
@@ -89,7 +89,7 @@ class Output:
             ConfigError: the format is none of FORMATS.
         """
         if format not in FORMATS:
-            raise ConfigError(f"unknown format '{format}'", facts={"known": ", ".join(FORMATS)})
+            raise unknown("format", format, FORMATS)
         self.format = format
         self.quiet = quiet
         self._clear: Callable[[], object] | None = None  # of the bar that is open
@@ -116,14 +116,13 @@ class Output:
     @contextmanager
     def progress(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
         """Show progress on a terminal's stderr; yields a function that adds to the count."""
-        from tqdm import tqdm
+        from engramctl.terminal.bar import progress_bar
 
         off = self.quiet or not sys.stderr.isatty()
-        with tqdm(
-            total=total,
-            desc=printable(title),
-            unit=unit,
-            unit_scale=True,
+        with progress_bar(
+            printable(title),
+            total,
+            unit,
             disable=off,
             delay=0 if total else 0.001,  # of work that may be none: shown once there is some
             file=sys.stderr,

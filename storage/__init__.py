@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from engramctl.storage.io.bus_errors import catch_bus_errors
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.tiers.door import open_store
-    from engramctl.storage.tiers.store import Store, StoreStats
+    from engramctl.storage.tiers.stats import StoreStats
+    from engramctl.storage.tiers.store import Store
     from engramctl.storage.tiers.ticket import Ticket
     from engramctl.storage.verifying.integrity import VerifyReport, verify
 else:
@@ -24,7 +25,8 @@ else:
             "io.bus_errors": ("catch_bus_errors",),
             "reading.table": ("TableFiles", "open_table"),
             "tiers.door": ("open_store",),
-            "tiers.store": ("Store", "StoreStats"),
+            "tiers.stats": ("StoreStats",),
+            "tiers.store": ("Store",),
             "tiers.ticket": ("Ticket",),
             "verifying.integrity": ("VerifyReport", "verify"),
         },

@@ -43,6 +43,49 @@ def test_an_unknown_command_or_option_is_exit_2(run_cli: RunCli) -> None:
     assert "--nonsense" in result.stderr
 
 
+@pytest.mark.parametrize("words", [(), *((name,) for name in cli.COMMANDS)])
+def test_the_short_help_is_the_help(run_cli: RunCli, words: tuple[str, ...]) -> None:
+    answer = run_cli(*words, "-h")
+    assert (answer.exit_code, answer.stdout) == (0, run_cli(*words, "--help").stdout)
+    assert "  -h, --help" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("row", "did you mean 'rows'?"),
+        ("INSPECT", "did you mean 'inspect'?"),
+        ("env --jsno", "--json"),
+        ("build --slot 5", "did you mean '--slots'?"),
+        ("build -slots 5", "did you mean '--slots'?"),
+        ("bench x -tier ssd", "did you mean '--tier'?"),
+        ("bench x --preset smal --dry-run", "did you mean 'small'?"),
+        ("rows --scheme dictionry", "did you mean 'dictionary'?"),
+        ("bench x --tier sdd", "did you mean 'ssd'?"),
+        ("bench x --case setp", "did you mean 'step'?"),
+        ("bench x --residual MHC", "did you mean 'mhc' or 'hc'?"),
+        ("bench x --cache warn", "did you mean 'warm'?"),
+        ("bench x -f jsn", "did you mean 'json'?"),
+        ("build --scheme deepseek-v4.1 --dry-run", "did you mean 'deepseek-v41'"),
+        ("build --dtype fp16 --dry-run", "did you mean 'f16' or 'bf16'?"),
+        ("build --init zero --dry-run", "did you mean 'zeros'?"),
+        ("mine c -o d --engine lcoal", "did you mean 'local'?"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_is_near(
+    run_cli: RunCli, words: str, near: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    answer = run_cli(*words.split())
+    assert answer.exit_code == 2
+    assert near in answer.stderr
+
+
+def test_what_is_near_nothing_gets_no_question(run_cli: RunCli) -> None:
+    assert "did you mean" not in run_cli("zzz").stderr + run_cli("bench", "-f", "zzz").stderr
+
+
 def test_the_version_is_printed(run_cli: RunCli) -> None:
     assert run_cli("--version").stdout == f"engramctl {engramctl.__version__}\n"
 
@@ -122,6 +165,8 @@ def test_the_config_file_feeds_options_and_the_command_line_beats_it(
     ("text", "message"),
     [
         ("[env]\ncolour = 1\n", "unknown key 'colour' in [env]"),
+        ("[env]\njsno = 1\n", "did you mean 'json'?"),
+        ("[evn]\n", "did you mean 'env'?"),
         ("[environment]\n", "unknown section [environment]"),
         ("json = true\n", "unknown section [json]"),
         ("[env\n", "not valid TOML"),

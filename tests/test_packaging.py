@@ -82,3 +82,11 @@ def test_what_is_cited_as_a_file_is_one() -> None:
             continue
         for name in re.findall(r"(?<![\w/.])(?:docs|spec|notes)/[\w./-]+\.\w+", path.read_text()):
             assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} cites {name}"
+
+
+def test_make_says_how_long_the_tests_take_before_they_start() -> None:
+    make = (ROOT / "Makefile").read_text()
+    target = make.partition("\ntest: install\n")[2].partition("\n\n")[0].splitlines()
+    assert "minutes" in target[0]
+    assert target[0].startswith("\t@echo ")
+    assert target[1].endswith("-m pytest")

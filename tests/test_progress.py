@@ -39,3 +39,27 @@ def test_work_that_may_be_none_has_no_bar_when_there_is_none(
     with Output().progress("build", 10, "rows"):
         pass
     assert "build:" in shown.getvalue()
+
+
+def last_line(shown: io.StringIO) -> str:
+    lines = [line.strip() for line in shown.getvalue().replace("\n", "\r").split("\r")]
+    return [line for line in lines if line][-1]
+
+
+@pytest.mark.parametrize(
+    ("total", "amount", "unit", "words"),
+    [
+        (10, 0, "rows", "0 of 10 rows ["),
+        (3000, 1200, "windows", "1,200 of 3,000 windows ["),
+        (1 << 30, 3 << 20, "B", "3.00 MiB of 1.00 GiB ["),
+        (284, 9600, "tokens", "work: 9,600 tokens ["),
+    ],
+)
+def test_a_bar_counts_in_whole_numbers_or_sizes(
+    monkeypatch: pytest.MonkeyPatch, total: int, amount: int, unit: str, words: str
+) -> None:
+    shown = terminal(monkeypatch)
+    with Output().progress("work", total, unit) as advance:
+        advance(amount)
+    assert words in last_line(shown)
+    assert ".00rows" not in shown.getvalue()

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from engramctl.hashing.diagnose.mean_head import mean_head
 from engramctl.output import Table
 
 NgramText = Callable[[Sequence[int]], str]
 
 ZIPF = (
     "zipf: exponent of count over rank, ls by least squares in the middle ranks, mle by maximum "
-    "likelihood of the counts from x_min on"
+    "likelihood of the counts from x_min on, of all counts the one whose tail is nearest to a "
+    "power law (Kolmogorov-Smirnov)"
 )
 HEADS = (
     "load: distinct n-grams a slot; colliding: n-grams that share their slot; overshadowed: "
@@ -30,7 +32,7 @@ def order_table(orders: Sequence[Mapping[str, Any]], text: NgramText | None = No
         [_order_row(order, text) for order in orders],
         "kept: distinct n-grams that are written; coverage: their share of the tokens; entropy: of "
         f"one n-gram of the text, beside that of equally frequent ones; {ZIPF}; times: the top "
-        "n-gram is there",
+        "n-gram is there, of equally frequent ones the first in the file, as with --top-k",
     )
 
 
@@ -56,9 +58,20 @@ def _order_row(order: Mapping[str, Any], text: NgramText | None) -> dict[str, ob
     }
 
 
-def access_tables(access: Mapping[str, Any]) -> list[Table]:
-    """Return what is known of the rows that a scheme reads: orders, heads and coverage."""
+def access_tables(access: Mapping[str, Any], *, each_head: bool = False) -> list[Table]:
+    """Return what is known of the rows that a scheme reads: orders, their heads and coverage.
+
+    Args:
+        access: of the summary.
+        each_head: a line a head; else one a layer and order, the mean of its heads.
+    """
     title = f"rows that {access['scheme']} reads"
+    rows = [
+        _head_row(layer, order, head)
+        for layer in access["layers"]
+        for order in layer["orders"]
+        for head in (order["heads"] if each_head else [mean_head(order["heads"])])
+    ]
     return [
         Table(
             title,
@@ -67,26 +80,15 @@ def access_tables(access: Mapping[str, Any]) -> list[Table]:
             "zipf: of accesses over rows, as above",
         ),
         Table(
-            "heads, each beside pure chance",
-            [_head_row(layer, order, head) for layer, order, head in _heads(access)],
-            HEADS,
+            "heads, each beside pure chance" if each_head else "heads, beside pure chance",
+            rows,
+            HEADS if each_head else f"{HEADS}; means over heads, each: --each-head",
         ),
         Table(
             "% of accesses that the hottest rows serve",
             [row for layer in access["layers"] for row in _coverage_rows(layer)],
             "top 1 %: the hundredth of all rows of the table that is read most",
         ),
-    ]
-
-
-def _heads(
-    access: Mapping[str, Any],
-) -> list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
-    return [
-        (layer, order, head)
-        for layer in access["layers"]
-        for order in layer["orders"]
-        for head in order["heads"]
     ]
 
 
@@ -114,17 +116,30 @@ def _order_rows(layer: Mapping[str, Any]) -> list[dict[str, object]]:
 def _head_row(
     layer: Mapping[str, Any], order: Mapping[str, Any], head: Mapping[str, Any]
 ) -> dict[str, object]:
-    windows, slots = max(1, order["windows"]), head["num_slots"]
+    slots = head["num_slots"]
     return {
         "layer": layer["layer"],
         "order": order["order"],
-        "head": head["head"],
-        "slots": slots,
+        "head": head.get("head"),
+        "slots": round(slots),
         "load": head["load_factor"],
         "read %": 100 * head["reached_slots"] / slots,
         "read by chance %": 100 * head["expected_reached_slots"] / slots,
-        "colliding %": 100 * head["colliding_ngrams"] / windows,
-        "colliding by chance %": 100 * head["expected_colliding_ngrams"] / windows,
+        **chance_columns(head, order["windows"]),
+    }
+
+
+def chance_columns(head: Mapping[str, Any], ngrams: int) -> dict[str, object]:
+    """Return what collides in a head and what is overshadowed, in per cent, beside chance.
+
+    Args:
+        head: a `HeadLoad` as a dictionary.
+        ngrams: distinct n-grams of its order.
+    """
+    whole = max(1, ngrams)
+    return {
+        "colliding %": 100 * head["colliding_ngrams"] / whole,
+        "colliding by chance %": 100 * head["expected_colliding_ngrams"] / whole,
         "overshadowed %": head["overshadowed_percent"],
         "overshadowed by chance %": head["expected_overshadowed_percent"],
     }

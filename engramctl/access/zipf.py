@@ -4,21 +4,17 @@
 says which: `x_min` is the smallest count it looked at, `things` how many it rests on.
 """
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engramctl.access.power_tail import best_tail
 from engramctl.access.spectrum import Spectrum
 
 POINTS = 64  # ranks, evenly spaced by their logarithm
 FEWEST_RANKS = 100
 FEWEST_IN_TAIL = 50
-CANDIDATES = 40
-_GOLDEN = (math.sqrt(5) - 1) / 2
-_ALPHAS = (1.01, 8.0)
+MOST_TRIED = 1 << 14  # counts that may be x_min
 
 
 def zipf(spectrum: Spectrum) -> dict[str, Any]:
@@ -64,24 +60,23 @@ def _least_squares(spectrum: Spectrum) -> dict[str, Any] | None:
 def _likelihood(spectrum: Spectrum) -> dict[str, Any] | None:
     """Fit p(x) = x^-alpha / zeta(alpha, x_min) to the counts from x_min on; s = 1 / (alpha - 1).
 
-    The discrete maximum likelihood of Clauset, Shalizi and Newman, "Power-law distributions in
-    empirical data" (2009), equation 3.5; x_min is the candidate with the smallest distance of
-    Kolmogorov and Smirnov (section 3.3). Candidates are counts evenly spaced by logarithm.
+    `best_tail` says by which rule. Every count that occurs is tried as x_min whose tail has 50
+    things and 4 different counts; of more than 16,384 such counts, so many that are evenly spaced
+    by their logarithm.
     """
-    values, numbers = (part[::-1] for part in spectrum.steps())
+    values, numbers = (np.ascontiguousarray(part[::-1]) for part in spectrum.steps())
     tails = numbers[::-1].cumsum()[::-1]
-    usable = np.flatnonzero((tails >= FEWEST_IN_TAIL) & (len(values) - np.arange(len(values)) >= 4))
+    enough = (tails >= FEWEST_IN_TAIL) & (len(values) - np.arange(len(values)) >= 4)
+    usable = np.flatnonzero(enough)
     if not len(usable):
         return None
-    spread = np.geomspace(values[usable[0]], values[usable[-1]], CANDIDATES)
-    best: tuple[float, float, int] | None = None
-    for at in np.unique(np.searchsorted(values[: usable[-1] + 1], spread)):
-        at = min(int(at), int(usable[-1]))
-        alpha, distance = _fit(values[at:], numbers[at:])
-        if best is None or distance < best[0]:
-            best = (distance, alpha, at)
-    assert best is not None
-    distance, alpha, at = best
+    if len(usable) > MOST_TRIED:
+        spread = np.geomspace(values[usable[0]], values[usable[-1]], MOST_TRIED)
+        usable = np.unique(np.searchsorted(values[: usable[-1]], spread))
+    logs = (numbers * np.log(values))[::-1].cumsum()[::-1]
+    at, alpha, distance = best_tail(
+        values, np.append(tails, 0), np.ascontiguousarray(logs), usable.astype(np.int64)
+    )
     return {
         "s": 1 / (alpha - 1),
         "alpha": alpha,
@@ -89,60 +84,3 @@ def _likelihood(spectrum: Spectrum) -> dict[str, Any] | None:
         "things": int(tails[at]),
         "ks_distance": distance,
     }
-
-
-def _fit(values: NDArray[np.int64], numbers: NDArray[np.int64]) -> tuple[float, float]:
-    """Return alpha and the Kolmogorov-Smirnov distance for counts from values[0] on."""
-    total = int(numbers.sum())
-    mean_log = float((numbers * np.log(values)).sum()) / total
-    first = np.array([values[0]])
-
-    def loss(alpha: float) -> float:
-        return alpha * mean_log + math.log(hurwitz_zeta(alpha, first)[0])
-
-    alpha = _minimum(loss, *_ALPHAS)
-    at_least = hurwitz_zeta(alpha, np.append(values, values + 1))
-    model_at, model_above = at_least.reshape(2, -1) / at_least[0]
-    found_at = numbers[::-1].cumsum()[::-1] / total
-    found_above = found_at - numbers / total
-    gaps = np.abs(np.concatenate([model_at - found_at, model_above - found_above]))
-    return alpha, float(gaps.max())
-
-
-def hurwitz_zeta(s: float, q: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return sum over k >= 0 of (q + k)^-s, for s > 1 and q >= 1, to 11 digits.
-
-    Eight terms, then the formula of Euler and Maclaurin (Abramowitz and Stegun, 23.1.30).
-
-    Example:
-        >>> abs(float(hurwitz_zeta(2.0, np.array([1]))[0]) - math.pi**2 / 6) < 1e-11
-        True
-    """
-    base = q.astype(np.float64)
-    total = np.zeros(len(base))
-    for _ in range(8):
-        total += base**-s
-        base += 1
-    total += base ** (1 - s) / (s - 1) + base**-s / 2
-    rising, power = s, base ** (-s - 1)
-    for k, coefficient in ((1, 1 / 12), (3, -1 / 720), (5, 1 / 30240), (7, -1 / 1209600)):
-        total += coefficient * rising * power
-        rising *= (s + k) * (s + k + 1)
-        power /= base**2
-    return total
-
-
-def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
-    """Find where a function with one valley is least, by golden sections."""
-    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    f_left, f_right = function(left), function(right)
-    for _ in range(40):
-        if f_left < f_right:
-            high, right, f_right = right, left, f_left
-            left = high - _GOLDEN * (high - low)
-            f_left = function(left)
-        else:
-            low, left, f_left = left, right, f_right
-            right = low + _GOLDEN * (high - low)
-            f_right = function(right)
-    return (low + high) / 2

@@ -37,7 +37,9 @@ def measured_case(
     if subject is None:
         return case
     case.cache = subject.cache
-    case.engine = subject.store.engine
+    case.engine, case.mode = subject.store.engine, subject.store.mode
+    case.state, case.state_reason = subject.state, subject.state_reason
+    case.fallback = subject.store.stats().fallback
     case.useful_bytes = arm.rows * subject.store.table.record.record_bytes
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}

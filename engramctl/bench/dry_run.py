@@ -6,13 +6,13 @@ from typing import Any
 from engramctl.bench.loops import plan_loops
 from engramctl.bench.options import BenchOptions
 from engramctl.output import Table
-from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.door import tier_missing
+from engramctl.tables.opened_rows import open_rows
 
 
-def planned_cases(path: Path, options: BenchOptions) -> dict[str, Any]:
+def planned_cases(path: Path, options: BenchOptions, scheme: Path | None = None) -> dict[str, Any]:
     """Return the cases of a run as a JSON document; a tier that is missing here says why."""
-    table = open_table(path)
+    table = open_rows(path, scheme).rows
     rows = sum(table.num_rows(layer) for layer in table.layers)
     in_memory = rows * table.record.record_bytes
     cases = [

@@ -11,6 +11,8 @@ from engramctl.errors import ConfigError, FormatError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.output import Output
 from engramctl.storage import TableFiles
+from engramctl.storage.record.record import RecordSpec
+from engramctl.tables.opened_rows import Opened
 
 TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
 
@@ -55,22 +57,36 @@ def _temporary_table(sink: Output) -> Iterator[tuple[Path, str]]:
         yield path, assumed
 
 
-def folder_facts(path: Path, table: TableFiles) -> dict[str, Any]:
-    """Return what a result says of the folder that was measured, in its `config`."""
+def folder_facts(path: Path, opened: Opened) -> dict[str, Any]:
+    """Return what a result says of the folder that was measured, in its `config`.
+
+    A checkpoint's rows have no checksum: theirs is of where they lie.
+    """
+    rows, layout, digest = opened.rows, _in_place(opened.rows.record), opened.digest
+    if isinstance(rows, TableFiles):
+        layout, digest = asdict(rows.layout), rows.manifest.table_xxh3_128
     return {
         "path": str(path),
-        "scheme": table.scheme["name"],
-        "layout": asdict(table.layout),
-        "num_rows": {str(layer): table.num_rows(layer) for layer in table.layers},
-        "table_xxh3_128": table.manifest.table_xxh3_128,
+        "scheme": opened.scheme["name"],
+        "layout": layout,
+        "num_rows": {str(layer): rows.num_rows(layer) for layer in rows.layers},
+        "table_xxh3_128": digest,
     }
 
 
+def _in_place(record: RecordSpec) -> dict[str, Any]:
+    """Return how rows of a checkpoint lie, with the keys of a layout of ours."""
+    return {
+        "form": "in place", "dtype": record.dtype, "row_dim": record.row_dim,
+        "record_bytes": record.record_bytes, "page_bytes": None, "rows_per_page": None,
+    }  # fmt: skip
+
+
 def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
-    """Derive the scheme of a table's manifest.
+    """Derive the scheme of a table's manifest, or of a checkpoint.
 
     Raises:
-        FormatError: the manifest holds no scheme, or one that contradicts itself.
+        FormatError: there is no scheme, or one that contradicts itself.
     """
     try:
         return Scheme.from_dict(dict(document))

@@ -1,8 +1,10 @@
 """What a run of `engramctl bench` measures, checked when made; needs no torch."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
+from engramctl.model.presets import PRESETS
 from engramctl.results.document import LEAST_SAMPLES
 
 TIERS = ("gpu", "host", "ssd")
@@ -10,6 +12,7 @@ CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
+ENGINES = ("auto", "io_uring", "pread", "willneed")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 
@@ -26,10 +29,13 @@ class BenchOptions:
         batch: sequences a sample.
         tokens: tokens a sequence in a prefill sample.
         context: tokens in the KV cache before decode steps are timed.
-        preset: model preset.
+        preset: of the model, of PRESETS.
         residual: residual mode of the model.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
+        budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
+            cache is its memory.
+        engine: what reads on the ssd tier, of ENGINES.
 
     Raises:
         ConfigError: a value outside its choices or range.
@@ -47,6 +53,8 @@ class BenchOptions:
     residual: str = "mhc"
     seed: int = 0
     trace: str = "uniform"
+    budget_bytes: int | None = None
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
@@ -54,13 +62,13 @@ class BenchOptions:
             ("--tier", self.tiers, TIERS),
             ("--case", self.cases, CASES),
             ("--cache", (self.cache,), CACHES),
+            ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
+            ("--engine", (self.engine,), ENGINES),
         ):
             for value in values:
                 if value not in known:
-                    raise ConfigError(
-                        f"unknown value '{value}' for {option}", facts={"known": ", ".join(known)}
-                    )
+                    raise unknown(option, value, known)
         for option, number in (
             ("--samples", self.samples),
             ("--batch", self.batch),
@@ -73,6 +81,12 @@ class BenchOptions:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+
+    def reading(self, tier: str) -> dict[str, Any]:
+        """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""
+        if tier != "ssd":
+            return {}
+        return {"budget_bytes": self.budget_bytes, "engine": self.engine}
 
     def caches(self, tier: str) -> tuple[str, ...]:
         """Return the cache states a tier is measured in."""

@@ -31,12 +31,11 @@ from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
-from engramctl.model.presets import preset
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
 from engramctl.storage import Store, open_store
-from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.door import indexed, tier_missing
+from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
 
 Progress = Callable[[int], None]
@@ -49,11 +48,12 @@ def run_bench(
     assumed: str | None = None,
     keep: Callable[[dict[str, Any]], None] | None = None,
     earlier: Earlier | None = None,
+    scheme_file: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
 
     Args:
-        path: a folder made by build or layout.
+        path: a folder made by build or layout, or a checkpoint, which is read in place.
         options: what to measure.
         progress: told of rounds as they are done.
         assumed: what was not said and so chosen, for the record.
@@ -61,11 +61,11 @@ def run_bench(
             yet") and when the run ends early and some case was measured: by a signal (the rest is
             skipped, "interrupted") or by an error, which go on their way after.
         earlier: a run that ended early: its finished loops are taken over, and not measured.
+        scheme_file: of a checkpoint whose own files do not say its scheme.
 
     Raises:
-        ConfigError: an unknown preset; `earlier` has other options, another table or machine.
-        FormatError: the folder is not a finished table.
-        TierUnavailable: every tier asked for by name is missing here.
+        ConfigError: no scheme, or `earlier` is of another table or machine.
+        FormatError: neither a table nor a checkpoint. TierUnavailable: no tier asked for is here.
     """
     missing = {tier: reason for tier in options.tiers if (reason := tier_missing(tier))}
     if options.named and len(missing) == len(options.tiers):
@@ -74,13 +74,11 @@ def run_bench(
             facts=missing,
             hint="run: engramctl env",
         )
-    table = open_table(path)
-    scheme = scheme_of(path, table.manifest.scheme)
-    preset(options.preset)  # an unknown one is told before anything is measured
+    table = open_rows(path, scheme_file)
     loops = list(plan_loops(options))
-    with _Run(path, options, scheme, missing) as run:
+    with _Run(path, table, options, scheme_of(path, table.scheme), missing) as run:
         if earlier is not None:
-            run.go_on_from(earlier, run.document(table, assumed))
+            run.go_on_from(earlier, run.document(assumed))
             if all(loop.name in run.taken_over for loop in loops):
                 return earlier.document
         try:
@@ -91,12 +89,12 @@ def run_bench(
                 run.measure(loop, progress)
                 run.leave_out_the_rest("skipped", NOT_YET)
                 if keep is not None and loop is not loops[-1]:
-                    keep(run.document(table, assumed))
-            return run.document(table, assumed)
+                    keep(run.document(assumed))
+            return run.document(assumed)
         except BaseException as error:
             run.end_early(error)
             if keep is not None and any(case.samples_ns for case in run.cases):
-                keep(run.document(table, assumed))
+                keep(run.document(assumed))
             raise
 
 
@@ -105,6 +103,7 @@ class _Run:
     """State of one run: open stores, models, trace, the cases of each loop, finished or not."""
 
     path: Path
+    table: Opened
     options: BenchOptions
     scheme: Scheme
     missing: dict[str, str]
@@ -132,7 +131,7 @@ class _Run:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def document(self, table: TableFiles, assumed: str | None) -> dict[str, Any]:
+    def document(self, assumed: str | None) -> dict[str, Any]:
         """Return the result of the cases there are."""
         return {
             "schema": SCHEMA,
@@ -142,7 +141,7 @@ class _Run:
             "config": {
                 **asdict(self.options),
                 "assumed": assumed,
-                **folder_facts(self.path, table),
+                **folder_facts(self.path, self.table),
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.warnings,
@@ -162,14 +161,14 @@ class _Run:
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
             dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
-            store = open_store(self.path, tier, dtype=dtype, device=self.device)
+            how = {"dtype": dtype, "device": self.device, "scheme": self.table.scheme}
+            store = open_store(self.table.rows, tier, **how, **self.options.reading(tier))
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]
 
     def models(self) -> Models:
         """Return the models, drawn when first needed."""
-        if self._models is None:
-            self._models = make_models(self.options, self.scheme, self.device)
+        self._models = self._models or make_models(self.options, self.scheme, self.device)
         return self._models
 
     def measure(self, loop: Loop, progress: Progress) -> None:
@@ -294,5 +293,4 @@ class _Run:
         return windows
 
     def _warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings += [text] if text not in self.warnings else []

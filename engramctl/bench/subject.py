@@ -1,8 +1,9 @@
 """A store under test, in a known state: warm or cold, proved, and its rows checked.
 
-"Cold" and "warm" are claims about the page cache, so every sample's own pages are read from the
-kernel (`mincore`) before it is timed and after. Every sample's output is poisoned before and
-compared with the plain reader's rows after, untimed.
+"Cold" and "warm" are claims about the page cache, so every sample's own pages are asked of the
+kernel (`mincore`) before it is timed and after; and that a dropped page takes several times longer
+to read than a cached one is measured once. What cannot be proved is called so. Every sample's
+output is poisoned before and compared with the plain reader's rows after, untimed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
 from engramctl.storage import Store
+from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
 
 COLD_AT_MOST_PERCENT = 1.0
@@ -31,7 +34,12 @@ class Unmeasurable(Exception):
 
 
 class Subject:
-    """One tier in one cache state."""
+    """One tier in one cache state.
+
+    Attributes:
+        state: `cold` or `warm` when that is proved, else `unproved`.
+        state_reason: why it is not proved, or None.
+    """
 
     def __init__(self, store: Store, scheme: Scheme, cache: str) -> None:
         """Bring the store into its state.
@@ -44,44 +52,72 @@ class Subject:
         self.cache = cache
         self.checked_rows = 0
         self.mismatches = 0
+        self._unknown = False  # whether the kernel says nothing of the file's pages
         self._before: list[float] = []
         self._after: list[float] = []
+        self.state, self.state_reason = cache, self._doubt()
+        if self.state_reason is not None:
+            self.state = "unproved"
         self._rows = 0
         self._pages = 0
         self._random = np.random.default_rng(0)
-        if cache == "warm" and isinstance(store, SsdStore):
+        if not isinstance(store, SsdStore):
+            return
+        if cache == "warm" and store.mode == "direct":
+            raise Unmeasurable("with a budget every row is read past the page cache: none is warm")
+        if cache == "cold":
+            store.drop()  # all of it once, then of each sample its own pages
+        else:
             try:
                 store.populate()
             except StorageError as error:
                 raise Unmeasurable(error.message) from error
 
+    def _doubt(self) -> str | None:
+        """Return why the state cannot be proved on the ssd tier, or None."""
+        store = self.store
+        if not isinstance(store, SsdStore):
+            return None
+        for path in store.read.chosen.files.paths:
+            unknown = cannot_be_known(path) if store.mode == "mapped" else None
+            if unknown is not None:
+                self._unknown = True
+                return unknown
+        largest = max(store.read.chosen.files.paths, key=lambda path: path.stat().st_size)
+        return not_slower_when_dropped(largest) if self.cache == "cold" else None
+
     def prepare(self, row_ids: RowIds) -> None:
         """Make the next sample's rows cold where they must be, and note what is resident."""
         if self.cache == "cold" and isinstance(self.store, SsdStore):
-            self.store.drop()
+            self.store.drop({layer: _flat(ids) for layer, ids in row_ids.items()})
         percent = self._resident_percent(row_ids)
-        if percent is None:
+        if percent is None or self._unknown:
             return
         self._before.append(percent)
         if self.cache == "cold" and percent > COLD_AT_MOST_PERCENT:
             raise Unmeasurable(
-                f"{percent:.0f} % of the pages stay in memory after they were dropped: this file "
-                "system keeps them"
+                f"{percent:.0f} % of the pages stay in memory after they were dropped: "
+                f"{self._who_keeps_them()}"
             )
         if self.cache == "warm" and percent < WARM_AT_LEAST_PERCENT:
             raise Unmeasurable(f"only {percent:.1f} % of the pages stay in memory")
 
+    def _who_keeps_them(self) -> str:
+        if isinstance(self.store, SsdStore):
+            for path in self.store.read.chosen.files.paths:
+                others = mapped_by(path)
+                if others:
+                    return f"{', '.join(others)} has {path.name} mapped"
+        return "this file system keeps them"
+
     def settle(self, row_ids: RowIds) -> None:
         """Note what is resident after the sample."""
         percent = self._resident_percent(row_ids)
-        if percent is not None:
+        if percent is not None and not self._unknown:
             self._after.append(percent)
 
     def _resident_percent(self, row_ids: RowIds) -> float | None:
-        found = [
-            self.store.resident(layer, ids.reshape(-1).astype(np.int64))
-            for layer, ids in row_ids.items()
-        ]
+        found = [self.store.resident(layer, _flat(ids)) for layer, ids in row_ids.items()]
         counted = [pair for pair in found if pair is not None]
         total = sum(pages for _, pages in counted)
         self._rows += sum(ids.size for ids in row_ids.values())
@@ -120,7 +156,7 @@ class Subject:
             some = np.arange(len(flat))
             if len(flat) > _CHECKED_ROWS:
                 some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
-            wanted = torch.from_numpy(table.read_values(layer, flat[some]))
+            wanted = torch.from_numpy(read_values(table, layer, flat[some]))
             same = found[torch.from_numpy(some)].cpu() == wanted.to(self.store.dtype)
             self.checked_rows += len(some)
             self.mismatches += int((~same.all(dim=1)).sum())
@@ -131,6 +167,10 @@ class Subject:
             layer: self.scheme.row_ids(token_ids_BT, layer, history_BC)
             for layer in self.store.layers
         }
+
+
+def _flat(row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    return row_ids.reshape(-1).astype(np.int64)
 
 
 def read_bytes_so_far() -> int | None:

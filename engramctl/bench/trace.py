@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.corpus.corpus import Corpus
-from engramctl.errors import CorpusError, EngramError
+from engramctl.errors import CorpusError, EngramError, near
 from engramctl.hashing.walk.token_map import Canonical
 
 GENERATED = ("uniform", "zipf")
@@ -108,6 +108,8 @@ def _corpus(name: str) -> Corpus:
     except EngramError as error:
         if error.hint is not None and "--" in error.hint:
             error.hint = "a trace is a column input_ids or token_ids of Parquet files"
+        if question := near(name, GENERATED):
+            error.hint = f"{question}\n{error.hint or ''}".rstrip()
         raise
 
 

@@ -78,6 +78,7 @@ def measure(
     target: Path | None,
     kept: Kept,
     earlier: Earlier | None = None,
+    scheme: Path | None = None,
 ) -> dict[str, Any]:
     """Run the benchmark with progress and write its result; warnings become notes.
 
@@ -89,12 +90,13 @@ def measure(
         target: the file of the result; None: none is written.
         kept: takes the cases as they are finished.
         earlier: the result of a run that ended early, to go on from.
+        scheme: scheme.json of a checkpoint whose own files do not say it.
     """
     from engramctl.bench.run import run_bench
 
     sink.announce_compilation()
     with sink.progress("bench", total_rounds(options), "rounds") as advance:
-        document = run_bench(path, options, advance, assumed, kept.keep, earlier)
+        document = run_bench(path, options, advance, assumed, kept.keep, earlier, scheme)
     if earlier is not None and document is earlier.document:
         sink.note(f"{target} is finished: nothing is left to measure")
     elif target is not None:

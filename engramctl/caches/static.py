@@ -145,11 +145,17 @@ class StaticRows:
 
     def serve(self, rows: NDArray[np.int64], served: list[NDArray[np.int64]]) -> None:
         """Add the accesses of another text, int64 (T, orders), to what `nothing` gave."""
+        for number in range(len(self._starts)):
+            self.serve_order(number, rows[:, number], served)
+
+    def serve_order(
+        self, number: int, rows: NDArray[np.int64], served: list[NDArray[np.int64]]
+    ) -> None:
+        """Add the accesses of one order alone, by its number: int64 (N,)."""
         joint, own = self._levels
-        for number, start in enumerate(self._starts):
-            part = np.ascontiguousarray(rows[:, number])
-            _serve(part, start, joint[number], served[0])
-            _serve(part, start, own[number], served[number + 1])
+        part, start = np.ascontiguousarray(rows), self._starts[number]
+        _serve(part, start, joint[number], served[0])
+        _serve(part, start, own[number], served[number + 1])
 
     def served(self, served: list[NDArray[np.int64]]) -> list[dict[int, int]]:
         """Return accesses served by size, as `rank` does."""

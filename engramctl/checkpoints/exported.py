@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.storage.reading.source import Source
 
 _PLAIN = {"f32": "F32", "bf16": "BF16", "f16": "F16"}
@@ -58,7 +58,7 @@ def pieces_of(
         ConfigError: an unknown family, or a dtype or layers it does not have.
     """
     if family not in FAMILIES:
-        raise ConfigError(f"unknown family '{family}'", facts={"known": ", ".join(FAMILIES)})
+        raise unknown("family", family, FAMILIES)
     dtypes, make = FAMILIES[family]
     if source.record.dtype not in dtypes:
         raise ConfigError(

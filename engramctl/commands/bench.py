@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Force, Format, Json, Quiet, Resume
+from engramctl.commands.options import (
+    Config,
+    Force,
+    Format,
+    Json,
+    Quiet,
+    Resume,
+    SchemeFile,
+    number,
+)
 from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.terminal.numbers import parse_bytes
 
 
 def bench(
@@ -15,8 +25,8 @@ def bench(
         Path | None,
         typer.Argument(
             metavar="SHARDS",
-            help="Folder made by layout or build.  [default: ./shards, else ./tables, else a "
-            "temporary table of about 1 GiB]",
+            help="Folder made by layout or build, or a checkpoint, read in place.  [default: "
+            "./shards, else ./tables, else a temporary table of about 1 GiB]",
         ),
     ] = None,
     tier: Annotated[
@@ -40,21 +50,36 @@ def bench(
             metavar="cold|warm|both", help="State of the page cache for the ssd tier, proved."
         ),
     ] = "both",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory of the ssd tier, which then reads past the page cache.  [default: the "
+            "page cache]",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What reads on ssd: auto, io_uring, pread or willneed."),
+    ] = "auto",
     samples: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Timed decode gathers; prefill takes a tenth, model steps a quarter of it.",
+        number(
+            "--samples",
+            "Timed decode gathers; prefill takes a tenth, model steps a quarter of it.",
         ),
     ] = 200,
-    batch: Annotated[int, typer.Option(metavar="B", help="Sequences a sample.")] = 1,
+    batch: Annotated[int, number("--batch", "Sequences a sample.", metavar="B")] = 1,
     tokens: Annotated[
-        int, typer.Option(metavar="T", help="Tokens a sequence in a prefill sample.")
+        int, number("--tokens", "Tokens a sequence in a prefill sample.", metavar="T")
     ] = 512,
     context: Annotated[
-        int, typer.Option(metavar="T", help="Tokens in the KV cache at a decode step.")
+        int, number("--context", "Tokens in the KV cache at a decode step.", metavar="T")
     ] = 64,
-    preset: Annotated[str, typer.Option(metavar="NAME", help="Model: tiny or small.")] = "small",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The model that steps are timed with: tiny or small."),
+    ] = "small",
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
@@ -65,9 +90,8 @@ def bench(
             help="Token ids to look up: uniform, zipf, or Parquet files of token ids.",
         ),
     ] = "uniform",
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="Seed of token ids and model weights.")
-    ] = 0,
+    scheme: SchemeFile = None,
+    seed: Annotated[int, number("--seed", "Seed of token ids and model weights.", least=0)] = 0,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Also write the full result as JSON."),
@@ -106,6 +130,7 @@ def bench(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
+        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
     )  # fmt: skip
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")
@@ -113,7 +138,7 @@ def bench(
     show = raw_tables if sink.format == "csv" else result_tables
     if dry_run:
         with measured_folder(shards, sink) as (path, _):
-            document = planned_cases(path, options)
+            document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
     from engramctl.bench.watched_run import kept_when_stopped, measure
@@ -123,6 +148,6 @@ def bench(
         measured_folder(shards, sink) as (path, assumed),
     ):
         earlier = earlier_result(target) if resume and target is not None else None
-        document = measure(path, options, sink, assumed, target, kept, earlier)
+        document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
     refuse_mismatches(document)

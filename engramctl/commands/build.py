@@ -1,14 +1,15 @@
 """`engramctl build`: tables for a scheme."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
+    EachHead,
     Force,
     Heads,
     Json,
@@ -19,31 +20,40 @@ from engramctl.commands.options import (
     Slots,
     Tokenizer,
     folder_to_make,
+    number,
     output_for,
-    parse_bytes,
-    parse_numbers,
 )
+from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def build(
+    ctx: typer.Context,
     out: Annotated[Path, folder_to_make("TABLES")] = Path("tables"),
     scheme: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="engram, deepseek-v41, a scheme.json or a folder of tables.  "
+            help="A name, as engramctl inspect --schemes lists them, a scheme.json or a folder of "
+            "tables.  "
             "[default: deepseek-v41 with 20,000 slots a head, about 256 MB]",
         ),
     ] = None,
     tokenizer: Tokenizer = None,
     slots: Slots = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Instead of --slots: as many as fit, all files of all layers together.",
+        ),
+    ] = None,
     orders: Orders = None,
     heads: Heads = None,
     layers: Annotated[
         str | None, typer.Option(metavar="N,N", help="Decoder layers.  [default: scheme's]")
     ] = None,
     row_dim: Annotated[
-        int | None, typer.Option(metavar="N", help="Values a row.  [default: scheme's]")
+        int | None, number("--row-dim", "Values a row.  [default: scheme's]")
     ] = None,
     dtype: Annotated[
         str | None,
@@ -55,7 +65,7 @@ def build(
     std: Annotated[
         float, typer.Option(metavar="X", help="Standard deviation of normal rows.")
     ] = 0.02,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of normal rows.")] = 0,
+    seed: Annotated[int, number("--seed", "Seed of normal rows.", least=0)] = 0,
     counts: Annotated[
         Path | None,
         typer.Option(
@@ -87,9 +97,11 @@ def build(
         ),
     ] = None,
     shard_bytes: ShardBytes = "128GiB",
+    each_head: EachHead = False,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -104,15 +116,26 @@ def build(
 
       Example:  engramctl build --slots 100000 --dtype bf16 -o tables --dry-run
     """
-    from engramctl.schemes.options import SchemeOptions
     from engramctl.storage.writing.ownership import check_target
-    from engramctl.storage.writing.writer import table_maker
-    from engramctl.tables.build import plan_build, run_build
-    from engramctl.tables.initial_rows import InitOptions
-    from engramctl.tables.view import resumable, written_document, written_note, written_tables
+    from engramctl.storage.writing.table_folder import table_maker
 
     sink = output_for(json=json, quiet=quiet)
     keep_inputs(out, scheme, tokenizer, source, counts, config)
+    making = begin_making(ctx, sink, table_maker("build"))
+    if making.up_to_date:
+        return
+
+    from engramctl.schemes.options import SchemeOptions
+    from engramctl.tables.build import Built, plan_build, plan_of_size, run_build
+    from engramctl.tables.initial_rows import InitOptions
+    from engramctl.tables.view import (
+        resumable,
+        size_note,
+        written_document,
+        written_note,
+        written_tables,
+    )
+
     options = SchemeOptions(
         scheme=scheme,
         tokenizer=tokenizer,
@@ -125,20 +148,28 @@ def build(
     )
     rows = InitOptions(init, seed, std, source, tensor, counts)
     if not dry_run:
-        check_target(out, table_maker("build"), force=force, resume=resume)
-    size = parse_bytes(shard_bytes)
+        check_target(out, making.maker, force=making.force, resume=resume)
+    cut = parse_bytes(shard_bytes, "--shard-bytes")
+    most = None if size is None else parse_bytes(size, "--size")
     with sink.progress("scale", None, "rows") as scanned:
-        plan = plan_build(options, init=rows, tier=tier, shard_bytes=size, progress=scanned)
+        how: Any = {"init": rows, "tier": tier, "shard_bytes": cut, "progress": scanned}
+        plan = plan_build(options, **how) if most is None else plan_of_size(options, most, **how)
     if plan.assumed:
         sink.note(f"assumed: {', '.join(plan.assumed)}")
     if plan.remark:
         sink.note(plan.remark)
-    losses = plan.initial.losses
+    built = Built(plan.initial.losses, plan.initial.made)
     if not dry_run:
         sink.announce_compilation()
         bar = sink.progress("build", plan.table.row_file_bytes, "B")
         with resumable(out, sink.note), bar as advance:
-            losses = run_build(plan, out, force=force, resume=resume, progress=advance)
-    document = written_document(plan.table, out, dry_run=dry_run, losses=losses)
-    sink.result(document, written_tables(plan.table, document))
+            built = run_build(plan, out, force=making.force, resume=resume, progress=advance)
+        making.record()
+    document = written_document(
+        plan.table, out, dry_run=dry_run, losses=built.losses, made=built.made
+    )
+    if most is not None:
+        document |= {"slots": plan.slots, "size_bytes": most}
+        sink.note(size_note(document))
+    sink.result(document, written_tables(plan.table, document, each_head=each_head))
     sink.note(written_note(document))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
@@ -15,11 +15,13 @@ from engramctl.commands.options import (
     SchemeFile,
     Source,
     folder_to_make,
+    number,
     output_for,
 )
 
 
 def export(
+    ctx: typer.Context,
     source: Source = Path("tables"),
     out: Annotated[Path, folder_to_make("DIR")] = Path("exported"),
     family: Annotated[
@@ -32,11 +34,12 @@ def export(
     ] = None,
     parts: Annotated[
         int,
-        typer.Option(metavar="N", help="Row shards of a table, for qwen-ple and raw-shards."),
+        number("--parts", "Row shards of a table, for qwen-ple and raw-shards."),
     ] = 128,
     scheme: SchemeFile = None,
     dry_run: DryRun = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -49,17 +52,24 @@ def export(
 
       Example:  engramctl export shards -o exported --family deepseek-v41
     """
+    from engramctl.storage.writing.exported_folder import MAKER
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, source, scheme, config)
+    making = begin_making(ctx, sink, MAKER)
+    if making.up_to_date:
+        return
+
     from engramctl.tables.export import plan_export, run_export
     from engramctl.tables.opened_rows import open_rows
     from engramctl.tables.view import exported_document, exported_note, exported_tables
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, source, scheme, config)
     opened = open_rows(source, scheme)
     plan = plan_export(opened, family, parts=parts)
     if not dry_run:
         with sink.progress("export", plan.total_bytes, "B") as advance:
-            run_export(opened, plan, out, force=force, progress=advance)
+            run_export(opened, plan, out, force=making.force, progress=advance)
+        making.record()
     document = exported_document(plan, out, dry_run=dry_run)
     sink.result(document, exported_tables(document))
     if not dry_run:

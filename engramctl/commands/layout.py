@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
     DryRun,
+    EachHead,
     Force,
     Json,
     Quiet,
@@ -17,13 +18,15 @@ from engramctl.commands.options import (
     ShardBytes,
     Source,
     folder_to_make,
+    number,
     output_for,
-    parse_bytes,
 )
 from engramctl.errors import ConfigError
+from engramctl.terminal.numbers import parse_bytes
 
 
 def layout(
+    ctx: typer.Context,
     source: Source = Path("tables"),
     tier: Annotated[
         str,
@@ -49,9 +52,9 @@ def layout(
     shard_bytes: ShardBytes = "128GiB",
     head_shards: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Deal whole heads to N files a layer, file k taking heads k, k+N, ...  "
+        number(
+            "--head-shards",
+            "Deal whole heads to N files a layer, file k taking heads k, k+N, ...  "
             "[default: cut by rows]",
         ),
     ] = None,
@@ -84,9 +87,11 @@ def layout(
             "into the scheme.  [default: the one in SRC]",
         ),
     ] = None,
+    each_head: EachHead = False,
     dry_run: DryRun = False,
     resume: Resume = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -105,10 +110,17 @@ def layout(
 
       Example:  engramctl layout tables --tier ssd -o shards
     """
+    from engramctl.storage.writing.ownership import check_target
+    from engramctl.storage.writing.table_folder import table_maker
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
+    making = begin_making(ctx, sink, table_maker("layout"))
+    if making.up_to_date:
+        return
+
     from engramctl.counts.manifest import check_counts_tokenizer
     from engramctl.counts.pruned import pruned_note
-    from engramctl.storage.writing.ownership import check_target
-    from engramctl.storage.writing.writer import table_maker
     from engramctl.tables.check import verified_bytes
     from engramctl.tables.layout import LayoutOptions, plan_layout, run_layout
     from engramctl.tables.ngram_dictionary import plan_dictionary
@@ -121,27 +133,25 @@ def layout(
         written_tables,
     )
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, source, scheme, tokenizer, dictionary, config)
     if dictionary is None and dictionary_budget is not None:
         raise ConfigError(
             "--dictionary-budget is of a dictionary", hint="name the counts with --dictionary"
         )
     if not dry_run:
-        check_target(out, table_maker("layout"), force=force, resume=resume)
+        check_target(out, making.maker, force=making.force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
     if dictionary is not None and tokenizer is not None:
         check_counts_tokenizer(dictionary, tokenizer)
     options = LayoutOptions(
         tier=tier,
         form=form,
-        page_bytes=None if page_bytes is None else parse_bytes(page_bytes),
-        alignment_bytes=parse_bytes(align),
+        page_bytes=None if page_bytes is None else parse_bytes(page_bytes, "--page-bytes"),
+        alignment_bytes=parse_bytes(align, "--align"),
         dtype=dtype,
         head_shards=head_shards,
-        shard_bytes=parse_bytes(shard_bytes),
+        shard_bytes=parse_bytes(shard_bytes, "--shard-bytes"),
         counts=dictionary,
-        dictionary_bytes=parse_bytes(dictionary_budget or "4GiB"),
+        dictionary_bytes=parse_bytes(dictionary_budget or "4GiB", "--dictionary-budget"),
         tokenizer=tokenizer,
         scheme=scheme,
     )
@@ -162,8 +172,9 @@ def layout(
         bar = sink.progress("check and lay out", total, "B")
         with resumable(out, sink.note), bar as advance:
             losses = run_layout(
-                opened, plan, out, ngrams, progress=advance, force=force, resume=resume
+                opened, plan, out, ngrams, progress=advance, force=making.force, resume=resume
             )
+        making.record()
     document = written_document(plan, out, dry_run=dry_run, losses=losses, ngrams=by_order)
-    sink.result(document, written_tables(plan, document))
+    sink.result(document, written_tables(plan, document, each_head=each_head))
     sink.note(written_note(document))

@@ -5,30 +5,23 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.commands.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
 from engramctl.commands.options import (
     Config,
+    EachHead,
     Force,
     Json,
     Quiet,
     Resume,
+    number,
     output_for,
-    parse_bytes,
-    parse_numbers,
 )
+from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 
 def mine(
-    corpus: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CORPUS",
-            help="Parquet files, folders (every *.parquet below) or quoted glob patterns, here or "
-            "on s3://, gs:// or hf://. Names that begin with . or _ and folders of engramctl are "
-            "read only when spelled out.",
-            show_default=False,
-        ),
-    ],
+    ctx: typer.Context,
+    corpus: CorpusNames,
     out: Annotated[
         Path,
         typer.Option(
@@ -56,13 +49,11 @@ def mine(
     ] = "1,2,3,4",
     min_count: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Leave out n-grams that occur fewer than N times."),
+        number("--min-count", "Leave out n-grams that occur fewer than N times."),
     ] = 1,
     top_k: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Write only the N most frequent of each order.  [default: all]"
-        ),
+        number("--top-k", "Write only the N most frequent of each order.  [default: all]"),
     ] = None,
     memory: Annotated[
         str,
@@ -72,24 +63,19 @@ def mine(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Also count how often each row of this scheme is read: a preset, a scheme.json "
-            "or a folder of tables. A preset takes its token map from --tokenizer.",
+            help="Also count how often each row of this scheme is read: a name, as engramctl "
+            "inspect --schemes lists them, a scheme.json or a folder of tables. A named one takes "
+            "its token map from --tokenizer.",
         ),
     ] = None,
     curves: Annotated[
         bool,
         typer.Option(
-            "--curves", help="Also measure what caches and n-gram dictionaries would serve."
+            "--curves",
+            help="Also measure hit-rate curves: what caches and n-gram dictionaries would serve.",
         ),
     ] = False,
-    held_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Text to evaluate curves on, not counted; repeat for more. Every tenth document "
-            "of CORPUS is held out for them as well.",
-        ),
-    ] = None,
+    held_out: HeldOut = None,
     sample_rate: Annotated[
         float | None,
         typer.Option(
@@ -100,9 +86,9 @@ def mine(
     ] = None,
     max_tokens_per_file: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="With --curves: a dictionary learns from the first N tokens of each file, and a "
+        number(
+            "--max-tokens-per-file",
+            "With --curves: a dictionary learns from the first N tokens of each file, and a "
             "document is cut there.  [default: all]",
         ),
     ] = None,
@@ -130,7 +116,9 @@ def mine(
             "every file once more, before counting, so that none counts by half.",
         ),
     ] = False,
+    each_head: EachHead = False,
     force: Force = False,
+    if_needed: IfNeeded = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -147,31 +135,37 @@ def mine(
     would read the text. With a token map canonical ids are counted. It needs 16
     to 24 bytes a distinct n-gram on the disk more.
 
-    --curves reads the corpus once more and adds cache hit rates (LRU, S3-FIFO,
+    --curves reads the corpus once more and adds hit-rate curves (LRU, S3-FIFO,
     fixed rows) for 1, 8, 64 and 512 documents read in turn, the share of
     distinct n-grams in chunks, and what n-gram dictionaries would serve.
 
       Example:  engramctl mine corpus/ -o counts --min-count 2
     """
+    from engramctl.mining.folder import counts_maker
+    from engramctl.storage.writing.ownership import check_target
+
+    sink = output_for(json=json, quiet=quiet)
+    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
+    maker = counts_maker(resumable=engine == "local")
+    making = begin_making(ctx, sink, maker)
+    if making.up_to_date:
+        return
+
     from engramctl.access.recorder import check_counted
     from engramctl.corpus.corpus import Corpus
     from engramctl.describe.counts_view import summary_tables
     from engramctl.mining.engines import check_engine, mine_with
     from engramctl.mining.options import MineOptions
-    from engramctl.mining.output import counts_maker
     from engramctl.reuse.curve_request import counted_scheme, curve_request
-    from engramctl.storage.writing.ownership import check_target
 
-    sink = output_for(json=json, quiet=quiet)
-    keep_inputs(out, *corpus, *(held_out or ()), tokenizer, scheme, config)
     options = MineOptions(
         parse_numbers(orders, "--orders") or (), min_count=min_count, top_k=top_k,
-        memory_bytes=parse_bytes(memory), tmp_dir=tmp_dir,
+        memory_bytes=parse_bytes(memory, "--memory"), tmp_dir=tmp_dir,
     )  # fmt: skip
     check_engine(engine, ray_address, resume, scheme)
     if words := options.memory_warning():
         sink.note(words)
-    check_target(out, counts_maker(resumable=engine == "local"), force=force, resume=resume)
+    check_target(out, maker, force=making.force, resume=resume)
     rows_of = counted_scheme(scheme, tokenizer, sink.note) if scheme else None
     check_counted(rows_of, options.orders)
     asked = curve_request(
@@ -191,8 +185,9 @@ def mine(
     also = None if asked is None else asked.maker(source, sink.note, sink.progress)
     sink.announce_compilation()
     summary = mine_with(
-        engine, source, out, options, ray_address=ray_address, force=force, resume=resume,
+        engine, source, out, options, ray_address=ray_address, force=making.force, resume=resume,
         scheme=rows_of, also=also, progress=sink.progress,
     )  # fmt: skip
-    sink.result(summary, summary_tables(summary))
+    making.record()
+    sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")

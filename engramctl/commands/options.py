@@ -7,8 +7,8 @@ import typer
 
 from engramctl.commands.words import takes_list
 from engramctl.config import DEFAULT_FILE, command_defaults
-from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.terminal.numbers import whole_number
 
 
 def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
@@ -23,6 +23,22 @@ def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:
             path, ctx.info_name or "", commands, {one.name: takes_list(one) for one in parameters}
         )
     return path
+
+
+def number(option: str, help: str, *, metavar: str = "N", least: int = 1) -> Any:
+    """Return an option of a whole number, `1M` and `1e6` among the ways to write it.
+
+    Args:
+        option: its long name.
+        help: its line in the help.
+        metavar: what stands for the number there.
+        least: the smallest that makes sense.
+    """
+
+    def read(value: object) -> int:
+        return whole_number(value, option, least)
+
+    return typer.Option(option, metavar=metavar, help=help, parser=read)
 
 
 Config = Annotated[
@@ -72,69 +88,21 @@ SchemeFile = Annotated[
     ),
 ]
 Slots = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Smallest number of slots a head.  [default: scheme's]"),
+    int | None, number("--slots", "Smallest number of slots a head.  [default: scheme's]")
 ]
 Orders = Annotated[
     str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
 ]
-Heads = Annotated[
-    int | None, typer.Option(metavar="N", help="Heads an order.  [default: scheme's]")
+Heads = Annotated[int | None, number("--heads", "Heads an order.  [default: scheme's]")]
+EachHead = Annotated[
+    bool,
+    typer.Option("--each-head", help="Show every head, not an order's or a layer's as one line."),
 ]
 
 
 def folder_to_make(metavar: str) -> Any:
     """Return -o/--out of a command that makes a folder, called `metavar` in its help."""
     return typer.Option("-o", "--out", metavar=metavar, help="Folder to make.")
-
-
-_UNITS = {"": 1, "b": 1}
-_UNITS |= {f"{p}b": 1000**k for k, p in enumerate("kmgt", 1)}
-_UNITS |= {f"{p}ib": 1024**k for k, p in enumerate("kmgt", 1)}
-_UNITS |= {p: 1024**k for k, p in enumerate("kmgt", 1)}
-
-
-def parse_bytes(text: str) -> int:
-    """Read a size: `4096`, `64MiB`, `2GB`, `4G` (binary).
-
-    Raises:
-        ConfigError: not a size, or not above zero.
-
-    Example:
-        >>> parse_bytes("1.5KiB"), parse_bytes("2GB"), parse_bytes("4G")
-        (1536, 2000000000, 4294967296)
-    """
-    number = text.strip().lower()
-    unit = number.lstrip("0123456789.")
-    try:
-        size = int(float(number[: len(number) - len(unit)]) * _UNITS[unit.strip()])
-    except (ValueError, KeyError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise ConfigError(
-            f"'{text}' is not a size", hint="write a number and a unit: 4096, 64MiB, 2GB"
-        )
-    return size
-
-
-def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Read `2,3,4`.
-
-    Raises:
-        ConfigError: not numbers with commas between.
-
-    Example:
-        >>> parse_numbers("2,3,4", "--orders")
-        (2, 3, 4)
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"{option} '{text}' is not a list of numbers", hint=f"write them as {option} 2,3,4"
-        ) from None
 
 
 def output_for(*, json: bool, quiet: bool) -> Output:

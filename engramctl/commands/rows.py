@@ -16,11 +16,12 @@ from engramctl.commands.options import (
     Quiet,
     Slots,
     Tokenizer,
+    number,
     output_for,
-    parse_numbers,
 )
 from engramctl.errors import ConfigError
 from engramctl.schemes.names import DEFAULT_SCHEME
+from engramctl.terminal.numbers import parse_numbers
 
 
 def rows(
@@ -36,7 +37,8 @@ def rows(
         str,
         typer.Option(
             metavar="NAME",
-            help="A preset, a scheme.json, a folder of tables, or dictionary (with --counts).",
+            help="A name, as engramctl inspect --schemes lists them, a scheme.json, a folder of "
+            "tables, or dictionary (with --counts).",
         ),
     ] = DEFAULT_SCHEME,
     tokenizer: Tokenizer = None,
@@ -53,19 +55,15 @@ def rows(
     ] = None,
     entries: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="Keep the N most frequent n-grams, all lengths.  [default: 1000000]"
-        ),
+        number("--entries", "Keep the N most frequent n-grams, all lengths.  [default: 1000000]"),
     ] = None,
     min_count: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Keep n-grams that occur N times or more.  [default: 5]"),
+        number("--min-count", "Keep n-grams that occur N times or more.  [default: 5]"),
     ] = None,
     vocab_size: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="Token ids of a dictionary.  [default: 2^bits of the mined ids]"
-        ),
+        number("--vocab-size", "Token ids of a dictionary.  [default: 2^bits of the mined ids]"),
     ] = None,
     save_scheme: Annotated[
         Path | None,
@@ -73,7 +71,9 @@ def rows(
     ] = None,
     layer: Annotated[
         list[int] | None,
-        typer.Option(metavar="L", help="Show this layer; repeat for more.  [default: all]"),
+        number(
+            "--layer", "Show this layer; repeat for more.  [default: all]", metavar="L", least=0
+        ),
     ] = None,
     column: Annotated[
         str | None,
@@ -91,7 +91,12 @@ def rows(
     ] = False,
     explain: Annotated[
         int | None,
-        typer.Option(metavar="POSITION", help="Show how one position of the first sequence goes."),
+        number(
+            "--explain",
+            "Show how one position of the first sequence goes.",
+            metavar="POSITION",
+            least=0,
+        ),
     ] = None,
     diff: Annotated[
         Path | None,

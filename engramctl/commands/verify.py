@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, output_for
+from engramctl.commands.options import Config, Json, Quiet, number, output_for
 from engramctl.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def verify(
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Compare about N rows a layer.  [default: all]"),
+        number("--sample", "Compare about N rows a layer.  [default: all]"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -37,8 +37,8 @@ def verify(
     from engramctl.tables.view import compared_facts, verified_document, verified_tables
 
     sink = output_for(json=json, quiet=quiet)
-    if sample is not None and (against is None or sample < 1):
-        raise ConfigError("--sample says how many rows to compare with --against, 1 at least")
+    if sample is not None and against is None:
+        raise ConfigError("--sample says how many rows to compare with --against")
     with sink.progress("verify", verified_bytes(path), "B") as advance:
         report = verify_path(path, advance)
     document = verified_document(path, report)

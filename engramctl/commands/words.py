@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from engramctl.config import several_values
+from engramctl.errors import near
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # of click's own, which typer does not name
 
 
 @dataclass
@@ -62,9 +66,16 @@ class WatchedCommand(TyperCommand):
         for name, one in single.items():
             parser.add_option(obj=one, opts=one.opts, dest=name, action="append", nargs=one.nargs)
         parse = parser.parse_args
+        names = [word for one in self.get_params(ctx) for word in one.opts]
 
         def parse_args(args: list[str]) -> Any:
-            values, rest, order = parse(args)
+            _check_dashes(ctx, args, names)
+            try:
+                values, rest, order = parse(args)
+            except _UsageError as error:
+                if hasattr(error, "possibilities"):  # an option that there is not
+                    _no_such_option(ctx, error.option_name, names)
+                raise
             for name in single.keys() & values.keys():
                 if len(values[name]) > 1:
                     raise several_values(max(single[name].opts, key=len), values[name])
@@ -76,7 +87,7 @@ class WatchedCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words; from here on it is known whether they, or the config, ask for JSON."""
-        rest = super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, _with_values(args))
         if isinstance(ctx.obj, Asked):
             ctx.obj.json = bool(ctx.params.get("json")) or ctx.params.get("format") == "json"
         return rest
@@ -88,6 +99,27 @@ class WatchedCommand(TyperCommand):
         watched: Any = _WatchedStream(sys.stdout, ctx.obj)
         with contextlib.redirect_stdout(watched):
             return super().invoke(ctx)
+
+
+def _check_dashes(ctx: Any, words: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse `-tier ssd`, which otherwise means `-t ier`."""
+    for word in words[: words.index("--")] if "--" in words else words:
+        if len(word) > 2 and f"-{word}" in names:
+            _no_such_option(ctx, word, names)
+
+
+def _no_such_option(ctx: Any, word: str, names: Sequence[str]) -> None:
+    question = near(word, [name for name in names if name.startswith("--")])
+    ctx.fail(f"No such option: {word}; {question}".removesuffix("; "))
+
+
+def _with_values(words: list[str]) -> list[str]:
+    """Return the words with the value that --if-needed has when it is given without one."""
+    stop = words.index("--") if "--" in words else len(words)
+    return [
+        "--if-needed=time" if word == "--if-needed" and place < stop else word
+        for place, word in enumerate(words)
+    ]
 
 
 def _is_flag(option: Any) -> bool:

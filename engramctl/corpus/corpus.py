@@ -22,6 +22,7 @@ from engramctl.corpus.parquet import (
     read_column,
     read_footer,
     reading,
+    why_text,
 )
 from engramctl.corpus.usable_files import UsableFile, reason_of, refuse_none, usable_files
 from engramctl.errors import ConfigError, CorpusError
@@ -64,6 +65,7 @@ class Corpus:
             the largest of the Parquet statistics. None when no statistics tell.
         tokens_hint: about how many tokens there are (exact enough to size work), from the footers.
         skipped: bad files and folders that were left out, each with the reason.
+        why_text: why text is tokenised, in words; None: the column is of ids.
     """
 
     files: tuple[SourceFile, ...]
@@ -74,6 +76,7 @@ class Corpus:
     max_id: int | None
     tokens_hint: int
     skipped: tuple[tuple[SourceFile, str], ...] = ()
+    why_text: str | None = None
 
     @classmethod
     def open(
@@ -99,7 +102,8 @@ class Corpus:
                 file is decoded once to know it, since a file that breaks half way must not count
                 by half.
             progress: as `Output.progress`, for that decoding.
-            note: called with one line when files are left out by the rule.
+            note: called with a line when files are left out by the rule, and when text is read
+                though no column was named.
 
         Raises:
             CorpusError: no files, a file that is not Parquet, a missing or unusable column; with
@@ -122,6 +126,13 @@ class Corpus:
                 hint="add --tokenizer tokenizer.json, or name a column of ids with --column",
             )
 
+        why = None
+        if is_text:
+            chosen = why_text(usable[0].meta.schema.to_arrow_schema())
+            why = "named with --column" if column else chosen
+            if note is not None and column is None:
+                note(f"column '{usable[0].column}' is tokenised with {tokenizer}: {why}")
+
         def of(files: Sequence[UsableFile]) -> "Corpus":
             bound = min(bounds) if bounds else None
             if bound is None and not is_text:
@@ -137,6 +148,7 @@ class Corpus:
                     column_size(file.meta, file.column, is_text=is_text) for file in files
                 ),
                 skipped=tuple(skipped),
+                why_text=why,
             )
 
         corpus = of(usable)

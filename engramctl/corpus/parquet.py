@@ -170,6 +170,19 @@ def choose_column(file: SourceFile, schema: pa.Schema, *, with_text: bool) -> st
     )
 
 
+def why_text(schema: pa.Schema) -> str:
+    """Say why `choose_column` took text, where it could be read, and no ids.
+
+    Example:
+        >>> why_text(pa.schema({"text": pa.string()}))
+        'there is no column of ids (input_ids or token_ids)'
+    """
+    ids = [name for name in ID_COLUMNS if name in schema.names]
+    if not ids:
+        return f"there is no column of ids ({' or '.join(ID_COLUMNS)})"
+    return f"with --tokenizer text comes first; --column {ids[0]} reads the ids"
+
+
 def check_column(file: SourceFile, schema: pa.Schema, name: str) -> str:
     """Return "ids" or "text", or raise about the column of this file."""
     if schema.names.count(name) != 1:

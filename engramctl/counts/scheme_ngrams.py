@@ -52,6 +52,11 @@ class SeenNgrams:
             self._first[seen] = where
 
     @property
+    def canonical(self) -> bool:
+        """Whether the folder holds canonical ids, and not token ids."""
+        return self._canonical
+
+    @property
     def joins(self) -> bool:
         """Whether several n-grams of the folder may be one to the scheme."""
         return self._map is not None and not self._canonical

@@ -8,8 +8,9 @@ from typing import Any
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.counts.manifest import COUNTS_SCHEMA
 from engramctl.describe.checkpoints import describe_checkpoint, scheme_facts
-from engramctl.errors import ConfigError, EngramError, FormatError, StorageError
-from engramctl.hashing import lookup_from_dict
+from engramctl.describe.schemes import described_scheme
+from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, near
+from engramctl.hashing import PRESETS, lookup_from_dict, make_scheme
 from engramctl.results.document import SCHEMAS, as_current
 from engramctl.results.facts import result_facts
 from engramctl.results.file import not_as_written
@@ -25,12 +26,18 @@ COUNTS_SUMMARY_SCHEMA = "engramctl.counts-summary/1"
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return a JSON document that says what `path` is.
+    """Return a JSON document that says what `path` is; it may also be the name of a scheme.
 
     Raises:
         FormatError: it is none of ours, or not what it says.
         StorageError: it is not there or cannot be read.
     """
+    name = str(path)
+    if not path.exists() and not partial_path(path).is_dir():
+        if name in PRESETS:
+            return described_scheme(make_scheme(name))
+        if question := near(name, PRESETS):
+            raise StorageError(f"{name} is not there, and no scheme has this name", hint=question)
     if path.is_dir() and os.path.realpath(path).endswith(SUFFIX):
         return _unfinished(path)
     if not path.exists() and partial_path(path).is_dir():
@@ -97,8 +104,7 @@ def _scheme_file(path: Path) -> dict[str, Any]:
             facts=error.facts,
             hint=error.hint or "name a folder with manifest.json, or a scheme.json",
         ) from error
-    layers = [{"layer": n, "num_rows": scheme.num_rows(n)} for n in scheme.layers]
-    return {"path": str(path), "kind": "scheme", **scheme_facts(scheme), "layers": layers}
+    return {"path": str(path), **described_scheme(scheme)}
 
 
 def _table(table: TableFiles) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """A scheme on mined counts: what `inspect --counts` says."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engramctl.access.view import HEADS
 from engramctl.counts.manifest import check_counts_tokenizer, read_counts_manifest
 from engramctl.counts.ngrams import mine_hint, order_file, read_ngrams
 from engramctl.counts.pruned import Pruned, pruned_orders, pruning
@@ -17,7 +16,6 @@ from engramctl.hashing.diagnose.load import OrderLoad, diagnose
 from engramctl.hashing.diagnose.resonance import scheme_warnings
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.token_map import Canonical
-from engramctl.output import Table
 from engramctl.schemes.find import find_scheme
 from engramctl.schemes.options import SchemeOptions
 from engramctl.vocabulary.fingerprints import counts_are_canonical
@@ -142,60 +140,3 @@ def _warning(order: int, pruned: Pruned, manifest: dict[str, Any], joins: bool) 
 
 def _order(scheme: Scheme, layer: int, order: int, counts: Path) -> OrderLoad:
     return diagnose(scheme, layer, order, lambda: read_ngrams(counts, order, scheme.vocab_size))
-
-
-def diagnosis_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the tables that show a document of `diagnose_counts`."""
-    return [
-        Table(
-            "n-grams",
-            _order_rows(document),
-            "joint collisions: n-grams that share their slot with another one in every head; "
-            "by chance: as many as n-grams thrown at random would give",
-        ),
-        Table(
-            "heads, each beside pure chance",
-            _head_rows(document),
-            f"{HEADS}; never reached: slots without an n-gram",
-        ),
-        Table("warnings", [{"warning": text} for text in document["warnings"]]),
-    ]
-
-
-def _head_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
-    return [
-        {
-            "layer": order["layer"],
-            "order": order["order"],
-            "head": head["head"],
-            "slots": head["num_slots"],
-            "load": head["load_factor"],
-            "never reached %": 100 * head["unreached_slots"] / head["num_slots"],
-            "never reached by chance %": 100
-            - 100 * head["expected_reached_slots"] / head["num_slots"],
-            "colliding %": _percent(head["colliding_ngrams"], order["distinct"]),
-            "colliding by chance %": _percent(head["expected_colliding_ngrams"], order["distinct"]),
-            "overshadowed %": head["overshadowed_percent"],
-            "overshadowed by chance %": head["expected_overshadowed_percent"],
-        }
-        for order in document["orders"]
-        for head in order["heads"]
-    ]
-
-
-def _order_rows(document: dict[str, Any]) -> Sequence[dict[str, object]]:
-    return [
-        {
-            "layer": order["layer"],
-            "order": order["order"],
-            "distinct n-grams": order["distinct"],
-            "accesses": order["accesses"],
-            "joint collisions": order["joint_collisions"],
-            "by chance": order["expected_joint_collisions"],
-        }
-        for order in document["orders"]
-    ]
-
-
-def _percent(part: float, whole: int) -> float | None:
-    return 100 * part / whole if whole else None

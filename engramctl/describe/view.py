@@ -19,7 +19,12 @@ _CAPTIONS = {
 
 
 def described_tables(
-    document: dict[str, Any], path: Path, tokenizer: Path | None, *, raw: bool = False
+    document: dict[str, Any],
+    path: Path,
+    tokenizer: Path | None,
+    *,
+    raw: bool = False,
+    each_head: bool = False,
 ) -> list[Table]:
     """Return the tables that show a document of `describe`.
 
@@ -28,6 +33,7 @@ def described_tables(
         path: the folder or file.
         tokenizer: the tokenizer.json that shows the n-grams of counts as text; None: as ids.
         raw: for programs: of a result its cases alone, as numbers.
+        each_head: of counts: every head of a scheme, not the mean of an order's.
 
     Raises:
         ConfigError: another tokenizer than that of the counts, or one for what has no n-grams.
@@ -44,8 +50,9 @@ def described_tables(
         return _fact_tables(document)
     try:
         text = None if tokenizer is None else ngram_text(tokenizer, counts_fingerprints(path))
-        return [*_fact_tables({**document, "orders": None}), *found_tables(document, text)]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        found = found_tables(document, text, each_head=each_head)
+        return [*_fact_tables({**document, "orders": None}), *found]
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise FormatError(
             f"summary.json of {path} is not as mine writes it",
             facts={"found": f"{type(error).__name__}: {error}"[:200]},

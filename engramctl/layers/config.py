@@ -6,7 +6,7 @@ Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branche
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 
 ResidualMode = Literal["none", "hc", "mhc", "single_pass"]
 SinkhornForm = Literal["paper", "release"]
@@ -20,9 +20,7 @@ CONV_KERNEL = 4  # taps of the short convolution (Engram)
 def _one_of(name: str, value: str, choices: object) -> None:
     allowed = get_args(choices)
     if value not in allowed:
-        raise ConfigError(
-            f"unknown {name} '{value}'", facts={"known": ", ".join(allowed), "found": value}
-        )
+        raise unknown(name, value, allowed)
 
 
 def _at_least(owner: object, minimum: int, *names: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.corpus.corpus import Corpus, Progress
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.hashing import Scheme
 from engramctl.mining.options import MineOptions
 
@@ -19,7 +19,7 @@ def check_engine(engine: str, ray_address: str | None, resume: bool, scheme: str
         ConfigError: so it is, or the engine is unknown.
     """
     if engine not in ENGINES:
-        raise ConfigError(f"unknown engine '{engine}'", facts={"known": ", ".join(ENGINES)})
+        raise unknown("engine", engine, ENGINES)
     if engine == "ray" and resume:
         raise ConfigError("--engine ray cannot --resume", hint="Ray repeats lost tasks itself")
     if engine == "ray" and scheme is not None:

@@ -80,6 +80,13 @@ def _shown(entry: dict[str, Any]) -> str:
     return f"{entry['file']}, {entry['bytes']:,} bytes, xxh3 {entry['xxh3_128'][:8]}"
 
 
+def tokenised(corpus: Corpus) -> dict[str, str] | None:
+    """Return which tokenizer made ids of text, and why text was read; None: ids were."""
+    if corpus.why_text is None:
+        return None
+    return {"tokenizer": str(corpus.tokenizer_path), "why": corpus.why_text}
+
+
 def summary(
     corpus: Corpus, read: Position, options: MineOptions, totals: Sequence[OrderTotals]
 ) -> dict[str, Any]:
@@ -93,6 +100,7 @@ def summary(
         "min_count": options.min_count,
         "top_k": options.top_k,
         "column": corpus.column,
+        "tokenised": tokenised(corpus),
         "corpus": [str(file) for file in corpus.files],
         "skipped_files": [{"file": str(file), "reason": reason} for file, reason in corpus.skipped],
         "orders": [order.summary() for order in totals],

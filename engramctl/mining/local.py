@@ -23,8 +23,9 @@ from engramctl.counting.spill import SpillStore
 from engramctl.errors import CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
+from engramctl.mining.folder import counts_files, counts_maker
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
-from engramctl.mining.output import CountsOutput, Sink, counts_files, counts_maker
+from engramctl.mining.output import CountsOutput, Sink
 from engramctl.mining.partition_counter import PartitionCounter
 from engramctl.mining.reading import CorpusReader, Position
 from engramctl.mining.run_state import load_run, remembered, save_run

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from engramctl.access.recorder import Recorder
 from engramctl.counting.count import Rows
@@ -13,23 +13,8 @@ from engramctl.counting.top import TopRows
 from engramctl.counting.unigrams import Unigrams
 from engramctl.mining.options import MineOptions
 from engramctl.mining.writer import OrderTotals, OrderWriter
-from engramctl.storage.writing.ownership import Maker
 
-_FILES = (
-    r"order\d+\.parquet|access\.layer\d+\.parquet|curves\.parquet|summary\.json"
-    r"|[a-z0-9._-]+\.(spill|raw)"
-)
 Sink = Callable[[int, Rows], None]
-
-
-def counts_maker(*, resumable: bool = True) -> Maker:
-    """Return the command that writes counts; every file it makes has a name that this knows."""
-    return Maker("mine", _FILES, resumable=resumable)
-
-
-def counts_files(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the names of all files beside a counts folder's manifest."""
-    return ["summary.json", *(one["file"] for one in manifest["orders"] + manifest["statistics"])]
 
 
 class CountsOutput:

@@ -26,9 +26,10 @@ from engramctl.counting.count import Rows, count_partition, partition_chunk
 from engramctl.counting.keys import KeyLayout
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.mining import facts
+from engramctl.mining.folder import counts_files, counts_maker
 from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
-from engramctl.mining.output import CountsOutput, counts_files, counts_maker
+from engramctl.mining.output import CountsOutput
 from engramctl.mining.reading import Position
 from engramctl.sources.file import SourceFile
 from engramctl.storage.files.atomic import os_errors, write_json

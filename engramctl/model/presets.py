@@ -5,7 +5,7 @@ In `tiny` a gather costs more than a whole step, so its times say nothing about 
 
 from dataclasses import replace
 
-from engramctl.errors import ConfigError
+from engramctl.errors import unknown
 from engramctl.layers.config import DecoderConfig, MemoryConfig, ResidualConfig
 
 PRESETS: dict[str, DecoderConfig] = {
@@ -55,9 +55,7 @@ def preset(
         1000
     """
     if name not in PRESETS:
-        raise ConfigError(
-            f"unknown model preset '{name}'", facts={"known": ", ".join(PRESETS), "found": name}
-        )
+        raise unknown("model preset", name, PRESETS)
     shape = PRESETS[name]
     return replace(
         shape,

@@ -57,6 +57,10 @@ class Case:
         cache: warm or cold; None without a memory.
         loop: warm or cold: arms of one case, phase and loop were measured interleaved.
         engine: what read the rows.
+        mode: memory; on ssd mapped (the page cache is the cache) or direct (past it, in a budget).
+        fallback: what the engine could not have and did without; None: nothing.
+        state: cold or warm when that was proved, else unproved; None without a memory.
+        state_reason: why it is not proved.
         rows: rows a sample, all layers; 0 for `none`.
         tokens: tokens a sample, all sequences.
         useful_bytes: bytes of those records.
@@ -76,6 +80,10 @@ class Case:
     cache: str | None
     loop: str
     engine: str | None = None
+    mode: str | None = None
+    fallback: str | None = None
+    state: str | None = None
+    state_reason: str | None = None
     rows: int = 0
     tokens: int = 0
     batch: int = 1
@@ -114,6 +122,9 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
     return (statistics.median(ours) / statistics.median(theirs) - 1) * 100
 
 
+_UNSAID = dict.fromkeys(("mode", "fallback", "state", "state_reason"))  # of older cases
+
+
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a result as `engramctl.bench/2` has it, or None when it is no result.
 
@@ -126,12 +137,13 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     unsaid: dict[str, Any] = {"schema": SCHEMA, "created_utc": None, "command": None}
     if document["schema"] == SCHEMA:
-        return unsaid | dict(document)
+        return unsaid | dict(document) | {"cases": [_UNSAID | case for case in document["cases"]]}
     if document["schema"] != FIRST_SCHEMA:
         return None
     resolution = document["resolution_percent"]
     cases = [
-        case
+        _UNSAID
+        | case
         | {"resolution_percent": resolution if case["samples_ns"] else None}
         | {"copy_samples_ns": [], "p99_ns": p99(case["samples_ns"])}
         for case in document["cases"]

@@ -48,6 +48,8 @@ def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table
     lines = [
         f"{name}: {meaning}" for name, meaning in LEGEND.items() if any(row[name] for row in shown)
     ]
+    doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
+    lines += [f"unproved: {one}" for one in doubts]
     skipped = {
         f"{row['tier']}: {row['reason']}": None for row in rows if row["status"] == "skipped"
     }
@@ -63,7 +65,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "case": row["name"],
         "phase": row["phase"],
         "tier": row["tier"],
-        "cache": row["cache"],
+        "cache": "unproved" if row["state"] == "unproved" else row["cache"],
         "p50": duration(row["p50_ns"]),
         "p99": duration(row["p99_ns"]),
         "rows/s": row["rows_per_s"],

@@ -99,6 +99,24 @@ def _serve(
             served[level, 1] += first[index]
 
 
+@compiled
+def _lacks(
+    keys: NDArray[np.uint64],
+    highest: np.uint64,
+    table: NDArray[np.uint64],
+    values: NDArray[np.uint32],
+    out: NDArray[np.bool_],
+) -> None:
+    """Mark keys of the sample that are not in a table."""
+    for index in range(len(keys)):
+        low, high = keys[index, 0], keys[index, 1]
+        hashed = key_hash(low, high)
+        out[index] = False
+        if hashed <= highest:
+            slot = _slot(table, values, low, high, hashed)
+            out[index] = values[slot, 0] == 0 and values[slot, 1] == 0
+
+
 @dataclass(frozen=True)
 class Entries:
     """The n-grams of a table, in its own order.
@@ -167,3 +185,12 @@ class ChunkCounts:
         The last level is for n-grams that no dictionary holds. Several threads may call it.
         """
         _serve(keys, first, threshold(self.rate), self._table, self._values, self._levels, served)
+
+    def lacks(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Mark n-grams of the sample that were never counted: uint64 (T, 2) -> bool (T,).
+
+        Several threads may call it.
+        """
+        out = np.empty(len(keys), np.bool_)
+        _lacks(keys, threshold(self.rate), self._table, self._values, out)
+        return out

@@ -28,7 +28,7 @@ def counted_scheme(name: str, tokenizer: Path | None, note: Note) -> Scheme:
     made = taking_token_ids(find_scheme(chosen), name)
     if isinstance(made, DictionaryScheme):
         raise ConfigError(
-            "accesses and cache curves are of hashed rows, and a dictionary has none",
+            "accesses and hit-rate curves are of hashed rows, and a dictionary has none",
             hint="name a hashed scheme with --scheme",
         )
     if words := assumed_map(chosen, made):
@@ -105,7 +105,7 @@ def curve_request(
         return None
     if scheme is None:
         raise ConfigError(
-            "cache curves need to know which rows a text reads",
+            "hit-rate curves need to know which rows a text reads",
             hint="add --scheme deepseek-v41, a scheme.json or a folder of tables",
         )
     options = ReuseOptions(sample_rate=sample_rate, max_tokens_per_file=max_tokens_per_file)

@@ -1,4 +1,4 @@
-"""From a corpus and a scheme to cache curves, unique shares and dictionaries: the entry.
+"""From a corpus and a scheme to hit-rate curves, unique shares and dictionaries: the entry.
 
     documents -> rows and n-grams -> 1, 8, 64, 512 of them in turn -> caches, chunks, dictionaries
 
@@ -52,7 +52,7 @@ def measure(
         progress: as `Output.progress`.
 
     Returns:
-        the document that docs/counts.md describes under "Cache curves"; rates are 0 to 1.
+        the document that docs/counts.md describes under "Hit-rate curves"; rates are 0 to 1.
 
     Raises:
         ConfigError: the scheme has no such layer or head.

@@ -11,7 +11,7 @@ from engramctl.storage.record.record import RecordSpec
 
 SAMPLED_ACCESSES = 1 << 21  # of a trace; below that it is taken whole
 SAMPLED_ROWS = 1 << 16  # that an LRU trace keeps at most, see StackDistances
-COUNTED_ROWS = 1 << 20  # of the tables, whose accesses are counted for the oracle
+COUNTED_ROWS = 1 << 20  # of the tables, whose accesses are counted for best_fixed
 COUNTED_NGRAMS = 1 << 23  # positions, of all orders, whose n-grams the dictionary counts
 SMALLEST_CACHE = 1 << 10
 
@@ -111,8 +111,8 @@ def cache_sizes(rows: int, accesses: int | None = None) -> tuple[int, ...]:
     return tuple(1 << bits for bits in range(least, max(least, top) + 1))
 
 
-def oracle_rate(reader: Reader, tokens: int) -> float:
-    """Return the share of rows whose accesses in a text are counted for the oracle."""
+def best_fixed_rate(reader: Reader, tokens: int) -> float:
+    """Return the share of rows whose accesses in a text are counted for the best fixed set."""
     rows = min(sum(reader.rows), tokens * len(reader.rows))
     return power_of_two_rate(rows, COUNTED_ROWS)
 

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engramctl.caches.oracle import RowCounts
+from engramctl.caches.best_fixed import RowCounts
 from engramctl.caches.static import StaticRows
 from engramctl.reuse.dictionary import Dictionary
 from engramctl.reuse.documents import Part, Reader
 from engramctl.reuse.interleave import Block
-from engramctl.reuse.options import ReuseOptions, cache_sizes, ngram_rate, oracle_rate
+from engramctl.reuse.options import ReuseOptions, best_fixed_rate, cache_sizes, ngram_rate
 from engramctl.reuse.traces import StreamTrace
 from engramctl.storage.record.record import RecordSpec
 
@@ -67,19 +68,20 @@ class Study:
         self._dictionary.rank()
         for trace in traces:
             static = _rates(served, trace)
-            self._add(part.name, trace, static, static, oracle_sampled=1.0)
+            self._add(part.name, trace, static, static, best_sampled=1.0, chance=None)
 
     def evaluate(self, part: Part, tokens: int, pool: ThreadPoolExecutor, show: Progress) -> None:
         """Read documents that nothing was made of; `tokens` is about how many they have."""
         traces = self._traces(tokens, self._dictionary)
-        counts = RowCounts(oracle_rate(self._reader, tokens))
-        served = self._static.nothing()
+        counts = RowCounts(best_fixed_rate(self._reader, tokens))
+        served, unmined = self._static.nothing(), self._static.nothing()
         for _, block in self._blocks(part, show):
             rows = block.rows.astype(np.int64)
             _all(
                 pool,
                 *(partial(trace.add, block) for trace in traces),
                 partial(self._static.serve, rows, served),
+                partial(self._serve_unmined, block, unmined),
                 partial(counts.add, rows.reshape(-1)),
             )
         _all(pool, *(trace.finish for trace in traces))
@@ -89,13 +91,16 @@ class Study:
         every = (0, scheme.num_rows(self._reader.layer))
         for trace in traces:
             static = _rates(self._static.served(served), trace)
-            oracle = [
+            best = [
                 counts.best_hit_rates(span, cache.sizes, cache.lru.accesses)
                 for cache, span in zip(
                     trace.caches.values(), (every, *self._reader.spans), strict=True
                 )
             ]
-            self._add(part.name, trace, static, oracle, oracle_sampled=counts.rate)
+            chance = None
+            if self._options.max_tokens_per_file is None:
+                chance = _rates(self._static.served(unmined), trace, self._dictionary.rate)
+            self._add(part.name, trace, static, best, best_sampled=counts.rate, chance=chance)
             if trace.use is not None:
                 streams = {"held_out": part.name, "interleave": trace.streams}
                 self._served += [{**streams, **row} for row in trace.use.document(scheme)]
@@ -129,6 +134,13 @@ class Study:
             },
         }
 
+    def _serve_unmined(self, block: Block, served: list[NDArray[np.int64]]) -> None:
+        """Add the accesses of n-grams that were never mined: a fixed set serves them by chance."""
+        assert block.keys is not None
+        for number, counts in enumerate(self._dictionary.counts):
+            rows = block.rows[counts.lacks(block.keys[:, number]), number]
+            self._static.serve_order(number, rows.astype(np.int64), served)
+
     def _traces(self, tokens: int, dictionary: Dictionary | None) -> list[StreamTrace]:
         return [
             StreamTrace(streams, self._reader, tokens, self._options, dictionary)
@@ -138,7 +150,7 @@ class Study:
     def _blocks(self, part: Part, show: Progress) -> Iterable[tuple[int, Block]]:
         """Read a part, and note how large it is."""
         tokens = documents = 0
-        title = f"reuse, {part.name or 'mined'}"
+        title = f"curves, {part.name or 'mined'}"
         with show(title, part.corpus.tokens_hint, "tokens") as advance:
             for file, batch in part.batches(advance):
                 tokens += len(batch.ids)
@@ -151,9 +163,10 @@ class Study:
         name: str | None,
         trace: StreamTrace,
         static: Sequence[Curves],
-        oracle: Sequence[Curves],
+        best: Sequence[Curves],
         *,
-        oracle_sampled: float,
+        best_sampled: float,
+        chance: Sequence[Curves] | None,
     ) -> None:
         streams = {"held_out": name, "interleave": trace.streams}
         for number, (order, cache) in enumerate(trace.caches.items()):
@@ -161,18 +174,19 @@ class Study:
                 ("lru", cache.lru.rate, cache.lru.hit_rates()),
                 ("s3fifo", cache.s3fifo.rate, cache.s3fifo.hit_rates()),
                 ("static", 1.0, static[number]),
-                ("oracle", oracle_sampled, oracle[number]),
+                ("best_fixed", best_sampled, best[number]),
             ):
-                self.curves.append(
-                    {
-                        **streams,
-                        "order": order,
-                        "policy": policy,
-                        "sample_rate": sampled,
-                        "cache_rows": list(rates),
-                        "hit_rate": list(rates.values()),
-                    }
-                )
+                curve = {
+                    **streams,
+                    "order": order,
+                    "policy": policy,
+                    "sample_rate": sampled,
+                    "cache_rows": list(rates),
+                    "hit_rate": list(rates.values()),
+                }
+                if policy == "static" and chance is not None:
+                    curve["by_chance"] = [min(rates[size], chance[number][size]) for size in rates]
+                self.curves.append(curve)
         self._unique += [{**streams, **row} for row in trace.unique_document()]
 
 
@@ -182,9 +196,9 @@ def _all(pool: ThreadPoolExecutor, *tasks: Callable[[], None]) -> None:
         done.result()
 
 
-def _rates(served: list[dict[int, int]], trace: StreamTrace) -> list[Curves]:
+def _rates(served: list[dict[int, int]], trace: StreamTrace, sampled: float = 1.0) -> list[Curves]:
     """Return shares of accesses at the cache sizes of a trace, of all orders first."""
     return [
-        {size: accesses[size] / max(1, cache.lru.accesses) for size in cache.sizes}
+        {size: accesses[size] / max(1.0, sampled * cache.lru.accesses) for size in cache.sizes}
         for accesses, cache in zip(served, trace.caches.values(), strict=True)
     ]

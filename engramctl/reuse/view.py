@@ -9,14 +9,22 @@ from typing import Any
 
 from engramctl.output import Table
 
-SIZES_SHOWN = 4  # of the caches of an order
+SIZES_SHOWN = 4  # of the caches of an order, and of chunks
 MIB = 1 << 20
 
+_EARLIER_NAMES = {"oracle": "best_fixed"}  # of policies, in documents of earlier versions
+
 _POLICIES = (
+    "text: tenth is every tenth document, of which nothing was learnt; the n-grams and rows above "
+    "are counted in all documents\n"
     "lru: keeps the rows read last\n"
-    "s3fifo: a small queue of new rows; rows hit twice in it move to a large one\n"
-    "static: holds the rows that the mined text reads most\n"
-    "oracle: holds the rows that this text itself reads most\n"
+    "s3fifo: new rows wait in a small queue, a tenth of the cache; two hits there move a row to "
+    "main, the rest (hits count to 3); ids of rows that left small are remembered, as many as main "
+    "holds rows\n"
+    "static: holds the rows that the mined text reads most, the lowest row ids among equals\n"
+    "by chance: what of static is hits of n-grams that were never mined, on a row held for another "
+    "n-gram (collisions)\n"
+    "best fixed: a fixed set chosen on the text itself: the rows that this text reads most\n"
     "cache rows: of one head, MiB: of all heads and layers; order all: one cache for all orders; "
     "more sizes, and documents read in turn: in --json and curves.parquet"
 )
@@ -25,7 +33,7 @@ _POLICIES = (
 def reuse_tables(document: Mapping[str, Any]) -> list[Table]:
     """Return the three tables: caches, distinct n-grams, dictionaries."""
     return [
-        Table("cache hit rate in %", cache_rows(document), _POLICIES),
+        Table("hit-rate curves: % of reads that a cache serves", cache_rows(document), _POLICIES),
         Table(
             "% of distinct n-grams in a chunk of so many tokens",
             unique_rows(document),
@@ -44,9 +52,8 @@ def reuse_tables(document: Mapping[str, Any]) -> list[Table]:
 def cache_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return hit rates: a row a text, order and cache size, a column a policy."""
     curves = _one_by_one(document["curves"])
-    held_out = [curve for curve in curves if curve["held_out"] is not None]
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    for curve in held_out or curves:
+    for curve in _not_mined(curves):
         order = "all" if curve["order"] == 0 else str(curve["order"])
         rates = dict(zip(curve["cache_rows"], curve["hit_rate"], strict=True))
         for size in _spread(curve["cache_rows"]):
@@ -56,27 +63,39 @@ def cache_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
                 "cache rows": size,
                 "MiB": size * document["bytes_per_cache_row"] / MIB,
             }
-            rows.setdefault(tuple(row.values()), row)[curve["policy"]] = _percent(rates[size])
+            shown = rows.setdefault(tuple(row.values()), row)
+            shown[_EARLIER_NAMES.get(curve["policy"], curve["policy"])] = _percent(rates[size])
+            if "by_chance" in curve:
+                chances = dict(zip(curve["cache_rows"], curve["by_chance"], strict=True))
+                shown["by chance"] = _percent(chances[size])
     return list(rows.values())
 
 
 def unique_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return shares of distinct n-grams: a row a text and order, a column a chunk's tokens."""
+    found = _not_mined(_one_by_one(document["unique"]))
+    sizes = _spread(sorted({row["chunk_tokens"] for row in found}))
     return _pivot(
         (
             {"text": _name(row), "order": row["order"]},
             f"{row['chunk_tokens']:,}",
             _percent(row["share"]),
         )
-        for row in _one_by_one(document["unique"])
+        for row in found
+        if row["chunk_tokens"] in sizes
     )
 
 
 def dictionary_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Return what dictionaries serve: a row a text and size."""
+    """Return what dictionaries serve: a row a text and size, up to one that holds all n-grams."""
     orders = document["orders"]
     rows = []
+    shown: set[tuple[str, int]] = set()
     for one in _one_by_one(document["dictionary"]["served"]):
+        held = (_name(one), one["entries_held"])
+        if held in shown:
+            continue
+        shown.add(held)
         hits = zip(orders, one["hit_rate_after_dedup"], strict=True)
         rows.append(
             {
@@ -97,10 +116,16 @@ def _one_by_one(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [one for one in found if one["interleave"] == fewest]
 
 
+def _not_mined(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return what was found of text that was held out, or of the mined text where none was."""
+    return [one for one in found if one["held_out"] is not None] or found
+
+
 def _spread(sizes: Sequence[int]) -> list[int]:
     """Return a few of the sizes, the first and the last among them."""
     last, steps = len(sizes) - 1, SIZES_SHOWN - 1
-    return [sizes[place] for place in sorted({last * step // steps for step in range(steps + 1)})]
+    places = sorted({last * step // steps for step in range(steps + 1)})
+    return [sizes[place] for place in places] if sizes else []
 
 
 def _percent(share: float) -> float:

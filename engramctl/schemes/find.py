@@ -1,4 +1,4 @@
-"""From a name on the command line to a scheme: a preset, a scheme.json, or a folder of ours."""
+"""From a name on the command line to a scheme: a known one, a scheme.json, or a folder of ours."""
 
 import re
 from dataclasses import replace
@@ -18,7 +18,7 @@ _BEGINS = re.compile(rb'\s*\{\s*"schema":\s*"engramctl\.scheme/')
 
 
 def find_scheme(options: SchemeOptions) -> Lookup:
-    """Return the scheme of a preset, of a scheme.json, of mined counts, or of a folder of tables.
+    """Return the scheme of a name, of a scheme.json, of mined counts, or of a folder of tables.
 
     Raises:
         ConfigError: an unknown name, or options that a file or folder already decides.

@@ -1,10 +1,10 @@
-"""From options to a scheme: presets with sizes replaced, a scheme.json, or a folder of tables."""
+"""From options to a scheme: a named one with other sizes, a scheme.json, or a folder of tables."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from engramctl.errors import ConfigError, EngramError
+from engramctl.errors import ConfigError, EngramError, unknown
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
@@ -26,7 +26,7 @@ class SchemeOptions:
     """What may be said about a scheme; None: the scheme's own value.
 
     Attributes:
-        scheme: a preset's name, a scheme.json, or a folder of tables; None: V4.1 with few slots
+        scheme: a scheme's name, a scheme.json, or a folder of tables; None: V4.1 with few slots
             (about 256 MB).
         tokenizer: tokenizer.json whose token map is used; None: every token id is itself. With a
             scheme.json or a folder it must be theirs, or is the one they lack.
@@ -73,7 +73,7 @@ class SchemeOptions:
 
     @property
     def is_file(self) -> bool:
-        """Whether `scheme` names a file or folder rather than a preset."""
+        """Whether `scheme` names a file or folder rather than a known scheme."""
         if self.scheme is None or self.scheme in presets.PRESETS:
             return False
         path = Path(self.scheme)
@@ -114,6 +114,14 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
             hint="make its file first: engramctl rows /dev/null --scheme dictionary "
             "--counts counts --save-scheme dictionary.json",
         )
+    elif name not in presets.PRESETS:
+        raise unknown(
+            "scheme",
+            name,
+            [*sorted(presets.PRESETS), DICTIONARY],
+            hint="name one of these (engramctl inspect --schemes describes them), or a scheme.json "
+            "or a folder of tables that is there",
+        )
     else:
         few = options.scheme is None and options.slots is None
         scheme = presets.make_scheme(
@@ -127,14 +135,14 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
         )
     dtype = options.dtype or scheme.dtype
     if dtype not in DTYPES:
-        raise ConfigError(f"unknown dtype '{dtype}'", facts={"known": ", ".join(DTYPES)})
+        raise unknown("dtype", dtype, DTYPES)
     if dtype != scheme.dtype or options.row_dim not in (None, scheme.row_dim):
         scheme = replace(scheme, dtype=dtype, row_dim=options.row_dim or scheme.row_dim)
     return scheme
 
 
 def _preset_map(name: str, options: SchemeOptions) -> Canonical | None:
-    """Return the token map of a preset's tokenizer, for models that have one."""
+    """Return the token map of a named scheme's tokenizer, for models that have one."""
     if options.tokenizer is None:
         return None
     preset = presets.PRESETS.get(name)
@@ -152,7 +160,7 @@ def _scheme_of_file(path: Path, options: SchemeOptions) -> Lookup:
     if given := options.given(*FIXED):
         raise ConfigError(
             f"{path} says what {given} would change",
-            hint="leave these options out, or name a preset with --scheme",
+            hint="leave these options out, or name a scheme (engramctl inspect --schemes)",
         )
     if path.is_dir():
         scheme = lookup_from_dict(dict(open_table(path).manifest.scheme))
@@ -186,7 +194,7 @@ def with_tokenizer(scheme: Lookup, tokenizer: Path, what: str, *, text: bool = F
             return scheme
         raise ConfigError(
             f"{what} says what --tokenizer would change",
-            hint="leave this option out, or name a preset with --scheme",
+            hint="leave this option out, or name a scheme (engramctl inspect --schemes)",
         )
     made, fill = load_canonical(tokenizer), scheme.boundary.fill
     if made.num_canonical != canonical.num_canonical:

@@ -3,26 +3,29 @@
 `plan_build` says exactly what will be written, `run_build` writes it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import engramctl
 from engramctl.counts.manifest import counts_digest, read_counts_manifest
+from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup, Scheme
 from engramctl.schemes.names import DEFAULT_SCHEME
 from engramctl.schemes.options import SchemeOptions, resolve_scheme
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.format.row_file import EXTENT_BYTES
-from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.plan import SHARD_BYTES, TablePlan, default_shard_rows
 from engramctl.storage.writing.writer import write_table
 from engramctl.tables.initial_rows import InitialRows, InitOptions, initial_rows
 from engramctl.tables.layout import filler, tier_form
+from engramctl.tables.made_rows import Told
 from engramctl.tables.opened_rows import check_source
+from engramctl.tables.slots_for_size import most_slots
 from engramctl.vocabulary.fingerprints import check_tokenizer, counts_are_canonical, of_counts
 
 
@@ -43,6 +46,26 @@ class BuildPlan:
     table: TablePlan
     assumed: tuple[str, ...]
     remark: str | None = None
+
+    @property
+    def slots(self) -> int | None:
+        """Slots that every head has at least; None: each head's own number is named."""
+        few = set(self.scheme.slots) if isinstance(self.scheme, Scheme) else set()
+        return few.pop() if len(few) == 1 else None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build says of its rows.
+
+    Attributes:
+        losses: what storing them lost: an entry a layer and head (`HeadError.to_dict`), or one for
+            all where every head is drawn from the same values.
+        made: what they were made of, by `token_mean` or `import`; see `made_rows`.
+    """
+
+    losses: list[dict[str, Any]]
+    made: Mapping[str, dict[str, Any]]
 
 
 def plan_build(
@@ -74,8 +97,7 @@ def plan_build(
     scheme = resolve_scheme(options)
     init = init or InitOptions()
     _check_tokenizers(options, scheme, init)
-    form = "planar" if tier is None else tier_form(tier)
-    layout = Layout.of(form, RecordSpec(scheme.dtype, scheme.row_dim))
+    layout = _layout(scheme, tier)
     digest = None if init.counts is None else counts_digest(init.counts)
     initial = initial_rows(init, scheme, layout.record, progress)
     provenance = Provenance(
@@ -100,6 +122,11 @@ def plan_build(
     return BuildPlan(scheme, initial, table, options.assumed(scheme), initial.remark)
 
 
+def _layout(scheme: Lookup, tier: str | None) -> Layout:
+    form = "planar" if tier is None else tier_form(tier)
+    return Layout.of(form, RecordSpec(scheme.dtype, scheme.row_dim))
+
+
 def _check_tokenizers(options: SchemeOptions, scheme: Lookup, init: InitOptions) -> None:
     """Refuse counts or a source of another tokenizer."""
     if init.counts is not None:
@@ -112,17 +139,49 @@ def _check_tokenizers(options: SchemeOptions, scheme: Lookup, init: InitOptions)
         check_source(scheme.canonical, f"the new table of {named}", init.source)
 
 
-def run_build(plan: BuildPlan, out: Path, **run: Any) -> list[dict[str, Any]]:
+def plan_of_size(options: SchemeOptions, size_bytes: int, **plan: Any) -> BuildPlan:
+    """Decide the largest build whose files, manifest included, take at most `size_bytes`.
+
+    Args:
+        options: scheme and sizes, but no slots.
+        size_bytes: of the whole folder.
+        plan: as for `plan_build`.
+
+    Raises:
+        ConfigError: slots that are decided already, a size too small, or as `plan_build`.
+    """
+    init = plan.get("init") or InitOptions()
+    scheme = resolve_scheme(options)
+    decided = "the rows that are imported" if init.kind == "import" else options.given("slots")
+    if options.is_file or not isinstance(scheme, Scheme):
+        decided = f"scheme {options.scheme}"
+    if decided:
+        raise ConfigError(
+            f"--size chooses the slots, and {decided} says them already",
+            hint="leave out --size, or what says how many slots there are",
+        )
+    assert isinstance(scheme, Scheme)
+
+    @cache
+    def of(slots: int) -> BuildPlan:
+        return plan_build(replace(options, slots=slots), **plan)
+
+    def total(slots: int) -> int:
+        return sum(of(slots).table.sizes.values())
+
+    return of(most_slots(scheme, _layout(scheme, plan.get("tier")), size_bytes, total))
+
+
+def run_build(plan: BuildPlan, out: Path, **run: Any) -> Built:
     """Write a planned build; `run` are the options of `write_table`.
 
-    Returns:
-        what storing the rows lost: an entry a layer and head (`HeadError.to_dict`), or one for all
-        where every head is drawn from the same values.
+    What is told of rows that an earlier run wrote is told again.
     """
-    losses = Losses()
+    said = Told()
     with plan.initial.open() as rows:
-        write_table(plan.table, out, filler(rows, plan.table), remark=losses.told, **run)
-    return plan.initial.losses + losses.to_dicts()
+        write_table(plan.table, out, filler(rows, plan.table), remark=said.told, **run)
+    losses = plan.initial.losses + said.losses.to_dicts()
+    return Built(losses, said.counted(plan.initial.made, plan.scheme))
 
 
 def _command(

@@ -17,19 +17,13 @@ from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.source import RecordReader
-from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.exported_folder import MAKER
+from engramctl.storage.writing.ownership import check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
 from engramctl.tables.layout import head_rows
 from engramctl.tables.opened_rows import Opened
 
 SCHEMA = "engramctl.export/1"
-MAKER = Maker(
-    "export",
-    r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json"
-    r"|layer\d+/(engram_v\d+_\d+_r\d+\.(weight\.bin|scale\.bin|done\.json))?",
-    document="export.json",
-    resumable=False,
-)
 RAW = "raw-shards"
 FILE_BYTES = 5 << 30  # of one safetensors file, about
 CHUNK_BYTES = 8 << 20

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engramctl.checkpoints.families import family_tables, find_family
-from engramctl.checkpoints.named_tensors import named_tables, tensors_of
+from engramctl.checkpoints.named_tensors import embedding_table, named_tables, tensors_of
 from engramctl.checkpoints.opening import (
     check_heads,
     check_rows,
@@ -21,12 +21,13 @@ from engramctl.checkpoints.stacked_tensors import check_scales
 from engramctl.counts.ngrams import mine_hint
 from engramctl.counts.pruned import pruned_note
 from engramctl.counts.scheme_ngrams import SeenNgrams
-from engramctl.errors import ConfigError, FormatError
+from engramctl.errors import ConfigError, FormatError, unknown
 from engramctl.hashing import Lookup, Scheme
 from engramctl.runtime.threads import default_workers
 from engramctl.schemes.options import head_ranges
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST
+from engramctl.storage.format.geometry import Layout
 from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import table_scale_for
@@ -36,7 +37,8 @@ from engramctl.storage.writing.lay_out import Rows
 from engramctl.storage.writing.seeded_rows import seeded_rows, seeded_values
 from engramctl.storage.writing.seeded_values import INITS, TABLED, RowInit
 from engramctl.tables.layout import check_source
-from engramctl.tables.token_embeddings import open_embeddings, read_embeddings
+from engramctl.tables.made_rows import composed_remark, tensors_read, token_mean_facts
+from engramctl.tables.token_embeddings import read_embeddings
 from engramctl.tables.token_mean import TokenMean
 
 KINDS = (*INITS, "token-mean", "import")
@@ -70,7 +72,7 @@ class InitOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if self.kind not in KINDS:
-            raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(KINDS)})
+            raise unknown("init", self.kind, KINDS)
         if self.kind == "token-mean" and (self.source is None or self.counts is None):
             raise ConfigError(
                 "--init token-mean needs --counts and --source",
@@ -114,6 +116,7 @@ class InitialRows:
         open: a context in which the rows can be read.
         losses: what storing them loses, where that is known without looking at them.
         remark: what is to be known of them, in words.
+        made: the tensors they are of, by `token_mean` or `import`.
     """
 
     options: InitOptions
@@ -122,6 +125,7 @@ class InitialRows:
     open: Callable[[], Any]
     losses: list[dict[str, Any]] = field(default_factory=list)
     remark: str | None = None
+    made: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -189,7 +193,8 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
             facts={"expected": ", ".join(map(str, scheme.orders))},
             hint=mine_hint(scheme.orders),
         )
-    table = open_embeddings(options.source, scheme.vocab_size, options.tensor)
+    tensors = tensors_of(options.source)
+    table = embedding_table(options.source, tensors, scheme.vocab_size, options.tensor)
     embeddings = read_embeddings(table, scheme.vocab_size, scheme.row_dim, options.seed)
     init = options.seeded()
     largest = max(init.largest, float(np.abs(embeddings).max()))  # a mean is no larger
@@ -199,22 +204,32 @@ def _token_mean(options: InitOptions, scheme: Lookup, record: RecordSpec) -> Ini
     @contextmanager
     def opened() -> Iterator[Rows]:
         with TokenMean(seen, embeddings, others, workers=default_workers()) as values:
-            yield ValueRows(values, record, scales, _heads(scheme)).fill
+            fill = ValueRows(values, record, scales, _heads(scheme)).fill
+
+            def told(layout: Layout, layer: int, part: str, row: int, rows: int, out: Any) -> Any:
+                losses = fill(layout, layer, part, row, rows, out)
+                if losses is None:
+                    return None
+                return composed_remark(losses, layer, values.composed(layer, row, rows))
+
+            yield told
 
     origin = {"path": str(options.source), "manifest_xxh3_128": places_digest(table)}
+    (tensor,) = tensors_read(table, tensors)
+    made = {"token_mean": token_mean_facts(seen, table, tensor)}
     remark = pruned_note(
         options.counts,
         scheme.orders,
         "rows that only others would reach are normal, and no mean has them in it",
     )
-    return InitialRows(options, scales, origin, opened, remark=remark)
+    return InitialRows(options, scales, origin, opened, remark=remark, made=made)
 
 
 def _imported(
     options: InitOptions, scheme: Lookup, record: RecordSpec, progress: Progress
 ) -> InitialRows:
     assert options.source is not None
-    source, digest = _open_source(options.source, options.tensor, scheme)
+    source, digest, tensors = _open_source(options.source, options.tensor, scheme)
     check_rows(
         options.source, scheme, source, "check --scheme, --slots, --heads, --orders and --row-dim"
     )
@@ -227,16 +242,19 @@ def _imported(
             yield rows_as(reader, record, scales, lambda: _heads(scheme))
 
     origin = {"path": str(options.source), "manifest_xxh3_128": digest}
-    return InitialRows(options, scales, origin, opened)
+    facts = {"path": str(options.source), "dtype": source.record.dtype, "tensors": tensors}
+    return InitialRows(options, scales, origin, opened, made={"import": facts})
 
 
-def _open_source(path: Path, tensor: str | None, scheme: Lookup) -> tuple[Source, str]:
-    """Open rows to import, and return the digest of where they lie."""
+def _open_source(
+    path: Path, tensor: str | None, scheme: Lookup
+) -> tuple[Source, str, list[dict[str, Any]]]:
+    """Open rows to import; return also the digest of where they lie, and the tensors, if any."""
     if (path / MANIFEST).exists():
         if tensor is not None:
             raise ConfigError(f"{path} is a folder of ours", hint="leave out --tensor")
-        return open_table(path), file_digest(path / MANIFEST)
-    rows = None
+        return open_table(path), file_digest(path / MANIFEST), []
+    tensors: Mapping[str, Any] = {}
     if path.suffix == ".gguf" or (path.is_dir() and not any(path.glob("*.safetensors"))):
         if not is_checkpoint(path):
             raise FormatError(f"{path} holds no rows", hint="name tables, or safetensors files")
@@ -251,7 +269,7 @@ def _open_source(path: Path, tensor: str | None, scheme: Lookup) -> tuple[Source
             num_rows = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
             rows = named_tables(path, tensors, num_rows, scheme.row_dim, tensor)
         check_scales(rows)
-    return rows, places_digest(rows)
+    return rows, places_digest(rows), tensors_read(rows, tensors)
 
 
 def _heads(scheme: Lookup) -> dict[int, tuple[tuple[int, int], ...]]:

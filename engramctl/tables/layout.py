@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import engramctl
 from engramctl.checkpoints.opening import check_rows
-from engramctl.errors import ConfigError, EngramError, FormatError
+from engramctl.errors import ConfigError, EngramError, FormatError, unknown
 from engramctl.hashing import Scheme, lookup_from_dict
 from engramctl.schemes.options import Ranges, head_ranges
 from engramctl.storage.format.geometry import FORMS, TIER_FORMS, TIERS, Layout
@@ -111,7 +111,7 @@ def tier_form(tier: str) -> str:
         ConfigError: an unknown tier.
     """
     if tier not in TIERS:
-        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(TIERS)})
+        raise unknown("tier", tier, TIERS)
     return TIER_FORMS[tier]
 
 
@@ -133,7 +133,7 @@ def plan_layout(
     """
     _check_scheme(source)
     if options.form is not None and options.form not in FORMS:
-        raise ConfigError(f"unknown form '{options.form}'", facts={"known": ", ".join(FORMS)})
+        raise unknown("form", options.form, FORMS)
     tier_form(options.tier)
     layout = options.layout(source)
     rows = source.rows

@@ -1,11 +1,8 @@
 """A model's token embeddings, as wide as a row."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.checkpoints.named_tensors import embedding_table, tensors_of
 from engramctl.errors import ConfigError, FormatError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.reading.source import CheckpointTables, RecordReader
@@ -13,14 +10,6 @@ from engramctl.storage.record.codecs import decode
 from engramctl.storage.writing.seeded_values import splitmix64
 
 PIECE_ROWS = 4096
-
-
-def open_embeddings(path: Path, vocab_size: int, name: str | None = None) -> CheckpointTables:
-    """Find the token embeddings of a safetensors file or a model's folder; raises as they do.
-
-    See `tensors_of` and `embedding_table`.
-    """
-    return embedding_table(path, tensors_of(path), vocab_size, name)
 
 
 def read_embeddings(
@@ -34,7 +23,7 @@ def read_embeddings(
     products on average, and its sums have one order, so the bytes are the same everywhere.
 
     Args:
-        table: as `open_embeddings` gives it.
+        table: as `embedding_table` gives it.
         vocab_size: rows to read.
         row_dim: values of a row.
         seed: of the signs.

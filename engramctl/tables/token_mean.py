@@ -172,6 +172,16 @@ class TokenMean:
                     first - part.start, out[first - row : last - row],
                 )  # fmt: skip
 
+    def composed(self, layer: int, row: int, num_rows: int) -> int:
+        """Return how many of consecutive rows are means, and not `fallback`'s."""
+        total = 0
+        for part in self._parts[layer]:
+            first, last = max(row, part.start), min(row + num_rows, part.stop)
+            if first < last:
+                starts = self._of(part).starts[first - part.start : last - part.start + 1]
+                total += int(np.count_nonzero(starts[1:] > starts[:-1]))
+        return total
+
     def _of(self, part: _Part) -> _Landed:
         """Return what lands in a part; the first that asks reads it, the others wait."""
         with self._lock:

@@ -22,6 +22,7 @@ def written_document(
     dry_run: bool,
     losses: Sequence[Mapping[str, Any]] = (),
     ngrams: Mapping[int, int] | None = None,
+    made: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what was written, or with `dry_run` what would be, exact to the byte.
 
@@ -31,6 +32,7 @@ def written_document(
         dry_run: whether nothing was written.
         losses: what converting to another dtype lost, an entry a layer and head.
         ngrams: how many n-grams of each order the dictionary holds.
+        made: what rows were made of; see `made_rows`.
     """
     layout = plan.layout
     document: dict[str, Any] = {
@@ -49,6 +51,7 @@ def written_document(
         "files": [{"file": name, "bytes": size} for name, size in plan.sizes.items()],
         "total_bytes": sum(plan.sizes.values()),
     }
+    document |= made or {}
     if losses:
         document["conversion"] = list(losses)
     if plan.dictionary is not None:
@@ -56,8 +59,16 @@ def written_document(
     return document
 
 
-def written_tables(plan: "TablePlan", document: Mapping[str, Any]) -> list[Table]:
-    """Return the tables that show a plan's `written_document`; every file only of a dry run."""
+def written_tables(
+    plan: "TablePlan", document: Mapping[str, Any], *, each_head: bool = False
+) -> list[Table]:
+    """Return the tables that show a plan's `written_document`; every file only of a dry run.
+
+    Args:
+        plan: of the table.
+        document: the document.
+        each_head: show what each head lost, not the worst of a layer.
+    """
     layout = plan.layout
     layers = [
         {
@@ -74,9 +85,9 @@ def written_tables(plan: "TablePlan", document: Mapping[str, Any]) -> list[Table
     tables = [
         Table(_title(document), layers, "record: one row as it is stored, its scales included")
     ]
+    tables += _made_tables(document)
     if "conversion" in document:
-        lost = [_readable(one) for one in document["conversion"]]
-        tables.append(Table(f"lost by storing {layout.dtype}", lost))
+        tables.append(_loss_table(document["conversion"], layout.dtype, each_head))
     if "dictionary" in document:
         facts = dict(document["dictionary"])
         ngrams = facts.pop("by_order") or {}
@@ -96,6 +107,15 @@ def written_note(document: Mapping[str, Any]) -> str:
     next_step = f"engramctl {'layout' if kind == 'tables' else 'verify'} {path}"
     next_step += " --tier ssd -o shards" if kind == "tables" else ""
     return f"wrote {total:,} bytes to {path}; next: {next_step}"
+
+
+def size_note(document: Mapping[str, Any]) -> str:
+    """Say which slots were chosen for a size, and what they take exactly."""
+    total, most = document["total_bytes"], document["size_bytes"]
+    return (
+        f"chosen: {document['slots']:,} slots a head, {total:,} bytes in all: the most that fit "
+        f"{most:,} bytes"
+    )
 
 
 @contextmanager
@@ -176,10 +196,62 @@ def _title(document: Mapping[str, Any]) -> str:
     return "would be written" if document["dry_run"] else "written"
 
 
-def _readable(loss: Mapping[str, Any]) -> dict[str, Any]:
+def _made_tables(document: Mapping[str, Any]) -> list[Table]:
+    """Say which tensors were read, and how many rows they decided."""
+    tables = []
+    if "token_mean" in document:
+        facts = document["token_mean"]
+        folded = facts["folded_to"]
+        words = f"{facts['token_ids']:,} token ids, {facts['canonical_ids']:,} canonical ids; "
+        words += facts["canonical_id_embedding"]
+        words += "" if folded is None else f"; folded to the {folded:,} values of a row"
+        tables.append(Table("token embeddings", [_tensor(facts)], words))
+        rows = [
+            {
+                "layer": layer["layer"],
+                "composed rows": layer["composed_rows"],
+                "composed %": layer["composed_percent"],
+                "left normal": layer["normal_rows"],
+                "normal %": layer["normal_percent"],
+            }
+            for layer in facts.get("layers", ())
+        ]
+        orders = ", ".join(map(str, facts["orders"]))
+        caption = f"composed: the mean of its n-grams, of orders {orders}; normal: none lands there"
+        tables.append(Table("rows", rows, caption))
+    if "import" in document:
+        tensors = [{"layer": one["layer"], **_tensor(one)} for one in document["import"]["tensors"]]
+        tables.append(Table("tensors imported", tensors))
+    return tables
+
+
+def _tensor(facts: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "tensor": facts["tensor"],
+        "file": facts["file"],
+        "shape": " x ".join(f"{size:,}" for size in facts["shape"]),
+        "dtype": facts["dtype"],
+    }
+
+
+def _loss_table(losses: Sequence[Mapping[str, Any]], dtype: str, each_head: bool) -> Table:
+    """Show what was lost: a line a layer, that of its worst head, or a line a head."""
+    title = f"lost by storing {dtype}"
+    if each_head or all(one["head"] is None for one in losses):
+        return Table(title, [_readable(one) for one in losses])
+    worst: dict[Any, Mapping[str, Any]] = {}
+    for one in losses:
+        if one["layer"] not in worst or one["rms"] > worst[one["layer"]]["rms"]:
+            worst[one["layer"]] = one
+    rows = [_readable(one, "worst head") for one in worst.values()]
+    caption = "worst head: the one of the layer with the largest RMS error, and its numbers; "
+    return Table(title, rows, f"{caption}every head: --each-head")
+
+
+def _readable(loss: Mapping[str, Any], head: str = "head") -> dict[str, Any]:
     """Return what one layer and head lost, as people read it."""
-    names = {"layer": "layer", "head": "head", "max_abs": "max abs error", "rms": "RMS error"}
-    shown = {title: "all" if loss[name] is None else loss[name] for name, title in names.items()}
+    names = {"layer": "layer", head: "head", "max abs error": "max_abs", "RMS error": "rms"}
+    shown = {title: "all" if loss[name] is None else loss[name] for title, name in names.items()}
     for title in ("max abs error", "RMS error"):
         shown[title] = f"{shown[title]:.3g}"
     cosine = loss["cosine"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.hashing.released.families import PRESETS, Preset
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.hashing.walk.heads import HeadRule
@@ -84,9 +84,10 @@ def make_scheme(
 
 def _preset(name: str) -> Preset:
     if name not in PRESETS:
-        raise ConfigError(
-            f"unknown scheme '{name}'",
-            facts={"known": ", ".join(sorted(PRESETS))},
+        raise unknown(
+            "scheme",
+            name,
+            sorted(PRESETS),
             hint="name one of these, or a scheme.json or a folder of tables that is there",
         )
     return PRESETS[name]

@@ -14,6 +14,7 @@ from engramctl.storage.files.strict_json import load_json, load_strict, read_lim
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+RECORD = "made_from.json"  # beside a manifest: what the folder was made from, on this machine
 SUFFIX = ".partial"
 
 

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.storage.record.record import RecordSpec
 
 FORMS = ("planar", "packed", "paged")
@@ -64,7 +64,7 @@ class Layout:
             ConfigError: an unknown form, or a page that cannot be.
         """
         if form not in FORMS:
-            raise ConfigError(f"unknown form '{form}'", facts={"known": ", ".join(FORMS)})
+            raise unknown("form", form, FORMS)
         if form != "paged":
             if page_bytes is not None:
                 raise ConfigError(f"form {form} has no pages", hint="leave out --page-bytes")

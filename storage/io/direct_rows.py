@@ -5,16 +5,14 @@ read when it is waited for, piece by piece: one half of the working memory is re
 are widened out of the other, so that the disk is never without work.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
@@ -26,8 +24,12 @@ from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
+from engramctl.storage.readers.willneed_engine import drop_ranges
 from engramctl.storage.reading.region import pieces
 from engramctl.storage.reading.source import Source
+
+if TYPE_CHECKING:
+    import torch
 
 RowIds = Mapping[int, NDArray[np.int64]]
 _OF_BUDGET = 0.92  # is pages; the rest is for plans: some 90 bytes a row
@@ -76,6 +78,7 @@ class DirectRows:
     Attributes:
         chosen: the engine, and why.
         maps: layer -> where rows lie in files.
+        half_pages: pages of each half of the working memory.
         reads: ranges read so far.
         read_bytes: bytes of them.
         depth: most that were under way at once.
@@ -114,7 +117,7 @@ class DirectRows:
         self._files = {layer: file_numbers(some, paths) for layer, some in regions.items()}
         self.chosen: Chosen = choose(tuple(paths), engine, direct=True)
         self._num_pages = num_pages
-        self._half = max(self._most, num_pages // 4)
+        self.half_pages = max(self._most, num_pages // 4)
         self._sorted_at_once = max(64, int(budget_bytes * _SORTED_OF_BUDGET) // _SORTED_ROW_BYTES)
         self.reads = self.read_bytes = self.depth = 0
         self._begin()
@@ -126,7 +129,7 @@ class DirectRows:
 
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
-        self._halves = [self.slab.take(self._half) or 0, self.slab.take(self._half) or 0]
+        self._halves = [self.slab.take(self.half_pages) or 0, self.slab.take(self.half_pages) or 0]
         self._working = threading.Lock()
         self._lock = threading.Lock()
         self.over: deque[tuple[Slab, int, int, Pending]] = deque()
@@ -151,7 +154,7 @@ class DirectRows:
         return fetch
 
     def finish(
-        self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: torch.Tensor
+        self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: "torch.Tensor"
     ) -> None:
         """Write a layer's rows to `out`, on the CPU.
 
@@ -174,7 +177,7 @@ class DirectRows:
             if not fetch.left:
                 fetch.release()
 
-    def _in_pieces(self, layer: int, row_ids: NDArray[np.int64], out: torch.Tensor) -> None:
+    def _in_pieces(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
         """Read and widen some rows at a time, in turn in the two halves of the working memory.
 
         In the order of row ids, so that pages are read once however small the memory is.
@@ -200,7 +203,7 @@ class DirectRows:
                     at = 0
                     while at < len(part):
                         files = self._files[layer]
-                        end = rows_that_fit(ascending, at, row_map.packed, files, self._half)
+                        end = rows_that_fit(ascending, at, row_map.packed, files, self.half_pages)
                         if len(under_way) == 2:
                             widen_oldest()
                         some = ascending[at:end]
@@ -227,9 +230,7 @@ class DirectRows:
         """Check a batch; of one that came through the page cache, let the pages go."""
         self.chosen.files.check(batch)
         if not self.chosen.files.direct:
-            descriptors = self.chosen.files.descriptors
-            for number, offset, length, _, _ in batch.ranges_R5.tolist():
-                os.posix_fadvise(int(descriptors[number]), offset, length, os.POSIX_FADV_DONTNEED)
+            drop_ranges(self.chosen.files.descriptors, batch.ranges_R5)
 
     def _widen(
         self,
@@ -237,7 +238,7 @@ class DirectRows:
         row_ids: NDArray[np.int64],
         where: NDArray[np.int64],
         targets: NDArray[np.int64],
-        out: torch.Tensor,
+        out: "torch.Tensor",
     ) -> None:
         bad = widen(where, targets, self.slab.memory, self.maps[layer], out)
         if bad >= 0:
@@ -258,16 +259,18 @@ class DirectRows:
             else:
                 self.over.append(one)
 
-    def compile(self) -> None:
-        """Compile every kernel now: not in a step, nor while another thread forks."""
+    def compile(self, out: "torch.Tensor") -> None:
+        """Compile every kernel now: not in a step, nor while another thread forks.
+
+        Args:
+            out: no rows, on the CPU, of any dtype that rows are read as.
+        """
         for layer, row_map in self.maps.items():
             none = np.empty(0, np.int64)
             plan = PagePlan.of({layer: none}, self.maps, self._files)
             rows_that_fit(none, 0, row_map.packed, self._files[layer], 1)
             plan.batch(self.slab.address, self.chosen.files.sizes)
-            for dtype in (torch.bfloat16, torch.float32):
-                widen(plan.addresses(layer, 0), none, self.slab.memory, row_map,
-                      torch.empty((0, row_map.row_dim), dtype=dtype))  # fmt: skip
+            widen(plan.addresses(layer, 0), none, self.slab.memory, row_map, out)
 
     def close(self) -> None:
         """Wait for reads under way and close the files."""

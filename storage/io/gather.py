@@ -191,17 +191,17 @@ def home_slot(row: Any, shift: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def take_rows(row_ids: Any, num_rows: Any) -> Any:
+def take_rows(row_ids: Any, rows: Any, num_rows: Any) -> Any:
     """Copy row ids, check their range and count the distinct ones, in one pass.
 
     Args:
         row_ids: int32 or int64 (n,).
+        rows: the copy, int64 (n,).
         num_rows: ids must lie in [0, num_rows).
 
     Returns:
-        (copy int64 (n,), position of the first id out of range or -1, number of distinct ids).
+        the number of distinct ids; or the position of the first id out of range, as -1 - position.
     """
-    rows = np.empty(row_ids.shape[0], np.int64)
     slots = 16
     shift = np.uint64(60)
     while slots < 2 * row_ids.shape[0]:
@@ -213,14 +213,14 @@ def take_rows(row_ids: Any, num_rows: Any) -> Any:
         row = np.int64(row_ids[i])
         rows[i] = row
         if row < 0 or row >= num_rows:
-            return rows, i, distinct
+            return -1 - i
         slot = np.int64(home_slot(np.uint64(row), shift))
         while table[slot] != row and table[slot] != -1:
             slot = (slot + 1) & (slots - 1)
         if table[slot] == -1:
             table[slot] = row
             distinct += 1
-    return rows, -1, distinct
+    return distinct
 
 
 def compile_gather(row_map: RowMap) -> None:

@@ -23,6 +23,7 @@ from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.batch import ADDRESS, Batch
 from engramctl.storage.readers.choose import Chosen, choose
+from engramctl.storage.readers.willneed_engine import drop_ranges
 from engramctl.storage.reading.source import Source
 
 # A gather slower than this on touched pages means eviction (as oMLX has it).
@@ -144,10 +145,19 @@ class MappedRows:
             self.refuse_broken(number)
             layer.populate()
 
-    def drop(self) -> None:
-        """Make every page of the table cold."""
-        for layer in self.layers.values():
-            layer.drop()
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Make pages cold: those of some rows, or every page of the table.
+
+        Args:
+            rows: layer -> row ids, int64 (n,); None: all.
+        """
+        if rows is None:
+            for layer in self.layers.values():
+                layer.drop()
+            return
+        keys = [self.layers[layer].forget(ids) for layer, ids in rows.items()]
+        plan = PagePlan.of_pages(np.concatenate(keys))
+        drop_ranges(self.chosen.files.descriptors, plan.batch(0, self.chosen.files.sizes).ranges_R5)
 
     def close(self) -> None:
         """End the asking thread and close the files; views of the mappings stay good."""

@@ -121,6 +121,15 @@ class MappedLayer:
         wanted = touched.astype(np.bool_)
         return int(resident[wanted].sum()), int(wanted.sum())
 
+    def forget(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Unmap the layer's pages, and return the keys of these rows' pages, untouched from now."""
+        for file in self.files:
+            file.mapping.madvise(mmap.MADV_DONTNEED)
+        touched = np.zeros_like(self.seen)
+        keys = self._collect(row_ids, touched)
+        self.seen[touched != 0] = 0
+        return keys
+
     def populate(self) -> None:
         """Read every page of the layer into memory.
 

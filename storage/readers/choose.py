@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engramctl.errors import ConfigError, StorageError
+from engramctl.errors import ConfigError, StorageError, unknown
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.readers.batch import Batch, ReadEngine
 from engramctl.storage.readers.open_files import OpenFiles
@@ -70,7 +70,7 @@ def choose(
         StorageError: a named engine does not work here, or a file cannot be read.
     """
     if wanted not in ENGINES:
-        raise ConfigError(f"unknown read engine '{wanted}'", facts={"known": ", ".join(ENGINES)})
+        raise unknown("read engine", wanted, ENGINES)
     if direct and wanted == "willneed":
         raise ConfigError(
             "willneed reads through the page cache, and a budget asks for reads past it",

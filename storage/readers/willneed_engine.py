@@ -14,7 +14,7 @@ from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.pread_engine import pread_ranges
 from engramctl.storage.readers.system_calls import posix_fadvise
 
-_WILLNEED = os.POSIX_FADV_WILLNEED
+_WILLNEED, _DONTNEED = os.POSIX_FADV_WILLNEED, os.POSIX_FADV_DONTNEED
 
 
 @njit(nogil=True, cache=True)
@@ -26,6 +26,15 @@ def ask_for_ranges(descriptors: Any, ranges_R5: Any, got_R: Any) -> None:
         )
         if ranges_R5[i, ADDRESS] == 0:
             got_R[i] = ranges_R5[i, NEEDED] if error == 0 else -error
+
+
+@njit(nogil=True, cache=True)
+def drop_ranges(descriptors: Any, ranges_R5: Any) -> None:
+    """Ask the page cache to let go of ranges; pages that are mapped or dirty stay."""
+    for i in range(ranges_R5.shape[0]):
+        posix_fadvise(
+            descriptors[ranges_R5[i, FILE]], ranges_R5[i, OFFSET], ranges_R5[i, LENGTH], _DONTNEED
+        )
 
 
 @dataclass(frozen=True)

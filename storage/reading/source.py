@@ -4,7 +4,7 @@ A source says which regions of which files hold each layer's records; nothing is
 converted. `RecordReader` reads records from any source.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import FormatError
 from engramctl.storage.format.manifest import MAX_LAYER
 from engramctl.storage.reading.region import Region, RegionFiles
+from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.scale_check import first_bad_scale
 
@@ -83,7 +84,13 @@ class CheckpointTables:
         return tuple(sorted(self.tables))
 
     def num_rows(self, layer: int) -> int:
-        """Return the rows of a layer."""
+        """Return the rows of a layer.
+
+        Raises:
+            ValueError: the layer has no table.
+        """
+        if layer not in self.tables:
+            raise no_such_layer(layer, self.layers)
         return self.tables[layer][-1].row_stop
 
     def table_scale(self, layer: int) -> float | None:
@@ -93,6 +100,40 @@ class CheckpointTables:
     def regions(self, layer: int) -> tuple[Region, ...]:
         """Return what holds a layer: every byte of every record once; by column, then row."""
         return self.tables[layer]
+
+
+def no_such_layer(layer: int, known: Iterable[int]) -> ValueError:
+    """Return the error for a layer without a table."""
+    names = ", ".join(str(one) for one in known)
+    return ValueError(f"layer {layer} has no table; layers with one: {names}")
+
+
+def data_bytes(source: Source) -> int:
+    """Return the bytes of all rows where they lie, with what fills their pages."""
+    return sum(region.num_bytes for layer in source.layers for region in source.regions(layer))
+
+
+def read_values(source: Source, layer: int, row_ids: Iterable[int]) -> NDArray[np.float32]:
+    """Read rows one at a time as values: slow, plain, for checks.
+
+    Args:
+        source: whose rows.
+        layer: of which table.
+        row_ids: each in [0, num_rows).
+
+    Returns:
+        float32 (n, row_dim).
+
+    Raises:
+        FormatError: see `RecordReader.read`, as StorageError.
+        StorageError: a read failed or ended early.
+    """
+    ids = [int(row) for row in row_ids]
+    records = np.empty((len(ids), source.record.record_bytes), np.uint8)
+    with RecordReader(source) as reader:
+        for place, row in enumerate(ids):
+            reader.read(layer, row, records[place : place + 1])
+    return decode(source.record, records, source.table_scale(layer))
 
 
 def check_regions(path: Path, layer: int, regions: tuple[Region, ...], record: RecordSpec) -> None:

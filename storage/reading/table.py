@@ -21,6 +21,7 @@ from engramctl.storage.format.manifest import LayerTable, Manifest
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.format.row_file import header_bytes
 from engramctl.storage.reading.region import Region, cut_short
+from engramctl.storage.reading.source import no_such_layer
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 
@@ -133,8 +134,7 @@ class TableFiles:
 
     def _check_layer(self, layer: int) -> None:
         if layer not in self._num_rows:
-            known = ", ".join(str(one) for one in self._num_rows)
-            raise ValueError(f"layer {layer} has no table; layers with one: {known}")
+            raise no_such_layer(layer, self._num_rows)
 
 
 def pread_exactly(descriptor: int, num_bytes: int, offset: int, path: Path) -> bytes:

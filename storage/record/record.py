@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.storage.record.dtypes import BY_NAME, DTYPES, Dtype
 
 BLOCK_VALUES = 32
@@ -46,7 +46,7 @@ class RecordSpec:
     def __post_init__(self) -> None:
         """Refuse what cannot be stored."""
         if self.dtype not in BY_NAME:
-            raise ConfigError(f"unknown dtype '{self.dtype}'", facts={"known": ", ".join(DTYPES)})
+            raise unknown("dtype", self.dtype, DTYPES)
         if not 1 <= self.row_dim <= MAX_ROW_DIM:
             raise ConfigError(
                 f"row_dim {self.row_dim} is out of range",

@@ -28,6 +28,9 @@ def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> tor
 
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
     """Gather rows into `out`, on any device."""
+    if out.is_cpu and len(request.row_ids) <= _PIECE_ROWS:
+        gather(request.row_ids, rows, out)
+        return out
     return through_host(out, lambda staged: _gather_into(request.row_ids, rows, staged))
 
 

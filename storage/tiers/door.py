@@ -1,10 +1,13 @@
 """`open_store`: a folder and a tier's name in, a store out."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from engramctl.errors import ConfigError, TierUnavailable
+from engramctl.errors import ConfigError, TierUnavailable, unknown
+from engramctl.storage.reading.source import Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
@@ -55,36 +58,43 @@ def indexed(device: torch.device | str) -> torch.device:
 
 
 def open_store(
-    path: Path | str,
+    path: Path | str | Source,
     tier: str = "ssd",
     budget_bytes: int | None = None,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
+    *,
     engine: str = "auto",
+    scheme: Mapping[str, Any] | None = None,
 ) -> Store:
     """Open a table for lookups.
 
     Args:
-        path: a folder written by `engramctl build` or `engramctl layout`, in any layout.
+        path: a folder written by `engramctl build` or `engramctl layout`, in any layout; or rows
+            that are open already, where they lie: `engramctl.checkpoints.open_store` opens a
+            model's files.
         tier: `gpu`, `host` or `ssd`.
         budget_bytes: most memory the rows may take; default: what there is. On `ssd`, rows are
             then read past the page cache, into at most so much memory of the store's own.
         dtype: of gathered rows, torch.bfloat16 or torch.float32.
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
         engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
+        scheme: document of the scheme of rows that do not say theirs.
 
     Raises:
         ConfigError: unknown tier, dtype, device or engine.
         TierUnavailable: this machine lacks the tier or the device.
-        FormatError: the folder is not a finished table, or was altered.
+        FormatError: the folder is not a finished table, or was altered; a scale of a checkpoint
+            cannot be (found when it is read: opening for `gpu`, else in `gather`).
         StorageError: the table exceeds the budget, or cannot be read.
     """
     if tier not in _STORES:
-        raise ConfigError(f"unknown tier '{tier}'", facts={"known": ", ".join(_STORES)})
+        raise unknown("tier", tier, _STORES)
     missing = tier_missing(tier)
     if missing:
         raise TierUnavailable(f"there is no {tier} tier here: {missing}")
     where = indexed(device)
     if tier == "gpu" and where.type == "cpu":
         where = indexed("cuda")
-    return _STORES[tier](open_table(Path(path)), dtype, where, budget_bytes, engine)
+    source = open_table(path) if isinstance(path, Path | str) else path
+    return _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)

@@ -29,9 +29,7 @@ class HostStore(Store):
         """Read every row file into memory."""
         free = available_bytes()
         limit = free if budget_bytes is None else min(free, budget_bytes)
-        self.refuse_above(
-            limit, self.table.data_bytes, "use --tier ssd, or a table with fewer slots"
-        )
+        self.refuse_above(limit, self.data_bytes, "use --tier ssd, or a table with fewer slots")
         self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }

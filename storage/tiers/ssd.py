@@ -5,6 +5,7 @@
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.tiers.by_address import gather_into, through_host
-from engramctl.storage.tiers.store import Store, StoreStats
+from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 
 
@@ -42,7 +44,7 @@ class SsdStore(Store):
             compile_gather(self.read.layers[self.layers[0]].rows)
             self.read.start(none, ahead=False)
         else:
-            self.read.compile()
+            self.read.compile(torch.empty((0, self.row_dim), dtype=self.dtype))
 
     @property
     def mode(self) -> str:
@@ -99,15 +101,18 @@ class SsdStore(Store):
             if isinstance(self.read, MappedRows):
                 self.read.populate()
 
-    def drop(self) -> None:
-        """Make every page of the table cold; when direct, none is kept.
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Make pages cold: those of some rows, or all; when direct, none is kept.
+
+        Args:
+            rows: layer -> row ids, int64 (n,); None: every page of the table.
 
         Raises:
             StorageError: the store is closed.
         """
         with self.usage.call():
             if isinstance(self.read, MappedRows):
-                self.read.drop()
+                self.read.drop(rows)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """Ask the kernel which pages of these rows are in memory; None when direct."""
@@ -120,6 +125,8 @@ class SsdStore(Store):
         """Return a copy of the counters."""
         copy = super().stats()
         copy.device_reads, copy.device_bytes = self.read.reads, self.read.read_bytes
+        copy.queue_depth = self.read.depth
+        copy.fallback = self.read.chosen.fallback
         return copy
 
     def release(self) -> None:

@@ -8,7 +8,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -18,38 +17,15 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.gather import take_rows
+from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.reading.table import TableFiles
+from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.ticket import Request, Ticket
-from engramctl.storage.tiers.usage import Usage
+from engramctl.storage.tiers.usage import Call, Usage
 
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 RowIds = torch.Tensor | NDArray[Any]
-
-
-@dataclass
-class StoreStats:
-    """What a store has done since it was opened.
-
-    Attributes:
-        rows_asked: row ids in all requests.
-        rows_unique: distinct row ids, request by request and layer by layer.
-        rows_by_tier: distinct rows each tier served.
-        device_reads: reads asked of the disk: runs of pages the store had not touched before. The
-            page cache may have served some of them.
-        device_bytes: bytes of those pages.
-        stall_ns: time `wait` spent until its rows were ready.
-    """
-
-    rows_asked: int = 0
-    rows_unique: int = 0
-    rows_by_tier: dict[str, int] = field(default_factory=dict)
-    device_reads: int = 0
-    device_bytes: int = 0
-    stall_ns: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
+_INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
 class Store(ABC):
@@ -59,11 +35,12 @@ class Store(ABC):
 
     def __init__(
         self,
-        table: TableFiles,
+        table: Source,
         dtype: torch.dtype,
         device: torch.device,
         budget_bytes: int | None = None,
         engine: str = "auto",
+        scheme: Mapping[str, Any] | None = None,
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
         if dtype not in DTYPES:
@@ -73,6 +50,12 @@ class Store(ABC):
         self.table = table
         self.dtype = dtype
         self.device = device
+        self._on_cpu = device.type == "cpu"
+        if scheme is None and isinstance(table, TableFiles):
+            scheme = table.scheme
+        self._scheme = scheme
+        self._num_rows = {layer: table.num_rows(layer) for layer in table.layers}
+        self._row_dim = table.record.row_dim
         self._stats = StoreStats()
         self.lock = threading.Lock()
         self.usage = Usage()
@@ -80,7 +63,7 @@ class Store(ABC):
         self.load(budget_bytes)
         renew_in_children(self)
         for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
-            take_rows(np.empty(0, kind), 0)
+            take_rows(np.empty(0, kind), np.empty(0, np.int64), 0)
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
@@ -119,13 +102,32 @@ class Store(ABC):
 
     @property
     def scheme(self) -> dict[str, Any]:
-        """The document of the scheme these rows are for; see `TableFiles.scheme`."""
-        return self.table.scheme
+        """The document of the scheme these rows are for, as `scheme.json` has it.
+
+        Raises:
+            ConfigError: they are a checkpoint's, which does not say it.
+        """
+        if self._scheme is None:
+            raise ConfigError(
+                f"{self.table.path} does not say by which scheme its rows are read",
+                hint="name one when you open the store: scheme=",
+            )
+        return dict(self._scheme)
 
     @property
     def row_dim(self) -> int:
         """E, values in a row."""
-        return self.table.record.row_dim
+        return self._row_dim
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of all rows in their files."""
+        return data_bytes(self.table)
+
+    @property
+    def mode(self) -> str:
+        """`memory`; on the ssd tier `mapped` or `direct`."""
+        return "memory"
 
     @property
     def engine(self) -> str:
@@ -141,12 +143,11 @@ class Store(ABC):
 
         It takes no place among the open tickets.
         """
-        with self.usage.call():
+        with Call(self.usage):
             request = self._checked(layer, row_ids)
             target = self.target(request, out)
             handle = self.start({layer: request}, ahead=False)
-            self._count([request])
-            return self.collect(layer, request, handle, target)
+            return self.collect(layer, request, handle, target, count=True)
 
     def prefetch(
         self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
@@ -165,7 +166,7 @@ class Store(ABC):
                 one is named with its position), before any read.
             StorageError: the store is closed, or its files were changed.
         """
-        with self.usage.call():
+        with Call(self.usage):
             checked = {layer: self._checked(layer, ids) for layer, ids in requests.items()}
             place = object()
             try:
@@ -174,40 +175,52 @@ class Store(ABC):
             except BaseException:
                 self.usage.end_ticket(place)
                 raise
-            self._count(checked.values())
+            with self.lock:
+                self._count(checked.values())
         return ticket
 
     def _count(self, requests: Iterable[Request]) -> None:
-        with self.lock:
-            for request in requests:
-                self._stats.rows_asked += len(request.row_ids)
-                self._stats.rows_unique += request.distinct
-                served = self._stats.rows_by_tier
-                served[self.tier] = served.get(self.tier, 0) + request.distinct
+        """Count rows; the caller holds the lock."""
+        for request in requests:
+            stats, served = self._stats, self._stats.rows_by_tier
+            stats.rows_asked += len(request.row_ids)
+            stats.rows_unique += request.distinct
+            served[self.tier] = served.get(self.tier, 0) + request.distinct
 
     def _checked(self, layer: int, row_ids: RowIds) -> Request:
-        num_rows = self.num_rows(layer)
-        ids = row_ids.cpu().numpy() if isinstance(row_ids, torch.Tensor) else np.asarray(row_ids)
-        if ids.dtype not in (np.int32, np.int64) or ids.ndim < 1:
+        num_rows = self._num_rows.get(layer)
+        if num_rows is None:
+            num_rows = self.table.num_rows(layer)  # an error
+        ids = row_ids
+        if not isinstance(ids, np.ndarray):
+            ids = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
+        kind = ids.dtype
+        if (kind is not _INT64 and kind not in (_INT32, _INT64)) or not ids.ndim:
             raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
-        flat, bad, distinct = take_rows(ids.reshape(-1), num_rows)
-        if bad >= 0:
+        flat = ids if ids.ndim == 1 else ids.reshape(-1)
+        if not flat.flags.carray:  # kernels are compiled for arrays that are plain
+            flat = flat.copy()
+        rows = np.empty(len(flat), np.int64)
+        distinct = take_rows(flat, rows, num_rows)
+        if distinct < 0:
+            bad = -1 - distinct
             place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
             raise ValueError(
                 f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) "
                 f"of layer {layer}"
             )
-        return Request(flat, ids.shape, distinct)
+        return Request(rows, ids.shape, distinct)
 
     def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write to, checked when it is the caller's."""
-        shape = (*request.shape, self.row_dim)
+        shape = (*request.shape, self._row_dim)
         if out is None:
             return torch.empty(shape, dtype=self.dtype, device=self.device)
         if not isinstance(out, torch.Tensor):
             raise ValueError(f"out must be a torch tensor, not {type(out).__name__}")
-        fits = out.shape == shape and out.dtype == self.dtype and out.device == self.device
-        if out.layout != torch.strided or not fits or not out.is_contiguous():
+        fits = out.shape == shape and out.dtype is self.dtype
+        fits = fits and (out.is_cpu if self._on_cpu else out.device == self.device)
+        if not fits or out.layout is not torch.strided or not out.is_contiguous():
             raise ValueError(
                 f"out must be contiguous {self.dtype} {shape} on {self.device}, not {out.dtype} "
                 f"{tuple(out.shape)} on {out.device}"
@@ -239,17 +252,15 @@ class Store(ABC):
     def stats(self) -> StoreStats:
         """Return a copy of the counters."""
         with self.lock:
-            copy = StoreStats(**asdict(self._stats))
+            copy = StoreStats(**self._stats.to_dict())
+        copy.mode, copy.engine = self.mode, self.engine
+        copy.useful_bytes = copy.rows_unique * self.table.record.record_bytes
         return copy
 
-    def add_reads(self, reads: int, num_bytes: int) -> None:
-        """Count reads asked of the disk."""
-        with self.lock:
-            self._stats.device_reads += reads
-            self._stats.device_bytes += num_bytes
-
-    def collect(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
-        """`finish`, its time counted as one that a caller waited."""
+    def collect(
+        self, layer: int, request: Request, handle: Any, out: torch.Tensor, *, count: bool = False
+    ) -> torch.Tensor:
+        """`finish`, its time counted as one that a caller waited; with `count` the rows too."""
         started = time.perf_counter_ns()
         try:
             return self.finish(layer, request, handle, out)
@@ -257,6 +268,8 @@ class Store(ABC):
             stall_ns = time.perf_counter_ns() - started
             with self.lock:
                 self._stats.stall_ns += stall_ns
+                if count:
+                    self._count((request,))
 
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.tiers.usage import Usage
+from engramctl.storage.tiers.usage import Call, Usage
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """The rows of one layer that were asked for.
 
@@ -68,7 +68,7 @@ class Ticket:
                 before this process was forked.
         """
         store = self._store
-        with store.usage.call():
+        with Call(store.usage):
             if self._generation != store.usage.generation:
                 raise StorageError(
                     "the ticket was opened before this process was forked",

@@ -47,20 +47,19 @@ class Usage:
         return Call(self)
 
     def begin(self, call: object) -> None:
-        """Count a call.
+        """Count a call. No lock: it is there before `over` is read, and `close` reads after.
 
         Raises:
             StorageError: the store is closed.
         """
-        with self.lock:
-            if self.over:
-                raise StorageError(self.over)
-            self._calls[call] = threading.get_ident()
+        self._calls[call] = threading.get_ident()
+        if self.over:
+            raise StorageError(self.over)
 
     def end(self, call: object) -> None:
         """Count a call off; one that never began is none."""
-        with self.lock:
-            if self._calls.pop(call, None) is not None and self.over:
+        if self._calls.pop(call, None) is not None and self.over:
+            with self.lock:
                 self.changed.notify_all()
 
     def add_ticket(self, ticket: object) -> None:
@@ -92,7 +91,7 @@ class Usage:
         with self.lock:
             self.over = self.over or CLOSED
             self.changed.notify_all()
-            self.changed.wait_for(lambda: all(one == me for one in self._calls.values()))
+            self.changed.wait_for(lambda: all(one == me for one in self._calls.copy().values()))
             if self._released:
                 return
             self._released = True

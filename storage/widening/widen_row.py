@@ -9,8 +9,8 @@ import numpy as np
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.intrinsics import copy_bytes
-from engramctl.storage.widening import vectors
-from engramctl.storage.widening.vectors import block_writer, value_reader
+from engramctl.storage.widening import decoders
+from engramctl.storage.widening.writers import block_writer, plain_writer, value_reader
 
 DTYPE_CODES = {
     "f8_e4m3": 0,
@@ -27,18 +27,67 @@ DTYPE_CODES = {
     "iq4_nl": 11,
 }
 _F8, _BF16, _F32, _F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 = range(11)
-_BLOCK = 32
-_ONE, _NONE = np.float32(1), np.float32(0)
-_e8m0, _one_e4m3 = value_reader(vectors.e8m0), value_reader(vectors.e4m3)
-_half, _float = value_reader(vectors.f16), value_reader(vectors.f32)
-_e4m3, _e4m3_last = block_writer(vectors.e4m3, 32), block_writer(vectors.e4m3, 1)
-_bytes, _bytes_last = block_writer(vectors.signed_bytes, 32), block_writer(vectors.signed_bytes, 1)
-_bf16, _bf16_last = block_writer(vectors.bf16, 32), block_writer(vectors.bf16, 1)
-_f16, _f16_last = block_writer(vectors.f16, 32), block_writer(vectors.f16, 1)
-_f32, _f32_last = block_writer(vectors.f32, 32), block_writer(vectors.f32, 1)
-_nibbles, _affine = block_writer(vectors.nibbles, 32), block_writer(vectors.affine, 32)
-_e2m1, _q4_0 = block_writer(vectors.e2m1, 16), block_writer(vectors.ggml_nibbles, 32)
-_iq4_nl = block_writer(vectors.iq4_nl, 32)
+_VALUES = 32  # written at a time by dtypes without blocks
+_BLOCKS = 4  # written at a time by dtypes with blocks
+_ONE, _NOWHERE = np.float32(1), 0
+_factor = value_reader(decoders.f32_factor)
+
+
+def _plain(decode: Any, item_bytes: int) -> Any:
+    """Return a kernel that writes a row of values, each times one factor: see `plain_writer`."""
+    many, one = plain_writer(decode, _VALUES), plain_writer(decode, 1)
+
+    @njit()
+    def write_row(source: Any, factor: Any, row_dim: Any, target: Any, to_bf16: Any) -> None:
+        size = 2 if to_bf16 else 4
+        whole = row_dim & ~(_VALUES - 1)
+        for j in range(0, whole, _VALUES):
+            many(source + item_bytes * j, factor, target + size * j, to_bf16)
+        for j in range(whole, row_dim):
+            one(source + item_bytes * j, factor, target + size * j, to_bf16)
+
+    return write_row
+
+
+def _blocks(
+    decode: Any, factor: Any, block_bytes: int, factor_step: int, num_values: int = 32
+) -> Any:
+    """Return a kernel that writes a row of blocks; see `block_writer`."""
+    words = {"factor": factor, "block_bytes": block_bytes, "factor_step": factor_step}
+    many = block_writer(decode, _BLOCKS, num_values=num_values, **words)
+    one = block_writer(decode, 1, num_values=num_values, **words)
+
+    @njit()
+    def write_row(
+        codes: Any, factors: Any, biases: Any, scale: Any, row_dim: Any, target: Any, to_bf16: Any
+    ) -> None:
+        size = num_values * (2 if to_bf16 else 4)
+        blocks = row_dim // num_values
+        whole = blocks & ~(_BLOCKS - 1)
+        for b in range(0, whole, _BLOCKS):
+            many(
+                codes + block_bytes * b, factors + factor_step * b, biases + factor_step * b, scale,
+                target + size * b, to_bf16,
+            )  # fmt: skip
+        for b in range(whole, blocks):
+            one(
+                codes + block_bytes * b, factors + factor_step * b, biases + factor_step * b, scale,
+                target + size * b, to_bf16,
+            )  # fmt: skip
+
+    return write_row
+
+
+_bf16_row, _f32_row = _plain(decoders.bf16, 2), _plain(decoders.f32, 4)
+_f16_row, _int8_row = _plain(decoders.f16, 2), _plain(decoders.signed_bytes, 1)
+_f8_scalar_row = _plain(decoders.e4m3, 1)
+_f8_row = _blocks(decoders.e4m3, decoders.e8m0, 32, 1)
+_int4_row = _blocks(decoders.nibbles, decoders.f16, 16, 2)
+_affine_row = _blocks(decoders.affine, decoders.f16, 16, 2)
+_nvfp4_row = _blocks(decoders.e2m1, decoders.e4m3, 8, 1, 16)
+_q8_0_row = _blocks(decoders.signed_bytes, decoders.f16, 34, 34)
+_q4_0_row = _blocks(decoders.ggml_nibbles, decoders.f16, 18, 18)
+_iq4_nl_row = _blocks(decoders.iq4_nl, decoders.f16, 18, 18)
 
 
 @njit(nogil=True, cache=True)
@@ -62,67 +111,33 @@ def widen_row(
         to_bf16: write bfloat16, else float32.
         target: address of the output row.
     """
-    size = 2 if to_bf16 else 4
-    blocks = row_dim >> 5
-    whole = blocks << 5
     if code == _F8:
-        for b in range(blocks):
-            _e4m3(weight + 32 * b, _e8m0(scale + b), _NONE, target + 32 * b * size, to_bf16)
+        _f8_row(weight, scale, _NOWHERE, _ONE, row_dim, target, to_bf16)
     elif code == _BF16:
         if to_bf16:
             copy_bytes(weight, target, 2 * row_dim)
-            return
-        for j in range(0, whole, _BLOCK):
-            _bf16(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
-        for j in range(whole, row_dim):
-            _bf16_last(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+        else:
+            _bf16_row(weight, _ONE, row_dim, target, to_bf16)
     elif code == _F32:
-        if not to_bf16:
+        if to_bf16:
+            _f32_row(weight, _ONE, row_dim, target, to_bf16)
+        else:
             copy_bytes(weight, target, 4 * row_dim)
-            return
-        for j in range(0, whole, _BLOCK):
-            _f32(weight + 4 * j, _ONE, _NONE, target + j * size, to_bf16)
-        for j in range(whole, row_dim):
-            _f32_last(weight + 4 * j, _ONE, _NONE, target + j * size, to_bf16)
     elif code == _F16:
-        for j in range(0, whole, _BLOCK):
-            _f16(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
-        for j in range(whole, row_dim):
-            _f16_last(weight + 2 * j, _ONE, _NONE, target + j * size, to_bf16)
+        _f16_row(weight, _ONE, row_dim, target, to_bf16)
     elif code == _F8_SCALAR:
-        for j in range(0, whole, _BLOCK):
-            _e4m3(weight + j, table_scale, _NONE, target + j * size, to_bf16)
-        for j in range(whole, row_dim):
-            _e4m3_last(weight + j, table_scale, _NONE, target + j * size, to_bf16)
+        _f8_scalar_row(weight, table_scale, row_dim, target, to_bf16)
     elif code == _INT8:
-        factor = _float(scale)
-        for j in range(0, whole, _BLOCK):
-            _bytes(weight + j, factor, _NONE, target + j * size, to_bf16)
-        for j in range(whole, row_dim):
-            _bytes_last(weight + j, factor, _NONE, target + j * size, to_bf16)
+        _int8_row(weight, _factor(scale), row_dim, target, to_bf16)
     elif code == _INT4:
-        for b in range(blocks):
-            _nibbles(weight + 16 * b, _half(scale + 2 * b), _NONE, target + 32 * b * size, to_bf16)
+        _int4_row(weight, scale, _NOWHERE, _ONE, row_dim, target, to_bf16)
     elif code == _AFFINE:
-        biases = scale + 2 * blocks
-        for b in range(blocks):
-            _affine(
-                weight + 16 * b, _half(scale + 2 * b), _half(biases + 2 * b),
-                target + 32 * b * size, to_bf16,
-            )  # fmt: skip
+        _affine_row(weight, scale, scale + (row_dim >> 4), _ONE, row_dim, target, to_bf16)
     elif code == _NVFP4:
-        for b in range(row_dim >> 4):
-            factor = _one_e4m3(scale + b) * table_scale
-            _e2m1(weight + 8 * b, factor, _NONE, target + 16 * b * size, to_bf16)
+        _nvfp4_row(weight, scale, _NOWHERE, table_scale, row_dim, target, to_bf16)
     elif code == _Q8_0:
-        for b in range(blocks):
-            at = weight + 34 * b
-            _bytes(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
+        _q8_0_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)
     elif code == _Q4_0:
-        for b in range(blocks):
-            at = weight + 18 * b
-            _q4_0(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
+        _q4_0_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)
     else:
-        for b in range(blocks):
-            at = weight + 18 * b
-            _iq4_nl(at + 2, _half(at), _NONE, target + 32 * b * size, to_bf16)
+        _iq4_nl_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)

@@ -19,7 +19,7 @@ import xxhash
 from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import NEW_NAME, os_errors
 from engramctl.storage.files.held_folder import HeldFolder, shown
-from engramctl.storage.files.published import MANIFEST, STATE, SUFFIX, partial_path
+from engramctl.storage.files.published import MANIFEST, RECORD, STATE, SUFFIX, partial_path
 from engramctl.storage.files.strict_json import load_json
 
 STATE_SCHEMA = "engramctl.state/1"
@@ -46,7 +46,7 @@ class Maker:
     @cached_property
     def names(self) -> re.Pattern[str]:
         """All names in a folder of this command, finished or not."""
-        own = (re.escape(STATE), re.escape(self.document), NEW_NAME, self.files)
+        own = (*map(re.escape, (STATE, RECORD, self.document)), NEW_NAME, self.files)
         return re.compile("|".join(f"(?:{one})" for one in own))
 
     def state(self, content: bytes | None) -> dict[str, Any] | None:
@@ -115,19 +115,40 @@ def check_target(path: Path, maker: Maker, *, force: bool = False, resume: bool 
                 )
             with HeldFolder(target) as finished:
                 check_replaceable(finished, maker)
-        try:
-            folder = open_partial(partial_path(target))
-        except FileNotFoundError:
-            return
-        with folder:
-            state = owned_state(folder, maker, target)
-    if state and not (force or resume):
+    if not force:
+        check_unfinished(path, maker, resume=resume)
+    else:
+        _unfinished_state(path, maker)
+
+
+def check_unfinished(path: Path, maker: Maker, *, resume: bool = False) -> None:
+    """Refuse a name under which an earlier run stopped half way, unless it is to be continued.
+
+    Raises:
+        ConfigError: so it is, or the unfinished folder is not of this command.
+        StorageError: the path cannot be looked at.
+    """
+    state = _unfinished_state(path, maker)
+    if state and not resume:
+        partial = partial_path(resolved(path))
         raise ConfigError(
-            f"{path} is unfinished: an earlier run left {folder.path.name}",
-            facts={"found": folder.path},
+            f"{path} is unfinished: an earlier run left {partial.name}",
+            facts={"found": partial},
             hint=("add --resume to continue it, or " if maker.resumable else "add ")
             + "--force to start over",
         )
+
+
+def _unfinished_state(path: Path, maker: Maker) -> dict[str, Any]:
+    """Return what an unfinished folder's state says, {} where there is none."""
+    target = resolved(path)
+    with os_errors("open", path):
+        try:
+            folder = open_partial(partial_path(target))
+        except FileNotFoundError:
+            return {}
+        with folder:
+            return owned_state(folder, maker, target)
 
 
 def check_replaceable(folder: HeldFolder, maker: Maker) -> None:

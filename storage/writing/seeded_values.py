@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
+from engramctl.errors import ConfigError, unknown
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.codecs import decode, table_scale_for
@@ -77,7 +77,7 @@ class RowInit:
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
         if self.kind not in INITS:
-            raise ConfigError(f"unknown init '{self.kind}'", facts={"known": ", ".join(INITS)})
+            raise unknown("init", self.kind, INITS)
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError(
                 f"seed {self.seed} is out of range", facts={"expected": "0 to 2^63-1"}

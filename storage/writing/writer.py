@@ -22,9 +22,10 @@ from engramctl.storage.files.free_space import check_space
 from engramctl.storage.files.published import MANIFEST, partial_path
 from engramctl.storage.format.manifest import Manifest
 from engramctl.storage.writing.file_plan import FilePlan
-from engramctl.storage.writing.ownership import Maker, check_target
+from engramctl.storage.writing.ownership import check_target
 from engramctl.storage.writing.partial_folder import PartialDirectory
 from engramctl.storage.writing.plan import TablePlan
+from engramctl.storage.writing.table_folder import table_maker
 from engramctl.storage.writing.written_extents import Written
 
 Fill = Callable[[FilePlan, int, int, NDArray[np.uint8]], Any]
@@ -32,15 +33,6 @@ Progress = Callable[[int], None]
 Finish = Callable[[Path, Manifest], Manifest]
 CHUNK_BYTES = 2 << 20  # what is filled, hashed and written should still be in the core's cache
 CHECKPOINT_BYTES = 256 << 20
-_FILES = (
-    r"layer\d+\.(weight|scale|records)\.\d+\.safetensors"
-    r"|dictionary\.(records\.\d+|index)\.safetensors"
-)
-
-
-def table_maker(command: str) -> Maker:
-    """Return a command that writes tables, for `check_target`: `build` or `layout`."""
-    return Maker(command, _FILES)
 
 
 def write_table(

@@ -109,3 +109,10 @@ def test_caches_of_a_tier() -> None:
     assert BenchOptions(cache="cold").caches("ssd") == ("cold",)
     assert BenchOptions(cache="cold").caches("host") == ()
     assert BenchOptions(cache="both").caches("host") == ("warm",)
+
+
+def test_a_mistyped_trace_is_asked_about() -> None:
+    with pytest.raises(EngramError) as error:
+        Trace("zpif", 100, seed=0)
+    assert error.value.hint is not None
+    assert error.value.hint.startswith("did you mean 'zipf'?\n")

@@ -177,6 +177,7 @@ def test_a_table_that_does_not_fit_a_tier_is_a_skipped_case(
         assert case["against"]["resident_percent"] is None
 
 
-def test_a_model_without_the_fusion_is_named(shards: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown model preset"):
-        run_bench(shards, BenchOptions(preset="none", cases=("step",)), lambda _: None)
+def test_an_unknown_model_is_told_before_anything_is_measured() -> None:
+    with pytest.raises(ConfigError, match="unknown --preset 'smal'") as error:
+        BenchOptions(preset="smal")
+    assert error.value.hint == "did you mean 'small'?"

@@ -17,6 +17,7 @@ from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import BLOCK_VALUES, e8m0_values
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.tables.build import plan_build, run_build
+from tests.benchmarks.gather_one_core import batches, calls, one_core
 from tests.benchmarks.harness import Row, interleave, row
 
 BATCH_ROWS = 49_152
@@ -32,8 +33,14 @@ def run(quick: bool) -> list[Row]:
         for dtype in ("f8_e4m3", "bf16"):
             table = packed_table(Path(folder) / dtype, dtype, slots)
             rows += warm(table, rounds)
+            with one_core():
+                rows += warm(table, rounds, ", one core", {"f8_e4m3": 12.0, "bf16": 1.0}[dtype])
             if dtype == "f8_e4m3":
                 rows += cold(table, max(3, rounds // 2))
+        with one_core():
+            rows += calls(Path(folder) / "bf16", Path(folder) / "f8_e4m3", rounds)
+    with one_core():
+        rows += batches(rounds)
     return rows
 
 
@@ -44,7 +51,7 @@ def packed_table(path: Path, dtype: str, slots: int) -> TableFiles:
     return open_table(path)
 
 
-def warm(table: TableFiles, rounds: int) -> list[Row]:
+def warm(table: TableFiles, rounds: int, where: str = "", target: float = 1.05) -> list[Row]:
     """The host tier against torch and numpy over the same records in memory."""
     layer = table.layers[0]
     records = np.fromfile(table.regions(layer)[0].path, np.uint8)[4096:]
@@ -53,8 +60,8 @@ def warm(table: TableFiles, rounds: int) -> list[Row]:
     results = []
     with open_store(table.path, "host") as store:
         for what, count, calls in (
-            (f"warm {table.record.dtype} batch of {BATCH_ROWS:,} rows", BATCH_ROWS, 1),
-            (f"warm {table.record.dtype} step of {STEP_ROWS} rows", STEP_ROWS, 50),
+            (f"warm {table.record.dtype} batch of {BATCH_ROWS:,} rows{where}", BATCH_ROWS, 1),
+            (f"warm {table.record.dtype} step of {STEP_ROWS} rows{where}", STEP_ROWS, 50),
         ):
             ids = random.integers(0, table.num_rows(layer), (calls, count))
             out = torch.empty(count, table.record.row_dim, dtype=torch.bfloat16)
@@ -67,7 +74,7 @@ def warm(table: TableFiles, rounds: int) -> list[Row]:
             seconds = interleave(arms, rounds)
             bound = "random reads of memory" if calls == 1 else "calls from Python"
             results += [
-                row(what, peer, seconds["ours"], seconds[peer_arm], target=1.05 if count > 99
+                row(what, peer, seconds["ours"], seconds[peer_arm], target=target if count > 99
                     else None, bound=bound, work=count * calls, unit="rows/s")
                 for peer_arm, peer in (
                     ("torch", "torch index_select, then widen"),

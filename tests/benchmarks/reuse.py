@@ -1,4 +1,4 @@
-"""Cache curves from a sample of the rows, against the whole trace.
+"""Hit-rate curves from a sample of the rows, against the whole trace.
 
 LRU: SHARDS at 1 % against the Fenwick tree over every access. S3-FIFO: caches in miniature against
 exact simulation at every size. Both arms end with hit rates at the same cache sizes, from 1,024

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engramctl.caches.best_fixed import RowCounts
 from engramctl.caches.lru import DEPTH, LruCurve
-from engramctl.caches.oracle import RowCounts
 from engramctl.caches.reference import S3FifoReference, lru_hits, ranking, static_hits
 from engramctl.caches.s3fifo import S3Curve, S3Fifo
 from engramctl.caches.sampling import sample, threshold
@@ -171,7 +171,7 @@ def test_miniature_caches_are_near_exact_ones_and_small_ones_are_exact() -> None
 
 @given(traces(), traces(), st.integers(0, 9))
 @settings(deadline=None)
-def test_static_sets_and_the_oracle_serve_what_plain_rankings_do(
+def test_static_sets_and_the_best_fixed_one_serve_what_plain_rankings_do(
     mined: NDArray[np.int64], other: NDArray[np.int64], seed: int
 ) -> None:
     span, base = 301, 1_000
@@ -194,9 +194,9 @@ def test_static_sets_and_the_oracle_serve_what_plain_rankings_do(
         for size, hits in static.served(served)[number].items():
             assert hits == static_hits(second, ranking(first), size)
             assert own[number][size] == static_hits(first, ranking(first), size)
-            by_oracle = static_hits(second, ranking(second), size)
-            assert best[size] == pytest.approx(by_oracle / max(1, len(second)))
-            assert hits <= by_oracle
+            by_best = static_hits(second, ranking(second), size)
+            assert best[size] == pytest.approx(by_best / max(1, len(second)))
+            assert hits <= by_best
 
 
 def test_static_sets_rank_rows_with_very_many_accesses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_static_sets_rank_rows_with_very_many_accesses(monkeypatch: pytest.Monke
     assert both[0] == {size: static_hits(rows, ranking(rows), size) for size in sizes}
 
 
-def test_a_sampled_oracle_is_near_the_exact_one() -> None:
+def test_a_sampled_best_fixed_set_is_near_the_exact_one() -> None:
     trace = skewed(60_000, 400_000)
     exact, sampled = RowCounts(), RowCounts(1 / 8)
     exact.add(trace)

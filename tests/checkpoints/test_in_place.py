@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from engramctl.checkpoints.opening import is_checkpoint, open_checkpoint
 from engramctl.errors import EngramError, FormatError
@@ -18,6 +18,7 @@ from engramctl.storage.files.safetensors_header import read_header
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.record.codecs import decode
 from tests.checkpoints import make
+from tests.checkpoints.changed import bits, replace_in, rewrite
 
 POISON = 0xA5
 
@@ -92,34 +93,6 @@ def test_places_are_those_of_the_official_library(tmp_path: Path) -> None:
                 wanted = official.get_tensor(name).reshape(-1).view(torch.uint8)
                 assert data == wanted.numpy().tobytes()
                 assert tensor.shape == tuple(official.get_slice(name).get_shape())
-
-
-def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the tensors of every file; the index follows."""
-    places: dict[str, str] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        tensors = load_file(path)
-        change(tensors)
-        save_file(tensors, path, metadata=make.META)
-        places |= dict.fromkeys(tensors, path.name)
-    index = {"metadata": {}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-
-
-def replace_in(name: str, value: Callable[[torch.Tensor], torch.Tensor | None]) -> Any:
-    def change(tensors: dict[str, Any]) -> None:
-        for found in [one for one in tensors if one.endswith(name)]:
-            new = value(tensors.pop(found))
-            if new is not None:
-                tensors[found] = new.contiguous()
-
-    return change
-
-
-def bits(tensor: torch.Tensor, row: int, byte: int) -> torch.Tensor:
-    changed = tensor.view(torch.uint8).clone()
-    changed[row, 0] = byte
-    return changed.view(tensor.dtype)
 
 
 V41_ERRORS = {

@@ -137,7 +137,7 @@ def test_a_table_of_no_rows_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
         (("--scheme", "dictionary"), 2, "--counts"),
         (("--scheme", "dictionary", "--counts", "{}/none"), 1, "none"),
         (("--scheme", "dictionary", "--counts", "{}/counts", "--slots", 9), 2, "no --slots"),
-        (("--scheme", "dictionary", "--counts", "{}/counts", "--entries", 0), 2, "cannot be made"),
+        (("--scheme", "dictionary", "--counts", "{}/counts", "--entries", 0), 2, "is too small"),
         (("--scheme", "dictionary", "--counts", "{}/counts", "--min-count", 99), 2, "99 times"),
         (("--scheme", "dictionary", "--counts", "{}/counts", "--orders", "5"), 1, "lacks n-grams"),
         (("--scheme", "engram", "--counts", "{}/counts"), 2, "--counts says how a dictionary"),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from engramctl.storage import Store, open_store
+from engramctl.storage.reading.source import read_values
 from tests.benchmarks.gather import packed_table
 from tests.benchmarks.harness import Row, interleave, row
 
@@ -90,6 +91,6 @@ def check(
     some = np.random.default_rng(0).choice(len(ids), min(len(ids), 2000), replace=False)
     out.fill_(POISON)
     arm()
-    expected = torch.from_numpy(store.table.read_values(layer, ids[some])).to(out.dtype)
+    expected = torch.from_numpy(read_values(store.table, layer, ids[some])).to(out.dtype)
     assert torch.equal(out.cpu()[torch.from_numpy(some)], expected), "other rows"
     assert not bool((out == POISON).any()), "rows left out"

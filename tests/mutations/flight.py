@@ -7,7 +7,76 @@ CHOOSE = "tests/storage/readers/test_choose.py"
 FILES = "tests/storage/readers/test_open_files.py"
 PROBE = "tests/machine/test_probe.py"
 
+PLAN = "tests/storage/io/test_page_plan.py"
+DIRECT = "tests/storage/io/test_direct_rows.py"
+
 MUTATIONS = (
+    Mutation(
+        "pages-joined-too-widely", "storage/io/page_plan.py",
+        "page != pages_P[i - 1] + 1 or",
+        "page > pages_P[i - 1] + 2 or",
+        (PLAN,),
+    ),
+    Mutation(
+        "pages-of-two-files-joined", "storage/io/page_plan.py",
+        "if i == 0 or new_file or page",
+        "if i == 0 or page",
+        (PLAN,),
+    ),
+    Mutation(
+        "range-goes-on-beyond-its-file", "storage/io/page_plan.py",
+        "line[4] = min(line[2], sizes[line[0]] - line[1])",
+        "line[4] = line[2]",
+        (PLAN,),
+    ),
+    Mutation(
+        "half-holds-more-than-it-can", "storage/io/page_plan.py",
+        "if used > most and i > start:",
+        "if used > most + 1 and i > start:",
+        (PLAN,),
+    ),
+    Mutation(
+        "plan-believes-row-ids", "storage/io/page_plan.py",
+        "    if first_outside(rows, 0, rows.shape[0], packed) >= 0:",
+        "    if False:",
+        (PLAN + "::test_rows_outside_the_table_are_refused_before_any_plan",),
+    ),
+    Mutation(
+        "half-used-while-it-is-read-into", "storage/io/direct_rows.py",
+        "                        if len(under_way) == 2:",
+        "                        if len(under_way) == 3:",
+        (DIRECT,),
+    ),
+    Mutation(
+        "failed-read-hands-over-rows", "storage/io/direct_rows.py",
+        "        self.chosen.files.check(batch)\n",
+        "",
+        (DIRECT,),
+    ),
+    Mutation(
+        "dropped-ticket-keeps-its-memory", "storage/io/direct_rows.py",
+        "        self.release()",
+        "        pass",
+        (DIRECT,),
+    ),
+    Mutation(
+        "child-frees-its-parents-pages", "storage/io/direct_rows.py",
+        "            if slab is not self.slab:",
+        "            if False:",
+        (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),
+    ),
+    Mutation(
+        "widened-to-another-row", "storage/io/gather.py",
+        "if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):",
+        "if not _widen(weight, scale, i, packed, value_bytes, out_address):",
+        ("tests/storage/widening/test_widen_row.py",),
+    ),
+    Mutation(
+        "target-believed", "storage/io/gather.py",
+        "if targets[i] < 0 or targets[i] >= num_targets:",
+        "if False:",
+        ("tests/storage/io/test_gather.py",),
+    ),
     Mutation(
         "short-reads-count-as-whole", "storage/readers/ring_walk.py",
         "over = came == 0 or got_R[i] >= ranges_R5[i, NEEDED]",

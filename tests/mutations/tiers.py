@@ -62,30 +62,6 @@ MUTATIONS = (
         (PAGES + "::test_every_page_of_a_row_is_found_and_no_other",),
     ),
     Mutation(
-        "runs-joined-too-widely", "storage/io/pages.py",
-        "if i and pages[i] <= pages[i - 1] + 1:",
-        "if i and pages[i] <= pages[i - 1] + 2:",
-        (PAGES + "::test_runs_hold_exactly_the_pages_given_and_no_two_touch",),
-    ),
-    Mutation(
-        "failed-madvise-not-seen", "storage/io/pages.py",
-        "            return r, False",
-        "            pass",
-        (PAGES + "::test_a_kernel_that_refuses_to_read_ahead_is_told_of",),
-    ),
-    Mutation(
-        "failed-madvise-not-told", "storage/tiers/ssd.py",
-        "if not all_asked:",
-        "if False:",
-        (PAGES + "::test_a_gather_whose_pages_could_not_be_asked_for_is_an_error",),
-    ),
-    Mutation(
-        "eviction-never-guessed", "storage/tiers/ssd.py",
-        "self.mappings[layer].seen[:] = 0",
-        "pass",
-        (PAGES + "::test_a_slow_gather_of_known_pages_means_that_they_were_evicted",),
-    ),
-    Mutation(
         "failed-start-keeps-its-ticket", "storage/tiers/store.py",
         "                self.usage.end_ticket(place)\n                raise",
         "                raise",
@@ -93,7 +69,7 @@ MUTATIONS = (
     ),
     Mutation(
         "close-does-not-wait", "storage/tiers/usage.py",
-        "self.changed.wait_for(lambda: all(one == me for one in self._calls.values()))",
+        "self.changed.wait_for(lambda: all(one == me for one in self._calls.copy().values()))",
         "pass",
         (LIFE + "::test_close_waits_for_a_running_gather_which_returns_its_rows",),
     ),
@@ -105,7 +81,7 @@ MUTATIONS = (
     ),
     Mutation(
         "close-waits-for-its-own-thread", "storage/tiers/usage.py",
-        "all(one == me for one in self._calls.values())",
+        "all(one == me for one in self._calls.copy().values())",
         "not self._calls",
         (LIFE + "::test_an_interrupt_in_a_gather_does_not_keep_close_from_ending",),
     ),
@@ -134,20 +110,6 @@ MUTATIONS = (
         ("tests/hashing/kernels/test_out.py::test_a_read_only_out_stays_as_it_was",),
     ),
     Mutation(
-        "residency-of-a-closed-store",
-        "storage/tiers/ssd.py",
-        "        with self.usage.call():\n            return self.mappings",
-        "        if True:\n            return self.mappings",
-        (LIFE + "::test_every_call_on_a_closed_store_is_an_error",),
-    ),
-    Mutation(
-        "kernels-compiled-in-the-first-step",
-        "storage/tiers/ssd.py",
-        "        compile_gather(first.rows)\n",
-        "        pass\n",
-        (LIFE + "::test_kernels_are_compiled_when_a_store_is_opened",),
-    ),
-    Mutation(
         "fork-while-compiling",
         "engramctl/runtime/kernel_cache.py",
         "    before=global_compiler_lock.acquire,",
@@ -160,5 +122,37 @@ MUTATIONS = (
         "code = _bug(error, asked) if signal_code is None else _stopped(signal_code, asked)",
         "code = _bug(error, asked)",
         ("tests/test_cli.py::test_a_signal_in_a_kernel_that_returns_arrays_is_no_bug",),
+    ),
+    Mutation(
+        "eviction-never-guessed", "storage/io/mapped_rows.py",
+        "            self.layers[layer].seen[:] = 0",
+        "            pass",
+        (PAGES + "::test_a_slow_gather_of_known_pages_means_that_they_were_evicted",),
+    ),
+    Mutation(
+        "failed-advice-not-told", "storage/readers/willneed_engine.py",
+        "got_R[i] = ranges_R5[i, NEEDED] if error == 0 else -error",
+        "got_R[i] = ranges_R5[i, NEEDED]",
+        (PAGES + "::test_an_advice_that_the_kernel_refuses_is_told",),
+    ),
+    Mutation(
+        "pages-not-read-not-told", "storage/io/mapped_rows.py",
+        "        self.chosen.files.check(batch)\n",
+        "",
+        (PAGES + "::test_a_gather_whose_pages_could_not_be_read_is_an_error",),
+    ),
+    Mutation(
+        "residency-of-a-closed-store", "storage/tiers/ssd.py",
+        "        with self.usage.call():\n            if isinstance(self.read, MappedRows):\n"
+        "                return",
+        "        if True:\n            if isinstance(self.read, MappedRows):\n"
+        "                return",
+        (LIFE + "::test_every_call_on_a_closed_store_is_an_error",),
+    ),
+    Mutation(
+        "kernels-compiled-in-the-first-step", "storage/tiers/ssd.py",
+        "        self._compile()\n",
+        "",
+        (LIFE + "::test_kernels_are_compiled_when_a_store_is_opened",),
     ),
 )  # fmt: skip

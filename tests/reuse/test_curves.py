@@ -79,6 +79,37 @@ def test_every_curve_is_what_plain_caches_do(tmp_path: Path) -> None:
             assert rate == pytest.approx(hits / len(rows)), (curve["policy"], size)
 
 
+def ngrams_of(documents: list[list[int]], order: int) -> list[tuple[int, ...]]:
+    keys = [SCHEME.ngram_keys(one)[:, order - 2] for one in documents if one]
+    return [tuple(key) for key in np.concatenate(keys).tolist()]
+
+
+def test_chance_is_hits_of_fixed_rows_by_ngrams_that_were_never_mined(tmp_path: Path) -> None:
+    found = measured(tmp_path / "x")
+    mined = [one for number, one in enumerate(DOCUMENTS) if number % 10 != 9]
+    curves = [one for one in found["curves"] if one["held_out"] == "other" and one["order"]]
+    assert all(("by_chance" in one) == (one["policy"] == "static") for one in curves)
+    for curve in (one for one in curves if "by_chance" in one):
+        order = curve["order"]
+        known = set(ngrams_of(mined, order))
+        read = zip(ngrams_of(OTHERS, order), rows_of(OTHERS, 1, order), strict=True)
+        strange = [row for ngram, row in read if ngram not in known]
+        top = ranking(rows_of(mined, 1, order))
+        tokens = sum(map(len, OTHERS))
+        for size, rate in zip(curve["cache_rows"], curve["by_chance"], strict=True):
+            assert rate == pytest.approx(static_hits(strange, top, size) / tokens)
+        assert curve["by_chance"][-1] > 0
+    own = [one for one in found["curves"] if one["held_out"] is None]
+    assert not any("by_chance" in one for one in own)
+
+
+def test_chance_is_not_said_where_not_all_mined_ngrams_are_known(tmp_path: Path) -> None:
+    source = write_ids(tmp_path / "corpus.parquet", DOCUMENTS)
+    few = replace(OPTIONS, max_tokens_per_file=50)
+    found = measure(Corpus.open([source]), SCHEME, tmp_path, few)
+    assert not any("by_chance" in one for one in found["curves"])
+
+
 def test_unique_shares_are_those_of_the_ngrams_the_model_reads(tmp_path: Path) -> None:
     found = measured(tmp_path / "x")
     keys = [SCHEME.ngram_keys(document) for document in OTHERS if document]
@@ -121,7 +152,7 @@ def test_no_result_depends_on_threads_batches_or_how_files_are_cut(
     monkeypatch.setattr("engramctl.reuse.options.SAMPLED_ROWS", 30)
     first = measured(tmp_path / "first", threads=1)
     rates = {(curve["policy"], curve["sample_rate"] < 1) for curve in first["curves"]}
-    assert {("lru", True), ("s3fifo", True), ("oracle", True), ("static", False)} <= rates
+    assert {("lru", True), ("s3fifo", True), ("best_fixed", True), ("static", False)} <= rates
     assert first["dictionary"]["sample_rate"] < 1
     expected = (tmp_path / "first" / "curves.parquet").read_bytes()
     for number, pieces in enumerate((1 << 7, 1 << 10)):
@@ -201,7 +232,15 @@ def test_mine_writes_curves_and_inspect_shows_them(
     assert run_cli("verify", tmp_path / "counts").exit_code == 0
     assert run_cli("inspect", tmp_path / "counts", "--json").json["reuse"] == reuse
     text = run_cli("inspect", tmp_path / "counts").stdout
-    for word in ("s3fifo", "oracle", "2,048", "with dedup", "tenth", str(other)[:8]):
+    for word in (
+        "s3fifo",
+        "best fixed",
+        "by chance",
+        "2,048",
+        "with dedup",
+        "tenth",
+        str(other)[:8],
+    ):
         assert word in text
     assert run_cli(*words, "-o", tmp_path / "again").stdout == result.stdout
     assert file_bytes(tmp_path / "again") == file_bytes(tmp_path / "counts")

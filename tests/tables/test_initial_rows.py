@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from engramctl.checkpoints.named_tensors import embedding_table, tensors_of
 from engramctl.counts.ngrams import read_ngrams
 from engramctl.counts.scheme_ngrams import SeenNgrams
 from engramctl.errors import ConfigError, StorageError
@@ -19,7 +20,7 @@ from engramctl.storage.record.codecs import decode, encode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.writing.seeded_rows import seeded_values
 from engramctl.storage.writing.seeded_values import RowInit, splitmix64
-from engramctl.tables.token_embeddings import open_embeddings, read_embeddings
+from engramctl.tables.token_embeddings import read_embeddings
 from engramctl.tables.token_mean import TokenMean
 from tests.checkpoints import make
 from tests.conftest import run_in_process
@@ -180,8 +181,10 @@ def test_wide_embeddings_are_folded_by_seeded_signs(tmp_path: Path) -> None:
     wanted = plain(scheme, counts, values, canonical=False)
     table = open_table(tmp_path / "tables")
     assert np.array_equal(table.read_values(4, np.arange(len(wanted[4]))), wanted[4])
+    model = tmp_path / "model.safetensors"
+    narrow = embedding_table(model, tensors_of(model), 60, "wte.weight")
     with pytest.raises(ConfigError, match="80 values cannot fill rows of 96"):
-        read_embeddings(open_embeddings(tmp_path / "model.safetensors", 60, "wte.weight"), 60, 96)
+        read_embeddings(narrow, 60, 96)
 
 
 def float_rows(folder: Path, rows: dict[int, int]) -> dict[int, np.ndarray]:

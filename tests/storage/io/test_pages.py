@@ -1,5 +1,7 @@
 """Pages: exactly those that rows lie in are asked for, and what could not be read is told."""
 
+import errno
+import os
 import time
 from pathlib import Path
 
@@ -77,12 +79,17 @@ def test_a_gather_whose_pages_could_not_be_read_is_an_error(
 def test_an_advice_that_the_kernel_refuses_is_told(tmp_path: Path) -> None:
     write(make_plan(form="paged"), tmp_path / "t")
     rows = MappedRows(open_table(tmp_path / "t"), "willneed")
-    batch = Batch.of(np.array([[0, -(1 << 62), PAGE, 0, PAGE]]))
+    batch = Batch.of(np.array([[0, 0, PAGE, 0, PAGE]]))
     engine = rows.chosen.engine
     assert isinstance(engine, WillneedEngine)
+    ends = os.pipe()
+    plain, rows.chosen.files.descriptors[0] = rows.chosen.files.descriptors[0], ends[0]
     engine.start(batch).wait()
-    assert batch.first_bad() == 0
+    rows.chosen.files.descriptors[0] = plain
+    assert -batch.got_R[0] in (errno.ESPIPE, errno.EINVAL)
     rows.close()
+    for one in ends:
+        os.close(one)
 
 
 def test_a_slow_gather_of_known_pages_means_that_they_were_evicted(

@@ -153,7 +153,7 @@ def test_kernels_refuse_a_row_outside_the_map_and_write_nothing(tmp_path: Path, 
     with pytest.raises(IndexError, match="row id is outside"):
         gather(ids, rows, out)
     with pytest.raises(IndexError, match="row id is outside"):
-        unseen_pages(ids, rows.packed, np.zeros((1, 2), np.int64), np.zeros(1, np.uint8))
+        unseen_pages(ids, rows.packed, np.zeros((1, 2, 2), np.int64), np.zeros(1, np.uint8))
     assert (out == POISON).all()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
 from engramctl.storage import open_store
+from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.codecs import E2M1_VALUES, decode, encode, table_scale_for
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
@@ -123,7 +124,7 @@ def test_tiers_read_what_the_plain_decoder_reads(tmp_path: Path, dtype: str, for
     ids = np.random.default_rng(4).integers(0, rows, 777)
     for tier in ("host", "ssd"):
         with open_store(tmp_path / "table", tier=tier, dtype=torch.float32) as store:
-            wanted = store.table.read_values(1, ids)
+            wanted = read_values(store.table, 1, ids)
             out = torch.full((777, 1, 96), float("nan"))
             assert np.array_equal(store.gather(1, ids[:, None], out)[:, 0].numpy(), wanted)
         with open_store(tmp_path / "table", tier=tier) as store:

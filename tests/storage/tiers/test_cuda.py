@@ -8,6 +8,7 @@ import torch
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
+from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.torch_codecs import widen
@@ -40,7 +41,7 @@ def test_rows_reach_a_gpu_from_every_tier(
 ) -> None:
     ids = np.random.default_rng(0).integers(0, ROWS, (25, 40))
     with open_store(folders[dtype], tier, dtype=out_dtype, device="cuda") as store:
-        expected = torch.from_numpy(store.table.read_values(1, ids.ravel())).to(out_dtype)
+        expected = torch.from_numpy(read_values(store.table, 1, ids.ravel())).to(out_dtype)
         out = torch.full((*ids.shape, ROW_DIM), -3.0e38, dtype=out_dtype, device="cuda")
         assert store.gather(1, torch.from_numpy(ids).cuda(), out) is out
         assert torch.equal(out.cpu().view(-1, ROW_DIM), expected)
@@ -74,7 +75,7 @@ def test_one_prefetch_serves_layers_on_another_stream(tmp_path: Path, tier: str)
             rows = {layer: ticket.wait(layer) for layer in (2, 1)}
         stream.synchronize()
         for layer, found in rows.items():
-            expected = torch.from_numpy(store.table.read_values(layer, ids.ravel()))
+            expected = torch.from_numpy(read_values(store.table, layer, ids.ravel()))
             assert torch.equal(found.cpu().view(len(expected), -1), expected.to(store.dtype))
 
 

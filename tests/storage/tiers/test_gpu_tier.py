@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, StorageError, TierUnavailable
 from engramctl.storage import Store, open_store
+from engramctl.storage.reading.source import read_values
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.dtypes import DTYPES
@@ -71,7 +72,7 @@ def test_rows_of_every_dtype_come_back_across_chunks(
     with on_cpu(folders[dtype], out_dtype) as store:
         out = torch.full((5, 9, ROW_DIM), POISON, dtype=out_dtype)
         assert store.gather(1, ids, out) is out
-        expected = torch.from_numpy(store.table.read_values(1, ids.ravel())).to(out_dtype)
+        expected = torch.from_numpy(read_values(store.table, 1, ids.ravel())).to(out_dtype)
         assert torch.equal(out.view(-1, ROW_DIM), expected)
 
 

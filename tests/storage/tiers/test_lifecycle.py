@@ -136,9 +136,9 @@ def test_kernels_are_compiled_when_a_store_is_opened(
     taken: list[str] = []
     gathered: list[int] = []
 
-    def noted(ids: Any, num_rows: int) -> Any:
+    def noted(ids: Any, rows: Any, num_rows: int) -> Any:
         taken.append(str(ids.dtype))
-        return take_rows(ids, num_rows)
+        return take_rows(ids, rows, num_rows)
 
     monkeypatch.setattr("engramctl.storage.tiers.store.take_rows", noted)
     monkeypatch.setattr(
@@ -195,7 +195,7 @@ def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
 def test_a_start_that_fails_gives_its_place_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(requests: Any, *, ahead: bool) -> None:
+    def failing(requests: Any, *, ahead: bool = True) -> None:
         raise StorageError("no")
 
     with monkeypatch.context() as broken:

@@ -1,5 +1,10 @@
 """Rows as the kernels widen them are the plain decoder's, by row id and by address."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -52,3 +57,15 @@ def test_every_pattern_of_bits_is_widened(dtype: str) -> None:
         out = torch.full((256, 256), POISON, dtype=out_dtype)
         gather(np.arange(256), map_of(record, rows, scale), out)
         assert same(out, decode(record, rows, scale))
+
+
+def test_a_processor_without_wide_vectors_gives_the_same_rows(tmp_path: Path) -> None:
+    """Its blocks are computed value by value, not chosen from a table of outputs."""
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    plain["NUMBA_CACHE_DIR"] = str(tmp_path)
+    tests = f"{__file__}::test_rows_of_any_bytes_are_the_plain_decoders"
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
+    words += ["-k", "33- and out_dtype0"]
+    done = subprocess.run(words, env=os.environ | plain, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert f"{len(DTYPES)} passed" in done.stdout

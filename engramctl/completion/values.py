@@ -1,0 +1,46 @@
+"""The words that options take, known without loading what knows them; a test compares the two."""
+
+TIERS = ("gpu", "host", "ssd")
+SCHEMES = (
+    "engram", "engram-27b", "engram-40b", "deepseek-v41", "deepseek-v41-flash", "qwen-ple",
+    "qwen3.8-flash-next", "over-encoding", "over-encoding-wrap64", "oe-12.8m", "longcat",
+    "longcat-flash-lite", "longcat-2.0", "longcat-next", "longcat-special-scope", "blt",
+)  # fmt: skip
+DTYPES = (
+    "f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar", "int8", "int4", "int4_affine", "nvfp4",
+    "q8_0", "q4_0", "iq4_nl",
+)  # fmt: skip
+FAMILIES = (
+    "deepseek-v41", "qwen-ple", "longcat", "longcat-causal", "over-encoding", "raw-shards",
+)  # fmt: skip
+VALUES = {
+    "bench --tier": TIERS,
+    "bench --case": ("gather", "lookup", "step"),
+    "bench --cache": ("cold", "warm", "both"),
+    "bench --preset": ("tiny", "small"),
+    "bench --residual": ("none", "hc", "mhc", "single_pass"),
+    "bench --trace": ("uniform", "zipf"),
+    "build --scheme": SCHEMES,
+    "build --dtype": DTYPES,
+    "build --init": ("normal", "zeros", "token-mean", "import"),
+    "build --tier": TIERS,
+    "export --family": FAMILIES,
+    "inspect PATH": SCHEMES,
+    "layout --tier": TIERS,
+    "layout --form": ("planar", "packed", "paged"),
+    "layout --dtype": DTYPES,
+    "mine --scheme": SCHEMES,
+    "mine --engine": ("local", "ray"),
+    "rows --scheme": (*SCHEMES, "dictionary"),
+}
+FORMATS = ("table", "json", "csv", "md")  # of every command's --format
+
+
+def values_of(command: str, option: str) -> tuple[str, ...]:
+    """Return what an option may be set to; () where that is no short list.
+
+    Args:
+        command: its name.
+        option: the long name, or the metavar of an argument.
+    """
+    return FORMATS if option == "--format" else VALUES.get(f"{command} {option}", ())

@@ -1,0 +1,45 @@
+"""What a store has done since it was opened."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class StoreStats:
+    """What a store has done since it was opened.
+
+    Attributes:
+        mode: `memory`; on the ssd tier `mapped` (the page cache is the cache) or `direct`.
+        engine: what reads the rows.
+        fallback: what could not be had and was replaced, in words; None: nothing.
+        rows_asked: row ids in all requests.
+        rows_unique: distinct row ids, request by request and layer by layer.
+        rows_by_tier: distinct rows each tier served.
+        useful_bytes: of the records of the distinct rows.
+        device_reads: reads asked of the disk, pages that touch joined. When mapped: of pages the
+            store had not touched before; the page cache may have served some of them.
+        device_bytes: bytes of those pages.
+        queue_depth: most reads that were under way at once, of one batch.
+        stall_ns: time `wait` spent until its rows were ready.
+    """
+
+    mode: str = "memory"
+    engine: str = "memory"
+    fallback: str | None = None
+    rows_asked: int = 0
+    rows_unique: int = 0
+    rows_by_tier: dict[str, int] = field(default_factory=dict)
+    useful_bytes: int = 0
+    device_reads: int = 0
+    device_bytes: int = 0
+    queue_depth: int = 0
+    stall_ns: int = 0
+
+    @property
+    def amplification(self) -> float | None:
+        """Bytes asked of the disk for each byte of a distinct row; None before any row."""
+        return self.device_bytes / self.useful_bytes if self.useful_bytes else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)

@@ -1,0 +1,67 @@
+"""The words a shell offers are those that the code knows."""
+
+from typing import Any
+
+import pytest
+
+from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
+from engramctl.bench.trace import GENERATED
+from engramctl.checkpoints.exported import FAMILIES
+from engramctl.cli import COMMANDS, app
+from engramctl.completion.values import VALUES, values_of
+from engramctl.hashing import PRESETS
+from engramctl.mining.engines import ENGINES
+from engramctl.model import presets
+from engramctl.output import FORMATS
+from engramctl.schemes.names import DICTIONARY
+from engramctl.storage.format import geometry
+from engramctl.storage.record.dtypes import DTYPES
+from engramctl.tables.export import RAW
+from engramctl.tables.initial_rows import KINDS
+from tests.completion.programs import PROGRAM
+
+KNOWN: dict[str, Any] = {
+    "bench --tier": TIERS,
+    "bench --case": CASES,
+    "bench --cache": CACHES,
+    "bench --preset": presets.PRESETS,
+    "bench --residual": RESIDUALS,
+    "bench --trace": GENERATED,
+    "build --scheme": PRESETS,
+    "build --dtype": DTYPES,
+    "build --init": KINDS,
+    "build --tier": geometry.TIERS,
+    "export --family": (*FAMILIES, RAW),
+    "inspect PATH": PRESETS,
+    "layout --tier": geometry.TIERS,
+    "layout --form": geometry.FORMS,
+    "layout --dtype": DTYPES,
+    "mine --scheme": PRESETS,
+    "mine --engine": ENGINES,
+    "rows --scheme": (*PRESETS, DICTIONARY),
+}
+
+
+def test_every_list_is_the_one_of_the_code() -> None:
+    assert {place: set(words) for place, words in VALUES.items()} == {
+        place: set(words) for place, words in KNOWN.items()
+    }
+    assert values_of("bench", "--format") == values_of("inspect", "--format") == FORMATS
+    assert values_of("bench", "--out") == ()
+
+
+def test_every_place_is_an_option_or_argument_of_its_command() -> None:
+    assert app is not None
+    for place in VALUES:
+        command, word = place.split()
+        params = PROGRAM.command(command).params
+        assert any(word in one.opts or word == one.metavar for one in params), place
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_other_commands_offer_words_for_has_some_too(command: str) -> None:
+    """But a scheme.json is a file: `--scheme FILE`."""
+    offered = {place.split()[1] for place in VALUES} - {"--scheme"}
+    for one in PROGRAM.command(command).params:
+        for word in offered.intersection(one.opts):
+            assert values_of(command, word), f"{command} {word}"
