@@ -21,7 +21,7 @@ NUM_WORDS = FIRST_SLOT + SLOT_WORDS * SLOTS
 
 WORDS: NDArray[np.int64] = np.zeros(NUM_WORDS, np.int64)
 # True once any mapping of this process has faulted: read with every gather, so no call, no array.
-any_fault = ctypes.c_int64.from_buffer(WORDS, 8 * FAULTED)
+any_fault = ctypes.c_int64.from_buffer(WORDS.data, 8 * FAULTED)
 _free = deque(range(FIRST_SLOT, NUM_WORDS, SLOT_WORDS))  # its steps are atomic: no lock to inherit
 
 

@@ -17,9 +17,11 @@ import torch
 from engramctl.errors import FormatError, StorageError
 from engramctl.storage import Store, catch_bus_errors, open_store
 from engramctl.storage.io import pages
+from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import FIRST_SLOT, SLOT_WORDS, SLOTS, WORDS, watch
 from engramctl.storage.readers import open_files
 from engramctl.storage.tiers import ssd
+from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.conftest import ROOT
 from tests.helpers.forked import in_child
@@ -175,10 +177,9 @@ def test_rows_are_discarded_whatever_else_is_wrong_with_them(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Zeros in the place of scales, say, would be told as the file's own fault."""
-    honest = ssd.gather_into
 
     def bad(*words: Any) -> None:
-        honest(*words)
+        gather_into(*words)
         raise FormatError("a scale is zero")
 
     monkeypatch.setattr(ssd, "gather_into", bad)
@@ -230,6 +231,7 @@ def test_a_mapping_is_covered_as_long_as_there_are_views_of_it(folder: Path) -> 
     before = slots_taken()
     store = open_store(folder, "ssd")
     assert isinstance(store, SsdStore)
+    assert isinstance(store.read, MappedRows)
     views = list(store.read.layers[1].rows.views)
     store.close()
     assert slots_taken() == before + 1

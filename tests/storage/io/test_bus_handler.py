@@ -55,7 +55,7 @@ def send() -> None:
 def set_native(handler: Any, flags: int) -> None:
     """Set a handler as C code would."""
     action = np.zeros(19, np.int64)
-    action[0] = ctypes.cast(handler, ctypes.c_void_p).value
+    action[0] = ctypes.cast(handler, ctypes.c_void_p).value or 0
     action[17] = flags
     assert _libc.sigaction(signal.SIGBUS, ctypes.c_void_p(action.ctypes.data), None) == 0
 
@@ -65,8 +65,19 @@ def test_where_nobody_caught_it_it_kills(cause: Callable[[], object]) -> None:
     assert in_child(with_before(signal.SIG_DFL, cause)) == KILLED
 
 
+def handler_now() -> int:
+    action = np.zeros(19, np.int64)
+    assert _libc.sigaction(signal.SIGBUS, None, ctypes.c_void_p(action.ctypes.data)) == 0
+    return int(action[0])
+
+
 def test_where_it_was_ignored_one_sent_is_and_a_fault_kills() -> None:
-    assert in_child(with_before(signal.SIG_IGN, send)) == 0
+    def sent() -> None:
+        ours = handler_now()
+        send()
+        assert handler_now() == ours
+
+    assert in_child(with_before(signal.SIG_IGN, sent)) == 0
     assert in_child(with_before(signal.SIG_IGN, fault)) == KILLED
 
 
