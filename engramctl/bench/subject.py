@@ -6,6 +6,7 @@ to read than a cached one is measured once. What cannot be proved is called so. 
 output is poisoned before and compared with the plain reader's rows after, untimed.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.bench.options import BenchOptions
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
-from engramctl.storage import Store
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.tables.opened_rows import Opened
 
 COLD_AT_MOST_PERCENT = 1.0
 WARM_AT_LEAST_PERCENT = 99.9
@@ -31,6 +34,24 @@ RowIds = Mapping[int, NDArray[np.int64]]
 
 class Unmeasurable(Exception):
     """The state a case needs cannot be had here; the text says why."""
+
+
+def opened_store(
+    table: Opened, tier: str, device: torch.device, options: BenchOptions
+) -> tuple[Store, list[str]]:
+    """Open a tier as a run wants it, and return it with what it warned of.
+
+    Raises:
+        StorageError: the tier cannot hold the rows, or not read them so.
+    """
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", RuntimeWarning)
+        store = open_store(
+            table.rows, tier, dtype=dtype, device=device, scheme=table.scheme,
+            **options.reading(tier),
+        )  # fmt: skip
+    return store, [str(one.message) for one in told]
 
 
 class Subject:
@@ -55,9 +76,8 @@ class Subject:
         self._unknown = False  # whether the kernel says nothing of the file's pages
         self._before: list[float] = []
         self._after: list[float] = []
-        self.state, self.state_reason = cache, self._doubt()
-        if self.state_reason is not None:
-            self.state = "unproved"
+        self.state = cache
+        self.state_reason: str | None = None
         self._rows = 0
         self._pages = 0
         self._random = np.random.default_rng(0)
@@ -67,17 +87,17 @@ class Subject:
             raise Unmeasurable("with a budget every row is read past the page cache: none is warm")
         if cache == "cold":
             store.drop()  # all of it once, then of each sample its own pages
-        else:
+        self.state_reason = self._doubt(store)
+        if self.state_reason is not None:
+            self.state = "unproved"
+        if cache == "warm":
             try:
                 store.populate()
             except StorageError as error:
                 raise Unmeasurable(error.message) from error
 
-    def _doubt(self) -> str | None:
-        """Return why the state cannot be proved on the ssd tier, or None."""
-        store = self.store
-        if not isinstance(store, SsdStore):
-            return None
+    def _doubt(self, store: SsdStore) -> str | None:
+        """Return why the state cannot be proved, or None."""
         for path in store.read.chosen.files.paths:
             unknown = cannot_be_known(path) if store.mode == "mapped" else None
             if unknown is not None:

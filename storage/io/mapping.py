@@ -94,6 +94,10 @@ class MappedLayer:
             np.int64,
         )
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
+        self._spans = [
+            (files[one.path][1], one.offset, one.offset + one.num_bytes)
+            for one in source.regions(layer)
+        ]
 
     def _bases(self, file: tuple[int, MappedFile], first_seen: int) -> tuple[int, int]:
         """Return what is to be taken from a page of addresses, for `seen`, and for its key."""
@@ -131,13 +135,13 @@ class MappedLayer:
         return keys
 
     def populate(self) -> None:
-        """Read every page of the layer into memory.
+        """Read every page of the layer's rows into memory, and no other page of their files.
 
         Raises:
             StorageError: a page cannot be read.
         """
-        for file in self.files:
-            pages.populate(file.mapping, file.descriptor, file.path)
+        for file, start, stop in self._spans:
+            pages.populate(file.mapping, file.descriptor, file.path, start, stop)
         self.seen[:] = 1
 
     def drop(self) -> None:

@@ -98,30 +98,38 @@ def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:
     return (flags & 1).astype(np.bool_)
 
 
-def populate(mapping: mmap.mmap, descriptor: int, path: Path) -> None:
-    """Make a file warm: every page read, and entered into this process's page table.
+def populate(mapping: mmap.mmap, descriptor: int, path: Path, start: int, stop: int) -> None:
+    """Make part of a file warm: its pages read, and entered into this process's page table.
 
     Before Linux 5.14 read alone. No page is touched: one that is not there is an error, no signal.
+
+    Args:
+        mapping: of the whole file.
+        descriptor: the file.
+        path: of the file, for messages.
+        start: first byte.
+        stop: byte after the last.
 
     Raises:
         StorageError: a page cannot be read: the file was cut, or its disk failed.
     """
+    first = start // PAGE * PAGE
     try:
-        mapping.madvise(_POPULATE_READ)
+        mapping.madvise(_POPULATE_READ, first, stop - first)
     except OSError as error:
         with os_errors("read", path):
-            _read_through(descriptor, len(mapping), path)  # tells where, if it cannot be
+            _read_through(descriptor, first, stop, path)  # tells where, if it cannot be
         if error.errno != errno.EINVAL:
             raise storage_error(error, "read", path) from error
 
 
-def _read_through(descriptor: int, num_bytes: int, path: Path) -> None:
-    buffer = bytearray(min(num_bytes, _CHUNK_BYTES))
-    at = 0
-    while at < num_bytes:
-        got = os.preadv(descriptor, [buffer], at)
+def _read_through(descriptor: int, start: int, stop: int, path: Path) -> None:
+    buffer = memoryview(bytearray(min(stop - start, _CHUNK_BYTES)))
+    at = start
+    while at < stop:
+        got = os.preadv(descriptor, [buffer[: stop - at]], at)
         if not got:
-            raise cut_short(path, at, num_bytes - at, 0)
+            raise cut_short(path, at, stop - at, 0)
         at += got
 
 

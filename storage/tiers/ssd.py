@@ -5,6 +5,7 @@
 """
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from engramctl.storage.io.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
+from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.store import Store
@@ -36,6 +38,9 @@ class SsdStore(Store):
             else DirectRows(self.table, budget_bytes, self.wanted_engine)
         )
         self._compile()
+        slow = slow_medium(self.read.chosen)
+        if slow is not None:
+            warnings.warn(slow, RuntimeWarning, stacklevel=4)
 
     def _compile(self) -> None:
         """Compile now: not in the middle of a step, nor while another thread forks."""

@@ -56,7 +56,7 @@ MUTATIONS = (
     ),
     Mutation(
         "populate-believes-a-cut-file", "storage/io/pages.py",
-        "            raise cut_short(path, at, num_bytes - at, 0)",
+        "            raise cut_short(path, at, stop - at, 0)",
         "            return",
         (ERRORS + "::test_populate_and_residency_of_a_cut_file_raise_no_signal",),
     ),
