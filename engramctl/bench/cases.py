@@ -41,12 +41,15 @@ def measured_case(
     case.state, case.state_reason = subject.state, subject.state_reason
     case.fallback = subject.store.stats().fallback
     case.useful_bytes = arm.rows * subject.store.table.record.record_bytes
+    case.unique_rows = _mean(arm.unique_rows)
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
     case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns)
     if tier == "ssd":
         case.device_bytes = _mean(arm.device_bytes)
         case.device_reads = _mean(arm.device_reads)
+        case.asked_bytes = _mean(arm.asked_bytes)
+        case.queue_depth = subject.store.stats().queue_depth
     if subject.mismatches:
         case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
     if loop.case == "step":
