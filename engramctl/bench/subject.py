@@ -78,8 +78,6 @@ class Subject:
         self._after: list[float] = []
         self.state = cache
         self.state_reason: str | None = None
-        self._rows = 0
-        self._pages = 0
         self._random = np.random.default_rng(0)
         if not isinstance(store, SsdStore):
             return
@@ -140,14 +138,7 @@ class Subject:
         found = [self.store.resident(layer, _flat(ids)) for layer, ids in row_ids.items()]
         counted = [pair for pair in found if pair is not None]
         total = sum(pages for _, pages in counted)
-        self._rows += sum(ids.size for ids in row_ids.values())
-        self._pages += total
         return 100.0 * sum(resident for resident, _ in counted) / total if total else None
-
-    @property
-    def pages_per_row(self) -> float:
-        """Distinct pages of a sample's rows, over the rows asked for; 0 on a tier without pages."""
-        return self._pages / self._rows if self._rows else 0.0
 
     @property
     def resident_percent(self) -> dict[str, float | None]:

@@ -139,7 +139,7 @@ MUTATIONS = (
     ),
     Mutation(
         "cold-gathers-held-against-nothing", "engramctl/bench/cases.py",
-        "case.ceiling_rows_per_s = ceilings.of_disk(subject.pages_per_row)",
+        "case.ceiling_rows_per_s = ceilings.of_disk(case.asked_bytes / PAGE / case.rows)",
         "case.ceiling_rows_per_s = ceilings.of_disk(1.0)",
         ("tests/bench/test_cold.py",),
     ),
