@@ -36,10 +36,4 @@ MUTATIONS = (
         "        if False:",
         ("tests/storage/readers/test_open_files.py",),
     ),
-    Mutation(
-        "sorted-part-overwritten-while-it-is-read", "storage/io/sorted_pieces.py",
-        "while under_way and under_way[0].turn % 2 == number % 2:",
-        "while False:",
-        (MEMORY + "::test_parts_of_one_plan_each_are_whole",),
-    ),
 )  # fmt: skip

@@ -49,8 +49,7 @@ def test_no_array_stands_beside_the_slab(table: TableFiles, engine: str, size: i
     assert grown < OBJECTS_BYTES + engines_own
 
 
-def test_parts_of_one_plan_each_are_whole(table: TableFiles) -> None:
-    """Every part of the sorted rows is one plan: two parts before, its memory was another's."""
+def test_more_rows_than_are_sorted_at_once_are_whole(table: TableFiles) -> None:
     read = DirectRows(table, 64 << 20)
     ids = np.random.default_rng(1).integers(0, 50, 400_000)
     out = torch.full((len(ids), 32), 777.0)
