@@ -19,13 +19,12 @@ from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.reading.table import TableFiles
+from engramctl.storage.tiers.checked_ids import RowIds, checked_request
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Call, Usage
 
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
-RowIds = torch.Tensor | NDArray[Any]
-_INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
 class Store(ABC):
@@ -60,6 +59,9 @@ class Store(ABC):
         self.lock = threading.Lock()
         self.usage = Usage()
         self.wanted_engine = engine
+        # Of a gather within a budget, whose copies of ids count too; others copy all.
+        bounded = budget_bytes is not None and self.tier == "ssd"
+        self._most_copied = max(256, budget_bytes >> 15) if bounded and budget_bytes else None
         self.load(budget_bytes)
         renew_in_children(self)
         for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
@@ -144,7 +146,7 @@ class Store(ABC):
         It takes no place among the open tickets.
         """
         with Call(self.usage):
-            request = self._checked(layer, row_ids)
+            request = self._checked(layer, row_ids, self._most_copied)
             target = self.target(request, out)
             handle = self.start({layer: request}, ahead=False)
             return self.collect(layer, request, handle, target, count=True)
@@ -187,29 +189,11 @@ class Store(ABC):
             stats.rows_unique += request.distinct
             served[self.tier] = served.get(self.tier, 0) + request.distinct
 
-    def _checked(self, layer: int, row_ids: RowIds) -> Request:
+    def _checked(self, layer: int, row_ids: RowIds, most_copied: int | None = None) -> Request:
         num_rows = self._num_rows.get(layer)
         if num_rows is None:
             num_rows = self.table.num_rows(layer)  # an error
-        ids = row_ids
-        if not isinstance(ids, np.ndarray):
-            ids = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
-        kind = ids.dtype
-        if (kind is not _INT64 and kind not in (_INT32, _INT64)) or not ids.ndim:
-            raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
-        flat = ids if ids.ndim == 1 else ids.reshape(-1)
-        if not flat.flags.carray:  # kernels are compiled for arrays that are plain
-            flat = flat.copy()
-        rows = np.empty(len(flat), np.int64)
-        distinct = take_rows(flat, rows, num_rows)
-        if distinct < 0:
-            bad = -1 - distinct
-            place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
-            raise ValueError(
-                f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) "
-                f"of layer {layer}"
-            )
-        return Request(rows, ids.shape, distinct)
+        return checked_request(layer, row_ids, num_rows, most_copied)
 
     def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write to, checked when it is the caller's."""

@@ -16,7 +16,8 @@ class Request:
     """The rows of one layer that were asked for.
 
     Attributes:
-        row_ids: a copy of the ids, int64 (n,).
+        row_ids: a copy of the ids, int64 (n,); of long gathers within a budget the caller's own,
+            int32 or int64.
         shape: what they came in, (*S, H).
         distinct: how many differ.
     """
