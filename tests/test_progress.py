@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from engramctl.output import Output
+from engramctl.terminal.bar import progress_bar
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
@@ -39,6 +40,24 @@ def test_work_that_may_be_none_has_no_bar_when_there_is_none(
     with Output().progress("build", 10, "rows"):
         pass
     assert "build:" in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("width", "title", "speed"), [(99, 24, True), (80, 24, False), (60, 5, False)]
+)
+def test_a_bar_too_long_for_its_terminal_cuts_no_number(
+    width: int, title: int, speed: bool
+) -> None:
+    shown, name = io.StringIO(), "curves, held-out.parquet"
+    with progress_bar(name, 693_570, "tokens", file=shown, ncols=width, mininterval=0) as bar:
+        for _ in range(3):
+            bar.update(100_000)
+    lines = [line.rstrip() for line in shown.getvalue().replace("\n", "\r").split("\r")]
+    for line in filter(None, lines):
+        assert len(line) <= width
+        assert line.startswith(name[:title])
+        assert line.endswith("]")
+    assert ("tokens/s" in shown.getvalue()) == speed
 
 
 def last_line(shown: io.StringIO) -> str:

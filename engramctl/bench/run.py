@@ -161,7 +161,11 @@ class _Run:
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
             dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
-            how = {"dtype": dtype, "device": self.device, "scheme": self.table.scheme}
+            how: dict[str, Any] = {
+                "dtype": dtype,
+                "device": self.device,
+                "scheme": self.table.scheme,
+            }
             store = open_store(self.table.rows, tier, **how, **self.options.reading(tier))
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]

@@ -55,9 +55,8 @@ class Subject:
         self._unknown = False  # whether the kernel says nothing of the file's pages
         self._before: list[float] = []
         self._after: list[float] = []
-        self.state, self.state_reason = cache, self._doubt()
-        if self.state_reason is not None:
-            self.state = "unproved"
+        self.state = cache
+        self.state_reason: str | None = None
         self._rows = 0
         self._pages = 0
         self._random = np.random.default_rng(0)
@@ -67,17 +66,17 @@ class Subject:
             raise Unmeasurable("with a budget every row is read past the page cache: none is warm")
         if cache == "cold":
             store.drop()  # all of it once, then of each sample its own pages
-        else:
+        self.state_reason = self._doubt(store)
+        if self.state_reason is not None:
+            self.state = "unproved"
+        if cache == "warm":
             try:
                 store.populate()
             except StorageError as error:
                 raise Unmeasurable(error.message) from error
 
-    def _doubt(self) -> str | None:
-        """Return why the state cannot be proved on the ssd tier, or None."""
-        store = self.store
-        if not isinstance(store, SsdStore):
-            return None
+    def _doubt(self, store: SsdStore) -> str | None:
+        """Return why the state cannot be proved, or None."""
         for path in store.read.chosen.files.paths:
             unknown = cannot_be_known(path) if store.mode == "mapped" else None
             if unknown is not None:

@@ -107,8 +107,9 @@ def begin_making(ctx: typer.Context, sink: Output, maker: "Maker") -> "Making":
         sink.note(f"{making.out} is up to date: same options, same inputs")
         if sink.format == "json":  # there is no table to draw
             sink.result(making.document())
-    elif making.reason is not None and not making.dry_run:
-        sink.note(f"{making.out} is made again: {making.reason}")
+    elif making.reason is not None:
+        verb = "would be" if making.dry_run else "is"
+        sink.note(f"{making.out} {verb} made again: {making.reason}")
     return making
 
 

@@ -15,6 +15,7 @@ from engramctl.commands.options import (
     Quiet,
     Tokenizer,
 )
+from engramctl.commands.words import source_of
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 from engramctl.terminal.numbers import parse_numbers, whole_number
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
+    ctx: typer.Context,
     path: Annotated[
         Path | None,
         typer.Argument(
@@ -107,7 +109,7 @@ def inspect(
     if counts is not None:
         _diagnose(sink, sizes, counts, each_head)
         return
-    if given := sizes[0].given(*FIXED):
+    if given := sizes[0].given(*(one for one in FIXED if not _is_filed(ctx, one))):
         raise ConfigError(
             f"{given} changes the scheme that counts are hashed with",
             hint="name the counts with --counts, or leave it out",
@@ -118,11 +120,16 @@ def inspect(
     sink.result(document, tables)
 
 
+def _is_filed(ctx: typer.Context, name: str) -> bool:
+    """Whether an option is of the config file, which may hold it for runs with --counts."""
+    return source_of(ctx, name) == "DEFAULT_MAP"
+
+
 def _diagnose(
     sink: Output, sizes: "Sequence[SchemeOptions]", counts: Path, each_head: bool
 ) -> None:
     """Show what a scheme, in several sizes maybe, does to mined n-grams."""
-    from engramctl.describe.scheme_on_counts import scheme_with_heads
+    from engramctl.describe.scheme_on_counts import counted_orders, scheme_with_heads
     from engramctl.describe.sizes_on_counts import diagnose_sizes
     from engramctl.describe.sizes_view import sizes_tables
     from engramctl.schemes.find import assumed_map
@@ -131,11 +138,11 @@ def _diagnose(
     if words := assumed_map(sizes[0], schemes[0]):
         sink.note(f"assumed: {words}")
     sink.announce_compilation()
-    total = sum(len(scheme.layers) * len(scheme.orders) for scheme in schemes)
+    total = sum(len(scheme.layers) * len(counted_orders(scheme, counts)) for scheme in schemes)
     with sink.progress("hash", total, "orders") as advance:
         document = diagnose_sizes(schemes, counts, advance)
     for order in document["orders_without_counts"]:
-        sink.note(f"order {order} is not in {counts}")
+        sink.note(f"order {order} is not in {counts}: no line below is about it, the bytes are")
     whole = sink.format in ("csv", "md")
     sink.result(document, sizes_tables(document, each_head=each_head, whole=whole))
     for text in document["warnings"] if whole else ():

@@ -15,6 +15,8 @@ from engramctl.errors import near
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # of click's own, which typer does not name
 
+_RIVALS = (("force", "if_needed"), ("slots", "size"))
+
 
 @dataclass
 class Asked:
@@ -88,6 +90,7 @@ class WatchedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words; from here on it is known whether they, or the config, ask for JSON."""
         rest = super().parse_args(ctx, _with_values(args))
+        _settle_rivals(ctx)
         if isinstance(ctx.obj, Asked):
             ctx.obj.json = bool(ctx.params.get("json")) or ctx.params.get("format") == "json"
         return rest
@@ -99,6 +102,20 @@ class WatchedCommand(TyperCommand):
         watched: Any = _WatchedStream(sys.stdout, ctx.obj)
         with contextlib.redirect_stdout(watched):
             return super().invoke(ctx)
+
+
+def _settle_rivals(ctx: Any) -> None:
+    """Let a given option beat the one of the config file that cannot stand beside it."""
+    for one, other in _RIVALS:
+        for given, filed in ((one, other), (other, one)):
+            if source_of(ctx, given) == "COMMANDLINE" and source_of(ctx, filed) == "DEFAULT_MAP":
+                ctx.params[filed] = None if filed != "force" else False
+
+
+def source_of(ctx: Any, name: str) -> str | None:
+    """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP (the config) or DEFAULT."""
+    source = ctx.get_parameter_source(name)
+    return None if source is None else str(source.name)
 
 
 def _check_dashes(ctx: Any, words: Sequence[str], names: Sequence[str]) -> None:

@@ -60,12 +60,12 @@ def diagnose_counts(
     manifest = read_counts_manifest(counts)
     if counts_are_canonical(scheme.canonical, f"scheme {scheme.name}", counts, manifest):
         scheme = replace(scheme, canonical=Canonical.identity(scheme.canonical.num_canonical))
-    files = {order: order_file(counts, order) for order in scheme.orders}
-    present = [order for order, file in files.items() if file.is_file()]
+    present = counted_orders(scheme, counts)
     if not present:
+        files = [order_file(counts, order).name for order in scheme.orders]
         raise FormatError(
             f"{counts} has none of the scheme's orders",
-            facts={"expected": ", ".join(file.name for file in files.values())},
+            facts={"expected": ", ".join(files)},
             hint=mine_hint(scheme.orders),
         )
     pruned = pruned_orders(manifest)
@@ -89,6 +89,11 @@ def diagnose_counts(
         ],
         "orders": loads,
     }
+
+
+def counted_orders(scheme: Scheme, counts: Path) -> list[int]:
+    """Return the orders of a scheme whose n-grams a folder of counts has."""
+    return [order for order in scheme.orders if order_file(counts, order).is_file()]
 
 
 def _joins(scheme: Scheme) -> bool:

@@ -121,7 +121,8 @@ def _cost(size: dict[str, Any], named: bool, *, first: bool) -> str:
     what = f"{slots[0]:,}" if len(slots) == 1 else f"{slots[0]:,} to {slots[-1]:,}"
     what += " slots a head" if first else ""
     if named:
-        what += f" in orders {','.join(map(str, size['orders']))}"
+        plural = "s" if len(size["orders"]) > 1 else ""
+        what += f" in order{plural} {','.join(map(str, size['orders']))}"
     key = (
         "overshadowed_percent" if size["overshadowed_percent"] is not None else "colliding_percent"
     )

@@ -91,7 +91,7 @@ def _head_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     return [
         {
             "orders": ",".join(map(str, order["scheme_orders"])),
-            "smallest": order["slots"],
+            "slots at least": order["slots"],
             "layer": order["layer"],
             "order": order["order"],
             "head": head["head"],

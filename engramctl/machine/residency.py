@@ -38,6 +38,7 @@ def not_slower_when_dropped(path: Path) -> str | None:
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # many pages may be one folio
         pages = os.fstat(descriptor).st_size // PAGE
         buffer = bytearray(PAGE)
         for page in np.random.default_rng().integers(0, max(1, pages), _PAGES).tolist():
@@ -68,12 +69,12 @@ def mapped_by(path: Path, proc: Path = Path("/proc")) -> list[str]:
         "NAME (process N)" of each that may be looked at.
     """
     found = []
-    target = str(path.resolve())
+    target = os.fsencode(path.resolve())
     for process in proc.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
-            if any(line.rstrip().endswith(target) for line in (process / "maps").open()):
+            if any(line.endswith(target) for line in (process / "maps").read_bytes().split(b"\n")):
                 name = (process / "comm").read_text().strip()
                 found.append(f"{name} (process {process.name})")
         except OSError:  # it ended, or is another's

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import CorpusError
+from engramctl.errors import CheckFailed, CorpusError
 from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.rows.sequences import TokenSequence
 from engramctl.rows.variant_walk import Rows
@@ -174,7 +174,7 @@ def _fitting(
         found[layer] = expected
     if found[layer].shape != expected.shape:
         one_more = found[layer].shape == (len(expected) + 1, *expected.shape[1:])
-        raise _shape(
+        wrong = _shape(
             f"{name}, sequence {sequence:,}, layer {layer}",
             "[positions, heads]",
             list(expected.shape),
@@ -184,6 +184,9 @@ def _fitting(
             if one_more
             else None,
         )
+        if one_more:  # the ids differ, by a known mistake
+            raise CheckFailed(wrong.message, facts=wrong.facts, hint=wrong.hint)
+        raise wrong
     return found[layer]
 
 

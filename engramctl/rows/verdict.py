@@ -10,8 +10,8 @@ from engramctl.hashing.released.presets import PRESETS
 from engramctl.rows.diff import Comparison, Difference
 
 NO_MAP = (
-    "no token map: the scheme here reads every token id as itself, and its released model does "
-    "not; name the model's tokenizer.json with --tokenizer"
+    "no token map, maybe: the scheme here reads every token id as itself, and its released model "
+    "does not; name the model's tokenizer.json with --tokenizer, of tables when they are built"
 )
 
 
@@ -28,8 +28,8 @@ def verdict(
         words: of the command line that gives our ids, from `rows` on: INPUT, then options.
     """
     likely = [f"{one.name}: {one.explanation}" for one in found.likely]
-    if not likely and _lacks_map(scheme):
-        likely = [NO_MAP]
+    if not likely:
+        likely = [*([NO_MAP] if _lacks_map(scheme) else []), _closest(found)]
     return CheckFailed(
         f"{path} has {found.differing_ids:,} other row ids of {found.compared_ids:,}",
         facts={
@@ -37,7 +37,7 @@ def verdict(
             f"order {first.order}, head {first.head}",
             "expected": first.expected,
             "found": first.found,
-            "likely": "\n          ".join(likely) or _closest(found),
+            "likely": "\n".join(likely),
         },
         hint=None if found.likely else _look(first, words),
     )

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TextIO
 
+from engramctl.terminal.words import broken
+
 
 class _Result(io.TextIOWrapper):
     """Standard output whose errors say where they come from, as those of files do."""
@@ -58,10 +60,21 @@ def keep_streams() -> None:
 def tell(text: str) -> None:
     """Print lines for people on stderr; one that is full or closed hears nothing, and that is all.
 
-    Each line must be printable by itself: a note is one, `EngramError.render` escapes its own.
+    Each line must be printable by itself: a note is one, `EngramError.render` escapes its own. A
+    terminal breaks them between words, but never a command that may be pasted.
     """
+    width = _columns()
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        lines = [part for line in text.split("\n") for part in broken(line, width)]
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """Return the width of the terminal that stderr is, 0 where it is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def settle_streams() -> None:

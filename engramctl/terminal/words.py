@@ -1,11 +1,13 @@
 """Text in lines of a width, broken between words; a number stays whole, and with its unit."""
 
 import re
+import textwrap
 
 FOLD = 20  # where columns are many, a longer word of a text is folded
 _NUMBER = r"[+\-~<>]?\d[\d.,]*(?:e[+-]?\d+)?"
 _UNIT = r"(?:%|[^\W\d_][\w/]{0,11})[,;:.)]?"
 _WORD = re.compile(rf"{_NUMBER} {_UNIT}(?!\S)|\S+")
+_FACT = re.compile(r" {2}\S+(?: \S+)*? {2,}| {4,}")
 _MEASURED = re.compile(rf"-|{_NUMBER}(?: ?{_UNIT})?")
 
 
@@ -49,6 +51,33 @@ def wrapped(text: str, width: int) -> list[str]:
             begin = word.end() - len(last)
         end = word.end()
     return [line for line in (*lines, text[begin:end]) if line]
+
+
+def broken(line: str, width: int) -> list[str]:
+    """Return a line for people as lines of a width, the next ones under its text.
+
+    A command is left whole, so that it can be pasted, and so is a word that no line holds.
+
+    Args:
+        line: a note, or one line of an error.
+        width: columns; 0: as many as it takes.
+
+    Example:
+        >>> broken("  known  gpu, host, ssd", 19)
+        ['  known  gpu, host,', '         ssd']
+    """
+    if not width or length(line) <= width or "engramctl " in line:
+        return [line]
+    fact = _FACT.match(line)
+    indent = " " * (fact.end() if fact else 2)
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
 
 
 def filled(texts: list[str], width: int) -> list[str]:

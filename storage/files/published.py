@@ -5,6 +5,7 @@
 
 import errno
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def unfinished(partial: Path) -> FormatError:
     )
 
 
+def _without_manifest(path: Path) -> str:
+    """Return what to do with a folder without a manifest: a model's own, or none of ours."""
+    if any(path.glob("*.safetensors")) or any(path.glob("*.gguf")):
+        return (
+            "a checkpoint has none, and no checksums to check; "
+            f"run: engramctl inspect {shlex.quote(str(path))}"
+        )
+    return "name a folder that engramctl made; an unfinished one goes on with --resume"
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a finished directory as the JSON object it is, unchecked.
 
@@ -65,7 +76,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise FormatError(
             f"{path} has no {MANIFEST}",
             facts={"folder": path, "expected": f"a finished folder with {MANIFEST}"},
-            hint="not an engramctl folder, or an unfinished one; run: engramctl build ... --resume",
+            hint=_without_manifest(path),
         )
     content = read_limited(file)
     try:

@@ -1,40 +1,40 @@
 """Rows read past the page cache, into memory that never exceeds a budget.
 
 What a ticket needs is read ahead when it fits beside what other tickets hold. What does not fit is
-read when it is waited for, piece by piece: one half of the working memory is read into while rows
-are widened out of the other, so that the disk is never without work.
+read when it is waited for, piece by piece. Pages and the plans of what is where in them stand in
+one slab; what engines take themselves is left out of it.
 """
 
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.io.gather import widen
-from engramctl.storage.io.page_plan import PagePlan, file_numbers, most_pages, rows_that_fit
+from engramctl.storage.io.page_plan import PagePlan, count_up, plan_words
+from engramctl.storage.io.page_reads import PageReads, RowIds
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
+from engramctl.storage.io.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.readers.batch import Batch, Pending
-from engramctl.storage.readers.choose import Chosen, choose
-from engramctl.storage.readers.willneed_engine import drop_ranges
-from engramctl.storage.reading.region import pieces
+from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 
 if TYPE_CHECKING:
     import torch
 
-RowIds = Mapping[int, NDArray[np.int64]]
-_OF_BUDGET = 0.92  # is pages; the rest is for plans: some 90 bytes a row
-_SORTED_OF_BUDGET, _SORTED_ROW_BYTES = 0.04, 32  # what sorting rows takes beside the pages
+_OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objects
 _PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
+_AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
+_MOST_AHEAD = 64  # as many as tickets may be open
+_THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
+_NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 @dataclass
@@ -44,18 +44,22 @@ class Fetch:
     Attributes:
         owner: whose they are.
         slab: what its pages are of; a forked child has another.
-        first: the first of its pages.
+        left: layers that were not handed over.
         plan: what was planned; None: nothing is on its way.
+        runs: first page and number of pages of what it holds.
+        address: where the first page that is read goes.
+        places: 0, 1, 2, ..., as many as the longest layer has rows.
         batch: what is read.
         pending: how far it is.
-        left: layers that were not handed over.
     """
 
     owner: "DirectRows"
     slab: Slab
     left: set[int]
     plan: PagePlan | None = None
-    first: int = 0
+    runs: tuple[tuple[int, int], ...] = ()
+    address: int = 0
+    places: NDArray[np.int64] = field(default_factory=lambda: _NONE)
     batch: Batch | None = None
     pending: Pending | None = None
     checked: bool = False
@@ -65,7 +69,7 @@ class Fetch:
         """Give the memory back, when nothing is read into it any more."""
         plan, self.plan = self.plan, None
         if plan is not None and self.pending is not None:
-            self.owner.over.append((self.slab, self.first, len(plan.pages_P), self.pending))
+            self.owner.over.append((self.slab, self.runs, self.pending))
 
     def __del__(self) -> None:
         """A ticket that is dropped, in the middle of anything, gives back what it holds."""
@@ -76,13 +80,8 @@ class DirectRows:
     """The rows of a source, read with O_DIRECT where the file system lets us.
 
     Attributes:
-        chosen: the engine, and why.
-        maps: layer -> where rows lie in files.
-        half_pages: pages of each half of the working memory.
-        reads: ranges read so far.
-        read_bytes: bytes of them.
-        depth: most that were under way at once.
-        over: memory of tickets that are over: slab, first page, pages, and what is still read.
+        over: memory of tickets that are over: slab, runs of pages, and what is still read.
+        slab: all memory of rows on their way.
     """
 
     def __init__(self, source: Source, budget_bytes: int, engine: str = "auto") -> None:
@@ -97,61 +96,129 @@ class DirectRows:
             StorageError: the budget is too small for two rows, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
-        self.maps = {layer: RowMap.in_files(source, layer) for layer in source.layers}
-        self._most = max(most_pages(one) for one in self.maps.values())
-        num_pages = int(budget_bytes * _OF_BUDGET) // PAGE
-        if num_pages < 2 * self._most:
+        threads = max(4, min(64, budget_bytes // _THREAD_BYTES))
+        self._page_reads = PageReads(source, engine, {"pread": threads})
+        self._most_ahead = min(_MOST_AHEAD, budget_bytes // _AHEAD_BYTES)
+        own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
+        self._num_pages = (int(budget_bytes * _OF_BUDGET) - own) // PAGE
+        least = least_pages(self._page_reads.most)
+        if self._num_pages < least:
+            self._page_reads.chosen.close()
             raise StorageError(
                 "the budget is too small to read rows in",
                 facts={
-                    "needed": f"{int(2 * self._most * PAGE / _OF_BUDGET) + PAGE:,} bytes",
+                    "needed": f"{int((least * PAGE + own) / _OF_BUDGET) + PAGE:,} bytes",
                     "budget": f"{budget_bytes:,} bytes",
                 },
             )
-        regions = {layer: list(pieces(source.regions(layer))) for layer in source.layers}
-        paths: dict[Path, int] = {}
-        for layer_pieces in regions.values():
-            for piece in layer_pieces:
-                for region in piece:
-                    paths.setdefault(region.path, len(paths))
-        self._files = {layer: file_numbers(some, paths) for layer, some in regions.items()}
-        self.chosen: Chosen = choose(tuple(paths), engine, direct=True)
-        self._num_pages = num_pages
-        self.half_pages = max(self._most, num_pages // 4)
-        self._sorted_at_once = max(64, int(budget_bytes * _SORTED_OF_BUDGET) // _SORTED_ROW_BYTES)
-        self.reads = self.read_bytes = self.depth = 0
         self._begin()
         renew_in_children(self)
 
     def renew(self) -> None:
         """Begin anew in a forked child: what is on its way is its parent's."""
+        self._page_reads.renew()
         self._begin()
 
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
-        self._halves = [self.slab.take(self.half_pages) or 0, self.slab.take(self.half_pages) or 0]
-        self._working = threading.Lock()
+        at_work = max(self._num_pages // 2, least_pages(self._page_reads.most))
+        self._pieces = SortedPieces(self._page_reads, self.slab, at_work)
+        self._ahead = 0
         self._lock = threading.Lock()
-        self.over: deque[tuple[Slab, int, int, Pending]] = deque()
+        self.over: deque[tuple[Slab, tuple[tuple[int, int], ...], Pending]] = deque()
+
+    @property
+    def chosen(self) -> Chosen:
+        """The engine, and why."""
+        return self._page_reads.chosen
+
+    @property
+    def maps(self) -> Mapping[int, RowMap]:
+        """Layer -> where rows lie in files."""
+        return self._page_reads.maps
+
+    @property
+    def half_pages(self) -> int:
+        """Pages of each half of the working memory."""
+        return self._pieces.half_pages
+
+    @property
+    def pages_ahead(self) -> int:
+        """Pages for what is read ahead, when nothing is."""
+        return self._num_pages - self._pieces.num_pages
+
+    @property
+    def reads(self) -> int:
+        """Ranges read so far."""
+        return self._page_reads.reads
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of them."""
+        return self._page_reads.read_bytes
+
+    @property
+    def depth(self) -> int:
+        """Most that were under way at once."""
+        return self._page_reads.depth
 
     def start(self, rows: RowIds) -> Fetch:
         """Begin to read a batch, when there is room for its pages."""
         fetch = Fetch(self, self.slab, set(rows))
         self._sweep()
         total = sum(len(ids) for ids in rows.values())
-        if total and total * self._most <= _PLANNED_AT_MOST * self.slab.free_pages:
-            plan = PagePlan.of(rows, self.maps, self._files)
-            first = self.slab.take(len(plan.pages_P))
-            if first is not None:
-                fetch.plan, fetch.first = plan, first
-                try:
-                    fetch.batch = plan.batch(self.slab.at(first), self.chosen.files.sizes)
-                    fetch.pending = self._read(fetch.batch)
-                except BaseException:
+        at_most = total * self._page_reads.most
+        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages and self._enter():
+            try:
+                self._plan(fetch, rows)
+            finally:
+                if fetch.pending is None:
+                    self._leave(fetch.slab, fetch.runs)
                     fetch.plan = None
-                    self.slab.give(first, len(plan.pages_P))
-                    raise
         return fetch
+
+    def _enter(self) -> bool:
+        """Count one more that is read ahead, unless there are too many."""
+        with self._lock:
+            if self._ahead >= self._most_ahead:
+                return False
+            self._ahead += 1
+        return True
+
+    def _leave(self, slab: Slab, runs: tuple[tuple[int, int], ...]) -> None:
+        """Free what one held that was read ahead, and count it off."""
+        for first, num_pages in runs:
+            slab.give(first, num_pages)
+        with self._lock:
+            self._ahead -= 1
+
+    def _plan(self, fetch: Fetch, rows: RowIds) -> None:
+        """Plan a batch and begin to read it, if its plan and its pages find room."""
+        reads, slab = self._page_reads, fetch.slab
+        words = sum(plan_words(reads.maps[layer], len(ids)) for layer, ids in rows.items())
+        longest = max(len(ids) for ids in rows.values())
+        words += longest
+        size = -(-words * 8 // PAGE)
+        at = slab.take(size)
+        if at is None:
+            return
+        fetch.runs = ((at, size),)
+        room = slab.words(at, size)
+        plan = reads.plan(rows, room)
+        first = slab.take(len(plan.pages_P))
+        if first is None:
+            return
+        fetch.runs += ((first, len(plan.pages_P)),)
+        fetch.address = slab.at(first)
+        batch = reads.batch(plan, fetch.address)
+        end = (batch.got_R.ctypes.data + batch.got_R.nbytes - slab.at(at)) // 8
+        fetch.places = room[end : end + longest]
+        count_up(fetch.places)
+        used = -(-(end + longest) * 8 // PAGE)
+        fetch.runs = ((at, used), (first, len(plan.pages_P)))
+        slab.give(at + used, size - used)
+        fetch.plan, fetch.batch = plan, batch
+        fetch.pending = reads.start(batch)
 
     def finish(
         self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: "torch.Tensor"
@@ -163,86 +230,20 @@ class DirectRows:
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
         if fetch.plan is None or fetch.batch is None or fetch.pending is None:
-            self._in_pieces(layer, row_ids, out)
+            self._pieces.read(layer, row_ids, out)
             return
         fetch.pending.wait()
         with fetch.lock:
             if not fetch.checked:
-                self._arrived(fetch.batch)
+                self._page_reads.arrived(fetch.batch)
                 fetch.checked = True
-        where = fetch.plan.addresses(layer, self.slab.at(fetch.first))
-        self._widen(layer, row_ids, where, np.arange(len(row_ids)), out)
+        where = fetch.plan.addresses(layer, fetch.address)
+        places = fetch.places[: len(row_ids)]
+        self._page_reads.widen(layer, row_ids, where, places, fetch.slab, out)
         with fetch.lock:
             fetch.left.discard(layer)
             if not fetch.left:
                 fetch.release()
-
-    def _in_pieces(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
-        """Read and widen some rows at a time, in turn in the two halves of the working memory.
-
-        In the order of row ids, so that pages are read once however small the memory is.
-        """
-        flat, row_map = out.view(-1, out.shape[-1]), self.maps[layer]
-        under_way: deque[tuple[PagePlan, Batch, Pending, int, Any, Any]] = deque()
-
-        def widen_oldest() -> None:
-            plan, batch, pending, first, some, targets = under_way[0]
-            pending.wait()
-            self._arrived(batch)
-            where = plan.addresses(layer, self.slab.at(first))
-            self._widen(layer, some, where, targets, flat)
-            under_way.popleft()
-
-        turn = 0
-        with self._working:
-            try:
-                for start in range(0, len(row_ids), self._sorted_at_once):
-                    part = row_ids[start : start + self._sorted_at_once]
-                    order = np.argsort(part)
-                    ascending = part[order]
-                    at = 0
-                    while at < len(part):
-                        files = self._files[layer]
-                        end = rows_that_fit(ascending, at, row_map.packed, files, self.half_pages)
-                        if len(under_way) == 2:
-                            widen_oldest()
-                        some = ascending[at:end]
-                        plan = PagePlan.of({layer: some}, self.maps, self._files)
-                        first = self._halves[turn % 2]
-                        batch = plan.batch(self.slab.at(first), self.chosen.files.sizes)
-                        reading = self._read(batch)
-                        under_way.append((plan, batch, reading, first, some, start + order[at:end]))
-                        at, turn = end, turn + 1
-                while under_way:
-                    widen_oldest()
-            finally:
-                for one in under_way:
-                    one[2].wait()  # nothing may be read into a half that the next one uses
-
-    def _read(self, batch: Batch) -> Pending:
-        with self._lock:
-            self.reads += len(batch.ranges_R5)
-            self.read_bytes += int(batch.ranges_R5[:, 2].sum())
-            self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
-        return self.chosen.engine.start(batch)
-
-    def _arrived(self, batch: Batch) -> None:
-        """Check a batch; of one that came through the page cache, let the pages go."""
-        self.chosen.files.check(batch)
-        if not self.chosen.files.direct:
-            drop_ranges(self.chosen.files.descriptors, batch.ranges_R5)
-
-    def _widen(
-        self,
-        layer: int,
-        row_ids: NDArray[np.int64],
-        where: NDArray[np.int64],
-        targets: NDArray[np.int64],
-        out: "torch.Tensor",
-    ) -> None:
-        bad = widen(where, targets, self.slab.memory, self.maps[layer], out)
-        if bad >= 0:
-            raise self.maps[layer].bad_scale(int(row_ids[bad]))
 
     def _sweep(self) -> None:
         """Free the memory of tickets that are over, where nothing is read into it any more."""
@@ -251,11 +252,11 @@ class DirectRows:
                 one = self.over.popleft()
             except IndexError:  # another thread sweeps too
                 return
-            slab, first, num_pages, pending = one
+            slab, runs, pending = one
             if slab is not self.slab:
                 continue
             if pending.over():
-                slab.give(first, num_pages)
+                self._leave(slab, runs)
             else:
                 self.over.append(one)
 
@@ -265,12 +266,9 @@ class DirectRows:
         Args:
             out: no rows, on the CPU, of any dtype that rows are read as.
         """
-        for layer, row_map in self.maps.items():
-            none = np.empty(0, np.int64)
-            plan = PagePlan.of({layer: none}, self.maps, self._files)
-            rows_that_fit(none, 0, row_map.packed, self._files[layer], 1)
-            plan.batch(self.slab.address, self.chosen.files.sizes)
-            widen(plan.addresses(layer, 0), none, self.slab.memory, row_map, out)
+        self._page_reads.compile(self.slab, out)
+        self._pieces.compile()
+        count_up(_NONE)
 
     def close(self) -> None:
         """Wait for reads under way and close the files."""

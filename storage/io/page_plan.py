@@ -33,13 +33,17 @@ MOST_PAGES = 32  # of one range: more gain nothing, and the last one would be wa
 class PagePlan:
     """The pages of a batch, and which part of which row lies where in them.
 
+    All its arrays may stand in memory of the caller's, one behind the other: see `plan_words`.
+
     Attributes:
         pages_P: keys of pages (see `page_key`), ascending, each once, int64 (P,).
         places: layer -> int64 (n, 2): place of each row's values and scales, file and offset.
+        room: int64: where ranges go; None: to memory of their own.
     """
 
     pages_P: NDArray[np.int64]
     places: Mapping[int, NDArray[np.int64]]
+    room: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -47,6 +51,7 @@ class PagePlan:
         rows: Mapping[int, NDArray[np.int64]],
         maps: Mapping[int, RowMap],
         files: Mapping[int, NDArray[np.int64]],
+        room: NDArray[np.int64] | None = None,
     ) -> "PagePlan":
         """Plan the rows of a batch.
 
@@ -54,23 +59,39 @@ class PagePlan:
             rows: layer -> row ids, int64 (n,), any order, repeats allowed.
             maps: layer -> where its rows lie in files; see `RowMap.in_files`.
             files: layer -> number of the file of each piece and column, int64 (S, 1 or 2).
+            room: what the plan is written to, int64; None: memory of its own.
 
         Raises:
-            IndexError: a row id outside its map.
+            IndexError: a row id outside its map, or a room that is too small.
         """
-        places, found = {}, []
+        if room is None:
+            room = np.empty(sum(plan_words(maps[one], len(rows[one])) for one in rows), np.int64)
+        places, used = {}, 0
         for layer, ids in rows.items():
-            places[layer] = np.empty((len(ids), 2), np.int64)
-            found.append(_touched(ids, maps[layer].packed, files[layer], places[layer]))
-        return cls.of_pages(np.concatenate(found or [np.empty(0, np.int64)]), places)
+            places[layer] = room[used : used + 2 * len(ids)].reshape(-1, 2)
+            used += 2 * len(ids)
+        pages, found = room[used:], 0
+        for layer, ids in rows.items():
+            found += _touched(ids, maps[layer].packed, files[layer], places[layer], pages[found:])
+        return cls.of_pages(pages[:found], places, pages)
 
     @classmethod
     def of_pages(
-        cls, pages: NDArray[np.int64], places: Mapping[int, NDArray[np.int64]] | None = None
+        cls,
+        pages: NDArray[np.int64],
+        places: Mapping[int, NDArray[np.int64]] | None = None,
+        room: NDArray[np.int64] | None = None,
     ) -> "PagePlan":
-        """Plan pages, given as keys in any order, repeats allowed; the array is sorted in place."""
+        """Plan pages, given as keys in any order, repeats allowed; the array is sorted in place.
+
+        Args:
+            pages: the keys, int64.
+            places: see PagePlan.
+            room: int64, begins with `pages`.
+        """
         pages.sort()
-        return cls(pages[: _once(pages)], places or {})
+        count = _once(pages)
+        return cls(pages[:count], places or {}, None if room is None else room[count:])
 
     def batch(self, address: int, sizes: NDArray[np.int64]) -> Batch:
         """Return the ranges that bring the pages to memory.
@@ -78,21 +99,51 @@ class PagePlan:
         Args:
             address: where the first page goes; the others follow it.
             sizes: bytes of each file, int64, by number: a range ends there at the latest.
+
+        Raises:
+            IndexError: the room is too small.
         """
-        ranges_R5 = np.empty((len(self.pages_P), 5), np.int64)
-        count = _ranges(self.pages_P, address, sizes, ranges_R5)
-        return Batch.of(ranges_R5[:count])
+        most = len(self.pages_P)
+        room = np.empty(6 * most, np.int64) if self.room is None else self.room
+        if len(room) < 6 * most:
+            raise IndexError("there is no room for the ranges of a plan")
+        count = _ranges(self.pages_P, address, sizes, room[: 5 * most].reshape(-1, 5))
+        got_R = room[5 * count : 6 * count]
+        got_R[:] = 0
+        return Batch(room[: 5 * count].reshape(-1, 5), got_R)
 
     def addresses(self, layer: int, address: int) -> NDArray[np.int64]:
-        """Return where each row's values and scales are once the pages are there, int64 (n, 2)."""
-        places = self.places[layer]
-        at = np.searchsorted(self.pages_P, places >> _SHIFT)
-        return address + (at << _SHIFT) + (places & (PAGE - 1))
+        """Return where each row's values and scales are once the pages are there, int64 (n, 2).
+
+        Once a layer: the addresses take the place of the layer's `places`.
+        """
+        _settle(self.places[layer], self.pages_P, address)
+        return self.places[layer]
+
+
+def plan_words(row_map: RowMap, num_rows: int) -> int:
+    """Return the most int64 that a plan of rows takes: places, pages and their ranges."""
+    return num_rows * (2 + 7 * most_pages(row_map))
 
 
 @njit(nogil=True, cache=True)
-def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any) -> Any:
-    """Fill in the places of rows, and return every page they touch, as often as they do."""
+def _settle(places_N2: Any, pages_P: Any, address: Any) -> None:
+    """Turn places into addresses: pages stand side by side in memory, in the order of keys."""
+    at = 0
+    for i in range(places_N2.shape[0]):
+        for part in range(2):
+            place = places_N2[i, part]
+            page = place >> _SHIFT
+            if pages_P[at] != page:
+                at = np.searchsorted(pages_P, page)
+                if at == pages_P.shape[0] or pages_P[at] != page:
+                    at = 0  # no byte of this part is read, or the place was no place
+            places_N2[i, part] = address + (at << _SHIFT) + (place & (PAGE - 1))
+
+
+@njit(nogil=True, cache=True)
+def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any, out: Any) -> Any:
+    """Fill in the places of rows and every page they touch, as often as they do; how many."""
     if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
     apart = packed[COLUMNS] > 1
@@ -100,7 +151,8 @@ def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any) -> Any:
     if not apart:
         sizes = (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
     most = ((sizes[0] - 2) >> _SHIFT) + 2 + (((sizes[1] - 2) >> _SHIFT) + 2 if apart else 0)
-    out = np.empty(rows.shape[0] * most, np.int64)
+    if out.shape[0] < rows.shape[0] * most:
+        raise IndexError("there is no room for the pages of a plan")
     found = 0
     for i in range(rows.shape[0]):
         piece = piece_of(rows[i], packed)
@@ -112,7 +164,7 @@ def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any) -> Any:
             for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):
                 out[found] = page
                 found += 1
-    return out[:found]
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -184,6 +236,13 @@ def _ranges(pages_P: Any, address: Any, sizes: Any, ranges_R5: Any) -> Any:
         line[2] = length << _SHIFT
         line[4] = min(line[2], sizes[line[0]] - line[1])
     return count
+
+
+@njit(nogil=True, cache=True)
+def count_up(out: Any) -> None:
+    """Write 0, 1, 2, ..., int64 (n,)."""
+    for i in range(out.shape[0]):
+        out[i] = i
 
 
 def file_numbers(

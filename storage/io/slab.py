@@ -6,9 +6,11 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.pages import PAGE
 
 _DONTFORK = 10
+_inherited: list[mmap.mmap] = []  # a forked child does not have them: freeing one unmaps another
 
 
 class Slab:
@@ -28,7 +30,12 @@ class Slab:
         self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
         self.address: int = self.memory.ctypes.data
         self._lock = threading.Lock()
+        renew_in_children(self)
         self._free = [(0, num_pages)]  # first page and pages of each run, ascending, none touching
+
+    def renew(self) -> None:
+        """Keep the addresses for ever in a forked child: something else may be mapped there."""
+        _inherited.append(self._map)
 
     @property
     def free_pages(self) -> int:
@@ -61,3 +68,7 @@ class Slab:
     def at(self, page: int) -> int:
         """Return the address of a page."""
         return self.address + page * PAGE
+
+    def words(self, page: int, num_pages: int) -> NDArray[np.int64]:
+        """Return a run of pages as int64; the slab lives as long as it."""
+        return self.memory[page * PAGE : (page + num_pages) * PAGE].view(np.int64)

@@ -67,5 +67,8 @@ class ReadEngine(Protocol):
         `got_R`. A batch that nobody waits for is over when the engine is closed, not before.
         """
 
+    def memory_bytes(self, batches: int) -> int:
+        """Return what it takes itself, at most, with so many batches under way; as measured."""
+
     def close(self) -> None:
         """Wait for what is under way, then let go of threads and rings."""

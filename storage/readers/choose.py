@@ -8,7 +8,7 @@ compared.
 import contextlib
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,11 @@ class Chosen:
 
 
 def choose(
-    paths: Sequence[Path], wanted: str = "auto", *, direct: bool, depth: int | None = None
+    paths: Sequence[Path],
+    wanted: str = "auto",
+    *,
+    direct: bool,
+    depths: Mapping[str, int] | None = None,
 ) -> Chosen:
     """Open files with the best engine that works here.
 
@@ -63,7 +67,7 @@ def choose(
         wanted: of ENGINES; one that is named is used or refused, never replaced.
         direct: read past the page cache, into memory of the caller's. Where the file system does
             not let us, reads go through the page cache, and `fallback` says so.
-        depth: most reads under way at once (default: each engine's own).
+        depths: by engine, most reads under way at once (default: each engine's own).
 
     Raises:
         ConfigError: an engine that is unknown, or cannot read past the page cache.
@@ -82,7 +86,7 @@ def choose(
     try:
         for name in names:
             try:
-                engine = _tried(name, files, depth)
+                engine = _tried(name, files, (depths or {}).get(name))
             except StorageError as error:
                 if wanted != "auto":
                     raise

@@ -11,6 +11,9 @@ from engramctl.storage.readers.batch import ADDRESS, FILE, LENGTH, NEEDED, OFFSE
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.system_calls import EAGAIN, EINTR, last_error, pread
 
+_THREAD_BYTES = 24 << 10  # of a stack, touched
+_FUTURE_BYTES = 2 << 10  # of one call that a thread makes
+
 
 @njit(nogil=True, cache=True)
 def pread_ranges(descriptors: Any, ranges_R5: Any, got_R: Any, first: Any, step: Any) -> None:
@@ -87,6 +90,10 @@ class PreadEngine:
                 for k in range(threads)
             ]
         )
+
+    def memory_bytes(self, batches: int) -> int:
+        """Return what threads and what waits for them take."""
+        return self.depth * (_THREAD_BYTES + batches * _FUTURE_BYTES)
 
     def close(self) -> None:
         """Wait for the threads and end them."""

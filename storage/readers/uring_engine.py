@@ -19,6 +19,8 @@ from engramctl.storage.readers.ring_walk import DONE, FAILED, walk
 _AT_ONCE = 16  # completions a call waits for: fewer cost calls, more let the queue run low
 
 _FEEDERS = 4  # threads that feed batches longer than a ring, a batch each
+_THREAD_BYTES = 24 << 10  # of a stack, touched
+_ENTRY_BYTES = 112  # of a ring: a submission, two completions, what is asked for again
 
 
 class UringEngine:
@@ -77,6 +79,10 @@ class UringEngine:
             self._under_way.add(under_way)
         under_way.submit(self._feeder)
         return under_way
+
+    def memory_bytes(self, batches: int) -> int:
+        """Return what rings and threads take."""
+        return batches * self.depth * _ENTRY_BYTES + _FEEDERS * _THREAD_BYTES
 
     def close(self) -> None:
         """Wait for what is under way, then end the feeding thread and the rings."""

@@ -77,5 +77,9 @@ class WillneedEngine:
         ask_for_ranges(self._files.descriptors, batch.ranges_R5, batch.got_R)
         return Asked(self._files, batch)
 
+    def memory_bytes(self, batches: int) -> int:
+        """Return nothing: it reads in the caller's thread."""
+        return 0
+
     def close(self) -> None:
         """Nothing is held."""

@@ -6,10 +6,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engramctl.bench import subject
 from engramctl.bench.measured_folder import scheme_of
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
@@ -75,6 +77,8 @@ def test_cold_cases_are_measured_and_every_sample_comes_from_the_disk(
     ]
     for case in found:
         assert (case["cache"], case["status"], case["reason"]) == ("cold", "ok", None)
+        assert (case["mode"], case["engine"], case["fallback"]) == ("mapped", "willneed", None)
+        assert case["state"] == "cold" or "dropped is read in" in case["state_reason"]
         assert len(case["samples_ns"]) == len(case["copy_samples_ns"]) >= 5
         assert case["resident_percent"]["before"] <= 1.0
         assert case["resident_percent"]["after"] == 100.0
@@ -84,7 +88,7 @@ def test_cold_cases_are_measured_and_every_sample_comes_from_the_disk(
 def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
     shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SsdStore, "drop", lambda self: None)
+    monkeypatch.setattr(SsdStore, "drop", lambda self, rows=None: None)
     options = BenchOptions(
         tiers=("ssd",), cases=("gather",), cache="cold", samples=3, tokens=2, preset="tiny"
     )
@@ -101,15 +105,15 @@ def test_evicted_pages_are_not_called_warm(shards_on_disk: Path) -> None:
     scheme = scheme_of(shards_on_disk, open_table(shards_on_disk).manifest.scheme)
     with open_store(shards_on_disk, "ssd") as store:
         assert isinstance(store, SsdStore)
-        subject = Subject(store, scheme, "warm")
+        one = Subject(store, scheme, "warm")
         ids = {layer: np.arange(50) for layer in store.layers}
-        subject.prepare(ids)
+        one.prepare(ids)
         found = [store.resident(layer, ids[layer]) for layer in store.layers]
         pages = sum(one[1] for one in found if one is not None)
-        assert subject.pages_per_row == pages / (50 * len(store.layers)) > 0
+        assert one.pages_per_row == pages / (50 * len(store.layers)) > 0
         store.drop()
         with pytest.raises(Unmeasurable, match="stay in memory"):
-            subject.prepare(ids)
+            one.prepare(ids)
 
 
 def test_gathers_are_held_against_what_disk_and_memory_can_give(
@@ -135,3 +139,42 @@ def test_gathers_are_held_against_what_disk_and_memory_can_give(
             assert case["ceiling_rows_per_s"] == 2000.0
     shown = [row["of ceiling"] for row in result_tables(result)[0].rows]
     assert all(str(one).endswith(" %") for one in shown)
+
+
+def test_with_a_budget_rows_are_read_past_the_page_cache(shards_on_disk: Path) -> None:
+    options = BenchOptions(
+        tiers=("ssd",), cases=("gather",), samples=5, tokens=20, preset="tiny",
+        budget_bytes=1 << 20, engine="pread",
+    )  # fmt: skip
+    warm: list[dict[str, Any]] = []
+    cold: list[dict[str, Any]] = []
+    for case in run_bench(shards_on_disk, options, lambda _: None)["cases"]:
+        (cold if case["cache"] == "cold" else warm).append(case)
+    for case in warm:
+        assert case["status"] == "skipped"
+        assert "none is warm" in case["reason"]
+    for case in cold:
+        assert (case["status"], case["mode"], case["engine"]) == ("ok", "direct", "pread")
+        assert case["check"]["mismatches"] == 0
+        assert case["device_reads"] > 0
+        assert case["resident_percent"] == {"before": None, "after": None}
+    assert cold
+
+
+def test_a_state_that_nobody_can_know_is_unproved(
+    shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "cannot_be_known", lambda path: "nobody knows")
+    options = BenchOptions(tiers=("ssd",), cases=("gather",), samples=5, tokens=2, preset="tiny")
+    result = run_bench(shards_on_disk, options, lambda _: None)
+    for case in result["cases"]:
+        assert (case["status"], case["state"]) == ("ok", "unproved")
+        assert case["state_reason"] == "nobody knows"
+    table = result_tables(result)[0]
+    assert {row["cache"] for row in table.rows} == {"unproved"}
+    assert "unproved: nobody knows" in table.caption
+    monkeypatch.setattr(subject, "cannot_be_known", lambda path: None)
+    monkeypatch.setattr(subject, "not_slower_when_dropped", lambda path: "a VM has it")
+    states = {case["cache"]: case["state"] for case in run_bench(
+        shards_on_disk, options, lambda _: None)["cases"]}  # fmt: skip
+    assert states == {"warm": "warm", "cold": "unproved"}

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from engramctl.corpus.sample import train_tokenizer
+from engramctl.describe.scheme_on_counts import counted_orders
+from engramctl.hashing import make_scheme
 from engramctl.hashing.released import presets
 from tests.conftest import RunCli
 from tests.helpers.corpora import write_ids, zipf_documents
@@ -139,6 +141,8 @@ def test_warnings_and_orders_without_counts_are_said(
     result = run_cli("inspect", "longcat-2.0", "--counts", counts)
     assert result.exit_code == 0, result.stderr
     assert "order 5 is not in" in result.stderr
+    scheme = make_scheme("longcat-2.0")
+    assert counted_orders(scheme, counts) == [2, 3, 4]  # of which the bar counts
     assert "gcd(modulus" in result.stdout
     blt = run_cli("inspect", "blt", "--counts", counts, "--json").json
     assert blt["orders_without_counts"] == [5, 6, 7, 8]

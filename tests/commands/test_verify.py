@@ -87,3 +87,16 @@ def test_an_absurd_size_in_a_manifest_is_refused_not_added_up(
     result = run_cli("verify", tables)
     assert result.exit_code == 3
     assert "data_bytes is wrong" in result.stderr
+
+
+def test_a_checkpoint_is_told_to_have_no_checksums(
+    run_cli: RunCli, tables: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a model"
+    assert run_cli("export", tables, "-o", out).exit_code == 0
+    told = run_cli("verify", out)
+    assert told.exit_code == 1
+    assert f"no checksums to check; run: engramctl inspect '{out}'" in told.stderr
+    assert run_cli("inspect", out).exit_code == 0
+    (tmp_path / "none").mkdir()
+    assert "run: engramctl inspect" not in run_cli("verify", tmp_path / "none").stderr

@@ -60,6 +60,22 @@ def test_a_list_in_the_config_for_an_option_of_one_value_is_refused(
     assert f"{option} in [bench] of engramctl.toml takes one value: {found}" in answer.stderr
 
 
+def test_a_given_option_beats_its_rival_in_the_config(run_cli: RunCli, tmp_path: Path) -> None:
+    config = tmp_path / "engramctl.toml"
+    words = ("build", "-o", tmp_path / "t", "--row-dim", "32", "--config", config, "--json")
+    config.write_text('[build]\nsize = "3MiB"\nif-needed = true\n')
+    assert run_cli(*words, "--slots", "50").json["layers"]
+    again = run_cli(*words, "--slots", "50", "--force")
+    assert again.exit_code == 0, again.stderr
+    assert "up_to_date" not in again.json
+    config.write_text("[build]\nslots = 50\nforce = true\n")
+    assert run_cli(*words, "--size", "3MiB", "--dry-run").json["size_bytes"] == 3 << 20
+    run_cli(*words, "--if-needed")
+    assert run_cli(*words, "--if-needed").json["up_to_date"] is True
+    refused = run_cli(*words, "--force", "--if-needed")
+    assert refused.exit_code == 2
+
+
 def test_lists_in_the_config_stay_for_options_of_several_values(
     run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,3 +141,5 @@ def test_a_config_file_names_one_size_or_a_list(run_cli: RunCli, tmp_path: Path)
         found = run_cli(*inspect, "--json")
         assert found.exit_code == 0, found.stderr
         assert [size["by_order"][0]["slots"] for size in json.loads(found.stdout)["sizes"]] == sizes
+    alone = run_cli("inspect", tmp_path / "counts", "--config", config)
+    assert alone.exit_code == 0, alone.stderr  # a size of the file is for runs with --counts

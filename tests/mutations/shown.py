@@ -7,6 +7,27 @@ _EVERY = "tests/terminal/test_columns.py::test_every_column_is_shown_and_every_t
 
 MUTATIONS = (
     Mutation(
+        "speed-cut-at-the-edge",
+        "engramctl/terminal/bar.py",
+        "                _fit(facts)\n",
+        "                pass\n",
+        ("tests/test_progress.py::test_a_bar_too_long_for_its_terminal_cuts_no_number",),
+    ),
+    Mutation(
+        "command-broken-in-a-terminal",
+        "engramctl/terminal/words.py",
+        ' or "engramctl " in line:\n',
+        ":\n",
+        ("tests/terminal/test_words.py::test_a_command_is_left_whole_for_pasting",),
+    ),
+    Mutation(
+        "rival-in-the-config-stays",
+        "engramctl/commands/words.py",
+        "        _settle_rivals(ctx)\n",
+        "",
+        ("tests/commands/test_words.py::test_a_given_option_beats_its_rival_in_the_config",),
+    ),
+    Mutation(
         "wide-tables-cut",
         "engramctl/terminal/columns.py",
         "        if total_width(widths) > width and len(tables[-1]) > len(names):\n",

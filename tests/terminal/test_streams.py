@@ -2,8 +2,10 @@
 
 import errno
 import os
+import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,20 @@ def test_memory_that_torch_does_not_get_is_no_bug() -> None:
     assert told is not None
     assert "not enough memory" in told.message
     assert from_system(UnicodeEncodeError("ascii", "é", 0, 1, "not in range")) is None
+
+
+def test_an_error_in_a_terminal_is_broken_between_words(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 60))
+    with open(tmp_path / "out", "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "engramctl", "rows", "--scheme", "engarm"],
+            env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs, check=False,
+        )  # fmt: skip
+    os.close(theirs)
+    lines = os.read(ours, 1 << 16).decode().splitlines()
+    os.close(ours)
+    assert done.returncode == 2
+    known = [line for line in lines if "engramctl" not in line]
+    assert max(map(len, known)) <= 60
+    assert any(line.startswith(" " * 9) for line in known)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.terminal.words import filled, least_width, length, wrapped
+from engramctl.terminal.words import broken, filled, least_width, length, wrapped
 
 TEXTS = st.text("ab1,.%/ \u8bcd", max_size=60)
 
@@ -34,3 +34,17 @@ def test_a_fact_of_a_line_stays_whole_where_it_fits() -> None:
         "layer 1, tier ssd,", "p50 4.21 µs,", "path", "x" * 20, "x" * 10
     ]  # fmt: skip
     assert filled([], 20) == []
+
+
+def test_a_command_is_left_whole_for_pasting() -> None:
+    hint = "Hint: run: engramctl layout tables --tier ssd -o shards " + "x" * 40
+    assert broken(hint, 40) == [hint]
+
+
+def test_a_line_of_an_error_is_broken_between_words_under_its_text() -> None:
+    fact = "  known  " + ", ".join(["blt", "engram", "longcat-flash-lite", "over-encoding"] * 3)
+    first, *rest = broken(fact, 40)
+    assert all(line.startswith(" " * 9) and line[9] != " " for line in rest)
+    assert max(map(len, (first, *rest))) <= 40
+    assert " ".join([first, *(line.strip() for line in rest)]) == fact
+    assert broken(fact, 0) == [fact]

@@ -115,3 +115,8 @@ def test_a_dry_run_makes_nothing_and_replaces_nothing(run_cli: RunCli, tmp_path:
     out = tmp_path / "tables"
     assert run_cli("build", *SMALL_BUILD, "-o", out, "--if-needed", "--dry-run").exit_code == 0
     assert not out.exists()
+    assert run_cli("build", *SMALL_BUILD, "-o", out, "--if-needed").exit_code == 0
+    before = (out / "manifest.json").read_bytes()
+    told = run_cli("build", *SMALL_BUILD, "-o", out, "--if-needed", "--dry-run", "--seed", 7)
+    assert "tables would be made again: --seed was 0, now 7" in told.stderr
+    assert (out / "manifest.json").read_bytes() == before

@@ -58,7 +58,7 @@ def slab_is_free(store: SsdStore) -> bool:
     read = store.read
     assert isinstance(read, DirectRows)
     read.start({})
-    return read.slab.free_pages == read.slab.memory.size // PAGE - 2 * read.half_pages
+    return read.slab.free_pages == read.pages_ahead
 
 
 @given(

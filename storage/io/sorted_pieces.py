@@ -1,0 +1,161 @@
+"""Any number of rows read and widened in memory of a fixed size, piece by piece.
+
+Some rows at a time are sorted, so that their pages are read once however small the memory is, and
+read in turn into two halves: one is read into while rows are widened out of the other, so that the
+disk is never without work.
+"""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
+from engramctl.storage.io.page_reads import PageReads
+from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.slab import Slab
+from engramctl.storage.readers.batch import Batch, Pending
+
+if TYPE_CHECKING:
+    import torch
+
+_SORTED_PART = 8  # of the working memory, one in so many is for sorting rows
+_LEAST_SORTED_PAGES = 1
+_SORTED_WORDS = 4  # int64 a row: id and position, of two parts
+_ROWS_A_PAGE = 2  # rows of one half, for each page of it; more lie closer than random ones
+_KEY_BITS = 62
+
+
+@njit(nogil=True, cache=True)
+def make_keys(rows: Any, start: Any, keys: Any, bits: Any) -> None:
+    """Join each row id of rows[start:start + len(keys)] with its place there, in one int64."""
+    for i in range(keys.shape[0]):
+        keys[i] = (rows[start + i] << bits) | i
+
+
+@njit(nogil=True, cache=True)
+def part_keys(keys: Any, start: Any, positions: Any, bits: Any) -> None:
+    """Turn keys into row ids, in place, and positions in the request."""
+    for i in range(keys.shape[0]):
+        positions[i] = start + (keys[i] & ((1 << bits) - 1))
+        keys[i] >>= bits
+
+
+@dataclass(frozen=True)
+class _Half:
+    """Rows under way into one half of the working memory."""
+
+    plan: PagePlan
+    batch: Batch
+    pending: Pending
+    address: int
+    turn: int
+    rows: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+
+def _half_words(pages: int, most: int) -> int:
+    """Return the int64 that plans of a half take."""
+    return max(1, _ROWS_A_PAGE * pages) * (2 + most) + 6 * max(most, pages)
+
+
+def least_pages(most: int) -> int:
+    """Return the pages of the least working memory, where a row can touch `most` pages."""
+    room = -(-_half_words(most, most) * 8 // PAGE)
+    return 2 * (most + room) + _LEAST_SORTED_PAGES
+
+
+class SortedPieces:
+    """The working memory; one request at a time is served from it.
+
+    Attributes:
+        half_pages: pages that each half holds.
+        num_pages: all pages of the working memory.
+    """
+
+    def __init__(self, reads: PageReads, slab: Slab, num_pages: int) -> None:
+        """Take the working memory from a slab, for ever.
+
+        Args:
+            reads: what reads.
+            slab: what the memory is of.
+            num_pages: how many, at least `least_pages`.
+        """
+        self._reads, self._slab, self.num_pages = reads, slab, num_pages
+        spare = num_pages - least_pages(reads.most)
+        sorted_pages = _LEAST_SORTED_PAGES + min(spare, num_pages // _SORTED_PART)
+        each = (num_pages - sorted_pages) // 2
+        per_page = PAGE + 8 * (_ROWS_A_PAGE * (2 + reads.most) + 6)
+        self.half_pages = max(reads.most, each * PAGE // per_page)
+        first = slab.take(num_pages) or 0
+        self._first = [first, first + each]
+        self._rooms = [
+            slab.words(one + self.half_pages, each - self.half_pages) for one in self._first
+        ]
+        words = slab.words(first + 2 * each, sorted_pages)
+        rows = len(words) // _SORTED_WORDS
+        most_rows = max(int(one.starts_S[-1]) for one in reads.maps.values())
+        rows = min(rows, 1 << (_KEY_BITS - most_rows.bit_length()))
+        self._sorted = words[: rows * _SORTED_WORDS].reshape(2, 2, rows)
+        self._bits = rows.bit_length()
+        self._working = threading.Lock()
+
+    def read(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
+        """Write rows to `out`; see `DirectRows.finish`."""
+        flat = out.view(-1, out.shape[-1])
+        under_way: deque[_Half] = deque()
+        with self._working:
+            try:
+                self._read(layer, row_ids, flat, under_way)
+            finally:
+                for one in under_way:
+                    one.pending.wait()  # nothing may be read into a half that the next one uses
+
+    def _read(
+        self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor", under_way: deque[_Half]
+    ) -> None:
+        reads, packed, files = self._reads, self._reads.maps[layer].packed, self._reads.files[layer]
+        turn, step = 0, self._sorted.shape[2]
+        for number, start in enumerate(range(0, len(row_ids), step)):
+            while under_way and under_way[0].turn % 2 == number % 2:
+                self._widen(layer, under_way, out)
+            rows, positions = self._sorted[number % 2, :, : min(step, len(row_ids) - start)]
+            make_keys(row_ids, start, rows, self._bits)
+            rows.sort()
+            part_keys(rows, start, positions, self._bits)
+            at = 0
+            while at < len(rows):
+                most = min(len(rows), at + _ROWS_A_PAGE * self.half_pages)
+                end = rows_that_fit(rows[:most], at, packed, files, self.half_pages)
+                if len(under_way) == 2:
+                    self._widen(layer, under_way, out)
+                half = turn % 2
+                plan = reads.plan({layer: rows[at:end]}, self._rooms[half])
+                address = self._slab.at(self._first[half])
+                batch = reads.batch(plan, address)
+                pending = reads.start(batch)
+                under_way.append(
+                    _Half(plan, batch, pending, address, number, rows[at:end], positions[at:end])
+                )
+                at, turn = end, turn + 1
+        while under_way:
+            self._widen(layer, under_way, out)
+
+    def compile(self) -> None:
+        """Compile the kernels that are these pieces' own."""
+        rows, positions = self._sorted[0, :, :0]
+        make_keys(positions, 0, rows, self._bits)
+        part_keys(rows, 0, positions, self._bits)
+
+    def _widen(self, layer: int, under_way: deque[_Half], out: "torch.Tensor") -> None:
+        """Wait for the older half and write its rows."""
+        one = under_way[0]
+        one.pending.wait()
+        self._reads.arrived(one.batch)
+        where = one.plan.addresses(layer, one.address)
+        self._reads.widen(layer, one.rows, where, one.positions, self._slab, out)
+        under_way.popleft()
