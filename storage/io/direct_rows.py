@@ -7,7 +7,7 @@ one slab; what engines take themselves is left out of it.
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.io.sorted_pieces import SortedPieces, least_pages
+from engramctl.storage.io.step_plan import MOST_ROWS, StepPlan
 from engramctl.storage.readers.batch import Batch, Pending
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
@@ -37,7 +38,7 @@ _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class Fetch:
     """Rows of a ticket on their way, or none: then they are read when they are waited for.
 
@@ -51,18 +52,19 @@ class Fetch:
         places: 0, 1, 2, ..., as many as the longest layer has rows.
         batch: what is read.
         pending: how far it is.
+        checked: ranges, counted from the first, that were seen to have come.
     """
 
     owner: "DirectRows"
     slab: Slab
     left: set[int]
-    plan: PagePlan | None = None
+    plan: PagePlan | StepPlan | None = None
     runs: tuple[tuple[int, int], ...] = ()
     address: int = 0
     places: NDArray[np.int64] = field(default_factory=lambda: _NONE)
     batch: Batch | None = None
     pending: Pending | None = None
-    checked: bool = False
+    checked: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def release(self) -> None:
@@ -164,18 +166,28 @@ class DirectRows:
 
     def start(self, rows: RowIds) -> Fetch:
         """Begin to read a batch, when there is room for its pages."""
+        total = sum(map(len, rows.values()))
         fetch = Fetch(self, self.slab, set(rows))
+        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._plan_step):
+            self._sweep()  # while the disk works
+            return fetch
         self._sweep()
-        total = sum(len(ids) for ids in rows.values())
         at_most = total * self._page_reads.most
-        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages and self._enter():
-            try:
-                self._plan(fetch, rows)
-            finally:
-                if fetch.pending is None:
-                    self._leave(fetch.slab, fetch.runs)
-                    fetch.plan = None
+        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages:
+            self._begun(fetch, rows, self._plan_step if total <= MOST_ROWS else self._plan)
         return fetch
+
+    def _begun(self, fetch: Fetch, rows: RowIds, plan: Callable[[Fetch, RowIds], None]) -> bool:
+        """Plan a batch and begin to read it, unless there is no room; tell whether there was."""
+        if not self._enter():
+            return False
+        try:
+            plan(fetch, rows)
+        finally:
+            if fetch.pending is None:
+                self._leave(fetch.slab, fetch.runs)
+                fetch.plan, fetch.runs = None, ()
+        return fetch.pending is not None
 
     def _enter(self) -> bool:
         """Count one more that is read ahead, unless there are too many."""
@@ -191,6 +203,20 @@ class DirectRows:
             slab.give(first, num_pages)
         with self._lock:
             self._ahead -= 1
+
+    def _plan_step(self, fetch: Fetch, rows: RowIds) -> None:
+        """The same for a few rows, in one run of pages: little, and quickly."""
+        reads, slab = self._page_reads, fetch.slab
+        total = sum(len(ids) for ids in rows.values())
+        size = -(-total * (2 + 7 * reads.most) * 8 // PAGE)
+        num_pages = size + total * reads.most
+        at = slab.take(num_pages)
+        if at is None:
+            return
+        fetch.runs = ((at, num_pages),)
+        plan = reads.steps.plan(rows, slab.words(at, size), slab.at(at + size))
+        fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
+        fetch.pending = reads.start(plan.batch)
 
     def _plan(self, fetch: Fetch, rows: RowIds) -> None:
         """Plan a batch and begin to read it, if its plan and its pages find room."""
@@ -232,13 +258,14 @@ class DirectRows:
         if fetch.plan is None or fetch.batch is None or fetch.pending is None:
             self._pieces.read(layer, row_ids, out)
             return
-        fetch.pending.wait()
-        with fetch.lock:
-            if not fetch.checked:
-                self._page_reads.arrived(fetch.batch)
-                fetch.checked = True
         where = fetch.plan.addresses(layer, fetch.address)
         places = fetch.places[: len(row_ids)]
+        needed = fetch.plan.ranges(layer)
+        fetch.pending.wait(needed)
+        with fetch.lock:
+            if fetch.checked < needed:
+                self._page_reads.arrived(fetch.batch.part(fetch.checked, needed))
+                fetch.checked = needed
         self._page_reads.widen(layer, row_ids, where, places, fetch.slab, out)
         with fetch.lock:
             fetch.left.discard(layer)
