@@ -61,11 +61,13 @@ class SsdStore(Store):
 
     def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
-        self.read.chosen.files.check_unchanged()
         rows = {layer: request.row_ids for layer, request in requests.items()}
-        if isinstance(self.read, MappedRows):
-            return self.read.start(rows, ahead=ahead)
-        return self.read.start(rows)
+        if isinstance(self.read, DirectRows):
+            fetch = self.read.start(rows)
+            self.read.chosen.files.check_unchanged()  # while the disk works
+            return fetch
+        self.read.chosen.files.check_unchanged()
+        return self.read.start(rows, ahead=ahead)
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Hand over rows once their bytes are there."""

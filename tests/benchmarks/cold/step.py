@@ -22,10 +22,7 @@ from tests.benchmarks.harness import Row, row, skipped
 A_LAYER = 24
 BUDGET_BYTES = 64 << 20
 HAND, FAULTS = "hand-written io_uring reader, O_DIRECT, depth 64", "serial faults of a RANDOM map"
-OURS = {
-    "direct": {"budget_bytes": BUDGET_BYTES},
-    "mapped": {},
-}  # fmt: skip
+OURS = {"direct": BUDGET_BYTES, "mapped": None}
 
 
 def steps(table: TableFiles, folder: Path, samples: int, device: str) -> list[Row]:
@@ -44,8 +41,8 @@ def steps(table: TableFiles, folder: Path, samples: int, device: str) -> list[Ro
         outs = {layer: torch.empty(A_LAYER, SPEC.row_dim, dtype=torch.bfloat16) for layer in LAYERS}
         records = np.empty((A_LAYER * len(LAYERS), SPEC.record_bytes), np.uint8)
         arms: dict[str, Callable[[Rows], None]] = {}
-        for mode, how in OURS.items():
-            store = stack.enter_context(open_store(table.path, "ssd", **how))
+        for mode, budget in OURS.items():
+            store = stack.enter_context(open_store(table.path, "ssd", budget_bytes=budget))
             arms[mode] = partial(step, store, outs)
             if mode == "mapped":
                 assert isinstance(store, SsdStore)

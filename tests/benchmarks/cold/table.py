@@ -68,7 +68,10 @@ class File:
         return found
 
 
-def make(folder: Path, form: str, num_rows: int, layers: tuple[int, ...] = LAYERS) -> TableFiles:
+def make(
+    folder: Path, form: str, num_rows: int, layers: tuple[int, ...] = LAYERS,
+    record: RecordSpec = SPEC,
+) -> TableFiles:  # fmt: skip
     """Write a table of seeded rows, a file a layer and column."""
     rows = dict.fromkeys(layers, num_rows)
     plan = TablePlan(
@@ -77,12 +80,13 @@ def make(folder: Path, form: str, num_rows: int, layers: tuple[int, ...] = LAYER
         created_by="benchmark",
         scheme={"name": "opaque"},
         provenance=Provenance(command=("engramctl", "build")),
-        layout=Layout.of(form, SPEC),
+        layout=Layout.of(form, record),
         num_rows=rows,
         shard_rows=num_rows + -num_rows % A_PAGE,
+        table_scales=dict.fromkeys(layers, RowInit().table_scale(record)),
     )
     heads = {layer: ((0, num_rows),) for layer in layers}
-    write_table(plan, folder, filler(seeded_rows(RowInit(), SPEC, list(layers), heads), plan))
+    write_table(plan, folder, filler(seeded_rows(RowInit(), record, list(layers), heads), plan))
     return open_table(folder)
 
 
