@@ -23,6 +23,7 @@ from typer.main import get_command
 import engramctl
 from engramctl.commands.words import Asked, WatchedCommand, asks_for_json
 from engramctl.errors import EngramError, error_document, near, printable
+from engramctl.storage.io.bus_errors import catch_when_mapped
 from engramctl.terminal.command_line import typed
 from engramctl.terminal.streams import keep_streams, settle_streams, tell
 
@@ -268,4 +269,5 @@ def main() -> NoReturn:
     """Run this process's command line and exit."""
     keep_streams()
     signal.signal(signal.SIGTERM, terminate)
+    catch_when_mapped()
     sys.exit(run())

@@ -11,6 +11,7 @@ from engramctl.errors import EngramError
 from engramctl.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from engramctl.storage.io.bus_errors import catch_bus_errors
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.tiers.door import open_store
     from engramctl.storage.tiers.stats import StoreStats
@@ -21,6 +22,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "io.bus_errors": ("catch_bus_errors",),
             "reading.table": ("TableFiles", "open_table"),
             "tiers.door": ("open_store",),
             "tiers.stats": ("StoreStats",),
@@ -37,6 +39,7 @@ __all__ = [
     "TableFiles",
     "Ticket",
     "VerifyReport",
+    "catch_bus_errors",
     "open_store",
     "open_table",
     "verify",

@@ -29,27 +29,36 @@ class Arm(ABC):
         self.stalls_ns: list[int] = []
         self.device_bytes: list[int] = []
         self.device_reads: list[int] = []
+        self.asked_bytes: list[int] = []
+        self.unique_rows: list[int] = []
         self.rows = 0
 
     def sample(self, window: Window, *, keep: bool) -> None:
         """Prepare, time and settle one sample; `keep` is False while warming up."""
         self.prepare(window)
         self._ground.level()
-        before = read_bytes_so_far(), self._reads()
+        before = read_bytes_so_far(), self._counts()
         started = time.perf_counter_ns()
         stall_ns = self.run()
         took = time.perf_counter_ns() - started
-        after = read_bytes_so_far(), self._reads()
+        after = read_bytes_so_far(), self._counts()
         self.settle()
         if keep:
             self.samples_ns.append(took)
             self.stalls_ns.append(stall_ns)
             if before[0] is not None and after[0] is not None:
                 self.device_bytes.append(after[0] - before[0])
-            self.device_reads.append(after[1] - before[1])
+            done = [now - then for now, then in zip(after[1], before[1], strict=True)]
+            self.device_reads.append(done[0])
+            self.asked_bytes.append(done[1])
+            self.unique_rows.append(done[2])
 
-    def _reads(self) -> int:
-        return self.subject.store.stats().device_reads if self.subject else 0
+    def _counts(self) -> tuple[int, int, int]:
+        """Reads of the disk so far, bytes asked of it, distinct rows."""
+        if self.subject is None:
+            return 0, 0, 0
+        stats = self.subject.store.stats()
+        return stats.device_reads, stats.device_bytes, stats.rows_unique
 
     @abstractmethod
     def prepare(self, window: Window) -> None:

@@ -8,6 +8,7 @@ from engramctl.bench.loops import Loop
 from engramctl.bench.options import TIERS, BenchOptions
 from engramctl.bench.subject import Subject
 from engramctl.machine.ceilings import Ceilings
+from engramctl.machine.disk_probe import PAGE
 from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.resolution import resolution_percent
@@ -41,12 +42,15 @@ def measured_case(
     case.state, case.state_reason = subject.state, subject.state_reason
     case.fallback = subject.store.stats().fallback
     case.useful_bytes = arm.rows * subject.store.table.record.record_bytes
+    case.unique_rows = _mean(arm.unique_rows)
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
     case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns)
     if tier == "ssd":
         case.device_bytes = _mean(arm.device_bytes)
         case.device_reads = _mean(arm.device_reads)
+        case.asked_bytes = _mean(arm.asked_bytes)
+        case.queue_depth = subject.store.stats().queue_depth
     if subject.mismatches:
         case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
     if loop.case == "step":
@@ -113,8 +117,8 @@ def hold_against(
         subject = subjects.get(case.tier)
         if subject is None or not case.samples_ns or case.tier not in ("host", "ssd"):
             continue
-        if case.cache == "cold" and subject.pages_per_row:
-            case.ceiling_rows_per_s = ceilings.of_disk(subject.pages_per_row)
+        if case.cache == "cold" and case.asked_bytes:
+            case.ceiling_rows_per_s = ceilings.of_disk(case.asked_bytes / PAGE / case.rows)
         elif case.cache != "cold":
             record_bytes = subject.store.table.record.record_bytes
             case.ceiling_rows_per_s = ceilings.of_memory(record_bytes)

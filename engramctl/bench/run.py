@@ -25,7 +25,7 @@ from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
-from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.bench.subject import Subject, Unmeasurable, opened_store
 from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
@@ -33,7 +33,7 @@ from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
-from engramctl.storage import Store, open_store
+from engramctl.storage import Store
 from engramctl.storage.tiers.door import indexed, tier_missing
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
@@ -160,13 +160,9 @@ class _Run:
 
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
-            dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
-            how: dict[str, Any] = {
-                "dtype": dtype,
-                "device": self.device,
-                "scheme": self.table.scheme,
-            }
-            store = open_store(self.table.rows, tier, **how, **self.options.reading(tier))
+            store, told = opened_store(self.table, tier, self.device, self.options)
+            for one in told:
+                self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]
 

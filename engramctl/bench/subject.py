@@ -6,6 +6,7 @@ to read than a cached one is measured once. What cannot be proved is called so. 
 output is poisoned before and compared with the plain reader's rows after, untimed.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.bench.options import BenchOptions
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
-from engramctl.storage import Store
+from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.tables.opened_rows import Opened
 
 COLD_AT_MOST_PERCENT = 1.0
 WARM_AT_LEAST_PERCENT = 99.9
@@ -31,6 +34,24 @@ RowIds = Mapping[int, NDArray[np.int64]]
 
 class Unmeasurable(Exception):
     """The state a case needs cannot be had here; the text says why."""
+
+
+def opened_store(
+    table: Opened, tier: str, device: torch.device, options: BenchOptions
+) -> tuple[Store, list[str]]:
+    """Open a tier as a run wants it, and return it with what it warned of.
+
+    Raises:
+        StorageError: the tier cannot hold the rows, or not read them so.
+    """
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", RuntimeWarning)
+        store = open_store(
+            table.rows, tier, dtype=dtype, device=device, scheme=table.scheme,
+            **options.reading(tier),
+        )  # fmt: skip
+    return store, [str(one.message) for one in told]
 
 
 class Subject:
@@ -57,8 +78,6 @@ class Subject:
         self._after: list[float] = []
         self.state = cache
         self.state_reason: str | None = None
-        self._rows = 0
-        self._pages = 0
         self._random = np.random.default_rng(0)
         if not isinstance(store, SsdStore):
             return
@@ -119,14 +138,7 @@ class Subject:
         found = [self.store.resident(layer, _flat(ids)) for layer, ids in row_ids.items()]
         counted = [pair for pair in found if pair is not None]
         total = sum(pages for _, pages in counted)
-        self._rows += sum(ids.size for ids in row_ids.values())
-        self._pages += total
         return 100.0 * sum(resident for resident, _ in counted) / total if total else None
-
-    @property
-    def pages_per_row(self) -> float:
-        """Distinct pages of a sample's rows, over the rows asked for; 0 on a tier without pages."""
-        return self._pages / self._rows if self._rows else 0.0
 
     @property
     def resident_percent(self) -> dict[str, float | None]:

@@ -121,7 +121,7 @@ def _measured(
         (time of each batch in ns, what could not be had); or why nothing could.
     """
     try:
-        chosen = choose([file], name, direct=direct, depths={name: depth})
+        chosen = choose([file], name, direct=direct, depths={} if depth is None else {name: depth})
     except StorageError as error:
         return str(error.facts.get("reason", error.message))
     with contextlib.closing(chosen):

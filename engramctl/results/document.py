@@ -67,6 +67,9 @@ class Case:
         device_bytes: bytes the disk delivered a sample, as the kernel counts them for this
             process; None where it does not.
         device_reads: runs of pages asked for a sample; None where no disk is read.
+        asked_bytes: bytes of those pages; the page cache may have had some of them.
+        unique_rows: distinct rows a sample, each layer's of a request counted alone.
+        queue_depth: most reads that were under way at once, since the store was opened.
         resolution_percent: of the loop, see `engramctl.results.resolution`.
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
         stall_ns: median time a step waited for rows; None without a memory.
@@ -95,6 +98,9 @@ class Case:
     useful_bytes: int = 0
     device_bytes: float | None = None
     device_reads: float | None = None
+    asked_bytes: float | None = None
+    unique_rows: float | None = None
+    queue_depth: int | None = None
     resident_percent: dict[str, float | None] = field(
         default_factory=lambda: {"before": None, "after": None}
     )
@@ -122,7 +128,13 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
     return (statistics.median(ours) / statistics.median(theirs) - 1) * 100
 
 
-_UNSAID = dict.fromkeys(("mode", "fallback", "state", "state_reason"))  # of older cases
+_LATER = (  # keys that older cases lack
+    "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows", "queue_depth",
+)  # fmt: skip
+
+
+def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
+    return {**case, **{name: None for name in _LATER if name not in case}}
 
 
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -137,13 +149,14 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     unsaid: dict[str, Any] = {"schema": SCHEMA, "created_utc": None, "command": None}
     if document["schema"] == SCHEMA:
-        return unsaid | dict(document) | {"cases": [_UNSAID | case for case in document["cases"]]}
+        return (
+            unsaid | dict(document) | {"cases": [_with_later(case) for case in document["cases"]]}
+        )
     if document["schema"] != FIRST_SCHEMA:
         return None
     resolution = document["resolution_percent"]
     cases = [
-        _UNSAID
-        | case
+        _with_later(case)
         | {"resolution_percent": resolution if case["samples_ns"] else None}
         | {"copy_samples_ns": [], "p99_ns": p99(case["samples_ns"])}
         for case in document["cases"]

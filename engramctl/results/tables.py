@@ -11,6 +11,8 @@ from engramctl.results.rows import case_rows
 LEGEND = {
     "of ceiling": "rows/s over what disk (cold) or memory (warm, one core) can give",
     "disk bytes": "what the disk delivered a sample, as the kernel counts it",
+    "reads": "runs of pages asked of the disk a sample, those that touch joined",
+    "amplified": "bytes of these runs over bytes of the distinct rows",
     "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
     "over none": "longer than the same model without memory (tier none)",
@@ -72,12 +74,22 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "of ceiling": _of_ceiling(row),
         "bytes/lookup": row["useful_bytes"] or None,
         "disk bytes": None if disk_bytes is None else round(disk_bytes),
+        "reads": None if row["device_reads"] is None else round(row["device_reads"]),
+        "amplified": _amplified(row),
         "resident": None if before is None else f"{before:.0f} %",
         "waits": duration(row["stall_ns"]),
         "over none": _over(row, "none"),
         "over memory": _over(row, "resident"),
         "resolution": percent(row["resolution_percent"]),
     }
+
+
+def _amplified(row: Mapping[str, Any]) -> str | None:
+    """Show bytes asked of the disk over bytes of the distinct rows' records."""
+    asked, unique, rows = row["asked_bytes"], row["unique_rows"], row["rows"]
+    if not asked or not unique or not rows:
+        return None
+    return f"{asked / (row['useful_bytes'] * unique / rows):.1f}x"
 
 
 def _of_ceiling(row: Mapping[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.sigutils import normalize_signature
 
@@ -66,6 +67,26 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Any], Any]:
 def compiled(function: Function) -> Function:
     """Compile on the first call, without the GIL, and keep it: `njit(nogil=True, cache=True)`."""
     return cast(Function, njit(nogil=True, cache=True)(function))
+
+
+def c_callback(signature: Any, function: Callable[..., Any]) -> int:
+    """Compile a function for C to call, now or in an earlier process, and return its address.
+
+    Args:
+        signature: numba's, of its result and its arguments.
+        function: must raise nothing; it is called without the GIL.
+    """
+    callback: Any = _callbacks.get(function)
+    if callback is None:
+        callback = CFunc(function, normalize_signature(signature), locals={}, options={})
+        if kernel_folder() is not None:
+            callback._cache = _KernelCache(function)
+        callback.compile()
+        _callbacks[function] = callback  # its code lives as long
+    return int(callback.address)
+
+
+_callbacks: dict[Any, Any] = {}
 
 
 @functools.cache

@@ -1,1 +1,1 @@
-"""Rows out of mapped files: their addresses, pages, the gather kernel."""
+"""Rows by address: where they lie in files or memory, pages and plans, the gather kernel."""

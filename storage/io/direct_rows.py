@@ -8,7 +8,6 @@ one slab; what engines take themselves is left out of it.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.io.page_plan import PagePlan, count_up, plan_words
+from engramctl.storage.io.fetch import Fetch, Held
+from engramctl.storage.io.page_plan import count_up, plan_words
 from engramctl.storage.io.page_reads import PageReads, RowIds
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.io.sorted_pieces import SortedPieces, least_pages
-from engramctl.storage.io.step_plan import MOST_ROWS, StepPlan
-from engramctl.storage.readers.batch import Batch, Pending
+from engramctl.storage.io.step_plan import MOST_ROWS
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 
@@ -36,46 +35,6 @@ _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up
 _MOST_AHEAD = 64  # as many as tickets may be open
 _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
-
-
-@dataclass(slots=True, eq=False)
-class Fetch:
-    """Rows of a ticket on their way, or none: then they are read when they are waited for.
-
-    Attributes:
-        owner: whose they are.
-        slab: what its pages are of; a forked child has another.
-        left: layers that were not handed over.
-        plan: what was planned; None: nothing is on its way.
-        runs: first page and number of pages of what it holds.
-        address: where the first page that is read goes.
-        places: 0, 1, 2, ..., as many as the longest layer has rows.
-        batch: what is read.
-        pending: how far it is.
-        checked: ranges, counted from the first, that were seen to have come.
-    """
-
-    owner: "DirectRows"
-    slab: Slab
-    left: set[int]
-    plan: PagePlan | StepPlan | None = None
-    runs: tuple[tuple[int, int], ...] = ()
-    address: int = 0
-    places: NDArray[np.int64] = field(default_factory=lambda: _NONE)
-    batch: Batch | None = None
-    pending: Pending | None = None
-    checked: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def release(self) -> None:
-        """Give the memory back, when nothing is read into it any more."""
-        plan, self.plan = self.plan, None
-        if plan is not None and self.pending is not None:
-            self.owner.over.append((self.slab, self.runs, self.pending))
-
-    def __del__(self) -> None:
-        """A ticket that is dropped, in the middle of anything, gives back what it holds."""
-        self.release()
 
 
 class DirectRows:
@@ -127,7 +86,7 @@ class DirectRows:
         self._pieces = SortedPieces(self._page_reads, self.slab, at_work)
         self._ahead = 0
         self._lock = threading.Lock()
-        self.over: deque[tuple[Slab, tuple[tuple[int, int], ...], Pending]] = deque()
+        self.over: deque[Held] = deque()
 
     @property
     def chosen(self) -> Chosen:
@@ -165,16 +124,21 @@ class DirectRows:
         return self._page_reads.depth
 
     def start(self, rows: RowIds) -> Fetch:
-        """Begin to read a batch, when there is room for its pages."""
+        """Begin to read a batch, when there is room for its pages.
+
+        Args:
+            rows: layer -> row ids, int32 or int64 (n,).
+        """
+        fetch = Fetch(self.over, self.slab, set(rows))
         total = sum(map(len, rows.values()))
-        fetch = Fetch(self, self.slab, set(rows))
         if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._plan_step):
             self._sweep()  # while the disk works
             return fetch
         self._sweep()
         at_most = total * self._page_reads.most
         if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages:
-            self._begun(fetch, rows, self._plan_step if total <= MOST_ROWS else self._plan)
+            wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
+            self._begun(fetch, wide, self._plan_step if total <= MOST_ROWS else self._plan)
         return fetch
 
     def _begun(self, fetch: Fetch, rows: RowIds, plan: Callable[[Fetch, RowIds], None]) -> bool:
@@ -207,7 +171,7 @@ class DirectRows:
     def _plan_step(self, fetch: Fetch, rows: RowIds) -> None:
         """The same for a few rows, in one run of pages: little, and quickly."""
         reads, slab = self._page_reads, fetch.slab
-        total = sum(len(ids) for ids in rows.values())
+        total = sum(map(len, rows.values()))
         size = -(-total * (2 + 7 * reads.most) * 8 // PAGE)
         num_pages = size + total * reads.most
         at = slab.take(num_pages)

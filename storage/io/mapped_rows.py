@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.memory import available_bytes
 from engramctl.runtime.threads import Workers
+from engramctl.storage.io.bus_errors import catch_if_asked
 from engramctl.storage.io.mapping import MappedFile, MappedLayer
 from engramctl.storage.io.page_plan import MOST_PAGES, PagePlan
 from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.batch import ADDRESS, Batch
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges
@@ -51,6 +53,7 @@ class MappedRows:
             StorageError: a file cannot be mapped, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
+        catch_if_asked()
         paths = dict.fromkeys(one.path for layer in source.layers for one in source.regions(layer))
         self.chosen: Chosen = choose(tuple(paths), engine, direct=False)
         try:
@@ -81,7 +84,13 @@ class MappedRows:
         Args:
             rows: layer -> row ids, int64 (n,).
             ahead: by a thread of ours, while the caller goes on; else the caller asks itself.
+
+        Raises:
+            StorageError: SIGBUS came from one of the layers' files before.
         """
+        if any_fault:
+            for layer in rows:
+                self.refuse_broken(layer)
         wanted = []
         for layer, ids in rows.items():
             unseen = self.layers[layer].unseen(ids)
@@ -105,6 +114,15 @@ class MappedRows:
         self.chosen.engine.start(batch).wait()
         self.chosen.files.check(batch)
 
+    def refuse_broken(self, layer: int) -> None:
+        """Raise when what was gathered from a layer until now may be no bytes of its files.
+
+        Raises:
+            StorageError: SIGBUS came from one of them, see `catch_bus_errors`.
+        """
+        for file in self.layers[layer].files:
+            file.refuse_broken()
+
     def was_evicted(self, layer: int, num_rows: int, took_ns: int) -> None:
         """Count the pages of a layer as untouched, when touched ones took that long."""
         if took_ns > EVICTED_NS + EVICTED_ROW_NS * num_rows:
@@ -114,7 +132,7 @@ class MappedRows:
         """Read every page of the table into memory, without touching a row.
 
         Raises:
-            StorageError: there is not enough memory for all of them.
+            StorageError: there is not enough memory for all of them, or one cannot be read.
         """
         if self.num_bytes > available_bytes():
             raise StorageError(
@@ -123,7 +141,8 @@ class MappedRows:
                     "needed": f"{self.num_bytes:,} bytes", "free": f"{available_bytes():,} bytes"
                 },
             )  # fmt: skip
-        for layer in self.layers.values():
+        for number, layer in self.layers.items():
+            self.refuse_broken(number)
             layer.populate()
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:

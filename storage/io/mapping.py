@@ -1,6 +1,7 @@
 """One layer's row files, mapped into this process."""
 
 import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from engramctl.errors import StorageError
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.watched_maps import fault_offset, watch
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.source import Source
 
@@ -31,17 +33,38 @@ class MappedFile:
         """
         if not num_bytes:
             raise StorageError(f"{path} was cut short while it was opened")
+        self.path = path
         self.descriptor = descriptor
         with os_errors("map", path):
             self.mapping = mmap.mmap(descriptor, num_bytes, mmap.MAP_SHARED, mmap.PROT_READ)
             self.mapping.madvise(mmap.MADV_RANDOM)
         self.data = np.frombuffer(self.mapping, np.uint8)
         self.address: int = self.data.ctypes.data
+        self._slot = watch(self.data)
 
     @property
     def num_pages(self) -> int:
         """Pages of the mapping."""
         return -(-len(self.data) // pages.PAGE)
+
+    def refuse_broken(self) -> None:
+        """Raise once SIGBUS came from this mapping, for good: its bytes are zeros.
+
+        Raises:
+            StorageError: it did, at the offset named.
+        """
+        at = fault_offset(self._slot)
+        if at is None:
+            return
+        raise StorageError(
+            f"{self.path} was cut while it was open, or its disk failed",
+            facts={
+                "offset": f"{at:,}",
+                "size then": f"{len(self.data):,}",
+                "size now": f"{os.fstat(self.descriptor).st_size:,}",
+            },
+            hint="close the store, run engramctl verify on its folder and open it again",
+        )
 
 
 class MappedLayer:
@@ -71,6 +94,10 @@ class MappedLayer:
             np.int64,
         )
         self.seen = np.zeros(int(sizes.sum()), np.uint8)
+        self._spans = [
+            (files[one.path][1], one.offset, one.offset + one.num_bytes)
+            for one in source.regions(layer)
+        ]
 
     def _bases(self, file: tuple[int, MappedFile], first_seen: int) -> tuple[int, int]:
         """Return what is to be taken from a page of addresses, for `seen`, and for its key."""
@@ -108,9 +135,13 @@ class MappedLayer:
         return keys
 
     def populate(self) -> None:
-        """Read every page of the layer into memory."""
-        for file in self.files:
-            pages.populate(file.mapping, file.data)
+        """Read every page of the layer's rows into memory, and no other page of their files.
+
+        Raises:
+            StorageError: a page cannot be read.
+        """
+        for file, start, stop in self._spans:
+            pages.populate(file.mapping, file.descriptor, file.path, start, stop)
         self.seen[:] = 1
 
     def drop(self) -> None:

@@ -198,10 +198,12 @@ def rows_that_fit(rows: Any, start: Any, packed: Any, files_SC: Any, most: Any) 
         places = locate(rows[i], piece, packed)
         for part in range(2 if apart else 1):
             first = (files_SC[piece, part] << FILE_BITS) | places[part]
-            page = max(first >> _SHIFT, last[part] + 1)
             end = (first + sizes[part] - 1) >> _SHIFT
+            page = first >> _SHIFT
+            if last[part] >> (FILE_BITS - _SHIFT) == first >> FILE_BITS:
+                page = max(page, last[part] + 1)  # rows ascend in a file, but files need not
             used += max(0, end - page + 1)
-            last[part] = max(last[part], end)
+            last[part] = end
         if used > most and i > start:
             return i
     return rows.shape[0]

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import mmap
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.files.atomic import os_errors, storage_error
 from engramctl.storage.io.row_map import (
     COLUMNS,
     SCALE_BYTES,
@@ -24,12 +26,13 @@ from engramctl.storage.io.row_map import (
     locate,
     piece_of,
 )
+from engramctl.storage.reading.region import cut_short
 
 PAGE = mmap.PAGESIZE
 FILE_BITS = 48  # a place is the number of a file, and an offset below 2^48 in it: 256 TiB
 _SHIFT = PAGE.bit_length() - 1
-_WILLNEED = mmap.MADV_WILLNEED
 _POPULATE_READ = getattr(mmap, "MADV_POPULATE_READ", 22)
+_CHUNK_BYTES = 8 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -95,13 +98,39 @@ def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:
     return (flags & 1).astype(np.bool_)
 
 
-def populate(mapping: mmap.mmap, data: NDArray[np.uint8]) -> None:
-    """Make a file warm: every page read and entered into this process's page table."""
+def populate(mapping: mmap.mmap, descriptor: int, path: Path, start: int, stop: int) -> None:
+    """Make part of a file warm: its pages read, and entered into this process's page table.
+
+    Before Linux 5.14 read alone. No page is touched: one that is not there is an error, no signal.
+
+    Args:
+        mapping: of the whole file.
+        descriptor: the file.
+        path: of the file, for messages.
+        start: first byte.
+        stop: byte after the last.
+
+    Raises:
+        StorageError: a page cannot be read: the file was cut, or its disk failed.
+    """
+    first = start // PAGE * PAGE
     try:
-        mapping.madvise(_POPULATE_READ)
-    except OSError:  # before Linux 5.14: read one byte of each page
-        mapping.madvise(_WILLNEED)
-        int(data[::PAGE].sum())
+        mapping.madvise(_POPULATE_READ, first, stop - first)
+    except OSError as error:
+        with os_errors("read", path):
+            _read_through(descriptor, first, stop, path)  # tells where, if it cannot be
+        if error.errno != errno.EINVAL:
+            raise storage_error(error, "read", path) from error
+
+
+def _read_through(descriptor: int, start: int, stop: int, path: Path) -> None:
+    buffer = memoryview(bytearray(min(stop - start, _CHUNK_BYTES)))
+    at = start
+    while at < stop:
+        got = os.preadv(descriptor, [buffer[: stop - at]], at)
+        if not got:
+            raise cut_short(path, at, stop - at, 0)
+        at += got
 
 
 def drop_pages(mapping: mmap.mmap, descriptor: int) -> None:

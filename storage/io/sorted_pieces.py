@@ -34,7 +34,7 @@ _KEY_BITS = 62
 def make_keys(rows: Any, start: Any, keys: Any, bits: Any) -> None:
     """Join each row id of rows[start:start + len(keys)] with its place there, in one int64."""
     for i in range(keys.shape[0]):
-        keys[i] = (rows[start + i] << bits) | i
+        keys[i] = (np.int64(rows[start + i]) << bits) | i
 
 
 @njit(nogil=True, cache=True)
@@ -135,6 +135,8 @@ class SortedPieces:
                     self._widen(layer, under_way, out)
                 half = turn % 2
                 plan = reads.plan({layer: rows[at:end]}, self._rooms[half])
+                if len(plan.pages_P) > self.half_pages:
+                    raise IndexError("a plan has more pages than there is room for")
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
                 pending = reads.start(batch)
@@ -148,7 +150,8 @@ class SortedPieces:
     def compile(self) -> None:
         """Compile the kernels that are these pieces' own."""
         rows, positions = self._sorted[0, :, :0]
-        make_keys(positions, 0, rows, self._bits)
+        for kind in (np.int32, np.int64):
+            make_keys(np.empty(0, kind), 0, rows, self._bits)
         part_keys(rows, 0, positions, self._bits)
 
     def _widen(self, layer: int, under_way: deque[_Half], out: "torch.Tensor") -> None:

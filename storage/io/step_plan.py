@@ -76,7 +76,7 @@ class StepPlanner:
         """Plan the rows of a batch.
 
         Args:
-            rows: layer -> row ids, int64 (n,), at most MOST_ROWS together.
+            rows: layer -> row ids, int32 or int64 (n,), at most MOST_ROWS together.
             room: what the plan is written to, int64: `plan_words` of all rows.
             address: where the first page goes; the others follow it.
 
@@ -84,7 +84,7 @@ class StepPlanner:
             IndexError: a row id outside its map, or a room that is too small.
         """
         ids = list(rows.values())
-        flat = ids[0] if len(ids) == 1 else np.concatenate(ids)
+        flat = np.concatenate(ids, dtype=np.int64)
         request = np.empty((len(ids), 3), np.int64)
         total = 0
         for k, (layer, some) in enumerate(rows.items()):

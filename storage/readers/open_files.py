@@ -42,6 +42,7 @@ class OpenFiles:
         self.paths = tuple(paths)
         self.direct = direct
         self._looked_ns = time.monotonic_ns()
+        self._found_changed: tuple[Path, str, int, int] | None = None
         opened: list[int] = []
         try:
             for path in self.paths:
@@ -63,9 +64,13 @@ class OpenFiles:
     def check_unchanged(self, *, now: bool = False) -> None:
         """Compare every file with what it was when opened: at most once a second, unless `now`.
 
+        One that was changed once is an error from then on.
+
         Raises:
             StorageError: one was cut, overwritten, replaced or removed.
         """
+        if self._found_changed is not None:
+            raise _changed(*self._found_changed)
         clock = time.monotonic_ns()
         if not now and clock - self._looked_ns < LOOK_AGAIN_NS:
             return
@@ -73,16 +78,10 @@ class OpenFiles:
         for path, descriptor, then in zip(
             self.paths, self.descriptors.tolist(), self._identities, strict=True
         ):
-            if _identity(os.fstat(descriptor)) != then:
-                raise _changed(path, "was changed while it was open", then[1], descriptor)
-            try:
-                there = os.stat(path)
-            except FileNotFoundError:
-                raise _changed(path, "was removed while it was open", then[1], descriptor) from None
-            except OSError as error:
-                raise storage_error(error, "look at", path) from error
-            if (there.st_dev, there.st_ino) != then[2:]:
-                raise _changed(path, "was replaced while it was open", then[1], descriptor)
+            what = _change(path, descriptor, then)
+            if what is not None:
+                self._found_changed = path, what, then[1], descriptor
+                raise _changed(*self._found_changed)
 
     def check(self, batch: Batch) -> None:
         """Raise for the first range of a finished batch that did not come whole.
@@ -110,6 +109,21 @@ class OpenFiles:
 
 def _identity(facts: os.stat_result) -> Identity:
     return facts.st_mtime_ns, facts.st_size, facts.st_dev, facts.st_ino
+
+
+def _change(path: Path, descriptor: int, then: Identity) -> str | None:
+    """Return what happened to a file since it was opened, in words, or None."""
+    if _identity(os.fstat(descriptor)) != then:
+        return "was changed while it was open"
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return "was removed while it was open"
+    except OSError as error:
+        raise storage_error(error, "look at", path) from error
+    if (there.st_dev, there.st_ino) != then[2:]:
+        return "was replaced while it was open"
+    return None
 
 
 def _changed(path: Path, what: str, size: int, descriptor: int) -> StorageError:

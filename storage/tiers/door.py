@@ -81,6 +81,9 @@ def open_store(
         engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
         scheme: document of the scheme of rows that do not say theirs.
 
+    Warns:
+        RuntimeWarning: a medium on which a cold step takes over 50 ms, with the tokens/s to expect.
+
     Raises:
         ConfigError: unknown tier, dtype, device or engine.
         TierUnavailable: this machine lacks the tier or the device.

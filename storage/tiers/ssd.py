@@ -5,6 +5,7 @@
 """
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.errors import StorageError
 from engramctl.storage.io.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
+from engramctl.storage.io.watched_maps import any_fault
+from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.store import Store
@@ -34,6 +38,9 @@ class SsdStore(Store):
             else DirectRows(self.table, budget_bytes, self.wanted_engine)
         )
         self._compile()
+        slow = slow_medium(self.read.chosen)
+        if slow is not None:
+            warnings.warn(slow, RuntimeWarning, stacklevel=4)
 
     def _compile(self) -> None:
         """Compile now: not in the middle of a step, nor while another thread forks."""
@@ -81,7 +88,11 @@ class SsdStore(Store):
         if handle is not None:
             read.chosen.files.check_unchanged()
         started = time.perf_counter_ns()
-        gather_into(request, read.layers[layer].rows, out)
+        try:
+            gather_into(request, read.layers[layer].rows, out)
+        finally:  # whatever it raised: zeros in the place of bytes are the reason for that, too
+            if any_fault:
+                _discard_broken(read, layer, out)
         if handle is None:
             read.was_evicted(layer, len(request.row_ids), time.perf_counter_ns() - started)
         return out
@@ -90,7 +101,8 @@ class SsdStore(Store):
         """Read every page of the table into memory, without touching a row; nothing when direct.
 
         Raises:
-            StorageError: there is not enough memory for all of them, or the store is closed.
+            StorageError: there is not enough memory for all of them, one cannot be read, or the
+                store is closed.
         """
         with self.usage.call():
             if isinstance(self.read, MappedRows):
@@ -127,3 +139,12 @@ class SsdStore(Store):
     def release(self) -> None:
         """End the threads and close the files."""
         self.read.close()
+
+
+def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
+    """Raise when the mapping broke under a gather; its rows are NaN then."""
+    try:
+        read.refuse_broken(layer)
+    except StorageError:
+        out.fill_(float("nan"))
+        raise

@@ -1,1 +1,1 @@
-"""Rows in flight: every engine, mode, layout and dtype, with faults, changed files, little memory."""
+"""Rows in flight: every engine, mode and layout; faults, changed files, little memory."""

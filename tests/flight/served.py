@@ -40,11 +40,13 @@ class Caller:
         self.ids = self.rng.integers(0, rows, 2 * HUGE)
         self.ids[: HUGE // 4] = np.arange(HUGE // 4) + rows // 3  # neighbours
         self.ids[HUGE // 4 : HUGE // 2] %= 1000  # repeats
+        self.ids[HUGE:] %= 50_000  # many rows of few pages: what plans take, not the disk
         self.narrow = self.ids.astype(np.int32)
         self.out = torch.full((HUGE, table.record.row_dim), 7.0, dtype=torch.bfloat16)
 
     def some(self, size: int) -> np.ndarray:
-        at = int(self.rng.integers(0, len(self.ids) - size + 1))
+        first = 0 if size < HUGE // 10 else HUGE
+        at = int(self.rng.integers(first, len(self.ids) - size + 1))
         source = self.narrow if self.rng.random() < 0.2 else self.ids
         return source[at : at + size]
 
@@ -87,14 +89,12 @@ class Load:
     """Threads that call a store until they are told to end, and a look at memory meanwhile."""
 
     def __init__(self, callers: list[Caller]) -> None:
-        self.callers = callers
         self.store: SsdStore | None = None
         self.until = 0.0
         self.failed: list[BaseException] = []
         self.turns = 0
-        self._go, self._done = threading.Barrier(len(callers) + 1), threading.Barrier(
-            len(callers) + 1
-        )
+        self._go = threading.Barrier(len(callers) + 1)
+        self._done = threading.Barrier(len(callers) + 1)
         for one in callers:
             threading.Thread(target=self._work, args=(one,), daemon=True).start()
 
@@ -140,6 +140,8 @@ def opened(table: TableFiles, budget: int, engine: str) -> SsdStore:
 
 
 def main(folder: str, engine: str, budget: int, seconds: float, seed: int, group: str) -> None:
+    if group:
+        (Path(group) / "cgroup.procs").write_text(str(os.getpid()))
     table = open_table(folder)
     callers = [Caller(table, seed + k) for k in range(THREADS)]
     load = Load(callers)

@@ -42,13 +42,13 @@ MUTATIONS = (
         (PLAN + "::test_rows_outside_the_table_are_refused_before_any_plan",),
     ),
     Mutation(
-        "half-used-while-it-is-read-into", "storage/io/direct_rows.py",
-        "                        if len(under_way) == 2:",
-        "                        if len(under_way) == 3:",
+        "half-used-while-it-is-read-into", "storage/io/sorted_pieces.py",
+        "                if len(under_way) == 2:",
+        "                if len(under_way) == 3:",
         (DIRECT,),
     ),
     Mutation(
-        "failed-read-hands-over-rows", "storage/io/direct_rows.py",
+        "failed-read-hands-over-rows", "storage/io/page_reads.py",
         "        self.chosen.files.check(batch)\n",
         "",
         (DIRECT,),
@@ -139,8 +139,38 @@ MUTATIONS = (
     ),
     Mutation(
         "cold-gathers-held-against-nothing", "engramctl/bench/cases.py",
-        "case.ceiling_rows_per_s = ceilings.of_disk(subject.pages_per_row)",
+        "case.ceiling_rows_per_s = ceilings.of_disk(case.asked_bytes / PAGE / case.rows)",
         "case.ceiling_rows_per_s = ceilings.of_disk(1.0)",
         ("tests/bench/test_cold.py",),
+    ),
+    Mutation(
+        "slow-disk-goes-unsaid", "storage/tiers/ssd.py",
+        "        if slow is not None:",
+        "        if False:",
+        ("tests/storage/readers/test_medium.py",),
+    ),
+    Mutation(
+        "another-files-pages-believed", "engramctl/machine/residency.py",
+        "or os.access(path, os.W_OK):",
+        "or True:",
+        ("tests/machine/test_residency.py",),
+    ),
+    Mutation(
+        "doubt-is-not-written-down", "engramctl/bench/subject.py",
+        '            self.state = "unproved"',
+        "            pass",
+        ("tests/bench/test_cold.py::test_a_state_that_nobody_can_know_is_unproved",),
+    ),
+    Mutation(
+        "whole-files-made-warm", "storage/io/mapping.py",
+        "(files[one.path][1], one.offset, one.offset + one.num_bytes)",
+        "(files[one.path][1], 0, len(files[one.path][1].data))",
+        ("tests/storage/io/test_pages.py::test_populate_reads_the_pages_of_rows_alone",),
+    ),
+    Mutation(
+        "dropped-pages-count-as-touched", "storage/io/mapping.py",
+        "        self.seen[touched != 0] = 0\n",
+        "",
+        ("tests/storage/io/test_pages.py::test_only_the_pages_of_some_rows_are_dropped",),
     ),
 )  # fmt: skip

@@ -223,6 +223,34 @@ def test_a_full_disk_of_the_cache_is_no_error(package: Package) -> None:
     assert package.run()["value"] == 20
 
 
+CALLBACK = """
+import ctypes, types
+from numba import int64
+from numba.core.ccallback import CFunc
+from engramctl.runtime.kernel_cache import c_callback
+from engramctl.limits import TOP
+
+compile_now, compiled = CFunc._compile_uncached, []
+CFunc._compile_uncached = lambda self: compiled.append(1) or compile_now(self)
+
+def times(x):
+    return x * TOP
+
+run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(c_callback(int64(int64), times))
+assert c_callback(int64(int64), times) == ctypes.cast(run, ctypes.c_void_p).value
+run.stats = types.SimpleNamespace(cache_hits={0: 1 - len(compiled)})
+"""
+
+
+def test_what_c_calls_is_kept_like_kernels(package: Package) -> None:
+    package.write("caller", CALLBACK)
+    first, second = package.run(), package.run()
+    assert (first["value"], first["hits"]) == (10, 0)
+    assert (second["value"], second["hits"]) == (10, 1)
+    package.write("limits", "TOP = 7 * 10\n")
+    assert package.run()["value"] == 70
+
+
 def test_every_kernel_goes_through_this_door() -> None:
     for module, path in MODULES.items():
         if module == "engramctl.runtime.kernel_cache":
@@ -230,7 +258,7 @@ def test_every_kernel_goes_through_this_door() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numba"):
                 names = {alias.name for alias in node.names}
-                assert not names & {"njit", "jit", "vectorize", "guvectorize"}, module
+                assert not names & {"njit", "jit", "cfunc", "vectorize", "guvectorize"}, module
             elif isinstance(node, ast.Import):
                 assert "numba" not in {alias.name for alias in node.names}, module
 

@@ -46,6 +46,18 @@ def test_changed_files_are_named(tmp_path: Path, word: str) -> None:
     files.close()
 
 
+def test_what_was_changed_once_is_an_error_from_then_on(tmp_path: Path) -> None:
+    path = random_file(tmp_path / "a.bin", 10_000)
+    files = OpenFiles([path])
+    path.rename(tmp_path / "b.bin")
+    with pytest.raises(StorageError, match="removed"):
+        files.check_unchanged(now=True)
+    (tmp_path / "b.bin").rename(path)
+    with pytest.raises(StorageError, match="removed"):
+        files.check_unchanged()
+    files.close()
+
+
 def test_files_are_looked_at_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = random_file(tmp_path / "a.bin", 10_000)
     now = 5_000_000_000

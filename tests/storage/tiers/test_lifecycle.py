@@ -1,9 +1,7 @@
 """Stores end well: closed while used, forked, interrupted, with tickets open."""
 
-import os
 import pickle
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,7 @@ from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
+from tests.helpers.forked import in_child
 from tests.storage.tables import make_plan, write
 
 ROWS = 20_011  # more than one thread gathers
@@ -222,23 +221,6 @@ def test_two_threads_waiting_for_one_layer_get_it_once(store: Store) -> None:
             assert sorted(pool.map(one, [ticket, ticket])) == [False, True]
             ticket.wait(1)
     assert not store.usage.tickets
-
-
-def in_child(job: Callable[[], bool]) -> int:
-    """Fork, run a job, return the exit code: 0 when it said True; -14 when it hung."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
-        pid = os.fork()
-    if pid == 0:
-        import signal
-
-        signal.alarm(30)
-        code = 70
-        try:
-            code = 0 if job() else 3
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_forked_child_gathers_with_a_store_of_its_parent(store: Store) -> None:
