@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.io.direct_rows import DirectRows
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault

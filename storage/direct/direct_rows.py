@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.io.fetch import Fetch, Held
+from engramctl.storage.direct.fetch import Fetch, Held
+from engramctl.storage.direct.page_reads import PageReads, RowIds
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
+from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.io.page_plan import count_up, plan_words
-from engramctl.storage.io.page_reads import PageReads, RowIds
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
-from engramctl.storage.io.sorted_pieces import SortedPieces, least_pages
-from engramctl.storage.io.step_plan import MOST_ROWS
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 
@@ -181,6 +181,7 @@ class DirectRows:
         plan = reads.steps.plan(rows, slab.words(at, size), slab.at(at + size))
         fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
         fetch.pending = reads.start(plan.batch)
+        reads.count(plan.batch)  # while the disk works
 
     def _plan(self, fetch: Fetch, rows: RowIds) -> None:
         """Plan a batch and begin to read it, if its plan and its pages find room."""
@@ -209,6 +210,7 @@ class DirectRows:
         slab.give(at + used, size - used)
         fetch.plan, fetch.batch = plan, batch
         fetch.pending = reads.start(batch)
+        reads.count(batch)
 
     def finish(
         self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: "torch.Tensor"

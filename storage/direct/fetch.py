@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
-from engramctl.storage.io.slab import Slab
-from engramctl.storage.io.step_plan import StepPlan
 from engramctl.storage.readers.batch import Batch, Pending
 
 Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]

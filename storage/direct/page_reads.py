@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlanner
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.page_plan import PagePlan, file_numbers, most_pages, rows_that_fit
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
-from engramctl.storage.io.step_plan import MOST_ROWS, StepPlanner
 from engramctl.storage.readers.batch import LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges
@@ -85,13 +85,15 @@ class PageReads:
 
     def start(self, batch: Batch) -> Pending:
         """Begin to read a batch."""
-        pending = self.chosen.engine.start(batch)
+        return self.chosen.engine.start(batch)
+
+    def count(self, batch: Batch) -> None:
+        """Count a batch among those that were read."""
         num_bytes = int(batch.ranges_R5[:, LENGTH].sum())
         with self._lock:
             self.reads += len(batch.ranges_R5)
             self.read_bytes += num_bytes
             self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
-        return pending
 
     def arrived(self, batch: Batch) -> None:
         """Check a batch that is over; of one that came through the page cache, let the pages go.

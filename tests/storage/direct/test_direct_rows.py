@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
-from engramctl.storage.io.direct_rows import DirectRows
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.readers import open_files
 from engramctl.storage.reading.table import TableFiles, open_table
