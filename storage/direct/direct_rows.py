@@ -129,7 +129,7 @@ class DirectRows:
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
         """
-        fetch = Fetch(self.over, self.slab, set(rows))
+        fetch = Fetch(self, self.slab, set(rows))
         total = sum(map(len, rows.values()))
         if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._plan_step):
             self._sweep()  # while the disk works
@@ -138,7 +138,7 @@ class DirectRows:
         at_most = total * self._page_reads.most
         if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages:
             wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
-            self._begun(fetch, wide, self._plan_step if total <= MOST_ROWS else self._plan)
+            self._begun(fetch, wide, self._plan)
         return fetch
 
     def _begun(self, fetch: Fetch, rows: RowIds, plan: Callable[[Fetch, RowIds], None]) -> bool:
@@ -169,7 +169,7 @@ class DirectRows:
             self._ahead -= 1
 
     def _plan_step(self, fetch: Fetch, rows: RowIds) -> None:
-        """The same for a few rows, in one run of pages: little, and quickly."""
+        """The same for a few rows, quickly: in one run of as many pages as they could touch."""
         reads, slab = self._page_reads, fetch.slab
         total = sum(map(len, rows.values()))
         size = -(-total * (2 + 7 * reads.most) * 8 // PAGE)

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,22 @@ Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
+class Owner(Protocol):
+    """Who frees the memory of what is over.
+
+    Attributes:
+        over: what tickets held that are over.
+    """
+
+    over: deque[Held]
+
+
 @dataclass(slots=True, eq=False)
 class Fetch:
     """Rows of a ticket on their way, or none: then they are read when they are waited for.
 
     Attributes:
-        over: where what it held goes, when it is over.
+        owner: whose they are.
         slab: what its pages are of; a forked child has another.
         left: layers that were not handed over.
         plan: what was planned; None: nothing is on its way.
@@ -34,7 +45,7 @@ class Fetch:
         checked: ranges, counted from the first, that were seen to have come.
     """
 
-    over: deque[Held]
+    owner: Owner
     slab: Slab
     left: set[int]
     plan: PagePlan | StepPlan | None = None
@@ -50,7 +61,7 @@ class Fetch:
         """Give the memory back, when nothing is read into it any more."""
         plan, self.plan = self.plan, None
         if plan is not None and self.pending is not None:
-            self.over.append((self.slab, self.runs, self.pending))
+            self.owner.over.append((self.slab, self.runs, self.pending))
 
     def __del__(self) -> None:
         """A ticket that is dropped, in the middle of anything, gives back what it holds."""

@@ -92,7 +92,10 @@ def steps(table: TableFiles, folder: Path, samples: int, device: str) -> list[Ro
                 made.append(skipped(what, peer, why or "", target))
                 continue
             pairs = median(b / a for a, b in zip(seconds[mode], seconds[peer], strict=True))
-            bound = f"paired {pairs:.2f}; {device}"
+            limit = ""
+            if peer == FAULTS and HAND in seconds:
+                limit = f"; that reader {median(seconds[FAULTS]) / median(seconds[HAND]):.2f}"
+            bound = f"paired {pairs:.2f}{limit}; {device}"
             made.append(row(what, peer, seconds[mode], seconds[peer], target=target, bound=bound))
     return made
 
