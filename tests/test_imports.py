@@ -53,6 +53,7 @@ HOUSE = (
     "storage/tiers",
     "storage/verifying",
     "storage/dictionary",
+    "storage/direct",
     "storage/io",
     "storage/readers",
     "storage/writing",

@@ -29,6 +29,7 @@ from engramctl.storage.reading.source import Source
 # A gather slower than this on touched pages means eviction (as oMLX has it).
 EVICTED_NS = 500_000
 EVICTED_ROW_NS = 2_000
+_ASKED_AT_ONCE = 64  # ranges, a step's: handing them to a thread takes longer than to ask for them
 
 
 class MappedRows:
@@ -83,7 +84,8 @@ class MappedRows:
 
         Args:
             rows: layer -> row ids, int64 (n,).
-            ahead: by a thread of ours, while the caller goes on; else the caller asks itself.
+            ahead: by a thread of ours, while the caller goes on; else, and for the few ranges of a
+                step, the caller asks itself.
 
         Raises:
             StorageError: SIGBUS came from one of the layers' files before.
@@ -105,7 +107,7 @@ class MappedRows:
         self.reads += len(batch.ranges_R5)
         self.read_bytes += len(plan.pages_P) * PAGE
         self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
-        if ahead:
+        if ahead and len(batch.ranges_R5) > _ASKED_AT_ONCE:
             return self._asker.submit(self._ask, batch)
         self._ask(batch)
         return batch

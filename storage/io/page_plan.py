@@ -72,7 +72,7 @@ class PagePlan:
             used += 2 * len(ids)
         pages, found = room[used:], 0
         for layer, ids in rows.items():
-            found += _touched(ids, maps[layer].packed, files[layer], places[layer], pages[found:])
+            found += touched(ids, maps[layer].packed, files[layer], places[layer], pages[found:])
         return cls.of_pages(pages[:found], places, pages)
 
     @classmethod
@@ -90,7 +90,7 @@ class PagePlan:
             room: int64, begins with `pages`.
         """
         pages.sort()
-        count = _once(pages)
+        count = once(pages)
         return cls(pages[:count], places or {}, None if room is None else room[count:])
 
     def batch(self, address: int, sizes: NDArray[np.int64]) -> Batch:
@@ -107,7 +107,7 @@ class PagePlan:
         room = np.empty(6 * most, np.int64) if self.room is None else self.room
         if len(room) < 6 * most:
             raise IndexError("there is no room for the ranges of a plan")
-        count = _ranges(self.pages_P, address, sizes, room[: 5 * most].reshape(-1, 5))
+        count = ranges_of(self.pages_P, address, sizes, room[: 5 * most].reshape(-1, 5))
         got_R = room[5 * count : 6 * count]
         got_R[:] = 0
         return Batch(room[: 5 * count].reshape(-1, 5), got_R)
@@ -117,8 +117,12 @@ class PagePlan:
 
         Once a layer: the addresses take the place of the layer's `places`.
         """
-        _settle(self.places[layer], self.pages_P, address)
+        settle(self.places[layer], self.pages_P, address)
         return self.places[layer]
+
+    def ranges(self, layer: int) -> int:
+        """Return how many ranges bring the layer's rows, counted from the first: taken for all."""
+        return len(self.pages_P)
 
 
 def plan_words(row_map: RowMap, num_rows: int) -> int:
@@ -127,7 +131,7 @@ def plan_words(row_map: RowMap, num_rows: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _settle(places_N2: Any, pages_P: Any, address: Any) -> None:
+def settle(places_N2: Any, pages_P: Any, address: Any) -> None:
     """Turn places into addresses: pages stand side by side in memory, in the order of keys."""
     at = 0
     for i in range(places_N2.shape[0]):
@@ -142,7 +146,7 @@ def _settle(places_N2: Any, pages_P: Any, address: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any, out: Any) -> Any:
+def touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any, out: Any) -> Any:
     """Fill in the places of rows and every page they touch, as often as they do; how many."""
     if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
@@ -206,7 +210,7 @@ def rows_that_fit(rows: Any, start: Any, packed: Any, files_SC: Any, most: Any) 
 
 
 @njit(nogil=True, cache=True)
-def _once(pages: Any) -> Any:
+def once(pages: Any) -> Any:
     """Keep each of sorted pages once, at the front; return how many these are."""
     kept = 0
     for i in range(pages.shape[0]):
@@ -217,16 +221,13 @@ def _once(pages: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _ranges(pages_P: Any, address: Any, sizes: Any, ranges_R5: Any) -> Any:
+def ranges_of(pages_P: Any, address: Any, sizes: Any, ranges_R5: Any) -> Any:
     """Join pages that touch, of one file, and fill in a line for each; return how many."""
     count = 0
     length = 0
     for i in range(pages_P.shape[0]):
         page = pages_P[i]
-        new_file = i > 0 and (page >> (FILE_BITS - _SHIFT)) != (
-            pages_P[i - 1] >> (FILE_BITS - _SHIFT)
-        )
-        if i == 0 or new_file or page != pages_P[i - 1] + 1 or length == MOST_PAGES:
+        if i == 0 or page != pages_P[i - 1] + 1 or length == MOST_PAGES:
             number = page >> (FILE_BITS - _SHIFT)
             ranges_R5[count, 0] = number
             ranges_R5[count, 1] = (page << _SHIFT) & ((1 << FILE_BITS) - 1)

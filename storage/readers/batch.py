@@ -21,7 +21,8 @@ class Batch:
     Attributes:
         ranges_R5: int64 (R, 5), one line a range: number of the file, offset in it, length in
             bytes, address the bytes go to, and how many must come: fewer than the length where
-            the range goes on beyond the end of the file.
+            the range goes on beyond the end of the file. Where the file turns out to end earlier,
+            an engine may make the length what came.
         got_R: int64 (R,): bytes that came, or minus the number of the system's error.
     """
 
@@ -33,17 +34,21 @@ class Batch:
         """Return a batch of which nothing has come."""
         return cls(ranges_R5, np.zeros(len(ranges_R5), np.int64))
 
+    def part(self, start: int, stop: int) -> "Batch":
+        """Return some of the ranges, by their places in this batch."""
+        return Batch(self.ranges_R5[start:stop], self.got_R[start:stop])
+
     def first_bad(self) -> int:
         """Return the first range that failed or ended early, or -1."""
         short = self.got_R < self.ranges_R5[:, NEEDED]
-        return int(short.argmax()) if short.any() else -1
+        return int(short.argmax()) if np.count_nonzero(short) else -1
 
 
 class Pending(Protocol):
     """A batch on its way."""
 
-    def wait(self) -> None:
-        """Return when every range has come or failed; see `Batch.got_R`."""
+    def wait(self, first: int | None = None) -> None:
+        """Return when every range has come or failed, or the `first` ones; see `Batch.got_R`."""
 
     def over(self) -> bool:
         """Tell whether nothing is read any more, without waiting."""

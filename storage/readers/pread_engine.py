@@ -53,7 +53,7 @@ class Reading:
 
     work: Sequence[Future[None]]
 
-    def wait(self) -> None:
+    def wait(self, _: int | None = None) -> None:
         """Return when every thread is done."""
         wait(self.work)
         for one in self.work:

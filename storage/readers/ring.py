@@ -68,6 +68,7 @@ class Ring:
 
     Attributes:
         places: int64 (11,): descriptor, entries, and the addresses and masks named above.
+        again_D: int64, one an entry: for whoever walks the ring.
     """
 
     def __init__(self, entries: int, descriptors: NDArray[np.int32]) -> None:
@@ -92,6 +93,7 @@ class Ring:
             if not params.features & _SINGLE_MMAP:
                 raise StorageError("io_uring is too old here", facts={"needed": "Linux 5.4"})
             self.places = self._mapped(params)
+            self.again_D: NDArray[np.int64] = np.empty(params.sq_entries, np.int64)
             if len(descriptors):
                 files = np.ascontiguousarray(descriptors, np.int32)
                 _call(

@@ -27,17 +27,19 @@ from engramctl.storage.readers.system_calls import EAGAIN, EINTR, last_error, sy
 from engramctl.storage.record.intrinsics import as_pointer, load_acquire, store_release
 
 # What `walk` keeps between its calls, int64.
-NEXT, NUM_AGAIN, UNDER_WAY, DONE, FAILED = range(5)
+NEXT, NUM_AGAIN, UNDER_WAY, DONE, FAILED, FIRST = range(6)
+NUM_STATE = 6
 _READ, _FIXED_FILE = 22, 1
 _GETEVENTS = 1
 _WORD = 0xFFFFFFFF
+_AT_A_TIME = 4  # submissions of a short batch that a call hands over: the disk begins with these
 
 
 @njit(nogil=True, cache=True)
 def walk(
-    places: Any, ranges_R5: Any, got_R: Any, again_D: Any, state: Any, least: Any, at_once: Any
+    places: Any, ranges_R5: Any, got_R: Any, again_D: Any, state: Any, first: Any, at_once: Any
 ) -> None:
-    """Submit ranges and reap completions until `least` are done; return early on a signal.
+    """Submit ranges and reap completions until the `first` are over; return early on a signal.
 
     Ranges that came short are read on; interrupted ones again.
 
@@ -46,14 +48,18 @@ def walk(
         ranges_R5: see Batch.
         got_R: see Batch.
         again_D: int64, room for the numbers of ranges to ask for again: one an entry of the ring.
-        state: int64 (5,): next range to ask for, how many to ask for again, how many are under
-            way, how many are done, and the error that broke the ring, or 0.
-        least: return when so many ranges are done; 0: submit what fits and reap what is there.
+        state: int64 (6,): next range to ask for, how many to ask for again, how many are under
+            way, how many are done, the error that broke the ring, or 0, and how many are over
+            without a gap, counted from the first.
+        first: return when so many ranges, counted from the first, are over; 0: submit what fits
+            and reap what is there.
         at_once: completions to wait for in one call, where so many are under way.
     """
     total = ranges_R5.shape[0]
+    most = _AT_A_TIME if total <= places[ENTRIES] else places[ENTRIES]
     while True:
         tail = np.int64(load_acquire(places[SQ_TAIL]))
+        pushed = 0
         while state[UNDER_WAY] < places[ENTRIES] and (state[NUM_AGAIN] or state[NEXT] < total):
             if state[NUM_AGAIN]:
                 state[NUM_AGAIN] -= 1
@@ -64,9 +70,13 @@ def walk(
             _push(places, ranges_R5, got_R, i, tail & places[SQ_MASK])
             tail += 1
             state[UNDER_WAY] += 1
+            pushed += 1
+            if pushed % most == 0:  # an error is told by the next call, which has these too
+                store_release(places[SQ_TAIL], np.uint32(tail & _WORD))
+                syscall(ENTER, places[FD], most, 0, 0, 0, 0)
         store_release(places[SQ_TAIL], np.uint32(tail & _WORD))
         new = (tail - np.int64(load_acquire(places[SQ_HEAD]))) & _WORD
-        wanted = min(least - state[DONE], state[UNDER_WAY], at_once)
+        wanted = min(_missing(ranges_R5, got_R, state, first, at_once), state[UNDER_WAY])
         interrupted = False
         if new or wanted > 0:
             flags = _GETEVENTS if wanted > 0 else 0
@@ -77,8 +87,30 @@ def walk(
                     state[FAILED] = error
                     return
         _reap(places, ranges_R5, got_R, again_D, state)
-        if interrupted or state[DONE] >= least:
+        if interrupted or (
+            _missing(ranges_R5, got_R, state, first, 1) == 0
+            and (first < total or state[DONE] == total)
+        ):
             return
+
+
+@njit(inline="always")
+def _missing(ranges_R5: Any, got_R: Any, state: Any, first: Any, most: Any) -> Any:
+    """Count those of the first ranges that are not over, up to `most`."""
+    while state[FIRST] < first and _over(ranges_R5, got_R, state[FIRST]):
+        state[FIRST] += 1
+    missing, i = 0, state[FIRST]
+    while missing < most and i < first:
+        if not _over(ranges_R5, got_R, i):
+            missing += 1
+        i += 1
+    return missing
+
+
+@njit(inline="always")
+def _over(ranges_R5: Any, got_R: Any, i: Any) -> Any:
+    """Tell whether a range has come, failed, or ended early: then its length is what came."""
+    return got_R[i] < 0 or got_R[i] >= min(ranges_R5[i, NEEDED], ranges_R5[i, LENGTH])
 
 
 @njit(inline="always")
@@ -108,6 +140,8 @@ def _reap(places: Any, ranges_R5: Any, got_R: Any, again_D: Any, state: Any) -> 
         state[UNDER_WAY] -= 1
         if came > 0:
             got_R[i] += came
+        if came == 0:
+            ranges_R5[i, LENGTH] = got_R[i]
         over = came == 0 or got_R[i] >= ranges_R5[i, NEEDED]
         if came < 0 and came != -EINTR and came != -EAGAIN:
             got_R[i] = came

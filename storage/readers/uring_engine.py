@@ -4,17 +4,15 @@ import contextlib
 import os
 import threading
 from concurrent.futures import Future
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import Workers, renew_in_children
 from engramctl.storage.readers.batch import Batch
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.ring import Ring
-from engramctl.storage.readers.ring_walk import DONE, FAILED, walk
+from engramctl.storage.readers.ring_walk import DONE, FAILED, FIRST, NUM_STATE, walk
 
 _AT_ONCE = 16  # completions a call waits for: fewer cost calls, more let the queue run low
 
@@ -106,8 +104,7 @@ class UnderWay:
         self._batch = batch
         self._lock = threading.Lock()
         self._ring: Ring | None = engine.borrow()
-        self._again: NDArray[np.int64] = np.empty(engine.depth, np.int64)
-        self._state: NDArray[np.int64] = np.zeros(5, np.int64)
+        self._state = np.zeros(NUM_STATE, np.int64)
         self._feeding: Future[None] | None = None
 
     def submit(self, feeder: Workers) -> None:
@@ -123,11 +120,11 @@ class UnderWay:
         if ring is not None:
             ring.close()
 
-    def _walk(self, least: int) -> None:
-        if self._ring is None:
+    def _walk(self, first: int) -> None:
+        ring, batch = self._ring, self._batch
+        if ring is None:
             return
-        arrays: tuple[Any, ...] = (self._batch.ranges_R5, self._batch.got_R, self._again)
-        walk(self._ring.places, *arrays, self._state, least, _AT_ONCE)
+        walk(ring.places, batch.ranges_R5, batch.got_R, ring.again_D, self._state, first, _AT_ONCE)
         if self._state[FAILED]:
             code = int(self._state[FAILED])
             raise StorageError(
@@ -135,15 +132,17 @@ class UnderWay:
                 facts={"errno": code, "ranges": f"{len(self._batch.ranges_R5):,}"},
                 hint="open the store with engine='pread'",
             )
-        if self._state[DONE] == len(self._batch.ranges_R5):
-            ring, self._ring = self._ring, None
+        if self._state[DONE] == len(batch.ranges_R5):
+            self._ring = None
             self._engine.give_back(ring, self)
 
-    def _run(self) -> None:
+    def _run(self, first: int | None = None) -> None:
         """Walk until all is done; between two signals, Python's handlers have their turn."""
-        while self._ring is not None:
+        total = len(self._batch.ranges_R5)
+        first = total if first is None else min(first, total)
+        while self._ring is not None and (first == total or self._state[FIRST] < first):
             with self._lock:
-                self._walk(len(self._batch.ranges_R5))
+                self._walk(first)
 
     def over(self) -> bool:
         """Tell whether nothing is under way any more, without waiting."""
@@ -154,8 +153,8 @@ class UnderWay:
                 self._lock.release()
         return self._ring is None
 
-    def wait(self) -> None:
-        """Return when every range has come or failed.
+    def wait(self, first: int | None = None) -> None:
+        """Return when every range has come or failed, or the `first` ones.
 
         Raises:
             StorageError: the ring itself broke.
@@ -163,4 +162,4 @@ class UnderWay:
         if self._feeding is not None:
             self._feeding.result()
         else:
-            self._run()
+            self._run(first)

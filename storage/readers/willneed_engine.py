@@ -44,7 +44,7 @@ class Asked:
     files: OpenFiles
     batch: Batch
 
-    def wait(self) -> None:
+    def wait(self, _: int | None = None) -> None:
         """Copy the bytes out of the page cache, waiting for each."""
         batch = self.batch
         pread_ranges(self.files.descriptors, batch.ranges_R5, batch.got_R, 0, 1)

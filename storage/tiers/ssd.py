@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
-from engramctl.storage.io.direct_rows import DirectRows
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
@@ -68,11 +68,13 @@ class SsdStore(Store):
 
     def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
-        self.read.chosen.files.check_unchanged()
         rows = {layer: request.row_ids for layer, request in requests.items()}
-        if isinstance(self.read, MappedRows):
-            return self.read.start(rows, ahead=ahead)
-        return self.read.start(rows)
+        if isinstance(self.read, DirectRows):
+            fetch = self.read.start(rows)
+            self.read.chosen.files.check_unchanged()  # while the disk works
+            return fetch
+        self.read.chosen.files.check_unchanged()
+        return self.read.start(rows, ahead=ahead)
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Hand over rows once their bytes are there."""

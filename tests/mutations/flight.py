@@ -8,19 +8,13 @@ FILES = "tests/storage/readers/test_open_files.py"
 PROBE = "tests/machine/test_probe.py"
 
 PLAN = "tests/storage/io/test_page_plan.py"
-DIRECT = "tests/storage/io/test_direct_rows.py"
+DIRECT = "tests/storage/direct/test_direct_rows.py"
 
 MUTATIONS = (
     Mutation(
         "pages-joined-too-widely", "storage/io/page_plan.py",
         "page != pages_P[i - 1] + 1 or",
         "page > pages_P[i - 1] + 2 or",
-        (PLAN,),
-    ),
-    Mutation(
-        "pages-of-two-files-joined", "storage/io/page_plan.py",
-        "if i == 0 or new_file or page",
-        "if i == 0 or page",
         (PLAN,),
     ),
     Mutation(
@@ -42,25 +36,25 @@ MUTATIONS = (
         (PLAN + "::test_rows_outside_the_table_are_refused_before_any_plan",),
     ),
     Mutation(
-        "half-used-while-it-is-read-into", "storage/io/sorted_pieces.py",
+        "half-used-while-it-is-read-into", "storage/direct/sorted_pieces.py",
         "                if len(under_way) == 2:",
         "                if len(under_way) == 3:",
         (DIRECT,),
     ),
     Mutation(
-        "failed-read-hands-over-rows", "storage/io/page_reads.py",
+        "failed-read-hands-over-rows", "storage/direct/page_reads.py",
         "        self.chosen.files.check(batch)\n",
         "",
         (DIRECT,),
     ),
     Mutation(
-        "dropped-ticket-keeps-its-memory", "storage/io/direct_rows.py",
+        "dropped-ticket-keeps-its-memory", "storage/direct/fetch.py",
         "        self.release()",
         "        pass",
         (DIRECT,),
     ),
     Mutation(
-        "child-frees-its-parents-pages", "storage/io/direct_rows.py",
+        "child-frees-its-parents-pages", "storage/direct/direct_rows.py",
         "            if slab is not self.slab:",
         "            if False:",
         (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),

@@ -2,8 +2,8 @@
 
 from tests.mutations import Mutation
 
-DIRECT = "tests/storage/io/test_direct_rows.py"
-MEMORY = "tests/storage/io/test_direct_memory.py"
+DIRECT = "tests/storage/direct/test_direct_rows.py"
+MEMORY = "tests/storage/direct/test_direct_memory.py"
 
 MUTATIONS = (
     Mutation(
@@ -13,19 +13,19 @@ MUTATIONS = (
         (MEMORY + "::test_heads_dealt_to_files_find_room",),
     ),
     Mutation(
-        "child-unmaps-what-is-not-its-parents", "storage/io/slab.py",
+        "child-unmaps-what-is-not-its-parents", "storage/direct/slab.py",
         "        _inherited.append(self._map)",
         "        pass",
         (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),
     ),
     Mutation(
-        "plans-beside-the-slab", "storage/io/page_reads.py",
+        "plans-beside-the-slab", "storage/direct/page_reads.py",
         "return PagePlan.of(rows, self.maps, self.files, room)",
         "return PagePlan.of(rows, self.maps, self.files, room.copy())",
         (MEMORY + "::test_no_array_stands_beside_the_slab",),
     ),
     Mutation(
-        "engines-memory-not-counted", "storage/io/direct_rows.py",
+        "engines-memory-not-counted", "storage/direct/direct_rows.py",
         "self._num_pages = (int(budget_bytes * _OF_BUDGET) - own) // PAGE",
         "self._num_pages = int(budget_bytes * _OF_BUDGET) // PAGE",
         (MEMORY + "::test_slab_and_engine_are_less_than_the_budget",),

@@ -65,6 +65,21 @@ def test_batches_under_way_at_once_keep_apart(opened: Opened, paths: list[Path])
         target.check()
 
 
+def test_the_first_ranges_can_be_waited_for_alone(opened: Opened, paths: list[Path]) -> None:
+    files, engine = opened
+    for count in (8, 40):
+        for first in (0, 1, 5, count, count + 3):
+            ranges = random_ranges(paths, count, seed=first, aligned=files.direct)
+            target = Target(paths, ranges)
+            pending = engine.start(target.batch)
+            pending.wait(first)
+            files.check(target.batch.part(0, first))
+            pending.wait()
+            files.check(target.batch)
+            target.check()
+            assert pending.over()
+
+
 def test_eight_threads_share_an_engine(opened: Opened, paths: list[Path]) -> None:
     files, engine = opened
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
-from engramctl.storage.io.direct_rows import DirectRows
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.readers import open_files
 from engramctl.storage.reading.table import TableFiles, open_table
@@ -175,7 +175,7 @@ def test_a_forked_child_reads_into_memory_of_its_own(
 ) -> None:
     table = tables["paged", "f8_e4m3", 256]
     ids = np.arange(0, 2000, 7)
-    with opened(table, 1 << 20) as store:
+    with opened(table, 8 << 20) as store:
         ticket = store.prefetch({1: ids})
         child = os.fork()
         if not child:

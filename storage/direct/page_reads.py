@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlanner
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.page_plan import PagePlan, file_numbers, most_pages, rows_that_fit
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
-from engramctl.storage.readers.batch import Batch, Pending
+from engramctl.storage.readers.batch import LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges
 from engramctl.storage.reading.region import pieces
@@ -36,6 +37,8 @@ class PageReads:
         maps: layer -> where rows lie in files.
         files: layer -> number of the file of each piece and column; see `PagePlan.of`.
         most: pages that one row can touch.
+        steps: plans small batches.
+        places: 0, 1, 2, ..., as many as a small batch may have rows.
         reads: ranges read so far.
         read_bytes: bytes of them.
         depth: most that were under way at once.
@@ -63,6 +66,8 @@ class PageReads:
                     paths.setdefault(region.path, len(paths))
         self.files = {layer: file_numbers(some, paths) for layer, some in regions.items()}
         self.chosen: Chosen = choose(tuple(paths), engine, direct=True, depths=depths)
+        self.steps = StepPlanner(self.maps, self.files, self.chosen.files.sizes)
+        self.places = np.arange(MOST_ROWS)
         self.reads = self.read_bytes = self.depth = 0
         self.renew()
 
@@ -80,11 +85,15 @@ class PageReads:
 
     def start(self, batch: Batch) -> Pending:
         """Begin to read a batch."""
+        return self.chosen.engine.start(batch)
+
+    def count(self, batch: Batch) -> None:
+        """Count a batch among those that were read."""
+        num_bytes = int(batch.ranges_R5[:, LENGTH].sum())
         with self._lock:
             self.reads += len(batch.ranges_R5)
-            self.read_bytes += int(batch.ranges_R5[:, 2].sum())
+            self.read_bytes += num_bytes
             self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
-        return self.chosen.engine.start(batch)
 
     def arrived(self, batch: Batch) -> None:
         """Check a batch that is over; of one that came through the page cache, let the pages go.
@@ -126,6 +135,7 @@ class PageReads:
             plan = self.plan({layer: none}, none)
             rows_that_fit(none, 0, row_map.packed, self.files[layer], 1)
             batch = self.batch(plan, slab.address)
+            self.steps.plan({layer: none}, none, slab.address)
             if not self.chosen.files.direct:
                 drop_ranges(self.chosen.files.descriptors, batch.ranges_R5)
             widen(plan.addresses(layer, 0), none, slab.memory, row_map, out)

@@ -7,8 +7,7 @@ one slab; what engines take themselves is left out of it.
 
 import threading
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.io.page_plan import PagePlan, count_up, plan_words
-from engramctl.storage.io.page_reads import PageReads, RowIds
+from engramctl.storage.direct.fetch import Fetch, Held
+from engramctl.storage.direct.page_reads import PageReads, RowIds
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
+from engramctl.storage.direct.step_plan import MOST_ROWS
+from engramctl.storage.io.page_plan import count_up, plan_words
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
-from engramctl.storage.io.sorted_pieces import SortedPieces, least_pages
-from engramctl.storage.readers.batch import Batch, Pending
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 
@@ -35,45 +35,6 @@ _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up
 _MOST_AHEAD = 64  # as many as tickets may be open
 _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
-
-
-@dataclass
-class Fetch:
-    """Rows of a ticket on their way, or none: then they are read when they are waited for.
-
-    Attributes:
-        owner: whose they are.
-        slab: what its pages are of; a forked child has another.
-        left: layers that were not handed over.
-        plan: what was planned; None: nothing is on its way.
-        runs: first page and number of pages of what it holds.
-        address: where the first page that is read goes.
-        places: 0, 1, 2, ..., as many as the longest layer has rows.
-        batch: what is read.
-        pending: how far it is.
-    """
-
-    owner: "DirectRows"
-    slab: Slab
-    left: set[int]
-    plan: PagePlan | None = None
-    runs: tuple[tuple[int, int], ...] = ()
-    address: int = 0
-    places: NDArray[np.int64] = field(default_factory=lambda: _NONE)
-    batch: Batch | None = None
-    pending: Pending | None = None
-    checked: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def release(self) -> None:
-        """Give the memory back, when nothing is read into it any more."""
-        plan, self.plan = self.plan, None
-        if plan is not None and self.pending is not None:
-            self.owner.over.append((self.slab, self.runs, self.pending))
-
-    def __del__(self) -> None:
-        """A ticket that is dropped, in the middle of anything, gives back what it holds."""
-        self.release()
 
 
 class DirectRows:
@@ -125,7 +86,7 @@ class DirectRows:
         self._pieces = SortedPieces(self._page_reads, self.slab, at_work)
         self._ahead = 0
         self._lock = threading.Lock()
-        self.over: deque[tuple[Slab, tuple[tuple[int, int], ...], Pending]] = deque()
+        self.over: deque[Held] = deque()
 
     @property
     def chosen(self) -> Chosen:
@@ -169,17 +130,28 @@ class DirectRows:
             rows: layer -> row ids, int32 or int64 (n,).
         """
         fetch = Fetch(self, self.slab, set(rows))
+        total = sum(map(len, rows.values()))
+        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._plan_step):
+            self._sweep()  # while the disk works
+            return fetch
         self._sweep()
-        total = sum(len(ids) for ids in rows.values())
         at_most = total * self._page_reads.most
-        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages and self._enter():
-            try:
-                self._plan(fetch, {k: ids.astype(np.int64, copy=False) for k, ids in rows.items()})
-            finally:
-                if fetch.pending is None:
-                    self._leave(fetch.slab, fetch.runs)
-                    fetch.plan = None
+        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages:
+            wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
+            self._begun(fetch, wide, self._plan)
         return fetch
+
+    def _begun(self, fetch: Fetch, rows: RowIds, plan: Callable[[Fetch, RowIds], None]) -> bool:
+        """Plan a batch and begin to read it, unless there is no room; tell whether there was."""
+        if not self._enter():
+            return False
+        try:
+            plan(fetch, rows)
+        finally:
+            if fetch.pending is None:
+                self._leave(fetch.slab, fetch.runs)
+                fetch.plan, fetch.runs = None, ()
+        return fetch.pending is not None
 
     def _enter(self) -> bool:
         """Count one more that is read ahead, unless there are too many."""
@@ -195,6 +167,21 @@ class DirectRows:
             slab.give(first, num_pages)
         with self._lock:
             self._ahead -= 1
+
+    def _plan_step(self, fetch: Fetch, rows: RowIds) -> None:
+        """The same for a few rows, quickly: in one run of as many pages as they could touch."""
+        reads, slab = self._page_reads, fetch.slab
+        total = sum(map(len, rows.values()))
+        size = -(-total * (2 + 7 * reads.most) * 8 // PAGE)
+        num_pages = size + total * reads.most
+        at = slab.take(num_pages)
+        if at is None:
+            return
+        fetch.runs = ((at, num_pages),)
+        plan = reads.steps.plan(rows, slab.words(at, size), slab.at(at + size))
+        fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
+        fetch.pending = reads.start(plan.batch)
+        reads.count(plan.batch)  # while the disk works
 
     def _plan(self, fetch: Fetch, rows: RowIds) -> None:
         """Plan a batch and begin to read it, if its plan and its pages find room."""
@@ -223,6 +210,7 @@ class DirectRows:
         slab.give(at + used, size - used)
         fetch.plan, fetch.batch = plan, batch
         fetch.pending = reads.start(batch)
+        reads.count(batch)
 
     def finish(
         self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: "torch.Tensor"
@@ -236,13 +224,14 @@ class DirectRows:
         if fetch.plan is None or fetch.batch is None or fetch.pending is None:
             self._pieces.read(layer, row_ids, out)
             return
-        fetch.pending.wait()
-        with fetch.lock:
-            if not fetch.checked:
-                self._page_reads.arrived(fetch.batch)
-                fetch.checked = True
         where = fetch.plan.addresses(layer, fetch.address)
         places = fetch.places[: len(row_ids)]
+        needed = fetch.plan.ranges(layer)
+        fetch.pending.wait(needed)
+        with fetch.lock:
+            if fetch.checked < needed:
+                self._page_reads.arrived(fetch.batch.part(fetch.checked, needed))
+                fetch.checked = needed
         self._page_reads.widen(layer, row_ids, where, places, fetch.slab, out)
         with fetch.lock:
             fetch.left.discard(layer)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.storage.io.direct_rows import DirectRows
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
 from tests.flight.subjects import of_table

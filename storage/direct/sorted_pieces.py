@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.direct.page_reads import PageReads
+from engramctl.storage.direct.slab import Slab
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
-from engramctl.storage.io.page_reads import PageReads
 from engramctl.storage.io.pages import PAGE
-from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class SortedPieces:
                     raise IndexError("a plan has more pages than there is room for")
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
+                reads.count(batch)
                 pending = reads.start(batch)
                 under_way.append(
                     _Half(plan, batch, pending, address, number, rows[at:end], positions[at:end])

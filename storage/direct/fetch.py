@@ -1,0 +1,68 @@
+"""Rows of one ticket on their way past the page cache, and the memory that they hold."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.direct.slab import Slab
+from engramctl.storage.direct.step_plan import StepPlan
+from engramctl.storage.io.page_plan import PagePlan
+from engramctl.storage.readers.batch import Batch, Pending
+
+Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
+"""A slab, runs of its pages, and what is still read into them."""
+_NONE: NDArray[np.int64] = np.empty(0, np.int64)
+
+
+class Owner(Protocol):
+    """Who frees the memory of what is over.
+
+    Attributes:
+        over: what tickets held that are over.
+    """
+
+    over: deque[Held]
+
+
+@dataclass(slots=True, eq=False)
+class Fetch:
+    """Rows of a ticket on their way, or none: then they are read when they are waited for.
+
+    Attributes:
+        owner: whose they are.
+        slab: what its pages are of; a forked child has another.
+        left: layers that were not handed over.
+        plan: what was planned; None: nothing is on its way.
+        runs: first page and number of pages of what it holds.
+        address: where the first page that is read goes.
+        places: 0, 1, 2, ..., as many as the longest layer has rows.
+        batch: what is read.
+        pending: how far it is.
+        checked: ranges, counted from the first, that were seen to have come.
+    """
+
+    owner: Owner
+    slab: Slab
+    left: set[int]
+    plan: PagePlan | StepPlan | None = None
+    runs: tuple[tuple[int, int], ...] = ()
+    address: int = 0
+    places: NDArray[np.int64] = field(default_factory=lambda: _NONE)
+    batch: Batch | None = None
+    pending: Pending | None = None
+    checked: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def release(self) -> None:
+        """Give the memory back, when nothing is read into it any more."""
+        plan, self.plan = self.plan, None
+        if plan is not None and self.pending is not None:
+            self.owner.over.append((self.slab, self.runs, self.pending))
+
+    def __del__(self) -> None:
+        """A ticket that is dropped, in the middle of anything, gives back what it holds."""
+        self.release()
