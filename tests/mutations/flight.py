@@ -54,12 +54,6 @@ MUTATIONS = (
         (DIRECT,),
     ),
     Mutation(
-        "child-frees-its-parents-pages", "storage/direct/direct_rows.py",
-        "            if slab is not self.slab:",
-        "            if False:",
-        (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),
-    ),
-    Mutation(
         "widened-to-another-row", "storage/io/gather.py",
         "if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):",
         "if not _widen(weight, scale, i, packed, value_bytes, out_address):",
