@@ -77,9 +77,7 @@ class MappedRows:
         self.reads = self.read_bytes = self.depth = 0
         self._asker = Workers("engramctl-willneed", 1)
 
-    def start(
-        self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool
-    ) -> "Future[None] | Batch | None":
+    def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Future[None] | None:
         """Ask for every page not touched before, all layers in one batch.
 
         Args:
@@ -96,7 +94,7 @@ class MappedRows:
         wanted = []
         for layer, ids in rows.items():
             unseen = self.layers[layer].unseen(ids)
-            if len(unseen):
+            if unseen is not None:
                 wanted.append(unseen)
         if not wanted:
             return None
@@ -109,8 +107,13 @@ class MappedRows:
         self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
         if ahead and len(batch.ranges_R5) > _ASKED_AT_ONCE:
             return self._asker.submit(self._ask, batch)
-        self._ask(batch)
-        return batch
+        asked: Future[None] = Future()
+        try:
+            self._ask(batch)
+            asked.set_result(None)
+        except StorageError as error:  # told to who waits
+            asked.set_exception(error)
+        return asked
 
     def _ask(self, batch: Batch) -> None:
         self.chosen.engine.start(batch).wait()

@@ -105,8 +105,10 @@ class MappedLayer:
         first = mapped.address // pages.PAGE
         return first - first_seen, first - pages.page_key(number, 0)
 
-    def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the pages of these rows not touched before, now marked, as keys."""
+    def unseen(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the pages of these rows not touched before, now marked, as keys; None: no page."""
+        if not pages.any_unseen(row_ids, self.rows.packed, self._bases_SC2, self.seen):
+            return None
         return self._collect(row_ids, self.seen)
 
     def _collect(self, row_ids: NDArray[np.int64], seen: NDArray[np.uint8]) -> NDArray[np.int64]:

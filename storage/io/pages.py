@@ -42,6 +42,30 @@ def page_key(number: int, page: int) -> int:
 
 
 @njit(nogil=True, cache=True)
+def any_unseen(rows: Any, packed: Any, bases_SC2: Any, seen: Any) -> Any:
+    """Tell whether a page of these rows was not seen before; see `unseen_pages`.
+
+    A step whose rows are all in memory ends here: nothing is allocated, nothing marked.
+    """
+    if first_outside(rows, 0, rows.shape[0], packed) >= 0:
+        raise IndexError("a row id is outside the table")
+    apart = packed[COLUMNS] > 1
+    record_bytes = packed[WEIGHT_BYTES] + packed[SCALE_BYTES]
+    for i in range(rows.shape[0]):
+        piece = piece_of(rows[i], packed)
+        weight, scale = locate(rows[i], piece, packed)
+        for part in range(2 if apart else 1):
+            first = scale if part else weight
+            size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
+            size = size if apart else record_bytes
+            base = bases_SC2[piece, part, 0]
+            for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
+                if not seen[page - base]:
+                    return True
+    return False
+
+
+@njit(nogil=True, cache=True)
 def unseen_pages(rows: Any, packed: Any, bases_SC2: Any, seen: Any) -> Any:
     """Collect the pages of these rows that were not seen before, and mark them.
 

@@ -38,19 +38,30 @@ def checked_request(
     flat = ids if ids.ndim == 1 else ids.reshape(-1)
     if not flat.flags.carray:  # kernels are compiled for arrays that are plain
         flat = flat.copy()
-    step = len(flat) if most_copied is None else most_copied
-    rows = np.empty(min(step, len(flat)), np.int64)
-    distinct, bad = 0, -1
-    for start in range(0, len(flat), step or 1):
-        part = flat[start : start + step]
-        found = take_rows(part, rows[: len(part)], num_rows)
-        if found < 0:
-            bad = start - 1 - found
-            break
-        distinct += found
+    if most_copied is None or len(flat) <= most_copied:
+        rows = np.empty(len(flat), np.int64)
+        distinct = take_rows(flat, rows, num_rows)
+        bad = -1 if distinct >= 0 else -1 - distinct
+    else:
+        rows, distinct, bad = _taken_in_parts(flat, num_rows, most_copied)
     if bad >= 0:
         place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
         raise ValueError(
             f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
         )
-    return Request(rows if len(rows) == len(flat) else flat, ids.shape, distinct)
+    return Request(rows, ids.shape, distinct)
+
+
+def _taken_in_parts(
+    flat: NDArray[Any], num_rows: int, most_copied: int
+) -> tuple[NDArray[Any], int, int]:
+    """Return the ids themselves, how many of each part are distinct, the first bad one or -1."""
+    room = np.empty(most_copied, np.int64)
+    distinct = 0
+    for start in range(0, len(flat), most_copied):
+        part = flat[start : start + most_copied]
+        found = take_rows(part, room[: len(part)], num_rows)
+        if found < 0:
+            return flat, distinct, start - 1 - found
+        distinct += found
+    return flat, distinct, -1

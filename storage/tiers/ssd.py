@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
-from engramctl.storage.io.mapped_rows import MappedRows
+from engramctl.storage.io.mapped_rows import EVICTED_NS, MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
@@ -83,9 +83,8 @@ class SsdStore(Store):
             return through_host(
                 out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
             )
-        if hasattr(handle, "result"):
-            handle.result()
         if handle is not None:
+            handle.result()
             read.chosen.files.check_unchanged()
         started = time.perf_counter_ns()
         try:
@@ -93,8 +92,9 @@ class SsdStore(Store):
         finally:  # whatever it raised: zeros in the place of bytes are the reason for that, too
             if any_fault:
                 _discard_broken(read, layer, out)
-        if handle is None:
-            read.was_evicted(layer, len(request.row_ids), time.perf_counter_ns() - started)
+        took_ns = time.perf_counter_ns() - started
+        if handle is None and took_ns > EVICTED_NS:
+            read.was_evicted(layer, len(request.row_ids), took_ns)
         return out
 
     def populate(self) -> None:

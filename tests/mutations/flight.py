@@ -161,4 +161,16 @@ MUTATIONS = (
         "",
         ("tests/storage/io/test_pages.py::test_only_the_pages_of_some_rows_are_dropped",),
     ),
+    Mutation(
+        "missing-pages-taken-for-known", "storage/io/pages.py",
+        "                if not seen[page - base]:\n                    return True\n",
+        "                if not seen[page - base]:\n                    return False\n",
+        ("tests/storage/io/test_pages.py",),
+    ),
+    Mutation(
+        "long-gathers-checked-in-their-first-part", "storage/tiers/checked_ids.py",
+        "            return flat, distinct, start - 1 - found",
+        "            return flat, distinct, -1",
+        ("tests/storage/tiers/test_checked_ids.py",),
+    ),
 )  # fmt: skip

@@ -57,8 +57,10 @@ MUTATIONS = (
     ),
     Mutation(
         "second-page-of-a-row-never-asked-for", "storage/io/pages.py",
-        "for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):",
-        "for page in range(first >> _SHIFT, (first >> _SHIFT) + 1):",
+        "for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):\n"
+        "                if not seen[page - base]:\n                    seen",
+        "for page in range(first >> _SHIFT, (first >> _SHIFT) + 1):\n"
+        "                if not seen[page - base]:\n                    seen",
         (PAGES + "::test_every_page_of_a_row_is_found_and_no_other",),
     ),
     Mutation(

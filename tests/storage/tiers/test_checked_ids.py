@@ -1,0 +1,34 @@
+"""Row ids are checked and counted in one way, copied or not."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engramctl.storage.tiers.checked_ids import checked_request
+
+
+@given(st.lists(st.integers(-3, 53), max_size=80), st.integers(1, 90), st.booleans())
+def test_parts_find_what_the_whole_finds(ids: list[int], most: int, narrow: bool) -> None:
+    flat = np.array(ids, np.int32 if narrow else np.int64).reshape(-1, 1)
+    wrong = [k for k, row in enumerate(ids) if not 0 <= row < 50]
+    for most_copied in (None, most):
+        if wrong:
+            place = rf"position \({wrong[0]}, 0\) is outside \[0, 50\) of layer 7"
+            with pytest.raises(ValueError, match=rf"row id {ids[wrong[0]]} at {place}"):
+                checked_request(7, flat, 50, most_copied)
+            continue
+        request = checked_request(7, flat, 50, most_copied)
+        assert request.row_ids.tolist() == ids
+        assert request.shape == flat.shape
+        copied = most_copied is None or len(ids) <= most
+        parts = [ids] if copied else [ids[k : k + most] for k in range(0, len(ids), most)]
+        assert request.distinct == sum(len(set(part)) for part in parts)
+        assert copied != np.shares_memory(request.row_ids, flat) or not ids
+
+
+def test_other_types_are_refused() -> None:
+    for bad in (np.zeros(3), torch.zeros(3), np.int64(4), np.zeros(3, np.int16)):
+        with pytest.raises(ValueError, match="must be int32 or int64"):
+            checked_request(1, bad, 9)  # type: ignore[arg-type]
