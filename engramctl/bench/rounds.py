@@ -54,4 +54,5 @@ def interleave(
             progress(1)
             left -= 1
     finally:
-        progress(left)
+        if left:
+            progress(left)

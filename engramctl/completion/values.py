@@ -19,6 +19,7 @@ VALUES = {
     "bench --cache": ("cold", "warm", "both"),
     "bench --preset": ("tiny", "small"),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),
+    "bench --engine": ("auto", "io_uring", "pread", "willneed"),
     "bench --trace": ("uniform", "zipf"),
     "build --scheme": SCHEMES,
     "build --dtype": DTYPES,

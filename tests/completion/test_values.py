@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
+from engramctl.bench.options import ENGINES as BENCH_ENGINES
 from engramctl.bench.trace import GENERATED
 from engramctl.checkpoints.exported import FAMILIES
 from engramctl.cli import COMMANDS, app
@@ -15,6 +16,7 @@ from engramctl.model import presets
 from engramctl.output import FORMATS
 from engramctl.schemes.names import DICTIONARY
 from engramctl.storage.format import geometry
+from engramctl.storage.readers import choose as readers
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.tables.export import RAW
 from engramctl.tables.initial_rows import KINDS
@@ -26,6 +28,7 @@ KNOWN: dict[str, Any] = {
     "bench --cache": CACHES,
     "bench --preset": presets.PRESETS,
     "bench --residual": RESIDUALS,
+    "bench --engine": readers.ENGINES,
     "bench --trace": GENERATED,
     "build --scheme": PRESETS,
     "build --dtype": DTYPES,
@@ -48,6 +51,7 @@ def test_every_list_is_the_one_of_the_code() -> None:
     }
     assert values_of("bench", "--format") == values_of("inspect", "--format") == FORMATS
     assert values_of("bench", "--out") == ()
+    assert BENCH_ENGINES == readers.ENGINES  # there without numba
 
 
 def test_every_place_is_an_option_or_argument_of_its_command() -> None:
