@@ -71,7 +71,7 @@ class FaultyEngine:
 class _Late:
     thread: threading.Thread
 
-    def wait(self) -> None:
+    def wait(self, first: int | None = None) -> None:
         self.thread.join()
 
     def over(self) -> bool:
