@@ -46,13 +46,19 @@ def main() -> int:
     return 1 if bad else 0
 
 
+def shown(value: object) -> str:
+    """Return a cell's text; a line may lack what others have."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def show(name: str, lines: list[dict[str, object]]) -> None:
     """Print one section's lines as a table."""
     if not lines:
         return
-    columns = [key for key in lines[0] if key != "bad"]
-    cells = [columns, *[[f"{one[key]:,}" if isinstance(one[key], int) else str(one[key])
-                         for key in columns] for one in lines]]  # fmt: skip
+    columns = list(dict.fromkeys(key for line in lines for key in line if key != "bad"))
+    cells = [columns, *[[shown(line.get(key)) for key in columns] for line in lines]]
     widths = [max(len(line[k]) for line in cells) for k in range(len(columns))]
     print(f"\n{name}")
     for line in cells:
