@@ -36,12 +36,6 @@ MUTATIONS = (
         (PLAN + "::test_rows_outside_the_table_are_refused_before_any_plan",),
     ),
     Mutation(
-        "half-used-while-it-is-read-into", "storage/direct/sorted_pieces.py",
-        "                if len(under_way) == 2:",
-        "                if len(under_way) == 3:",
-        (DIRECT,),
-    ),
-    Mutation(
         "failed-read-hands-over-rows", "storage/direct/page_reads.py",
         "        self.chosen.files.check(batch)\n",
         "",
@@ -58,12 +52,6 @@ MUTATIONS = (
         "if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):",
         "if not _widen(weight, scale, i, packed, value_bytes, out_address):",
         ("tests/storage/widening/test_widen_row.py",),
-    ),
-    Mutation(
-        "target-believed", "storage/io/gather.py",
-        "if targets[i] < 0 or targets[i] >= num_targets:",
-        "if False:",
-        ("tests/storage/io/test_gather.py",),
     ),
     Mutation(
         "short-reads-count-as-whole", "storage/readers/ring_walk.py",
