@@ -21,6 +21,7 @@ from engramctl.storage.io.row_map import (
     RowMap,
     first_outside,
     locate,
+    part_sizes,
     piece_of,
 )
 from engramctl.storage.readers.batch import Batch
@@ -150,11 +151,8 @@ def touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any, out: Any) -> 
     """Fill in the places of rows and every page they touch, as often as they do; how many."""
     if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
-    apart = packed[COLUMNS] > 1
-    sizes = (packed[WEIGHT_BYTES], packed[SCALE_BYTES])
-    if not apart:
-        sizes = (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
-    most = ((sizes[0] - 2) >> _SHIFT) + 2 + (((sizes[1] - 2) >> _SHIFT) + 2 if apart else 0)
+    parts, sizes = part_sizes(packed)
+    most = ((sizes[0] - 2) >> _SHIFT) + 2 + (((sizes[1] - 2) >> _SHIFT) + 2 if parts > 1 else 0)
     if out.shape[0] < rows.shape[0] * most:
         raise IndexError("there is no room for the pages of a plan")
     found = 0
@@ -163,7 +161,7 @@ def touched(rows: Any, packed: Any, files_SC: Any, places_N2: Any, out: Any) -> 
         weight, scale = locate(rows[i], piece, packed)
         places_N2[i, 0] = (files_SC[piece, 0] << FILE_BITS) | weight
         places_N2[i, 1] = (files_SC[piece, files_SC.shape[1] - 1] << FILE_BITS) | scale
-        for part in range(2 if apart else 1):
+        for part in range(parts):
             first = places_N2[i, part]
             for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):
                 out[found] = page
@@ -187,16 +185,13 @@ def rows_that_fit(rows: Any, start: Any, packed: Any, files_SC: Any, most: Any) 
     """
     if first_outside(rows, start, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
-    apart = packed[COLUMNS] > 1
-    sizes = (packed[WEIGHT_BYTES], packed[SCALE_BYTES])
-    if not apart:
-        sizes = (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
+    parts, sizes = part_sizes(packed)
     last = np.full(2, -1, np.int64)
     used = 0
     for i in range(start, rows.shape[0]):
         piece = piece_of(rows[i], packed)
         places = locate(rows[i], piece, packed)
-        for part in range(2 if apart else 1):
+        for part in range(parts):
             first = (files_SC[piece, part] << FILE_BITS) | places[part]
             end = (first + sizes[part] - 1) >> _SHIFT
             page = first >> _SHIFT

@@ -19,11 +19,9 @@ from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors, storage_error
 from engramctl.storage.io.row_map import (
-    COLUMNS,
-    SCALE_BYTES,
-    WEIGHT_BYTES,
     first_outside,
     locate,
+    part_sizes,
     piece_of,
 )
 from engramctl.storage.reading.region import cut_short
@@ -49,17 +47,13 @@ def any_unseen(rows: Any, packed: Any, bases_SC2: Any, seen: Any) -> Any:
     """
     if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
-    apart = packed[COLUMNS] > 1
-    record_bytes = packed[WEIGHT_BYTES] + packed[SCALE_BYTES]
+    parts, sizes = part_sizes(packed)
     for i in range(rows.shape[0]):
         piece = piece_of(rows[i], packed)
-        weight, scale = locate(rows[i], piece, packed)
-        for part in range(2 if apart else 1):
-            first = scale if part else weight
-            size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
-            size = size if apart else record_bytes
-            base = bases_SC2[piece, part, 0]
-            for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
+        places = locate(rows[i], piece, packed)
+        for part in range(parts):
+            first, base = places[part], bases_SC2[piece, part, 0]
+            for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):
                 if not seen[page - base]:
                     return True
     return False
@@ -84,19 +78,15 @@ def unseen_pages(rows: Any, packed: Any, bases_SC2: Any, seen: Any) -> Any:
     """
     if first_outside(rows, 0, rows.shape[0], packed) >= 0:
         raise IndexError("a row id is outside the table")
-    apart = packed[COLUMNS] > 1
-    record_bytes = packed[WEIGHT_BYTES] + packed[SCALE_BYTES]
-    out = np.empty(rows.shape[0] * ((record_bytes >> _SHIFT) + 4), np.int64)
+    parts, sizes = part_sizes(packed)
+    out = np.empty(rows.shape[0] * (((sizes[0] + sizes[1]) >> _SHIFT) + 4), np.int64)
     found = 0
     for i in range(rows.shape[0]):
         piece = piece_of(rows[i], packed)
-        weight, scale = locate(rows[i], piece, packed)
-        for part in range(2 if apart else 1):
-            first = scale if part else weight
-            size = packed[SCALE_BYTES] if part else packed[WEIGHT_BYTES]
-            size = size if apart else record_bytes
-            base = bases_SC2[piece, part, 0]
-            for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):
+        places = locate(rows[i], piece, packed)
+        for part in range(parts):
+            first, base = places[part], bases_SC2[piece, part, 0]
+            for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):
                 if not seen[page - base]:
                     seen[page - base] = 1
                     out[found] = page - bases_SC2[piece, part, 1]

@@ -185,6 +185,14 @@ def piece_of(row: Any, packed: Any) -> Any:
 
 
 @njit(inline="always")
+def part_sizes(packed: Any) -> Any:
+    """Return the parts of a row that lie apart, one or two, and the bytes of each."""
+    if packed[COLUMNS] > 1:
+        return 2, (packed[WEIGHT_BYTES], packed[SCALE_BYTES])
+    return 1, (packed[WEIGHT_BYTES] + packed[SCALE_BYTES], 0)
+
+
+@njit(inline="always")
 def locate(row: Any, piece: Any, packed: Any) -> Any:
     """Return the addresses of a row's values and of its scales."""
     local = row - packed[_FACTS + piece]

@@ -57,7 +57,7 @@ MUTATIONS = (
     ),
     Mutation(
         "second-page-of-a-row-never-asked-for", "storage/io/pages.py",
-        "for page in range(first >> _SHIFT, ((first + size - 1) >> _SHIFT) + 1):\n"
+        "for page in range(first >> _SHIFT, ((first + sizes[part] - 1) >> _SHIFT) + 1):\n"
         "                if not seen[page - base]:\n                    seen",
         "for page in range(first >> _SHIFT, (first >> _SHIFT) + 1):\n"
         "                if not seen[page - base]:\n                    seen",
