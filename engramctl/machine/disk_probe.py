@@ -146,12 +146,7 @@ def _measured(
 
 
 def _batch(pages: NDArray[np.int64], address: int) -> Batch:
-    ranges_R5 = np.zeros((len(pages), 5), np.int64)
-    ranges_R5[:, 1] = np.sort(pages) * PAGE
-    ranges_R5[:, 2] = PAGE
-    ranges_R5[:, 3] = address + PAGE * np.arange(len(pages))
-    ranges_R5[:, 4] = PAGE
-    return Batch.of(ranges_R5)
+    return Batch.of_pages(np.zeros_like(pages), np.sort(pages), address)
 
 
 def _sequential(file: Path, seconds: float) -> float:

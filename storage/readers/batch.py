@@ -4,6 +4,7 @@ A batch is arrays, not objects: engines walk it without Python. Its buffers belo
 must live until the batch is over, also when nobody waits for it any more.
 """
 
+import mmap
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE, OFFSET, LENGTH, ADDRESS, NEEDED = range(5)  # the columns of `ranges_R5`
+PAGE = mmap.PAGESIZE
 MOST_BYTES = 1 << 30  # of one range: one read returns less than 2 GiB
 
 
@@ -37,6 +39,21 @@ class Batch:
     def part(self, start: int, stop: int) -> "Batch":
         """Return some of the ranges, by their places in this batch."""
         return Batch(self.ranges_R5[start:stop], self.got_R[start:stop])
+
+    @classmethod
+    def of_pages(
+        cls, numbers: NDArray[np.int64], pages: NDArray[np.int64], address: int
+    ) -> "Batch":
+        """Return a batch of whole pages, each a range, that stand side by side in memory.
+
+        Args:
+            numbers: of the files, int64 (R,).
+            pages: page of each file, int64 (R,); all of it must come.
+            address: where the first one goes.
+        """
+        sizes = np.full(len(pages), PAGE, np.int64)
+        places = address + PAGE * np.arange(len(pages))
+        return cls.of(np.stack([numbers, PAGE * pages, sizes, places, sizes], axis=1))
 
     def first_bad(self) -> int:
         """Return the first range that failed or ended early, or -1."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from engramctl.errors import ConfigError, StorageError, unknown
 from engramctl.storage.files.atomic import os_errors
-from engramctl.storage.readers.batch import Batch, ReadEngine
+from engramctl.storage.readers.batch import NEEDED, PAGE, Batch, ReadEngine
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.pread_engine import PreadEngine
 from engramctl.storage.readers.uring_engine import UringEngine
@@ -28,7 +28,6 @@ _MAKERS: dict[str, Callable[..., ReadEngine]] = {
     "pread": PreadEngine,
     "willneed": WillneedEngine,
 }
-_PAGE = mmap.PAGESIZE
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _open(paths: Sequence[Path], *, direct: bool) -> tuple[OpenFiles, str | None
     except StorageError as error:
         plain = OpenFiles(paths)  # or it is not O_DIRECT that is refused
         return plain, str(error.facts.get("reason", error.message))
-    buffer = mmap.mmap(-1, _PAGE)
+    buffer = mmap.mmap(-1, PAGE)
     with contextlib.closing(buffer):
         for descriptor in files.descriptors.tolist():
             try:
@@ -133,23 +132,20 @@ def _tried(name: str, files: OpenFiles, depth: int | None) -> ReadEngine:
     """
     engine = _MAKERS[name](files) if depth is None else _MAKERS[name](files, depth)
     try:
-        buffer = mmap.mmap(-1, _PAGE * (len(files.paths) + 1))
+        buffer = mmap.mmap(-1, PAGE * (len(files.paths) + 1))
         memory = np.frombuffer(buffer, np.uint8)
         memory[:] = 0xA5  # what no read leaves: an engine that reads nothing is found out
-        ranges_R5 = np.zeros((len(files.paths), 5), np.int64)
-        ranges_R5[:, 0] = np.arange(len(files.paths))
-        ranges_R5[:, 2] = _PAGE
-        ranges_R5[:, 3] = memory.ctypes.data + _PAGE * np.arange(len(files.paths))
-        ranges_R5[:, 4] = np.minimum(files.sizes, _PAGE)
-        batch = Batch.of(ranges_R5)
+        numbers = np.arange(len(files.paths))
+        batch = Batch.of_pages(numbers, np.zeros_like(numbers), memory.ctypes.data)
+        batch.ranges_R5[:, NEEDED] = np.minimum(files.sizes, PAGE)
         engine.start(batch).wait()
         files.check(batch)
-        plain = memory[-_PAGE:]
+        plain = memory[-PAGE:]
         for number, path in enumerate(files.paths):
-            needed = int(ranges_R5[number, 4])
+            needed = int(batch.ranges_R5[number, NEEDED])
             with os_errors("read", path):
                 os.preadv(int(files.descriptors[number]), [plain.data], 0)
-            came = memory[number * _PAGE : number * _PAGE + needed]
+            came = memory[number * PAGE : number * PAGE + needed]
             if not np.array_equal(came, plain[:needed]):
                 raise StorageError(
                     f"{name} read other bytes than pread", facts={"reason": "other bytes"}

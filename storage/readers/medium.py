@@ -5,12 +5,11 @@ import time
 
 import numpy as np
 
-from engramctl.storage.readers.batch import Batch
+from engramctl.storage.readers.batch import PAGE, Batch
 from engramctl.storage.readers.choose import Chosen
 
 STEP_PAGES = 48  # of a decode step of DeepSeek-V4.1, a page a row
 SLOW_MS = 50.0
-_PAGE = mmap.PAGESIZE
 
 
 def slow_medium(chosen: Chosen) -> str | None:
@@ -20,18 +19,13 @@ def slow_medium(chosen: Chosen) -> str | None:
         a sentence with the tokens/s to expect; None: fast enough, or too few pages to say.
     """
     files = chosen.files
-    pages = files.sizes // _PAGE
+    pages = files.sizes // PAGE
     if int(pages.sum()) < STEP_PAGES:
         return None
     rng = np.random.default_rng()
     number = rng.choice(len(pages), STEP_PAGES, p=pages / pages.sum())
-    buffer = np.frombuffer(mmap.mmap(-1, STEP_PAGES * _PAGE), np.uint8)
-    ranges_R5 = np.zeros((STEP_PAGES, 5), np.int64)
-    ranges_R5[:, 0] = number
-    ranges_R5[:, 1] = _PAGE * rng.integers(0, pages[number])
-    ranges_R5[:, 2] = ranges_R5[:, 4] = _PAGE
-    ranges_R5[:, 3] = buffer.ctypes.data + _PAGE * np.arange(STEP_PAGES)
-    batch = Batch.of(ranges_R5)
+    buffer = np.frombuffer(mmap.mmap(-1, STEP_PAGES * PAGE), np.uint8)
+    batch = Batch.of_pages(number, rng.integers(0, pages[number]), buffer.ctypes.data)
     started = time.perf_counter()
     chosen.engine.start(batch).wait()
     took_ms = 1e3 * (time.perf_counter() - started)
