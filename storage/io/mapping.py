@@ -13,6 +13,7 @@ from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io import pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.watched_maps import fault_offset, watch
+from engramctl.storage.readers.open_files import OPEN_AGAIN
 from engramctl.storage.reading.region import Region, pieces
 from engramctl.storage.reading.source import Source
 
@@ -63,7 +64,7 @@ class MappedFile:
                 "size then": f"{len(self.data):,}",
                 "size now": f"{os.fstat(self.descriptor).st_size:,}",
             },
-            hint="close the store, run engramctl verify on its folder and open it again",
+            hint=OPEN_AGAIN,
         )
 
 

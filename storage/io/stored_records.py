@@ -11,22 +11,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.row_map import RowMap, locate, piece_of
+from engramctl.storage.readers.system_calls import posix_fadvise, pread
 from engramctl.storage.reading.region import pieces
 from engramctl.storage.reading.table import TableFiles
 
 _WILLNEED = os.POSIX_FADV_WILLNEED
-_pread = types.ExternalFunction(
-    "pread", types.intp(types.int32, types.intp, types.intp, types.intp)
-)
-_fadvise = types.ExternalFunction(
-    "posix_fadvise", types.int32(types.int32, types.intp, types.intp, types.int32)
-)
 
 
 @njit(nogil=True, cache=True)
@@ -53,8 +47,8 @@ def _each(rows: Any, packed: Any, files_SC: Any, widths: Any, target: Any) -> An
             if size == 0:
                 continue
             if target == 0:
-                _fadvise(files_SC[piece, part], offsets[part], size, _WILLNEED)
-            elif _pread(files_SC[piece, part], at, size, offsets[part]) != size:
+                posix_fadvise(files_SC[piece, part], offsets[part], size, _WILLNEED)
+            elif pread(files_SC[piece, part], at, size, offsets[part]) != size:
                 return i
             at += size
     return -1

@@ -14,6 +14,7 @@ from engramctl.storage.files.atomic import os_errors, storage_error
 from engramctl.storage.readers.batch import OFFSET, Batch
 from engramctl.storage.reading.region import cut_short
 
+OPEN_AGAIN = "close the store, run engramctl verify on its folder and open it again"
 LOOK_AGAIN_NS = 1_000_000_000  # a file is compared with what it was at most once in this time
 Identity = tuple[int, int, int, int]
 
@@ -130,5 +131,5 @@ def _changed(path: Path, what: str, size: int, descriptor: int) -> StorageError:
     return StorageError(
         f"{path} {what}",
         facts={"size then": f"{size:,}", "size now": f"{os.fstat(descriptor).st_size:,}"},
-        hint="close the store, run engramctl verify on its folder and open it again",
+        hint=OPEN_AGAIN,
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
-from engramctl.storage.io.mapped_rows import EVICTED_NS, MappedRows
+from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
@@ -93,7 +93,7 @@ class SsdStore(Store):
             if any_fault:
                 _discard_broken(read, layer, out)
         took_ns = time.perf_counter_ns() - started
-        if handle is None and took_ns > EVICTED_NS:
+        if handle is None:
             read.was_evicted(layer, len(request.row_ids), took_ns)
         return out
 
