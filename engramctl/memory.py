@@ -37,8 +37,10 @@ class _Files:
     prefix: str  # of the lines of memory.stat that count the cgroups below as well
 
 
-_V1 = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
-_V2 = _Files(("memory.max", "memory.high"), "memory.current", "")
+_FILES = {
+    1: _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_"),
+    2: _Files(("memory.max", "memory.high"), "memory.current", ""),
+}
 
 
 def available_bytes(root: Path = Path("/")) -> int:
@@ -50,7 +52,7 @@ def available_bytes(root: Path = Path("/")) -> int:
     free = _number(_field(root / "proc/meminfo", "MemAvailable:"))
     if free is None:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
-    rooms = [_room(folder, files) for folder, files in _cgroups(root)]
+    rooms = [_room(folder, _FILES[version]) for folder, version in cgroup_folders(root, "memory")]
     return max(0, min([free * 1024, *(room for room in rooms if room is not None)]))
 
 
@@ -60,7 +62,11 @@ def limit_bytes(root: Path = Path("/")) -> int | None:
     Args:
         root: the folder with proc/ and sys/.
     """
-    texts = [_text(folder / name) for folder, files in _cgroups(root) for name in files.limits]
+    texts = [
+        text_or_empty(folder / name)
+        for folder, version in cgroup_folders(root, "memory")
+        for name in _FILES[version].limits
+    ]
     limits = [limit for limit in map(_number, texts) if limit is not None and limit < _NO_LIMIT]
     return min(limits, default=None)
 
@@ -86,17 +92,25 @@ def is_in_memory(folder: Path) -> bool:
     return any(mount.device == number and mount.kind in _IN_MEMORY for mount in mounts)
 
 
-def _cgroups(root: Path) -> Iterator[tuple[Path, _Files]]:
-    """Give the cgroups around this process that may limit memory, innermost first."""
+def cgroup_folders(root: Path, controller: str) -> Iterator[tuple[Path, int]]:
+    """Give the cgroups around this process that may limit something, innermost first.
+
+    Args:
+        root: the folder with proc/ and sys/.
+        controller: of what: memory, cpu.
+
+    Yields:
+        the folder of each, and its version, 1 or 2.
+    """
     mounts = list(_mounts(root))
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in text_or_empty(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, name = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        kind, files = ("cgroup", _V1) if controllers else ("cgroup2", _V2)
+        kind, version = ("cgroup", 1) if controllers else ("cgroup2", 2)
         for mount in mounts:
-            if mount.kind != kind or (controllers and "memory" not in mount.options):
+            if mount.kind != kind or (controllers and controller not in mount.options):
                 continue
             path = PurePosixPath(name)
             # Without a namespace of its own a container sees the host's name, mounted as a root.
@@ -104,7 +118,7 @@ def _cgroups(root: Path) -> Iterator[tuple[Path, _Files]]:
             top = root / mount.place.relative_to("/")
             folder = top / inner
             while True:
-                yield folder, files
+                yield folder, version
                 if folder == top:
                     break
                 folder = folder.parent
@@ -112,9 +126,9 @@ def _cgroups(root: Path) -> Iterator[tuple[Path, _Files]]:
 
 def _room(folder: Path, files: _Files) -> int | None:
     """Return what a cgroup leaves; None: it has no limit, or says nothing."""
-    limits = [_number(_text(folder / name)) for name in files.limits]
+    limits = [_number(text_or_empty(folder / name)) for name in files.limits]
     known = [limit for limit in limits if limit is not None]
-    usage = _number(_text(folder / files.usage))
+    usage = _number(text_or_empty(folder / files.usage))
     if not known or usage is None:
         return None
     stat = folder / "memory.stat"
@@ -123,7 +137,7 @@ def _room(folder: Path, files: _Files) -> int | None:
 
 
 def _mounts(root: Path) -> Iterator[_Mount]:
-    for line in _text(root / "proc/self/mountinfo").splitlines():
+    for line in text_or_empty(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         with contextlib.suppress(ValueError):  # a line of another kind
             _, _, device, inside, place, *_ = before.split()
@@ -143,7 +157,7 @@ def _unescaped(name: str) -> str:
 
 def _field(file: Path, name: str) -> str:
     """Return what follows a name at the start of a line, '' when there is none."""
-    for line in _text(file).splitlines():
+    for line in text_or_empty(file).splitlines():
         key, _, value = line.partition(" ")
         if key == name:
             return value
@@ -156,7 +170,8 @@ def _number(text: str) -> int | None:
     return int(words[0]) if words and words[0].isdigit() else None
 
 
-def _text(file: Path) -> str:
+def text_or_empty(file: Path) -> str:
+    """Return what a file of the kernel's says; '' where there is none, or it may not be read."""
     try:
         return file.read_text()
     except OSError:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engramctl.errors import StorageError
-from engramctl.memory import available_bytes, limit_bytes
+from engramctl.memory import available_bytes, cgroup_folders, limit_bytes, text_or_empty
 from engramctl.storage.readers.ring import Ring
 
 
@@ -42,24 +42,13 @@ def _io_uring() -> str:
 def _cpu_quota(root: Path) -> float | None:
     """Return the least quota of the cgroups this process is in, in processors."""
     quotas = []
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, name = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        inner = Path(name.lstrip("/"))
-        for folder in [top / part for part in (inner, *inner.parents)]:
-            words = _text(folder / "cpu.max").split()
-            if not words:
-                words = [_text(folder / f"cpu.cfs_{one}_us").strip() for one in ("quota", "period")]
-            if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
-                quotas.append(int(words[0]) / int(words[1]))
+    for folder, version in cgroup_folders(root, "cpu"):
+        if version == 1:
+            words = [
+                text_or_empty(folder / f"cpu.cfs_{one}_us").strip() for one in ("quota", "period")
+            ]
+        else:
+            words = text_or_empty(folder / "cpu.max").split()
+        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+            quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""

@@ -127,8 +127,8 @@ MUTATIONS = (
     Mutation(
         "container-not-asked",
         "engramctl/memory.py",
-        "                yield folder, files",
-        "                yield top, files",
+        "                yield folder, version",
+        "                yield top, version",
         (f"{MEMORY}::test_the_least_of_all_levels_counts",),
     ),
     Mutation(
