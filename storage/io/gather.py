@@ -71,6 +71,7 @@ def gather_rows(
     _check_output(rows.shape[0], start, stop, packed, value_bytes, out_bytes)
     if first_outside(rows, start, stop, packed) >= 0:
         raise IndexError("a row id is outside the table")
+    facts = _row_facts(packed)
     ring = np.empty((_RING, 2), np.int64)
     for i in range(start, min(start + _AHEAD, stop)):
         _ask(rows[i], i, packed, ring)
@@ -78,7 +79,7 @@ def gather_rows(
         if i + _AHEAD < stop:
             _ask(rows[i + _AHEAD], i + _AHEAD, packed, ring)
         weight, scale = ring[i & (_RING - 1), 0], ring[i & (_RING - 1), 1]
-        if not _widen(weight, scale, i, packed, value_bytes, out_address):
+        if not _widen(weight, scale, i, facts, value_bytes, out_address):
             return i
     return -1
 
@@ -128,9 +129,10 @@ def widen_rows(
             at = addresses_N2[i, part]
             if size and (at < low or at > high - size):
                 raise IndexError("an address is outside the buffer")
+    facts = _row_facts(packed)
     for i in range(start, stop):
         weight, scale = addresses_N2[i, 0], addresses_N2[i, 1]
-        if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):
+        if not _widen(weight, scale, targets[i], facts, value_bytes, out_address):
             return i
     return -1
 
@@ -141,6 +143,19 @@ def _check_output(
 ) -> None:
     if start < 0 or stop > rows or out_bytes != rows * packed[ROW_DIM] * value_bytes:
         raise IndexError("the output does not fit the rows")
+
+
+@njit(inline="always")
+def _row_facts(packed: Any) -> Any:
+    """Return what writing a row needs, read once: to LLVM, each row written may have changed it."""
+    return (
+        packed[DTYPE],
+        packed[ROW_DIM],
+        packed[WEIGHT_BYTES],
+        packed[SCALE_BYTES],
+        packed[DOUBTED],
+        float_from_bits(np.uint32(packed[SCALE])),
+    )
 
 
 @njit(inline="always")
@@ -161,14 +176,11 @@ def _ask(row: Any, i: Any, packed: Any, ring: Any) -> None:
 
 
 @njit(inline="always")
-def _widen(weight: Any, scale: Any, i: Any, packed: Any, value_bytes: Any, out_address: Any) -> Any:
+def _widen(weight: Any, scale: Any, i: Any, facts: Any, value_bytes: Any, out_address: Any) -> Any:
     """Write row i of the output; False: it has a bad scale."""
-    code, row_dim = packed[DTYPE], packed[ROW_DIM]
-    if packed[DOUBTED] and has_bad_scale(
-        code, weight, scale, packed[WEIGHT_BYTES], packed[SCALE_BYTES]
-    ):
+    code, row_dim, weight_bytes, scale_bytes, doubted, table_scale = facts
+    if doubted and has_bad_scale(code, weight, scale, weight_bytes, scale_bytes):
         return False
-    table_scale = float_from_bits(np.uint32(packed[SCALE]))
     target = out_address + i * row_dim * value_bytes
     widen_row(code, weight, scale, row_dim, table_scale, value_bytes == _TO_BF16, target)
     return True

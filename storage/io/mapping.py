@@ -100,6 +100,11 @@ class MappedLayer:
             for one in source.regions(layer)
         ]
 
+    @property
+    def near(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        """What `gather_at_once` needs of the layer."""
+        return self.rows.packed, self._bases_SC2, self.seen
+
     def _bases(self, file: tuple[int, MappedFile], first_seen: int) -> tuple[int, int]:
         """Return what is to be taken from a page of addresses, for `seen`, and for its key."""
         number, mapped = file

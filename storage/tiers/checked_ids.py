@@ -13,6 +13,22 @@ RowIds = torch.Tensor | NDArray[Any]
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
+def plain_ids(row_ids: RowIds) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return row ids as kernels are compiled for, int32 or int64 (n,), and the shape they came in.
+
+    Raises:
+        ValueError: ids of another type, or a single one without a shape.
+    """
+    ids = row_ids
+    if not isinstance(ids, np.ndarray):
+        ids = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
+    kind = ids.dtype
+    if (kind is not _INT64 and kind not in (_INT32, _INT64)) or not ids.ndim:
+        raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
+    flat = ids if ids.ndim == 1 else ids.reshape(-1)
+    return flat if flat.flags.carray else flat.copy(), ids.shape
+
+
 def checked_request(
     layer: int, row_ids: RowIds, num_rows: int, most_copied: int | None = None
 ) -> Request:
@@ -29,15 +45,7 @@ def checked_request(
     Raises:
         ValueError: ids of another type, or one outside the table, named with its position.
     """
-    ids = row_ids
-    if not isinstance(ids, np.ndarray):
-        ids = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
-    kind = ids.dtype
-    if (kind is not _INT64 and kind not in (_INT32, _INT64)) or not ids.ndim:
-        raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
-    flat = ids if ids.ndim == 1 else ids.reshape(-1)
-    if not flat.flags.carray:  # kernels are compiled for arrays that are plain
-        flat = flat.copy()
+    flat, shape = plain_ids(row_ids)
     if most_copied is None or len(flat) <= most_copied:
         rows = np.empty(len(flat), np.int64)
         distinct = take_rows(flat, rows, num_rows)
@@ -45,11 +53,11 @@ def checked_request(
     else:
         rows, distinct, bad = _taken_in_parts(flat, num_rows, most_copied)
     if bad >= 0:
-        place = tuple(int(i) for i in np.unravel_index(bad, ids.shape))
+        place = tuple(int(i) for i in np.unravel_index(bad, shape))
         raise ValueError(
             f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
         )
-    return Request(rows, ids.shape, distinct)
+    return Request(rows, shape, distinct)
 
 
 def _taken_in_parts(

@@ -10,6 +10,7 @@ from engramctl.errors import StorageError
 from engramctl.memory import available_bytes
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.gather import compile_gather
+from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
@@ -33,7 +34,10 @@ class HostStore(Store):
         self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }
+        if self.device.type == "cpu":
+            self.near = {layer: (one.packed, *NO_PAGES) for layer, one in self.row_maps.items()}
         compile_gather(self.row_maps[self.layers[0]])
+        compile_at_once(self.row_maps[self.layers[0]])
 
     def _read(self, region: Region) -> NDArray[np.uint8]:
         """Copy one region's bytes to memory."""
@@ -72,4 +76,5 @@ class HostStore(Store):
 
     def release(self) -> None:
         """Free the table."""
+        self.near.clear()
         self.row_maps.clear()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
+from engramctl.storage.io.gather_at_once import compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
@@ -37,6 +38,8 @@ class SsdStore(Store):
             if budget_bytes is None
             else DirectRows(self.table, budget_bytes, self.wanted_engine)
         )
+        if isinstance(self.read, MappedRows) and self.device.type == "cpu":
+            self.near = {layer: one.near for layer, one in self.read.layers.items()}
         self._compile()
         slow = slow_medium(self.read.chosen)
         if slow is not None:
@@ -46,7 +49,9 @@ class SsdStore(Store):
         """Compile now: not in the middle of a step, nor while another thread forks."""
         none = {layer: np.empty(0, np.int64) for layer in self.layers}
         if isinstance(self.read, MappedRows):
-            compile_gather(self.read.layers[self.layers[0]].rows)
+            rows = self.read.layers[self.layers[0]].rows
+            compile_gather(rows)
+            compile_at_once(rows)
             self.read.start(none, ahead=False)
         else:
             self.read.compile(torch.empty((0, self.row_dim), dtype=self.dtype))
@@ -65,6 +70,20 @@ class SsdStore(Store):
     def engine_chosen_because(self) -> str:
         """Why it is this engine, and what could not be had; a sentence for people."""
         return self.read.chosen.why
+
+    def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
+        """Gather rows whose pages were all touched before."""
+        read = self.read
+        assert isinstance(read, MappedRows)
+        if any_fault:
+            return -1
+        read.chosen.files.check_unchanged()
+        started = time.perf_counter_ns()
+        distinct = super().at_once(layer, row_ids, out)
+        if any_fault:
+            _discard_broken(read, layer, out)
+        read.was_evicted(layer, len(row_ids), time.perf_counter_ns() - started)
+        return distinct
 
     def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
@@ -138,6 +157,7 @@ class SsdStore(Store):
 
     def release(self) -> None:
         """End the threads and close the files."""
+        self.near.clear()
         self.read.close()
 
 

@@ -7,7 +7,7 @@ A step's row ids are known when it starts, so one `prefetch` names the rows of a
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.gather import take_rows
+from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.reading.table import TableFiles
-from engramctl.storage.tiers.checked_ids import RowIds, checked_request
+from engramctl.storage.tiers.checked_ids import RowIds, checked_request, plain_ids
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Call, Usage
@@ -58,6 +59,8 @@ class Store(ABC):
         self._stats = StoreStats()
         self.lock = threading.Lock()
         self.usage = Usage()
+        # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
+        self.near: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = {}
         self.wanted_engine = engine
         # Of a gather within a budget, whose copies of ids count too; others copy all.
         bounded = budget_bytes is not None and self.tier == "ssd"
@@ -146,10 +149,35 @@ class Store(ABC):
         It takes no place among the open tickets.
         """
         with Call(self.usage):
+            flat, shape = plain_ids(row_ids)
+            if len(flat) <= MOST_ROWS and layer in self.near:
+                target = self.target(shape, out)
+                if self._gathered(layer, flat, target):
+                    return target
             request = self._checked(layer, row_ids, self._most_copied)
-            target = self.target(request, out)
+            target = self.target(request.shape, out)
             handle = self.start({layer: request}, ahead=False)
             return self.collect(layer, request, handle, target, count=True)
+
+    def _gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
+        """Gather a few rows by one call and count them; False: they need a longer way."""
+        started = time.perf_counter_ns()
+        distinct = self.at_once(layer, row_ids, out)
+        if distinct < 0:
+            return False
+        stall_ns = time.perf_counter_ns() - started
+        with self.lock:
+            self._stats.stall_ns += stall_ns
+            self._count(len(row_ids), distinct)
+        return True
+
+    def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
+        """Gather rows of a layer of `near`; return how many are distinct, -1: not possible."""
+        return int(
+            gather_at_once(
+                row_ids, *self.near[layer], out.element_size(), out.data_ptr(), out.nbytes
+            )
+        )
 
     def prefetch(
         self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
@@ -178,16 +206,16 @@ class Store(ABC):
                 self.usage.end_ticket(place)
                 raise
             with self.lock:
-                self._count(checked.values())
+                for request in checked.values():
+                    self._count(len(request.row_ids), request.distinct)
         return ticket
 
-    def _count(self, requests: Iterable[Request]) -> None:
+    def _count(self, asked: int, distinct: int) -> None:
         """Count rows; the caller holds the lock."""
-        for request in requests:
-            stats, served = self._stats, self._stats.rows_by_tier
-            stats.rows_asked += len(request.row_ids)
-            stats.rows_unique += request.distinct
-            served[self.tier] = served.get(self.tier, 0) + request.distinct
+        stats, served = self._stats, self._stats.rows_by_tier
+        stats.rows_asked += asked
+        stats.rows_unique += distinct
+        served[self.tier] = served.get(self.tier, 0) + distinct
 
     def _checked(self, layer: int, row_ids: RowIds, most_copied: int | None = None) -> Request:
         num_rows = self._num_rows.get(layer)
@@ -195,9 +223,9 @@ class Store(ABC):
             num_rows = self.table.num_rows(layer)  # an error
         return checked_request(layer, row_ids, num_rows, most_copied)
 
-    def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
-        """Return the tensor to write to, checked when it is the caller's."""
-        shape = (*request.shape, self._row_dim)
+    def target(self, ids_shape: tuple[int, ...], out: torch.Tensor | None) -> torch.Tensor:
+        """Return the tensor to write the rows of ids to, checked when it is the caller's."""
+        shape = (*ids_shape, self._row_dim)
         if out is None:
             return torch.empty(shape, dtype=self.dtype, device=self.device)
         if not isinstance(out, torch.Tensor):
@@ -253,7 +281,7 @@ class Store(ABC):
             with self.lock:
                 self._stats.stall_ns += stall_ns
                 if count:
-                    self._count((request,))
+                    self._count(len(request.row_ids), request.distinct)
 
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.

@@ -32,8 +32,8 @@ class Server(Protocol):
 
     usage: Usage
 
-    def target(self, request: Request, out: torch.Tensor | None) -> torch.Tensor:
-        """Return the tensor to write to, checked when it is the caller's."""
+    def target(self, ids_shape: tuple[int, ...], out: torch.Tensor | None) -> torch.Tensor:
+        """Return the tensor to write the rows of ids to, checked when it is the caller's."""
 
     def collect(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Write one layer's rows into `out` and return it; count the time."""
@@ -76,7 +76,7 @@ class Ticket:
                     hint="call prefetch again in the child",
                 )
             request = self._requests.get(layer)
-            target = None if request is None else store.target(request, out)
+            target = None if request is None else store.target(request.shape, out)
             if request is None or target is None or self._requests.pop(layer, None) is None:
                 raise ValueError(f"layer {layer} was not requested, or was waited for already")
             try:

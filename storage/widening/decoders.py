@@ -56,6 +56,35 @@ def e4m3(builder: Any, at: Any, count: int) -> Any:
     return as_floats(builder, builder.or_(size, sign), count)
 
 
+SHORT_SCALES = (10, 246)
+"""Scales, as e8m0 bytes, with which every e4m3 but 0 and NaN is a normal bfloat16."""
+
+
+def e4m3_times_e8m0(builder: Any, at: Any, scale: Any, small: Any, count: int) -> Any:
+    """Emit the bfloat16 bits of e4m3fn bytes times a power of two: exact, so integers do it.
+
+    Args:
+        builder: of the function.
+        at: address of the bytes.
+        scale: of SHORT_SCALES, the e8m0 byte as <count x i16>.
+        small: chooses from a table by the low four bits; see `permuted`.
+        count: how many.
+    """
+    bits = builder.zext(load(builder, at, BYTE, count), vector(SHORT, count))
+    low = builder.and_(bits, constant(SHORT, 0x7F, count))
+    size = builder.shl(low, constant(SHORT, 4, count))
+    size = builder.add(size, constant(SHORT, 120 << 7, count))
+    subnormal = builder.icmp_unsigned("<", low, constant(SHORT, 8, count))
+    size = builder.select(subnormal, small(low), size)
+    shift = builder.shl(builder.sub(scale, constant(SHORT, 127, count)), constant(SHORT, 7, count))
+    zero = builder.icmp_unsigned("==", low, constant(SHORT, 0, count))
+    size = builder.select(zero, low, builder.add(size, shift))
+    nan = builder.icmp_unsigned("==", low, constant(SHORT, 0x7F, count))
+    size = builder.select(nan, constant(SHORT, 0x7FC0, count), size)
+    sign = builder.shl(builder.and_(bits, constant(SHORT, 0x80, count)), constant(SHORT, 8, count))
+    return builder.or_(size, sign)
+
+
 def signed_bytes(builder: Any, at: Any, count: int) -> Any:
     """Emit int8."""
     return builder.sitofp(load(builder, at, BYTE, count), vector(FLOAT, count))

@@ -4,31 +4,42 @@ They read and write where they are told to. A loop over a block, left to LLVM, b
 at a time for most dtypes.
 """
 
+from functools import partial
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from engramctl.storage.widening.decoders import (
+    SHORT_SCALES,
     TABLES,
     UNSCALED,
     Decode,
     affine,
     e2m1,
+    e4m3,
+    e4m3_times_e8m0,
+    e8m0,
     f32,
     widened_f16,
 )  # fmt: skip
 from engramctl.storage.widening.emit import (
+    BYTE,
     FLOAT,
     SHORT,
     WORD,
+    constant,
     load,
     rounded,
     splat,
     store,
     vector,
 )  # fmt: skip
+
+# bfloat16's bits of the subnormal e4m3, n * 2^-9; of the others the table holds nothing.
+_SMALL_E4M3 = [*(int(np.float32(n / 512).view(np.uint32)) >> 16 for n in range(8)), *[0] * 8]
 
 
 def plain_writer(decode: Decode, num_values: int) -> Any:
@@ -117,12 +128,25 @@ def block_writer(
                 outputs = rounded(builder, scaled(values, block))
                 return _permuted(builder, outputs, order(builder, at, num_values))
 
+            def write_all(made: Any, size: int) -> None:
+                for block in range(num_blocks):
+                    place = builder.add(target, target.type(size * num_values * block))
+                    store(builder, made(block), place)
+
             with builder.if_else(to_bf16) as (short, long):
-                for branch, made, size in ((short, shorts, 2), (long, floats, 4)):
-                    with branch:
-                        for block in range(num_blocks):
-                            place = builder.add(target, target.type(size * num_values * block))
-                            store(builder, made(block), place)
+                with short:
+                    if decode is e4m3 and factor is e8m0 and _permutes(context):
+                        scales = load(builder, factors, BYTE, num_blocks)
+                        quick = partial(_quick_e4m3, builder, codes, scales)
+                        with builder.if_else(_all_within(builder, scales)) as (most, others):
+                            with most:
+                                write_all(quick, 2)
+                            with others:
+                                write_all(shorts, 2)
+                    else:
+                        write_all(shorts, 2)
+                with long:
+                    write_all(floats, 4)
             return context.get_dummy_value()
 
         words = (types.int64, types.int64, types.int64, types.float32, types.int64, types.boolean)
@@ -164,6 +188,25 @@ def _far_halves(builder: Any, at: Any, step: int, count: int) -> Any:
     return halves
 
 
+def _all_within(builder: Any, scales: Any) -> Any:
+    """Emit whether all e8m0 bytes are of SHORT_SCALES."""
+    count = scales.type.count
+    low, high = SHORT_SCALES
+    steps = builder.sub(scales, constant(BYTE, low, count))
+    bad = builder.icmp_unsigned(">", steps, constant(BYTE, high - low, count))
+    bad = builder.bitcast(bad, ir.IntType(count))
+    return builder.icmp_unsigned("==", bad, bad.type(0))
+
+
+def _quick_e4m3(builder: Any, codes: Any, scales: Any, block: int) -> Any:
+    """Emit a block of 32 e4m3 times its scale, of SHORT_SCALES, as bfloat16 bits."""
+    at = builder.add(codes, codes.type(32 * block))
+    lane = ir.Constant(vector(WORD, 32), [block] * 32)
+    scale = builder.zext(builder.shuffle_vector(scales, scales, lane), vector(SHORT, 32))
+    table = ir.Constant(vector(SHORT, 16), _SMALL_E4M3)
+    return e4m3_times_e8m0(builder, at, scale, partial(_permuted, builder, table), 32)
+
+
 def _permutes(context: Any) -> bool:
     """Tell whether the processor chooses 16-bit numbers from a table in one step."""
     features = context.codegen().magic_tuple()[2]
@@ -171,13 +214,14 @@ def _permutes(context: Any) -> bool:
 
 
 def _permuted(builder: Any, table: Any, codes: Any) -> Any:
-    """Emit the numbers of a table, <16 x i16>, that codes, <16 or 32 x i8>, choose."""
+    """Emit the numbers of a table, <16 x i16>, that codes, bytes or shorts, choose: 16 or 32."""
     count = codes.type.count
     kind = vector(SHORT, count)
+    codes = codes if codes.type == kind else builder.zext(codes, kind)
     repeated = ir.Constant(vector(WORD, count), [n % 16 for n in range(count)])
     table = builder.shuffle_vector(table, table, repeated)
     name = f"llvm.x86.avx512.permvar.hi.{16 * count}"
     function = builder.module.globals.get(name) or ir.Function(
         builder.module, ir.FunctionType(kind, [kind, kind]), name
     )
-    return builder.call(function, [table, builder.zext(codes, kind)])
+    return builder.call(function, [table, codes])

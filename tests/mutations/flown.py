@@ -5,7 +5,40 @@ from tests.mutations import Mutation
 DIRECT = "tests/storage/direct/test_direct_rows.py"
 MEMORY = "tests/storage/direct/test_direct_memory.py"
 
+AT_ONCE = "tests/storage/io/test_gather_at_once.py"
+PATTERNS = "tests/storage/widening/test_widen_row.py::test_every_pattern_of_bits_is_widened"
+
 MUTATIONS = (
+    Mutation(
+        "quick-widening-of-too-small-a-scale", "storage/widening/decoders.py",
+        "SHORT_SCALES = (10, 246)",
+        "SHORT_SCALES = (9, 246)",
+        (PATTERNS,),
+    ),
+    Mutation(
+        "quick-widening-of-too-large-a-scale", "storage/widening/decoders.py",
+        "SHORT_SCALES = (10, 246)",
+        "SHORT_SCALES = (10, 247)",
+        (PATTERNS,),
+    ),
+    Mutation(
+        "at-once-faults-page-by-page", "storage/io/gather_at_once.py",
+        "if distinct < 0 or (seen.shape[0] and any_unseen(rows, packed, bases_SC2, seen)):",
+        "if distinct < 0:",
+        (AT_ONCE + "::test_rows_of_untouched_pages_are_asked_for_first",),
+    ),
+    Mutation(
+        "at-once-counts-every-row", "storage/io/gather_at_once.py",
+        "np.int64(distinct if bad < 0 else -1)",
+        "np.int64(rows.shape[0] if bad < 0 else -1)",
+        (AT_ONCE,),
+    ),
+    Mutation(
+        "at-once-hands-over-what-broke", "storage/tiers/ssd.py",
+        "        if any_fault:\n            _discard_broken(read, layer, out)\n        read.was",
+        "        read.was",
+        ("tests/storage/io/test_bus_errors.py",),
+    ),
     Mutation(
         "dealt-heads-left-out-of-the-count", "storage/io/page_plan.py",
         "if last[part] >> (FILE_BITS - _SHIFT) == first >> FILE_BITS:",

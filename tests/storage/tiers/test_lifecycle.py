@@ -185,7 +185,8 @@ def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
         store.close()  # as __exit__ of the same thread would, were the call never counted off
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "finish", interrupted)
+    for way in ("at_once", "finish"):
+        monkeypatch.setattr(store, way, interrupted)
     with pytest.raises(KeyboardInterrupt):
         store.gather(1, IDS[:5])
     with pytest.raises(StorageError, match="closed"):
