@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.storage.io.gather import take_rows
-from engramctl.storage.tiers.ticket import Request
+from engramctl.storage.tiers.ticket import Request, digest_of
 
 RowIds = torch.Tensor | NDArray[Any]
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -34,7 +34,8 @@ def checked_request(
 ) -> Request:
     """Check row ids and copy them, unless there are more than `most_copied`.
 
-    Those are then the caller's own, who waits; their distinct ones are counted part by part.
+    Those stay the caller's own, with a digest to know them by; their distinct ones are counted part
+    by part.
 
     Args:
         layer: whose rows, for messages.
@@ -46,18 +47,20 @@ def checked_request(
         ValueError: ids of another type, or one outside the table, named with its position.
     """
     flat, shape = plain_ids(row_ids)
+    digest = None
     if most_copied is None or len(flat) <= most_copied:
         rows = np.empty(len(flat), np.int64)
         distinct = take_rows(flat, rows, num_rows)
         bad = -1 if distinct >= 0 else -1 - distinct
     else:
+        digest = digest_of(flat)
         rows, distinct, bad = _taken_in_parts(flat, num_rows, most_copied)
     if bad >= 0:
         place = tuple(int(i) for i in np.unravel_index(bad, shape))
         raise ValueError(
             f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
         )
-    return Request(rows, shape, distinct)
+    return Request(rows, shape, distinct, digest)
 
 
 def _taken_in_parts(

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.runtime.callers import outside
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import compile_at_once
@@ -43,7 +44,7 @@ class SsdStore(Store):
         self._compile()
         slow = slow_medium(self.read.chosen)
         if slow is not None:
-            warnings.warn(slow, RuntimeWarning, stacklevel=4)
+            warnings.warn(slow, RuntimeWarning, stacklevel=outside())
 
     def _compile(self) -> None:
         """Compile now: not in the middle of a step, nor while another thread forks."""
@@ -99,6 +100,8 @@ class SsdStore(Store):
         """Hand over rows once their bytes are there."""
         read = self.read
         if isinstance(read, DirectRows):
+            if handle.plan is None:  # read by the ids themselves, and now
+                request.check_same()
             return through_host(
                 out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
             )

@@ -13,7 +13,8 @@ class StoreStats:
         engine: what reads the rows.
         fallback: what could not be had and was replaced, in words; None: nothing.
         rows_asked: row ids in all requests.
-        rows_unique: distinct row ids, request by request and layer by layer.
+        rows_unique: distinct row ids, request by request and layer by layer; of requests too long
+            for their ids to be copied within a budget, part by part.
         rows_by_tier: distinct rows each tier served.
         useful_bytes: of the records of the distinct rows.
         device_reads: reads asked of the disk, pages that touch joined. When mapped: of pages the

@@ -62,7 +62,7 @@ class Store(ABC):
         # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
         self.near: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = {}
         self.wanted_engine = engine
-        # Of a gather within a budget, whose copies of ids count too; others copy all.
+        # Within a budget copies of ids count too; other stores copy all.
         bounded = budget_bytes is not None and self.tier == "ssd"
         self._most_copied = max(256, budget_bytes >> 15) if bounded and budget_bytes else None
         self.load(budget_bytes)
@@ -186,6 +186,8 @@ class Store(ABC):
 
         Args:
             requests: layer -> row ids, int32 or int64, (*S, H), on the CPU or the store's device.
+                They are copied, but for more than the budget of an ssd tier has room for: such
+                an array must stay as it is until its rows are waited for.
             keys: the n-gram keys of the rows, for tiers that cache by n-gram; no tier does yet.
 
         Returns:
@@ -197,7 +199,8 @@ class Store(ABC):
             StorageError: the store is closed, or its files were changed.
         """
         with Call(self.usage):
-            checked = {layer: self._checked(layer, ids) for layer, ids in requests.items()}
+            most = self._most_copied
+            checked = {layer: self._checked(layer, ids, most) for layer, ids in requests.items()}
             place = object()
             try:
                 self.usage.add_ticket(place)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import xxhash
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
@@ -16,15 +17,37 @@ class Request:
     """The rows of one layer that were asked for.
 
     Attributes:
-        row_ids: a copy of the ids, int64 (n,); of long gathers within a budget the caller's own,
+        row_ids: a copy of the ids, int64 (n,); of long requests within a budget the caller's own,
             int32 or int64.
         shape: what they came in, (*S, H).
         distinct: how many differ.
+        digest: of ids that are the caller's own.
     """
 
     row_ids: NDArray[np.int64]
     shape: tuple[int, ...]
     distinct: int
+    digest: int | None = None
+
+    def check_same(self) -> None:
+        """Refuse ids that were changed since they were asked for.
+
+        Raises:
+            StorageError: they were.
+        """
+        if self.digest is not None and digest_of(self.row_ids) != self.digest:
+            raise StorageError(
+                "the row ids of an open ticket were changed",
+                facts={
+                    "row ids": f"{len(self.row_ids):,}, too many to be copied within the budget"
+                },
+                hint="leave the array as it is until the rows are waited for",
+            )
+
+
+def digest_of(row_ids: NDArray[Any]) -> int:
+    """Return what row ids, contiguous, are known by."""
+    return xxhash.xxh3_64_intdigest(row_ids.data)
 
 
 class Server(Protocol):

@@ -60,7 +60,6 @@ class Caller:
         if kind < 0.5:
             self.gather(store, size)
         elif kind < 0.8:
-            size = int(self.rng.choice(SIZES[:5]))  # a ticket's ids are copied, beside the budget
             ticket = store.prefetch({self.layer: self.some(size)})
             if kind < 0.7:
                 ticket.wait(self.layer, self.out[:size])

@@ -49,8 +49,8 @@ MUTATIONS = (
     ),
     Mutation(
         "widened-to-another-row", "storage/io/gather.py",
-        "if not _widen(weight, scale, targets[i], packed, value_bytes, out_address):",
-        "if not _widen(weight, scale, i, packed, value_bytes, out_address):",
+        "if not _widen(weight, scale, targets[i], facts, value_bytes, out_address):",
+        "if not _widen(weight, scale, i, facts, value_bytes, out_address):",
         ("tests/storage/widening/test_widen_row.py",),
     ),
     Mutation(

@@ -52,6 +52,18 @@ MUTATIONS = (
         (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),
     ),
     Mutation(
+        "ids-beside-the-budget", "storage/tiers/store.py",
+        "checked = {layer: self._checked(layer, ids, most)",
+        "checked = {layer: self._checked(layer, ids)",
+        (MEMORY + "::test_ids_of_a_long_prefetch_take_no_memory_and_may_not_change",),
+    ),
+    Mutation(
+        "changed-ids-are-read", "storage/tiers/ssd.py",
+        "                request.check_same()",
+        "                pass",
+        (MEMORY + "::test_ids_of_a_long_prefetch_take_no_memory_and_may_not_change",),
+    ),
+    Mutation(
         "plans-beside-the-slab", "storage/direct/page_reads.py",
         "return PagePlan.of(rows, self.maps, self.files, room)",
         "return PagePlan.of(rows, self.maps, self.files, room.copy())",

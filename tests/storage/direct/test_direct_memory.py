@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from engramctl.errors import StorageError
+from engramctl.storage import open_store
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
@@ -47,6 +49,29 @@ def test_no_array_stands_beside_the_slab(table: TableFiles, engine: str, size: i
     assert torch.equal(out[:50], wanted)
     engines_own = read.chosen.engine.memory_bytes(22)
     assert grown < OBJECTS_BYTES + engines_own
+
+
+def test_ids_of_a_long_prefetch_take_no_memory_and_may_not_change(table: TableFiles) -> None:
+    ids = np.random.default_rng(0).integers(0, ROWS, 500_000)
+    out = torch.full((len(ids), 32), 777.0, dtype=torch.bfloat16)
+    with open_store(table, "ssd", budget_bytes=BUDGET) as store:
+        store.prefetch({1: ids})  # whoever runs first makes caches
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        tickets = [store.prefetch({1: ids}) for _ in range(30)]
+        grown = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
+        assert grown < OBJECTS_BYTES
+        tickets[0].wait(1, out)
+        wanted = torch.from_numpy(table.read_values(1, ids[-50:])).to(torch.bfloat16)
+        assert torch.equal(out[-50:], wanted)
+        ids[7] ^= 1
+        with pytest.raises(StorageError, match="ids of an open ticket were changed"):
+            tickets[1].wait(1, out)
+        few = ids[:200].copy()
+        ticket = store.prefetch({1: few})
+        few[:] = 0
+        assert torch.equal(ticket.wait(1), store.gather(1, ids[:200]))
 
 
 def test_more_rows_than_are_sorted_at_once_are_whole(table: TableFiles) -> None:
