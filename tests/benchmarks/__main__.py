@@ -9,8 +9,8 @@ from engramctl.machine.environment import capture
 from engramctl.output import Output, Table
 
 NAMES = (
-    "startup", "hashing", "hashing_cuda", "dictionary", "gather", "gather_cold", "mining", "access",
-    "reuse", "storage",
+    "startup", "hashing", "hashing_cuda", "dictionary", "gather", "gather_cold", "layouts",
+    "mining", "access", "reuse", "storage",
 )  # fmt: skip
 
 

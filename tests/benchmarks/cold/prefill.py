@@ -62,6 +62,10 @@ def chunks(table: TableFiles, count: int, samples: int, device: str) -> list[Row
             with store:
                 arms: dict[str, Callable[[Rows], None]] = {"ours": partial(chunk, store, out)}
                 arms |= {f"depth {one.depth}": one.read for one in ceilings}
+                if engine != "willneed":  # which brings pages to nobody's buffer
+                    alone = Ceiling(file, count, None, engine, direct=budget is not None)
+                    stack.callback(alone.close)
+                    arms["alone"] = alone.read
                 seconds = paired(
                     arms, samples, partial(drawn, random, layer, table.num_rows(layer), count),
                     partial(before, store, {layer: file}, out), partial(check, file, out),
@@ -69,9 +73,12 @@ def chunks(table: TableFiles, count: int, samples: int, device: str) -> list[Row
                 stats = store.stats()
             best = [min(pair) for pair in zip(*(seconds[f"depth {one.depth}"] for one in ceilings),
                                               strict=True)]  # fmt: skip
+            alone_s = seconds.get("alone")
+            itself = f"; the engine alone {median(best) / median(alone_s):.2f}" if alone_s else ""
             asked = samples * count
             pairs = median(b / a for a, b in zip(seconds["ours"], best, strict=True))
-            bound = f"paired {pairs:.2f}; {stats.device_reads / asked:.3f} reads a row; {device}"
+            reads = stats.device_reads / asked
+            bound = f"paired {pairs:.2f}{itself}; {reads:.3f} reads a row; {device}"
             results.append(
                 row(what, CEILING, seconds["ours"], best, target=target, bound=bound, work=count,
                     unit="rows/s")
@@ -120,10 +127,14 @@ def against_peers(
 class Ceiling:
     """Each page of a sample once, as a read of its own, and nothing else done."""
 
-    def __init__(self, file: File, most: int, depth: int) -> None:
+    def __init__(
+        self, file: File, most: int, depth: int | None, engine: str = "io_uring", *,
+        direct: bool = True,
+    ) -> None:  # fmt: skip
         self.depth = depth
         self._file = file
-        self._chosen: Chosen = choose([file.path], direct=True, depths={"io_uring": depth})
+        depths = None if depth is None else {engine: depth}
+        self._chosen: Chosen = choose([file.path], engine, direct=direct, depths=depths)
         self._memory = np.empty((most + 1) * PAGE, np.uint8)
         self._memory[::PAGE] = 0
         self._address = self._memory.ctypes.data + -self._memory.ctypes.data % PAGE

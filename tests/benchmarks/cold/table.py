@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.machine.disk_probe import best_rate, probe_disk
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.format.manifest import Provenance
 from engramctl.storage.io.pages import PAGE, resident_pages
@@ -21,6 +22,7 @@ from engramctl.storage.writing.seeded_rows import seeded_rows
 from engramctl.storage.writing.seeded_values import RowInit
 from engramctl.storage.writing.writer import write_table
 from engramctl.tables.layout import filler
+from tests.benchmarks.harness import Row
 
 LAYERS = (1, 14)
 SPEC = RecordSpec("f8_e4m3", 256)
@@ -143,3 +145,25 @@ def paired(
             seconds[name].append(time.perf_counter() - start)
             after(name, rows)
     return seconds
+
+
+def device_of(file: Path, doubt: str | None) -> str:
+    """Say what the disk can do, and why it may not be cold."""
+    document = probe_disk(file, 0.2)
+    best = best_rate(document)
+    steps = ", ".join(
+        f"{name} {us:,.0f}" for name, us in document["step_us"].items() if us is not None
+    )
+    cold = "" if doubt is None else f"; not proved cold: {doubt}"
+    return f"disk {best:,.0f} reads/s, 48 pages in us: {steps}{cold}"
+
+
+def with_device_after(rows: list[Row], device: str, file: Path) -> list[Row]:
+    """Return rows with what the disk can do now, beside what it could do before."""
+    after = device_of(file, None)
+    return [
+        one | {"bound": f"{one['bound']}; afterwards {after}"}
+        if one["bound"] and device in one["bound"]
+        else one
+        for one in rows
+    ]
