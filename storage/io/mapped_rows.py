@@ -2,10 +2,11 @@
 
 Pages this store has touched are taken to be resident, so a warm gather makes no system call. The
 others are asked for together before the first is needed. When a gather of touched pages is slow all
-the same, the kernel has evicted some: then they count as untouched again.
+the same, and pages were faulted in, the kernel has evicted some: they count as untouched again.
 """
 
 import mmap
+import resource
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -76,6 +77,7 @@ class MappedRows:
         self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
         self.reads = self.read_bytes = self.depth = 0
         self._asker = Workers("engramctl-willneed", 1)
+        self._faults = _major_faults()
 
     def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Future[None] | None:
         """Ask for every page not touched before, all layers in one batch.
@@ -129,9 +131,16 @@ class MappedRows:
             file.refuse_broken()
 
     def was_evicted(self, layer: int, num_rows: int, took_ns: int) -> None:
-        """Count the pages of a layer as untouched, when touched ones took that long."""
-        if took_ns > EVICTED_NS + EVICTED_ROW_NS * num_rows:
+        """Count the pages of a layer as untouched, when touched ones took long, and waited."""
+        if took_ns > EVICTED_NS + EVICTED_ROW_NS * num_rows and self._waited_for_disk():
             self.layers[layer].seen[:] = 0
+
+    def _waited_for_disk(self) -> bool:
+        """Tell whether a page was faulted in from a file since this was asked: else it was a busy
+        processor that took long. Where the system counts no such faults, the time alone decides.
+        """
+        then, self._faults = self._faults, _major_faults()
+        return self._faults != then or not self._faults
 
     def populate(self) -> None:
         """Read every page of the table into memory, without touching a row.
@@ -169,3 +178,8 @@ class MappedRows:
         self._asker.shutdown()
         self.layers.clear()
         self.chosen.close()
+
+
+def _major_faults() -> int:
+    """Count the pages that this process has waited for."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt

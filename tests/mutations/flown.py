@@ -64,6 +64,18 @@ MUTATIONS = (
         (MEMORY + "::test_ids_of_a_long_prefetch_take_no_memory_and_may_not_change",),
     ),
     Mutation(
+        "late-is-taken-for-evicted", "storage/io/mapped_rows.py",
+        "return self._faults != then or not self._faults",
+        "return True",
+        ("tests/storage/io/test_pages.py",),
+    ),
+    Mutation(
+        "uncounted-faults-are-none", "storage/io/mapped_rows.py",
+        "return self._faults != then or not self._faults",
+        "return self._faults != then",
+        ("tests/storage/io/test_pages.py",),
+    ),
+    Mutation(
         "plans-beside-the-slab", "storage/direct/page_reads.py",
         "return PagePlan.of(rows, self.maps, self.files, room)",
         "return PagePlan.of(rows, self.maps, self.files, room.copy())",
