@@ -136,11 +136,9 @@ class MappedRows:
             self.layers[layer].seen[:] = 0
 
     def _waited_for_disk(self) -> bool:
-        """Tell whether a page was faulted in from a file since this was asked: else it was a busy
-        processor that took long. Where the system counts no such faults, the time alone decides.
-        """
+        """Tell whether this process waited for a page of a file since this was last asked."""
         then, self._faults = self._faults, _major_faults()
-        return self._faults != then or not self._faults
+        return self._faults is None or self._faults != then
 
     def populate(self) -> None:
         """Read every page of the table into memory, without touching a row.
@@ -180,6 +178,12 @@ class MappedRows:
         self.chosen.close()
 
 
-def _major_faults() -> int:
-    """Count the pages that this process has waited for."""
+def _major_faults() -> int | None:
+    """Count the pages that this process has waited for; None where the system counts none."""
+    try:
+        facts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    if not int(facts.get("pgmajfault", 0)):
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_majflt

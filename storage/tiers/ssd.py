@@ -74,17 +74,19 @@ class SsdStore(Store):
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
         """Gather rows whose pages were all touched before."""
-        read = self.read
-        assert isinstance(read, MappedRows)
         if any_fault:
             return -1
-        read.chosen.files.check_unchanged()
-        started = time.perf_counter_ns()
+        self.read.chosen.files.check_unchanged()
         distinct = super().at_once(layer, row_ids, out)
         if any_fault:
-            _discard_broken(read, layer, out)
-        read.was_evicted(layer, len(row_ids), time.perf_counter_ns() - started)
+            assert isinstance(self.read, MappedRows)
+            _discard_broken(self.read, layer, out)
         return distinct
+
+    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:
+        """Look whether pages were evicted."""
+        if isinstance(self.read, MappedRows):
+            self.read.was_evicted(layer, num_rows, took_ns)
 
     def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""

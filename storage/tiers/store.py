@@ -21,10 +21,12 @@ from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.tiers.checked_ids import RowIds, checked_request, plain_ids
+from engramctl.storage.tiers.output import output
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Call, Usage
 
+SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 
@@ -50,7 +52,6 @@ class Store(ABC):
         self.table = table
         self.dtype = dtype
         self.device = device
-        self._on_cpu = device.type == "cpu"
         if scheme is None and isinstance(table, TableFiles):
             scheme = table.scheme
         self._scheme = scheme
@@ -166,18 +167,21 @@ class Store(ABC):
         if distinct < 0:
             return False
         stall_ns = time.perf_counter_ns() - started
+        if stall_ns > SLOW_NS:
+            self.was_slow(layer, len(row_ids), stall_ns)
         with self.lock:
             self._stats.stall_ns += stall_ns
             self._count(len(row_ids), distinct)
         return True
 
+    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:
+        """Learn that rows of `near` took long."""
+        return
+
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
         """Gather rows of a layer of `near`; return how many are distinct, -1: not possible."""
-        return int(
-            gather_at_once(
-                row_ids, *self.near[layer], out.element_size(), out.data_ptr(), out.nbytes
-            )
-        )
+        words = out.element_size(), out.data_ptr(), out.nbytes
+        return int(gather_at_once(row_ids, *self.near[layer], *words))
 
     def prefetch(
         self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
@@ -228,19 +232,7 @@ class Store(ABC):
 
     def target(self, ids_shape: tuple[int, ...], out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write the rows of ids to, checked when it is the caller's."""
-        shape = (*ids_shape, self._row_dim)
-        if out is None:
-            return torch.empty(shape, dtype=self.dtype, device=self.device)
-        if not isinstance(out, torch.Tensor):
-            raise ValueError(f"out must be a torch tensor, not {type(out).__name__}")
-        fits = out.shape == shape and out.dtype is self.dtype
-        fits = fits and (out.is_cpu if self._on_cpu else out.device == self.device)
-        if not fits or out.layout is not torch.strided or not out.is_contiguous():
-            raise ValueError(
-                f"out must be contiguous {self.dtype} {shape} on {self.device}, not {out.dtype} "
-                f"{tuple(out.shape)} on {out.device}"
-            )
-        return out
+        return output((*ids_shape, self._row_dim), self.dtype, self.device, out)
 
     @abstractmethod
     def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:

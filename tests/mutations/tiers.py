@@ -129,7 +129,7 @@ MUTATIONS = (
         "eviction-never-guessed", "storage/io/mapped_rows.py",
         "            self.layers[layer].seen[:] = 0",
         "            pass",
-        (PAGES + "::test_a_slow_gather_of_known_pages_means_that_they_were_evicted",),
+        (PAGES + "::test_a_slow_gather_of_known_pages_that_faulted_means_that_they_were_evicted",),
     ),
     Mutation(
         "failed-advice-not-told", "storage/readers/willneed_engine.py",
