@@ -1,5 +1,6 @@
 """Windows of token ids: each once, in order, and an error where there are none."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,24 @@ def test_a_mistyped_trace_is_asked_about() -> None:
         Trace("zpif", 100, seed=0)
     assert error.value.hint is not None
     assert error.value.hint.startswith("did you mean 'zipf'?\n")
+
+
+@pytest.mark.parametrize("name", ["text", "zipf", "uniform"])
+def test_a_decode_step_reads_the_token_after_the_one_before(name: str) -> None:
+    text = np.arange(1000) if name == "text" else None
+    steps = Trace(name, 1000, 0, text).windows(count=20, batch=3, tokens=1, context=4)
+    for before, after in pairwise(steps):
+        said = np.concatenate([before.history_BC, before.token_ids_BT], axis=1)
+        np.testing.assert_array_equal(said[:, 1:], after.history_BC)
+    if text is not None:
+        all_read = np.concatenate([one.token_ids_BT for one in steps], axis=1)
+        assert len(np.unique(all_read)) == all_read.size  # each sequence is a text of its own
+        assert (np.diff(all_read, axis=1) == 1).all()
+
+
+def test_prompts_are_new_each_time() -> None:
+    prompts = Trace("text", 1000, 0, np.arange(1000)).windows(4, batch=2, tokens=50, context=3)
+    read = np.concatenate([one.token_ids_BT.ravel() for one in prompts])
+    assert len(np.unique(read)) == len(read)
+    for one in prompts:
+        np.testing.assert_array_equal(one.history_BC[:, -1] + 1, one.token_ids_BT[:, 0])
