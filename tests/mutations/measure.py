@@ -139,8 +139,8 @@ MUTATIONS = (
     Mutation(
         "trace-without-tokens-is-a-bug",
         "engramctl/traffic/trace.py",
-        "    if not total:",
+        "    if not len(stream):",
         "    if False:",
-        ("tests/bench/test_parts.py::test_a_trace_without_a_token_is_refused",),
+        ("tests/traffic/test_trace.py::test_a_trace_without_a_token_is_refused",),
     ),
 )  # fmt: skip
