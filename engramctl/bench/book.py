@@ -84,7 +84,9 @@ class Book:
         earlier.check_same_run(now, DECIDING)
         self._of_earlier = earlier.finished_loops()
         self.warnings = earlier.warnings() + self.warnings
-        count = sum(self.is_taken_over(loop) for loop in self.loops)
+        count = len(self._of_earlier) - sum(
+            loop.name in self._of_earlier and not self.is_taken_over(loop) for loop in self.loops
+        )
         self.warn(f"resumed: {count} finished loops are of an earlier run")
         if other := earlier.other_options(now, WIDENING):
             self.warn(f"resumed with other options than the earlier run: {other}")

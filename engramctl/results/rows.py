@@ -24,10 +24,18 @@ def case_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     run = _run_columns(document)
     swept = document["config"].get("sweep", {})
-    return [
-        _row(case) | run | {name: case["axes"].get(name) for name in swept if name in run}
-        for case in document["cases"]
-    ]
+    return [_row(case) | run | _own(case["axes"], run, swept) for case in document["cases"]]
+
+
+def _own(
+    axes: Mapping[str, Any], run: Mapping[str, Any], swept: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a case's own point; a swept one that it has not is None."""
+    return {
+        name: value
+        for name, value in axes.items()
+        if name in run and (value is not None or name in swept)
+    }
 
 
 def _run_columns(document: Mapping[str, Any]) -> dict[str, Any]:

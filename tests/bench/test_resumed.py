@@ -162,6 +162,7 @@ def test_a_run_of_other_cases_adds_them_to_those_the_file_has(
     assert sorted(case["id"].partition(".warm.")[2] for case in cases) == measured
     assert all(case["status"] == "ok" for case in cases)
     assert before in cases
+    assert "resumed: 1 finished loops are of an earlier run" in answer.stderr
     assert f"other options than the earlier run: {told}" in answer.stderr
 
 

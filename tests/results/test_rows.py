@@ -88,3 +88,13 @@ def test_the_result_itself_keeps_the_numbers(fresh: dict[str, Any], tmp_path: Pa
     case_rows(document)
     assert document == doubtful(fresh)
     assert "31.25" in json.dumps(document)
+
+
+def test_a_row_has_the_options_of_its_own_point(fresh: dict[str, Any]) -> None:
+    document = copy.deepcopy(fresh)
+    document["config"] |= {"sweep": {"preset": ["small", "tiny"]}, "preset": "small"}
+    for row in case_rows(document):
+        assert row["preset"] == (None if row["name"] == "gather" else "tiny")
+        assert row["axes_context"] == (
+            3 if (row["name"], row["phase"]) == ("step", "decode") else None
+        )
