@@ -22,6 +22,8 @@ HOUSE = (
     "engramctl/demo",
     "engramctl/describe",
     "engramctl/bench",
+    "engramctl/traffic",
+    "engramctl/sweep",
     "engramctl/tables",
     "engramctl/reuse",
     "engramctl/schemes",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engramctl.bench.ground import Ground, synchronise
 from engramctl.bench.subject import Subject, read_bytes_so_far
-from engramctl.bench.trace import Window
 from engramctl.model.decoder import Decoder, Layer
+from engramctl.traffic.trace import Window
 
 
 class Arm(ABC):

@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from engramctl.bench.arms import Arm
-from engramctl.bench.loops import Loop
-from engramctl.bench.options import TIERS, BenchOptions
 from engramctl.bench.subject import Subject
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.disk_probe import PAGE
 from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.resolution import resolution_percent
+from engramctl.sweep.loops import Loop
+from engramctl.sweep.options import TIERS, BenchOptions
 
 NONE = "none"
 

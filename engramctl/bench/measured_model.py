@@ -5,12 +5,12 @@ from typing import get_args
 
 import torch
 
-from engramctl.bench.options import BenchOptions
 from engramctl.errors import ConfigError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.layers.config import Fusion, MemoryConfig, ResidualConfig
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
+from engramctl.sweep.options import BenchOptions
 
 # norms of DeepSeek-V4.1's release, of Engram's demo code (torch's default), and a usual one
 _NORM_EPS = {"deepseek-v41": 1e-20, "engram-demo": 1.1920929e-07, "engram": 1e-6}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from engramctl.bench.trace import Window
+from engramctl.traffic.trace import Window
 
 
 class Sampled(Protocol):

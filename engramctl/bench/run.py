@@ -1,8 +1,7 @@
-"""One run: open the tiers, measure every case in interleaved loops, write down what happened."""
+"""One run: measure every loop of the plan, and write down what happened."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,27 @@ from typing import Any
 import torch
 
 from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
-from engramctl.bench.cases import (
-    NONE,
-    hold_against,
-    interrupted_cases,
-    loop_cases,
-    outliers,
-    twice,
-    unmeasured_case,
-)
+from engramctl.bench.book import Book, known_error
+from engramctl.bench.cases import NONE, hold_against, interrupted_cases, loop_cases, outliers, twice
 from engramctl.bench.ground import Ground
-from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import folder_facts, scheme_of
-from engramctl.bench.measured_model import Models, make_models
-from engramctl.bench.options import DECIDING, BenchOptions
+from engramctl.bench.opened import OpenedParts
 from engramctl.bench.rounds import interleave
-from engramctl.bench.subject import Subject, Unmeasurable, opened_store
-from engramctl.bench.trace import Trace, Window, other_rows
+from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
-from engramctl.results.document import SCHEMA, Case, utc_now
-from engramctl.results.earlier import AFTER_FAILURE, ENDED, INTERRUPTED, NOT_YET, Earlier, LoopName
-from engramctl.storage import Store
-from engramctl.storage.tiers.door import indexed, tier_missing
+from engramctl.results.document import SCHEMA, utc_now
+from engramctl.results.earlier import Earlier
+from engramctl.storage.tiers.door import tier_missing
+from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
+from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
+from engramctl.traffic.chosen import Chosen, choose_trace
+from engramctl.traffic.oddities import odd_tokens, traffic_of
+from engramctl.traffic.trace import Trace, Window, other_rows
 
 Progress = Callable[[int], None]
 
@@ -49,8 +42,11 @@ def run_bench(
     keep: Callable[[dict[str, Any]], None] | None = None,
     earlier: Earlier | None = None,
     scheme_file: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
+
+    A loop that cannot be measured has cases that say why, and the next one follows.
 
     Args:
         path: a folder made by build or layout, or a checkpoint, which is read in place.
@@ -59,13 +55,15 @@ def run_bench(
         assumed: what was not said and so chosen, for the record.
         keep: given the document so far when a loop is done (the rest is skipped, "not measured
             yet") and when the run ends early and some case was measured: by a signal (the rest is
-            skipped, "interrupted") or by an error, which go on their way after.
-        earlier: a run that ended early: its finished loops are taken over, and not measured.
+            skipped, "interrupted") or by a bug, which go on their way after.
+        earlier: a run of some of these cases: its finished loops are taken over, not measured.
         scheme_file: of a checkpoint whose own files do not say its scheme.
+        tell: told which token ids were chosen, where `options.trace` is `auto`.
 
     Raises:
-        ConfigError: no scheme, or `earlier` is of another table or machine.
+        ConfigError: no scheme, no such case, or `earlier` is of another table or machine.
         FormatError: neither a table nor a checkpoint. TierUnavailable: no tier asked for is here.
+        EngramError: no loop could be measured: why the first could not.
     """
     missing = {tier: reason for tier in options.tiers if (reason := tier_missing(tier))}
     if options.named and len(missing) == len(options.tiers):
@@ -74,111 +72,118 @@ def run_bench(
             facts=missing,
             hint="run: engramctl env",
         )
+    loops = plan_loops(options)
     table = open_rows(path, scheme_file)
-    loops = list(plan_loops(options))
-    with _Run(path, table, options, scheme_of(path, table.scheme), missing) as run:
+    scheme = scheme_of(path, table.scheme)
+    chosen = choose_trace(options.trace, path, scheme)
+    if chosen.told is not None:
+        tell(f"assumed: {chosen.told}; --trace names others")
+    told = "; ".join(one for one in (assumed, chosen.told) if one) or None
+    with _Run(path, table, options, scheme, missing, loops, chosen, told) as run:
+        book = run.book
         if earlier is not None:
-            run.go_on_from(earlier, run.document(assumed))
-            if all(loop.name in run.taken_over for loop in loops):
+            book.go_on_from(earlier, run.document())
+            if all(map(book.is_taken_over, loops)):
                 return earlier.document
         try:
             for loop in loops:
-                if loop.name in run.taken_over:
-                    run.take_over(loop, progress)
-                    continue
-                run.measure(loop, progress)
-                run.leave_out_the_rest("skipped", NOT_YET)
-                if keep is not None and loop is not loops[-1]:
-                    keep(run.document(assumed))
-            return run.document(assumed)
+                run.do(loop, progress)
+                if keep is not None and loop is not loops[-1] and book.any_measured:
+                    keep(run.document())
         except BaseException as error:
-            run.end_early(error)
-            if keep is not None and any(case.samples_ns for case in run.cases):
-                keep(run.document(assumed))
+            book.end_early(error)
+            if keep is not None and book.any_measured:
+                keep(run.document())
             raise
+        if book.errors and not book.any_measured:
+            raise book.errors[0]
+        return run.document()
 
 
-@dataclass
 class _Run:
-    """State of one run: open stores, models, trace, the cases of each loop, finished or not."""
+    """State of one run: what is open, the trace, the cases so far; a context manager."""
 
-    path: Path
-    table: Opened
-    options: BenchOptions
-    scheme: Scheme
-    missing: dict[str, str]
-    cases_of_loops: list[list[Case]] = field(default_factory=list)
-    taken_over: dict[LoopName, list[Case]] = field(default_factory=dict)
-    cut: dict[LoopName, list[Case]] = field(default_factory=dict)
-    not_reached: list[list[Case]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: Opened,
+        options: BenchOptions,
+        scheme: Scheme,
+        missing: Mapping[str, str],
+        loops: list[Loop],
+        chosen: Chosen,
+        assumed: str | None,
+    ) -> None:
         self._created_utc = utc_now()
-        self._stack = ExitStack()
-        self._stores: dict[str, Store] = {}
-        self._models: Models | None = None
-        self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
-        self._ground = Ground(self.device)
-        self._ceilings = Ceilings(largest_file(self.path))
-        self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
-        if warning := other_rows(self.options.trace, self.scheme.canonical):
-            self._warn(warning)
+        self._path = path
+        self._table = table
+        self._options = options
+        self._scheme = scheme
+        self._missing = missing
+        self._chosen = chosen
+        self._assumed = assumed
+        self.book = Book(loops, self._tiers, missing)
+        self._parts = OpenedParts(table, scheme, options, self.book.warn)
+        self._ground = Ground(self._parts.device)
+        self._ceilings = Ceilings(largest_file(path))
+        self._trace = Trace(chosen.name, scheme.vocab_size, options.seed, chosen.ids)
+        if warning := other_rows(chosen.name, scheme.canonical):
+            self.book.warn(warning)
 
     def __enter__(self) -> "_Run":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._parts.close()
 
-    def document(self, assumed: str | None) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return the result of the cases there are."""
         return {
             "schema": SCHEMA,
             "created_utc": self._created_utc,
             "command": typed_words(),
-            "environment": capture(self.path),
+            "environment": capture(self._path),
             "config": {
-                **asdict(self.options),
-                "assumed": assumed,
-                **folder_facts(self.path, self.table),
+                **asdict(self._options),
+                "trace": self._chosen.name,
+                "assumed": self._assumed,
+                **folder_facts(self._path, self._table),
             },
             "ceilings": self._ceilings.document(),
-            "warnings": self.warnings,
-            "cases": [case.to_dict() for case in self.cases],
+            "warnings": self.book.warnings,
+            "cases": [case.to_dict() for case in self.book.cases],
         }
 
-    @property
-    def cases(self) -> list[Case]:
-        """Cases in the order they are measured, then those that were not reached."""
-        return [case for cases in (*self.cases_of_loops, *self.not_reached) for case in cases]
+    def do(self, loop: Loop, progress: Progress) -> None:
+        """Measure a loop, take it over, or write down why neither is possible."""
+        left = num_rounds(loop)
 
-    @property
-    def resident_tier(self) -> str:
-        """The tier on the compute device: the baseline of a table that costs no transfer."""
-        return "gpu" if self.device.type == "cuda" else "host"
+        def advance(rounds: int) -> None:
+            nonlocal left
+            left -= rounds
+            progress(rounds)
 
-    def _store(self, tier: str) -> Store:
-        if tier not in self._stores:
-            store, told = opened_store(self.table, tier, self.device, self.options)
-            for one in told:
-                self._warn(one)
-            self._stores[tier] = self._stack.enter_context(store)
-        return self._stores[tier]
+        if self.book.is_taken_over(loop):
+            cases = self.book.take_over(loop)
+            for _ in range(1 + any(case.copy_samples_ns for case in cases)):
+                self._windows(loop)  # so that the next one reads those after them
+        else:
+            try:
+                self._measure(loop, advance)
+            except (EngramError, MemoryError, RuntimeError) as error:
+                self.book.fail(loop, known_error(error))
+        if left:
+            progress(left)
 
-    def models(self) -> Models:
-        """Return the models, drawn when first needed."""
-        self._models = self._models or make_models(self.options, self.scheme, self.device)
-        return self._models
-
-    def measure(self, loop: Loop, progress: Progress) -> None:
+    def _measure(self, loop: Loop, progress: Progress) -> None:
         """Measure one loop; every tier of it gets a case, measured or not."""
         subjects: dict[str, Subject] = {}
-        skipped: dict[str, str] = dict(self.missing)
+        skipped: dict[str, str] = dict(self._missing)
         for tier in self._tiers(loop):
             if tier not in skipped:
                 try:
-                    subjects[tier] = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
+                    store = self._parts.store(tier)
+                    subjects[tier] = Subject(store, self._scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
         measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
@@ -186,71 +191,30 @@ class _Run:
         copied = twice(arms)
         copy = None if copied is None else self._arm(loop, copied, subjects)
         cases_if = partial(
-            loop_cases, self.options, loop, self._tiers(loop), arms, copy, self.resident_tier
+            loop_cases, loop.options, loop, self._tiers(loop), arms, copy, self._parts.resident_tier
         )
+        windows = self._windows(loop)
         try:
-            reason = self._interleave(loop, list(arms.values()), copy, progress)
+            reason = self._interleave(loop, windows, list(arms.values()), copy, progress)
         except (KeyboardInterrupt, SystemExit):
-            self.cut[loop.name] = interrupted_cases(cases_if(skipped, None))
+            self.book.interrupt(loop, interrupted_cases(cases_if(skipped, None)))
             raise
         cases = cases_if(skipped, reason)
         hold_against(cases, subjects, self._ceilings)
-        for warning in outliers(cases):
-            self._warn(warning)
-        self.cases_of_loops.append(cases)
-
-    def go_on_from(self, earlier: Earlier, now: Mapping[str, Any]) -> None:
-        """Take the finished loops and the warnings of a run; `now` is our document, no case yet."""
-        earlier.check_same_run(now, DECIDING)
-        self.taken_over = earlier.finished_loops()
-        self.warnings = earlier.warnings() + self.warnings
-        self._warn(f"resumed: {len(self.taken_over)} finished loops are of an earlier run")
-
-    def take_over(self, loop: Loop, progress: Progress) -> None:
-        """Count a loop of the earlier run as done; the next one reads the windows after its own."""
-        cases = self.taken_over[loop.name]
-        rounds = num_rounds(self.options, loop)
-        for _ in range(1 + any(case.copy_samples_ns for case in cases)):
-            self._windows(loop, rounds)
-        self.cases_of_loops.append(cases)
-        progress(rounds)
-
-    def end_early(self, error: BaseException) -> None:
-        """Say of every case that was not reached why it has no samples."""
-        if not isinstance(error, Exception):
-            self.leave_out_the_rest("skipped", INTERRUPTED)
-            self._warn(INTERRUPTED)
-            return
-        text = error.message if isinstance(error, EngramError) else repr(error)
-        self.leave_out_the_rest("failed", text)
-        self._warn(f"{ENDED}{text}")
-
-    def leave_out_the_rest(self, status: str, reason: str) -> None:
-        """Give every case that was not reached its place; what is said is of the first loop."""
-        self.not_reached = []
-        for loop in list(plan_loops(self.options))[len(self.cases_of_loops) :]:
-            self.not_reached.append(
-                self.taken_over.get(loop.name)
-                or self.cut.get(loop.name)
-                or [
-                    unmeasured_case(self.options, loop, tier, *self._absent(tier, status, reason))
-                    for tier in self._tiers(loop)
-                ]
-            )
-            if status == "failed":
-                status, reason = "skipped", AFTER_FAILURE
-
-    def _absent(self, tier: str, status: str, reason: str) -> tuple[str, str]:
-        return ("skipped", self.missing[tier]) if tier in self.missing else (status, reason)
+        for case in cases:
+            case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
+        for warning in (*outliers(cases), *odd_tokens(windows, self._chosen.name)):
+            self.book.warn(warning)
+        self.book.finish(loop, cases)
 
     def _tiers(self, loop: Loop) -> tuple[str, ...]:
-        baseline = (self.resident_tier,) if loop.case == "step" else ()
+        baseline = (self._parts.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
 
     def _arm(self, loop: Loop, tier: str, subjects: Mapping[str, Subject]) -> Arm:
         if loop.case == "gather":
             return GatherArm(tier, subjects[tier], self._ground)
-        models = self.models()
+        models = self._parts.models(loop.options)
         if loop.case == "lookup":
             return LookupArm(tier, subjects[tier], self._ground, models.with_memory)
         return StepArm(
@@ -259,38 +223,41 @@ class _Run:
             self._ground,
             models.without if tier == NONE else models.with_memory,
             loop.phase,
-            self.options.context,
-            beside=subjects.get(self.resident_tier),
+            loop.options.context,
+            beside=subjects.get(self._parts.resident_tier),
         )
 
     def _interleave(
-        self, loop: Loop, arms: list[Arm], copy: Arm | None, progress: Progress
+        self,
+        loop: Loop,
+        windows: Sequence[Window],
+        arms: list[Arm],
+        copy: Arm | None,
+        progress: Progress,
     ) -> str | None:
         """Sample arms and copy in turn; return why that is not possible, or None.
 
         All arms read the same windows, the copy others of the same trace: rows that the first
         copy has read would be nearer for the second, in a cache of the processor or of the disk.
         """
-        rounds = num_rounds(self.options, loop)
-        windows = [self._windows(loop, rounds)] * len(arms)
+        read = [windows] * len(arms)
         if copy is not None:
             arms = [*arms, copy]
-            windows.append(self._windows(loop, rounds))
+            read.append(self._windows(loop))
         try:
-            interleave(arms, windows, WARM_UP, progress)
+            interleave(arms, read, WARM_UP, progress)
         except Unmeasurable as error:
             return str(error)
-        if not arms:
-            progress(rounds)
         return None
 
-    def _windows(self, loop: Loop, count: int) -> list[Window]:
-        tokens = 1 if loop.phase == "decode" else self.options.tokens
-        context = self.scheme.max_order - 1
-        windows = [self._trace.window(self.options.batch, tokens, context) for _ in range(count)]
+    def _windows(self, loop: Loop) -> list[Window]:
+        options = loop.options
+        windows = self._trace.windows(
+            num_rounds(loop),
+            options.batch,
+            1 if loop.phase == "decode" else options.tokens,
+            self._scheme.max_order - 1,
+        )
         if self._trace.wrapped:
-            self._warn("the trace is shorter than the run and was read more than once")
+            self.book.warn("the trace is shorter than the run and was read more than once")
         return windows
-
-    def _warn(self, text: str) -> None:
-        self.warnings += [text] if text not in self.warnings else []

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.bench.options import BenchOptions
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened
 
 COLD_AT_MOST_PERCENT = 1.0

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engramctl.bench.loops import total_rounds
-from engramctl.bench.options import BenchOptions
 from engramctl.output import Output, Table
 from engramctl.results.earlier import Earlier
 from engramctl.results.file import write_result
 from engramctl.storage.files.output_file import is_stream
+from engramctl.sweep.loops import total_rounds
+from engramctl.sweep.options import BenchOptions
 
 Tables = Callable[[dict[str, Any]], Sequence[Table]]
 
@@ -96,7 +96,9 @@ def measure(
 
     sink.announce_compilation()
     with sink.progress("bench", total_rounds(options), "rounds") as advance:
-        document = run_bench(path, options, advance, assumed, kept.keep, earlier, scheme)
+        document = run_bench(
+            path, options, advance, assumed, kept.keep, earlier, scheme, tell=sink.note
+        )
     if earlier is not None and document is earlier.document:
         sink.note(f"{target} is finished: nothing is left to measure")
     elif target is not None:

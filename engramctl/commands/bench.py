@@ -17,6 +17,7 @@ from engramctl.commands.options import (
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
+from engramctl.sweep.declared import Batch, Context, Preset, Residual, Tiers, Tokens
 from engramctl.terminal.numbers import parse_bytes
 
 
@@ -29,19 +30,13 @@ def bench(
             "./shards, else ./tables, else a temporary table of about 1 GiB]",
         ),
     ] = None,
-    tier: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-t",
-            "--tier",
-            metavar="TIER",
-            help="gpu, host or ssd; repeat to measure several.  [default: gpu, host and ssd]",
-        ),
-    ] = None,
+    tier: Tiers = None,
     case: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="gather, lookup or step; repeat for more.  [default: all]"
+            metavar="ID",
+            help="gather, lookup, step, or an ID that --list prints, or the beginning of one, up "
+            "to a dot; repeat for more.  [default: all]",
         ),
     ] = None,
     cache: Annotated[
@@ -69,27 +64,19 @@ def bench(
             "Timed decode gathers; prefill takes a tenth, model steps a quarter of it.",
         ),
     ] = 200,
-    batch: Annotated[int, number("--batch", "Sequences a sample.", metavar="B")] = 1,
-    tokens: Annotated[
-        int, number("--tokens", "Tokens a sequence in a prefill sample.", metavar="T")
-    ] = 512,
-    context: Annotated[
-        int, number("--context", "Tokens in the KV cache at a decode step.", metavar="T")
-    ] = 64,
-    preset: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The model that steps are timed with: tiny or small."),
-    ] = "small",
-    residual: Annotated[
-        str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
-    ] = "mhc",
+    batch: Batch = None,
+    tokens: Tokens = None,
+    context: Context = None,
+    preset: Preset = None,
+    residual: Residual = None,
     trace: Annotated[
         str,
         typer.Option(
             metavar="TRACE",
-            help="Token ids to look up: uniform, zipf, or Parquet files of token ids.",
+            help="Token ids to look up: uniform, zipf, Parquet files of token ids, or auto: text "
+            "where some is at hand, else zipf.",
         ),
-    ] = "uniform",
+    ] = "auto",
     scheme: SchemeFile = None,
     seed: Annotated[int, number("--seed", "Seed of token ids and model weights.", least=0)] = 0,
     out: Annotated[
@@ -97,6 +84,10 @@ def bench(
         typer.Option("-o", "--out", metavar="FILE", help="Also write the full result as JSON."),
     ] = None,
     format: Format = "table",
+    list_: Annotated[
+        bool,
+        typer.Option("--list", help="Print the ID of every case of these options, then end."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cases and their memory need, measure nothing."),
@@ -113,25 +104,35 @@ def bench(
     the same model without memory, and with the table in memory. One arm is
     measured twice: a difference its two copies may show is printed as below
     resolution. A tier this machine lacks is reported as skipped, never left
-    out. FILE has the cases that are finished, also while the run goes on and
-    when it is interrupted; with --resume and the same options it goes on.
+    out, and so is a case whose model does not fit.
+
+    An option with a * is swept when it is repeated: --batch 1 --batch 8. FILE
+    has the cases that are finished, also while the run goes on and when it is
+    interrupted; with --resume a run measures those that FILE does not have.
 
       Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
-    from engramctl.bench.dry_run import planned_cases, planned_tables
     from engramctl.bench.measured_folder import measured_folder
-    from engramctl.bench.options import CASES, TIERS, BenchOptions
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
     from engramctl.results.tables import raw_tables, result_tables
+    from engramctl.sweep.axes import CASES
+    from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
+    from engramctl.sweep.options import TIERS, BenchOptions
+    from engramctl.sweep.repeated import repeated
 
     sink = Output(format="json" if json else format, quiet=quiet)
     options = BenchOptions(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
-        cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
-        tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
-        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
+        cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, seed=seed,
+        trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
+        engine=engine,
+        **repeated(batch=batch, tokens=tokens, context=context, preset=preset, residual=residual),
     )  # fmt: skip
+    if list_:
+        listed = listed_cases(options)
+        sink.result(listed, listed_tables(listed))
+        return
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")
     target = None if out is None else result_file(out, force=force, resume=resume)

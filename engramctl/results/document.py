@@ -4,6 +4,7 @@ Nothing in a case is derived that cannot be computed again from samples: its own
 second copy, those of the cases it is compared with.
 """
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,15 @@ FIRST_SCHEMA = "engramctl.bench/1"
 SCHEMAS = (SCHEMA, FIRST_SCHEMA)  # what is read
 LEAST_SAMPLES = 5  # what a resolution needs
 LEAST_FOR_P99 = 100  # so that a sample lies beyond it
+
+_NO_TRAFFIC: dict[str, float | None] = {"top_token_percent": None, "repeated_percent": None}
+
+LoopName = tuple[str, str, str, str]  # case, phase, loop, axes
+
+
+def loop_name(case: str, phase: str, loop: str, axes: Mapping[str, Any]) -> LoopName:
+    """Return what the cases of one loop share, and no other case has."""
+    return (case, phase, loop, json.dumps(axes, sort_keys=True))
 
 
 def utc_now() -> str:
@@ -55,7 +65,12 @@ class Case:
         phase: decode (one token a sequence) or prefill.
         tier: gpu, host, ssd, or `none` for the model without memory.
         cache: warm or cold; None without a memory.
-        loop: warm or cold: arms of one case, phase and loop were measured interleaved.
+        loop: warm or cold: arms of one case, phase, loop and axes were measured interleaved.
+        id: the same in every run that measures the same, see `engramctl.sweep.axes.case_id`.
+        axes: its place in the sweep: the value of every option that may be swept, None of one that
+            changes nothing of the case.
+        traffic: of the token ids of all samples, in percent: `top_token_percent` that are the
+            most frequent one, `repeated_percent` of samples whose ids an earlier one had.
         engine: what read the rows.
         mode: memory; on ssd mapped (the page cache is the cache) or direct (past it, in a budget).
         fallback: what the engine could not have and did without; None: nothing.
@@ -82,6 +97,9 @@ class Case:
     tier: str
     cache: str | None
     loop: str
+    id: str | None = None
+    axes: dict[str, Any] = field(default_factory=dict)
+    traffic: dict[str, float | None] = field(default_factory=lambda: dict(_NO_TRAFFIC))
     engine: str | None = None
     mode: str | None = None
     fallback: str | None = None
@@ -111,6 +129,11 @@ class Case:
     )
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
 
+    @property
+    def loop_name(self) -> LoopName:
+        """What it shares with the cases it was measured with."""
+        return loop_name(self.name, self.phase, self.loop, self.axes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the figures the samples give."""
         p50 = percentile(self.samples_ns, 50) if self.samples_ns else None
@@ -129,12 +152,13 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
 
 
 _LATER = (  # keys that older cases lack
-    "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows", "queue_depth",
+    "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows", "queue_depth", "id",
 )  # fmt: skip
 
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
-    return {**case, **{name: None for name in _LATER if name not in case}}
+    later = {**dict.fromkeys(_LATER), "axes": {}, "traffic": dict(_NO_TRAFFIC)}
+    return later | dict(case)
 
 
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -166,15 +190,19 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def refuse_mismatches(document: Mapping[str, Any]) -> None:
-    """Raise when a case returned wrong rows: its times mean nothing.
+    """Raise when a case returned wrong rows, whose times mean nothing, or could not be measured.
 
     Raises:
-        EngramError: the first such case.
+        EngramError: the first such case; one with wrong rows before others.
     """
-    for case in document["cases"]:
-        if case["status"] == "failed":
-            raise EngramError(
-                f"{case['name']} {case['phase']} on {case['tier']}: {case['reason']}",
-                facts=case["check"],
-                hint="run: engramctl verify on the folder",
-            )
+    cases = document["cases"]
+    failed = [case for case in cases if case["status"] == "failed"]
+    for case in sorted(failed, key=lambda one: not one["check"]["mismatches"]):
+        wrong = case["check"]["mismatches"]
+        raise EngramError(
+            f"{case['name']} {case['phase']} on {case['tier']}: {case['reason']}",
+            facts=case["check"] if wrong else {"failed": f"{len(failed)} of {len(cases)} cases"},
+            hint="run: engramctl verify on the folder"
+            if wrong
+            else "the others are in the result; --resume measures those that failed",
+        )

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.results.document import Case
+from engramctl.results.document import Case, LoopName
 
 NOT_YET = "not measured yet"
 INTERRUPTED = "interrupted"
-AFTER_FAILURE = "an earlier case failed"
 ENDED = "ended by an error: "
-_UNFINISHED = (NOT_YET, INTERRUPTED, AFTER_FAILURE)
+_UNFINISHED = (NOT_YET, INTERRUPTED)
 _MACHINE = (
     "engramctl", "python", "platform", "machine", "cpu", "num_cpus", "page_bytes", "huge_pages",
     "io_uring", "disk", "gpu", "hashing_kernels",
 )  # fmt: skip
 _LIBRARIES = ("numba", "numpy", "torch", "triton")  # those that lookups and models run on
-
-LoopName = tuple[str, str, str]  # case, phase, loop
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,24 @@ class Earlier:
                     "of --resume to start over",
                 )
 
+    def other_options(self, now: Mapping[str, Any], names: Iterable[str]) -> str:
+        """Say which options that need not be equal are others now; "" where none is.
+
+        Args:
+            now: document of the run that goes on.
+            names: keys of `config`.
+        """
+        with self._usable():
+            then, here = (json.loads(json.dumps(one["config"])) for one in (self.document, now))
+            pairs = {
+                name: (_swept(then, name), _swept(here, name)) for name in names if name != "sweep"
+            }
+        return "; ".join(
+            f"{name} {_shown(one)}, now {_shown(other)}"
+            for name, (one, other) in pairs.items()
+            if one != other
+        )
+
     def finished_loops(self) -> dict[LoopName, list[Case]]:
         """Return the cases of every loop in which nothing is left to measure.
 
@@ -71,7 +86,8 @@ class Earlier:
             for one in self.document["cases"]:
                 case = Case(**{name: value for name, value in one.items() if name in names})
                 case.to_dict()
-                loops.setdefault((case.name, case.phase, case.loop), []).append(case)
+                case.axes = dict(one["axes"])  # of an older result: an error
+                loops.setdefault(case.loop_name, []).append(case)
         return {name: cases for name, cases in loops.items() if all(map(_is_done, cases))}
 
     def warnings(self) -> list[str]:
@@ -115,6 +131,11 @@ def _compared(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
 
 def _is_temporary(config: Mapping[str, Any]) -> bool:
     return "temporary" in (config["assumed"] or "")
+
+
+def _swept(config: Mapping[str, Any], name: str) -> Any:
+    """Return an option's value, or all of them where it was swept."""
+    return config.get("sweep", {}).get(name, config.get(name))
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from engramctl.output import Table
 from engramctl.results.figures import percent
 from engramctl.results.rows import case_rows
 
-_NOT_OPTIONS = ("path", "assumed", "scheme", "layout", "num_rows", "named")
+_NOT_OPTIONS = ("path", "assumed", "scheme", "layout", "num_rows", "named", "sweep")
 
 
 def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "scheme": config["scheme"],
         "layout": config.get("layout"),
         "trace": config["trace"],
-        "options": {name: value for name, value in config.items() if name not in _NOT_OPTIONS},
+        "options": {name: value for name, value in config.items() if name not in _NOT_OPTIONS}
+        | config.get("sweep", {}),
         "cpu": machine["cpu"],
         "machine": machine,
         "resolution_percent": {
@@ -77,7 +78,7 @@ def _measured(facts: Mapping[str, Any]) -> str:
 def _options(options: Mapping[str, Any]) -> list[str]:
     """Return `name value` of every option."""
     return [
-        f"{name} {'+'.join(value) if isinstance(value, list | tuple) else value}"
+        f"{name} {'+'.join(map(str, value)) if isinstance(value, list | tuple) else value}"
         for name, value in options.items()
     ]
 

@@ -7,7 +7,7 @@ as a number, so none can print it; the result itself keeps it, beside the sample
 from collections.abc import Mapping
 from typing import Any
 
-_GROUPS = ("resident_percent", "against", "check")
+_GROUPS = ("resident_percent", "against", "check", "axes", "traffic")
 _BASELINES = ("none", "resident")
 
 
@@ -23,7 +23,19 @@ def case_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         LookupError, TypeError, AttributeError: a result with parts missing.
     """
     run = _run_columns(document)
-    return [_row(case) | run for case in document["cases"]]
+    swept = document["config"].get("sweep", {})
+    return [_row(case) | run | _own(case["axes"], run, swept) for case in document["cases"]]
+
+
+def _own(
+    axes: Mapping[str, Any], run: Mapping[str, Any], swept: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a case's own point; a swept one that it has not is None."""
+    return {
+        name: value
+        for name, value in axes.items()
+        if name in run and (value is not None or name in swept)
+    }
 
 
 def _run_columns(document: Mapping[str, Any]) -> dict[str, Any]:

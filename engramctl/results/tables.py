@@ -1,10 +1,12 @@
 """A result as tables: the one people read, and the one for programs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engramctl.output import Table
 from engramctl.results.figures import BELOW, duration, overhead, percent
+from engramctl.results.places import is_sweep, place_columns
 from engramctl.results.rows import case_rows
 
 # What columns mean whose names do not say it all; each stands below a table that has the column.
@@ -46,27 +48,53 @@ def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
     """
-    shown = [_row(row) for row in rows if row["samples"]]
-    lines = [
-        f"{name}: {meaning}" for name, meaning in LEGEND.items() if any(row[name] for row in shown)
+    tables = [
+        Table(
+            title, [_row(row, place) for row, place in zip(some, place_columns(some), strict=True)]
+        )
+        for title, some in _groups(measured, [row for row in rows if row["samples"]])
     ]
+    used = {name for table in tables for row in table.rows for name in row if row[name]}
+    lines = [f"{name}: {meaning}" for name, meaning in LEGEND.items() if name in used]
     doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
     lines += [f"unproved: {one}" for one in doubts]
-    skipped = {
-        f"{row['tier']}: {row['reason']}": None for row in rows if row["status"] == "skipped"
-    }
-    tables = [Table(f"lookups in {measured}", shown, "\n".join(lines))]
-    if skipped:
-        tables.append(Table("skipped", [{"tier": text} for text in skipped]))
+    tables[-1] = replace(tables[-1], caption="\n".join(lines))
+    for status in ("skipped", "failed"):
+        if whys := _reasons([row for row in rows if row["status"] == status]):
+            tables.append(Table(status, whys))
     return tables
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, object]:
+def _groups(
+    measured: str, rows: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return titles and rows: of a sweep those of each case and phase apart, else all of them."""
+    if not is_sweep(rows):
+        return [(f"lookups in {measured}", list(rows))]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(f"{row['name']}, {row['phase']}, in {measured}", []).append(row)
+    return list(found.items())
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Return why cases have no result: each reason of a tier once, with how many cases it holds."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(f"{row['tier']}: {row['reason']}", []).append(row.get("id") or "")
+    return [
+        {"tier": text, "cases": len(ids), "the first": ids[0] or None}
+        for text, ids in found.items()
+    ]
+
+
+def _row(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]:
     before, disk_bytes = row["resident_percent_before"], row["device_bytes"]
     return {
         "case": row["name"],
         "phase": row["phase"],
         "tier": row["tier"],
+        **place,
         "cache": "unproved" if row["state"] == "unproved" else row["cache"],
         "p50": duration(row["p50_ns"]),
         "p99": duration(row["p99_ns"]),

@@ -13,7 +13,6 @@ import pytest
 
 from engramctl.bench import subject
 from engramctl.bench.measured_folder import scheme_of
-from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.machine import ceilings
@@ -21,6 +20,7 @@ from engramctl.results.tables import result_tables
 from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.sweep.options import BenchOptions
 from tests.conftest import ROOT
 from tests.helpers.small_table import small_table
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.storage.tiers.host import HostStore
+from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli
 from tests.helpers.fake_cuda import fake_cuda
 

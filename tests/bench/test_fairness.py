@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engramctl.bench.loops import total_rounds
-from engramctl.bench.options import TIERS, BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject
 from engramctl.results.resolution import resolution_percent
+from engramctl.sweep.loops import total_rounds
+from engramctl.sweep.options import TIERS, BenchOptions
 
 
 def test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm(

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from engramctl.bench.arms import GatherArm
-from engramctl.bench.loops import WARM_UP
-from engramctl.bench.trace import Window
 from engramctl.errors import StorageError
 from engramctl.results.document import LEAST_SAMPLES
+from engramctl.sweep.loops import WARM_UP
+from engramctl.traffic.trace import Window
 from tests.conftest import RunCli, run_in_process
 from tests.helpers.small_table import SMALL_BUILD
 
@@ -120,20 +120,18 @@ def test_an_interruption_while_resuming_keeps_the_loops_of_both(
 @pytest.mark.parametrize(
     ("more", "name", "expected", "found"),
     [
-        (("--batch", "3"), "batch", "1", "3"),
-        (("--tokens", "3"), "tokens", "2", "3"),
-        (("--case", "step"), "cases", '["gather"]', '["gather", "step"]'),
+        (("--samples", "3"), "samples", "1", "3"),
+        (("--trace", "uniform"), "trace", "zipf", "uniform"),
         (("--seed", "5"), "seed", "0", "5"),
     ],
 )
 def test_other_options_are_refused_with_both_values(
-    shards: Path, run_cli: RunCli, begun: Path, more: tuple[str, ...], name: str, expected: str,
+    shards: Path, run_cli: RunCli, begun: Path, more: tuple[str, str], name: str, expected: str,
     found: str,
 ) -> None:  # fmt: skip
-    given = {more[0]: more[1]}
     words = list(QUICK)
-    if more[0] in words and more[0] != "--case":
-        words[words.index(more[0]) + 1] = given[more[0]]
+    if more[0] in words:
+        words[words.index(more[0]) + 1] = more[1]
     else:
         words += more
     before = begun.read_bytes()
@@ -142,6 +140,42 @@ def test_other_options_are_refused_with_both_values(
     assert f"{name} of the run differs" in error["message"]
     assert error["facts"] == {"expected": expected, "found": found}
     assert begun.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "told", "measured"),
+    [
+        (("--batch", "1", "--batch", "3"), "batch 1, now [1, 3]", ["b1", "b1.t2", "b3", "b3.t2"]),
+        (("--batch", "3"), "batch 1, now 3", ["b1", "b3", "b3.t2"]),
+    ],
+)
+def test_a_run_of_other_cases_adds_them_to_those_the_file_has(
+    shards: Path, run_cli: RunCli, begun: Path, runs: Runs, more: tuple[str, ...], told: str,
+    measured: list[str],
+) -> None:  # fmt: skip
+    before = read(begun)["cases"][0]
+    words = ("bench", shards, *QUICK, *more, "-o", begun, "--resume", "--json")
+    answer = run_cli(*words)
+    assert answer.exit_code == 0, answer.stderr
+    assert len(runs.windows) == ONE_LOOP * (len(measured) - 1)  # but for the finished one
+    cases = answer.json["cases"]
+    assert sorted(case["id"].partition(".warm.")[2] for case in cases) == measured
+    assert all(case["status"] == "ok" for case in cases)
+    assert before in cases
+    assert "resumed: 1 finished loops are of an earlier run" in answer.stderr
+    assert f"other options than the earlier run: {told}" in answer.stderr
+
+
+def test_a_tier_more_measures_its_loops_anew(
+    shards: Path, run_cli: RunCli, begun: Path, runs: Runs
+) -> None:
+    """Arms are compared with those that were measured in turn with them."""
+    words = ("--tier", "ssd", "--cache", "warm", "-o", begun, "--resume", "--json")
+    answer = run_cli("bench", shards, *QUICK, *words)
+    assert answer.exit_code == 0
+    assert len(runs.windows) == 2 * (ONE_LOOP + ONE_LOOP // 2)
+    tiers = {case["tier"] for case in answer.json["cases"] if case["status"] == "ok"}
+    assert tiers == {"host", "ssd"}
 
 
 def test_other_rows_of_the_same_shape_are_refused(
@@ -194,6 +228,7 @@ def test_a_file_that_cannot_be_gone_on_from_says_why(
         lambda one: one.update(cases=[{"name": "gather"}]),
         lambda one: one["cases"][0].update(samples_ns="many"),
         lambda one: one.update(warnings=None),
+        lambda one: one["cases"][0].pop("axes"),
         lambda one: one["environment"].pop("libraries"),
     ],
 )

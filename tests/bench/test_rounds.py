@@ -10,7 +10,7 @@ import torch
 from engramctl.bench.arms import Arm
 from engramctl.bench.ground import Ground
 from engramctl.bench.rounds import interleave, orders
-from engramctl.bench.trace import Window
+from engramctl.traffic.trace import Window
 
 
 def window(number: int) -> Window:

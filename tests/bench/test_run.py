@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.bench.loops import total_rounds
-from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.errors import ConfigError, TierUnavailable
 from engramctl.storage import open_store
+from engramctl.sweep.loops import total_rounds
+from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli
 from tests.helpers.small_bench import SMALL_BENCH as SMALL
 

@@ -4,9 +4,6 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
-from engramctl.bench.options import ENGINES as BENCH_ENGINES
-from engramctl.bench.trace import GENERATED
 from engramctl.checkpoints.exported import FAMILIES
 from engramctl.cli import COMMANDS, app
 from engramctl.completion.values import VALUES, values_of
@@ -18,8 +15,12 @@ from engramctl.schemes.names import DICTIONARY
 from engramctl.storage.format import geometry
 from engramctl.storage.readers import choose as readers
 from engramctl.storage.record.dtypes import DTYPES
+from engramctl.sweep.axes import CASES
+from engramctl.sweep.options import CACHES, RESIDUALS, TIERS
+from engramctl.sweep.options import ENGINES as BENCH_ENGINES
 from engramctl.tables.export import RAW
 from engramctl.tables.initial_rows import KINDS
+from engramctl.traffic.trace import GENERATED
 from tests.completion.programs import PROGRAM
 
 KNOWN: dict[str, Any] = {

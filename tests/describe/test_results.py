@@ -60,7 +60,7 @@ def test_the_facts_of_the_run_come_first(
     assert len(facts.splitlines()) <= 20
     for wanted in (
         document["created_utc"], "engramctl bench", "--cache warm", "residual mhc", "preset tiny",
-        document["environment"]["cpu"], "trace uniform", "by loop",
+        document["environment"]["cpu"], "trace zipf", "by loop",
     ):  # fmt: skip
         assert wanted in " ".join(facts.split()), wanted
 

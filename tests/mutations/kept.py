@@ -10,7 +10,7 @@ MUTATIONS = (
     Mutation(
         "finished-loops-not-written",
         "engramctl/bench/run.py",
-        "if keep is not None and loop is not loops[-1]:",
+        "if keep is not None and loop is not loops[-1] and book.any_measured:",
         "if False:",
         (f"{_INTERRUPTED}::test_a_killed_run_leaves_the_loops_it_had_finished",),
     ),
@@ -23,7 +23,7 @@ MUTATIONS = (
     ),
     Mutation(
         "other-rows-taken-for-the-same",
-        "engramctl/bench/options.py",
+        "engramctl/sweep/options.py",
         '"num_rows", "table_xxh3_128",',
         '"num_rows",',
         (f"{_RESUMED}::test_other_rows_of_the_same_shape_are_refused",),

@@ -40,8 +40,8 @@ MUTATIONS = (
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/run.py",
-        "            windows.append(self._windows(loop, rounds))\n",
-        "            windows.append(windows[0])\n",
+        "            read.append(self._windows(loop))\n",
+        "            read.append(windows)\n",
         (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(
@@ -124,9 +124,10 @@ MUTATIONS = (
     Mutation(
         "interrupted-keeps-nothing",
         "engramctl/bench/run.py",
-        "if keep is not None and any(",
-        "if keep is None and any(",
-        ("tests/bench/test_interrupted.py::test_an_error_in_one_case_keeps_those_before_it",),
+        "            if keep is not None and book.any_measured:\n                keep",
+        "            if keep is None and book.any_measured:\n                keep",
+        ("tests/bench/test_interrupted.py::"
+         "test_a_signal_keeps_what_was_measured_and_says_what_was_not",),
     ),
     Mutation(
         "first-schema-not-read",
@@ -137,9 +138,9 @@ MUTATIONS = (
     ),
     Mutation(
         "trace-without-tokens-is-a-bug",
-        "engramctl/bench/trace.py",
-        "    if not total:",
+        "engramctl/traffic/trace.py",
+        "    if not len(stream):",
         "    if False:",
-        ("tests/bench/test_parts.py::test_a_trace_without_a_token_is_refused",),
+        ("tests/traffic/test_trace.py::test_a_trace_without_a_token_is_refused",),
     ),
 )  # fmt: skip

@@ -14,8 +14,8 @@ MUTATIONS = (
     Mutation(
         "columns-unexplained-where-used",
         "engramctl/results/tables.py",
-        "for name, meaning in LEGEND.items() if any(row[name] for row in shown)",
-        "for name, meaning in LEGEND.items() if all(row[name] for row in shown)",
+        "for row in table.rows for name in row if row[name]}",
+        "for row in table.rows for name in row if all(one[name] for one in table.rows)}",
         ("tests/results/test_tables.py::"
          "test_a_column_whose_name_does_not_say_it_has_a_line_below",),
     ),

@@ -135,7 +135,7 @@ MUTATIONS = (
     ),
     Mutation(
         "bench-does-not-warn-of-a-trace-of-token-ids",
-        "engramctl/bench/trace.py",
+        "engramctl/traffic/trace.py",
         "    if name in GENERATED or not canonical.takes_canonical:",
         "    if True:",
         (_CANONICAL,),

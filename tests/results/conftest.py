@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
+from engramctl.sweep.options import BenchOptions
 from tests.helpers.small_table import small_table
 
 

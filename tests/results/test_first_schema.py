@@ -45,7 +45,7 @@ def test_its_tables_are_those_of_a_new_result() -> None:
     assert [row["over none"] for row in measured.rows] == [None, None, "below resolution"]
     assert [row["resolution"] for row in measured.rows] == ["1.5 %"] * 3
     assert [row["p99"] for row in measured.rows] == [None] * 3
-    assert skipped.rows == [{"tier": "gpu: no CUDA"}]
+    assert skipped.rows == [{"tier": "gpu: no CUDA", "cases": 1, "the first": None}]
     [raw] = raw_tables(document)
     assert [row["against_none_below_resolution"] for row in raw.rows] == [None, None, True, None]
 

@@ -34,13 +34,16 @@ class Window:
 class Trace:
     """An endless stream of windows; the same arguments give the same windows."""
 
-    def __init__(self, name: str, vocab_size: int, seed: int) -> None:
+    def __init__(
+        self, name: str, vocab_size: int, seed: int, text: NDArray[np.int64] | None = None
+    ) -> None:
         """Prepare the stream.
 
         Args:
             name: `uniform`, `zipf` or Parquet files of token ids.
             vocab_size: ids lie below it.
             seed: of the generated ids.
+            text: int64 (N,), the ids of a text that was read already; `name` is then its name.
 
         Raises:
             CorpusError: the files hold no usable ids.
@@ -48,18 +51,35 @@ class Trace:
         self.name = name
         self._vocab_size = vocab_size
         self._random = np.random.default_rng(seed)
-        self._stream = None if name in GENERATED else _read(name, vocab_size)
+        if text is None and name not in GENERATED:
+            text = _read(name, vocab_size)
+        self._stream = text
         self._next = 0
         self.wrapped = False
 
     def window(self, batch: int, tokens: int, context: int) -> Window:
         """Return the next `batch` sequences of `tokens` ids, each with `context` ids before it."""
-        length = context + tokens
-        if self._stream is None:
-            ids_BS = self._generate(batch * length).reshape(batch, length)
+        return self.windows(1, batch, tokens, context)[0]
+
+    def windows(self, count: int, batch: int, tokens: int, context: int) -> list[Window]:
+        """Return the windows of `count` samples.
+
+        Of one token each, they are steps of a decode: `batch` texts, and in every sample the token
+        that follows the one of the sample before, after the `context` ids before it. Of more, each
+        is `batch` new prompts: no id of one is in another, while the trace lasts.
+        """
+        if tokens > 1:
+            pieces = [self._pieces(batch, context + tokens) for _ in range(count)]
         else:
-            ids_BS = np.stack([self._take(length) for _ in range(batch)])
-        return Window(ids_BS[:, :context], ids_BS[:, context:])
+            ids_BS = self._pieces(batch, context + count)
+            pieces = [ids_BS[:, step : step + context + 1] for step in range(count)]
+        return [Window(ids_BS[:, :context], ids_BS[:, context:]) for ids_BS in pieces]
+
+    def _pieces(self, batch: int, length: int) -> NDArray[np.int64]:
+        """Return the next ids of the trace, (batch, length), each row a text of its own."""
+        if self._stream is None:
+            return self._generate(batch * length).reshape(batch, length)
+        return np.stack([self._take(length) for _ in range(batch)])
 
     def _generate(self, count: int) -> NDArray[np.int64]:
         if self.name == "uniform":
@@ -77,19 +97,24 @@ class Trace:
         return piece if len(piece) == count else np.resize(piece, count)
 
 
-def _read(name: str, vocab_size: int) -> NDArray[np.int64]:
+def ids_of(corpus: Corpus) -> NDArray[np.int64]:
+    """Return the first token ids of a corpus, int64 (N,), one document behind the other."""
     pieces = []
     total = 0
-    for batch in _corpus(name).batches():
+    for batch in corpus.batches():
         pieces.append(batch.ids.astype(np.int64))
         total += len(pieces[-1])
         if total >= _MOST_TOKENS:
             break
-    if not total:
+    return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+
+
+def _read(name: str, vocab_size: int) -> NDArray[np.int64]:
+    stream = ids_of(_corpus(name))
+    if not len(stream):
         raise CorpusError(
             f"the trace {name} has no tokens", hint="name files whose documents are not empty"
         )
-    stream = np.concatenate(pieces)
     largest = int(stream.max())
     if largest >= vocab_size:
         raise CorpusError(

@@ -1,16 +1,16 @@
 """What a run of `engramctl bench` measures, checked when made; needs no torch."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from engramctl.errors import ConfigError, unknown
 from engramctl.model.presets import PRESETS
 from engramctl.results.document import LEAST_SAMPLES
+from engramctl.sweep.axes import CASES, NAMES
 
 TIERS = ("gpu", "host", "ssd")
-CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
-PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 ENGINES = ("auto", "io_uring", "pread", "willneed")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
@@ -18,12 +18,12 @@ MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """One run.
+    """One run, or one point of its sweep.
 
     Attributes:
         tiers: tiers to measure, of TIERS.
         named: whether the caller named them; then a run that can measure none of them fails.
-        cases: of CASES.
+        cases: of CASES, or IDs of cases or their beginnings, cut at a dot.
         cache: state of the page cache on the ssd tier, of CACHES.
         samples: timed lookups of a decode gather; larger work takes fewer, see `num_samples`.
         batch: sequences a sample.
@@ -32,10 +32,12 @@ class BenchOptions:
         preset: of the model, of PRESETS.
         residual: residual mode of the model.
         seed: of token ids and model weights.
-        trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
+        trace: `uniform`, `zipf`, a Parquet file, folder or glob of token ids, or `auto`: real text
+            where some is at hand, else `zipf`.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.
+        sweep: all values of every axis that has several; its field above holds the first.
 
     Raises:
         ConfigError: a value outside its choices or range.
@@ -52,15 +54,16 @@ class BenchOptions:
     preset: str = "small"
     residual: str = "mhc"
     seed: int = 0
-    trace: str = "uniform"
+    trace: str = "auto"
     budget_bytes: int | None = None
     engine: str = "auto"
+    sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
         for option, values, known in (
             ("--tier", self.tiers, TIERS),
-            ("--case", self.cases, CASES),
+            ("--case", tuple(one.partition(".")[0] for one in self.cases), CASES),
             ("--cache", (self.cache,), CACHES),
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
@@ -81,6 +84,21 @@ class BenchOptions:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+        for name, swept in self.sweep.items():
+            for value in swept:
+                self.at({name: value})
+
+    def at(self, values: Mapping[str, Any]) -> "BenchOptions":
+        """Return the options of one point: no axis has several values.
+
+        Raises:
+            ConfigError: as when made.
+        """
+        return replace(self, **{**values, "sweep": {}})
+
+    def values(self, name: str) -> Sequence[Any]:
+        """Return all values of an axis."""
+        return self.sweep.get(name) or (getattr(self, name),)
 
     def reading(self, tier: str) -> dict[str, Any]:
         """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""
@@ -100,8 +118,10 @@ class BenchOptions:
         return max(LEAST_SAMPLES, self.samples // share)
 
 
+# What says which cases there are: a run that goes on may have other ones.
+WIDENING = ("named", "tiers", "cases", "cache", "sweep", *NAMES)
 # Keys of a result's `config` that must be equal for a run to go on from it.
 DECIDING = (
-    *(one.name for one in fields(BenchOptions) if one.name != "named"),
+    *(one.name for one in fields(BenchOptions) if one.name not in WIDENING),
     "path", "scheme", "layout", "num_rows", "table_xxh3_128",
 )  # fmt: skip

@@ -1,0 +1,71 @@
+"""What a run holds open: a store for each tier, and the models of one point at a time."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from engramctl.bench.measured_model import Models, make_models
+from engramctl.bench.subject import opened_store
+from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.storage import Store
+from engramctl.storage.tiers.door import indexed
+from engramctl.sweep.axes import AXES
+from engramctl.sweep.options import BenchOptions
+from engramctl.tables.opened_rows import Opened
+
+
+class OpenedParts:
+    """Stores and models of a run, each made when it is first needed."""
+
+    def __init__(
+        self, table: Opened, scheme: Scheme, options: BenchOptions, warn: Callable[[str], None]
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            table: the rows that are measured.
+            scheme: of the table.
+            options: of the run.
+            warn: told what a store could not have.
+        """
+        self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
+        self._table = table
+        self._scheme = scheme
+        self._options = options
+        self._warn = warn
+        self._stack = ExitStack()
+        self._stores: dict[str, Store] = {}
+        self._models: Models | None = None
+        self._drawn_for: tuple[Any, ...] | None = None
+
+    def close(self) -> None:
+        """Close the stores and let the models go."""
+        self._models = None
+        self._stack.close()
+
+    @property
+    def resident_tier(self) -> str:
+        """The tier on the compute device: the baseline of a table that costs no transfer."""
+        return "gpu" if self.device.type == "cuda" else "host"
+
+    def store(self, tier: str) -> Store:
+        """Return the store of a tier, open until the run ends."""
+        if tier not in self._stores:
+            store, told = opened_store(self._table, tier, self.device, self._options)
+            for one in told:
+                self._warn(one)
+            self._stores[tier] = self._stack.enter_context(store)
+        return self._stores[tier]
+
+    def models(self, options: BenchOptions) -> Models:
+        """Return the models of a point; those of another are let go before these are drawn."""
+        wanted = tuple(getattr(options, axis.name) for axis in AXES if axis.of_model)
+        if self._models is None or self._drawn_for != wanted:
+            self._models = self._drawn_for = None
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._models = make_models(options, self._scheme, self.device)
+            self._drawn_for = wanted
+        return self._models

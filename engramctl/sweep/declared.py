@@ -1,0 +1,78 @@
+"""The options of `bench` that are swept, as its command line declares them."""
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from engramctl.sweep.repeated import one_value
+from engramctl.terminal.numbers import whole_number
+
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")  # 20,000 is one number
+
+
+def swept(option: str, help: str, *, metavar: str) -> Any:
+    """Return an option of words that is repeated to sweep it.
+
+    Args:
+        option: its long name.
+        help: its line in the help.
+        metavar: what stands for the word there.
+    """
+    return typer.Option(
+        option, metavar=metavar, help=help, parser=lambda value: one_value(option, str(value))
+    )
+
+
+def swept_number(option: str, help: str, *, metavar: str) -> Any:
+    """Return an option of whole numbers that is repeated to sweep it; as `swept`."""
+
+    def read(value: object) -> int:
+        text = str(value)
+        joined = "," in text and not _THOUSANDS.fullmatch(text)
+        return whole_number(one_value(option, text) if joined else value, option, 1)
+
+    return typer.Option(option, metavar=metavar, help=help, parser=read)
+
+
+Tiers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-t",
+        "--tier",
+        metavar="TIER",
+        help="gpu, host or ssd *.  [default: gpu, host and ssd]",
+        parser=lambda value: one_value("--tier", str(value)),
+    ),
+]
+Batch = Annotated[
+    list[int] | None, swept_number("--batch", "Sequences a sample *.  [default: 1]", metavar="B")
+]
+Tokens = Annotated[
+    list[int] | None,
+    swept_number(
+        "--tokens", "Tokens a sequence in a prefill sample *.  [default: 512]", metavar="T"
+    ),
+]
+Context = Annotated[
+    list[int] | None,
+    swept_number(
+        "--context", "Tokens in the KV cache at a decode step *.  [default: 64]", metavar="T"
+    ),
+]
+Preset = Annotated[
+    list[str] | None,
+    swept(
+        "--preset",
+        "The model that steps are timed with *: tiny or small.  [default: small]",
+        metavar="NAME",
+    ),
+]
+Residual = Annotated[
+    list[str] | None,
+    swept(
+        "--residual",
+        "Residual form *: none, hc, mhc or single_pass.  [default: mhc]",
+        metavar="MODE",
+    ),
+]

@@ -1,0 +1,74 @@
+"""What a run would measure: the IDs of its cases, and the memory each needs."""
+
+from pathlib import Path
+from typing import Any
+
+from engramctl.output import Table
+from engramctl.storage.tiers.door import tier_missing
+from engramctl.sweep.axes import NAMES
+from engramctl.sweep.loops import plan_loops
+from engramctl.sweep.options import BenchOptions
+from engramctl.tables.opened_rows import open_rows
+
+_LOOPS = (
+    "loop: cases of one loop are measured in turn, steps also with their baselines\n"
+    "--case takes an ID, or the beginning of one up to a dot"
+)
+
+
+def listed_cases(options: BenchOptions) -> dict[str, Any]:
+    """Return the IDs of a run's cases as a JSON document; no table is looked at."""
+    cases = [
+        {
+            "id": loop.id_of(tier), "loop": number, "case": loop.case, "phase": loop.phase,
+            "tier": tier, "cache": loop.cache_of(tier), "axes": loop.axes,
+            "samples": loop.options.num_samples(loop.case, loop.phase),
+            "missing": tier_missing(tier),
+        }
+        for number, loop in enumerate(plan_loops(options), 1)
+        for tier in loop.tiers
+    ]  # fmt: skip
+    return {"cases": cases}
+
+
+def listed_tables(document: dict[str, Any]) -> list[Table]:
+    """Return the cases of `listed_cases` as the table people read, and programs as csv."""
+    shown = ("id", "loop", "samples", "missing")
+    rows = [{name: case[name] for name in shown} for case in document["cases"]]
+    return [Table("would measure", rows, _LOOPS)]
+
+
+def planned_cases(path: Path, options: BenchOptions, scheme: Path | None = None) -> dict[str, Any]:
+    """Return the cases of a run as a JSON document; a tier that is missing here says why."""
+    table = open_rows(path, scheme).rows
+    rows = sum(table.num_rows(layer) for layer in table.layers)
+    in_memory = rows * table.record.record_bytes
+    cases = [
+        {
+            "case": loop.case, "phase": loop.phase, "tier": tier,
+            "cache": loop.cache if tier == "ssd" else "warm",
+            "samples": loop.options.num_samples(loop.case, loop.phase),
+            "memory_bytes": 0 if tier == "ssd" and loop.cache == "cold" else in_memory,
+            "missing": tier_missing(tier), "id": loop.id_of(tier), "axes": loop.axes,
+        }
+        for loop in plan_loops(options)
+        for tier in loop.tiers
+    ]  # fmt: skip
+    return {"path": str(path), "cases": cases}
+
+
+def planned_tables(document: dict[str, Any]) -> list[Table]:
+    """Return the cases as the table people read; of a sweep each says its place."""
+    swept = _swept(document["cases"])
+    rows = [
+        {name: value for name, value in case.items() if name not in ("id", "axes")}
+        | {name: case["axes"].get(name) for name in swept}
+        for case in document["cases"]
+    ]
+    return [Table(f"would measure {document['path']}", rows)]
+
+
+def _swept(cases: list[dict[str, Any]]) -> list[str]:
+    found = {name: {str(case["axes"][name]) for case in cases if name in case["axes"]}
+             for name in NAMES}  # fmt: skip
+    return [name for name, values in found.items() if len(values) > 1]

@@ -1,0 +1,126 @@
+"""The loops of a run: what is measured interleaved, and in which order loops come."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any
+
+from engramctl.errors import ConfigError, near
+from engramctl.results.document import Case, LoopName, loop_name
+from engramctl.sweep.axes import AXES, PHASES, axes_of, case_id
+from engramctl.sweep.options import BenchOptions
+
+WARM_UP = 2
+_USUAL = {one.name: one.default for one in fields(BenchOptions)}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Arms of one case at one point of the sweep, measured interleaved.
+
+    Attributes:
+        case: of CASES.
+        phase: of PHASES.
+        cache: warm or cold.
+        tiers: that were asked for; baselines come on top.
+        options: of this point.
+    """
+
+    case: str
+    phase: str
+    cache: str
+    tiers: tuple[str, ...]
+    options: BenchOptions
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The value of every axis; None of one that changes nothing of the case."""
+        values = {axis.name: getattr(self.options, axis.name) for axis in AXES}
+        return axes_of(self.case, self.phase, values)
+
+    @property
+    def name(self) -> LoopName:
+        """What its cases share: case, phase, loop, axes."""
+        return loop_name(self.case, self.phase, self.cache, self.axes)
+
+    def id_of(self, tier: str) -> str:
+        """Return the ID of one of its cases."""
+        return case_id(self.case, self.phase, tier, self.cache, self.axes, _USUAL)
+
+    def cache_of(self, tier: str) -> str:
+        """Return the cache state a tier is measured in: only the ssd tier can be cold."""
+        return self.cache if tier == "ssd" else "warm"
+
+    def placed(self, cases: Sequence[Case]) -> list[Case]:
+        """Return its cases with their IDs and their places in the sweep."""
+        for case in cases:
+            case.id, case.axes = self.id_of(case.tier), self.axes
+        return list(cases)
+
+
+def plan_loops(options: BenchOptions) -> list[Loop]:
+    """Return the loops of a run in the order they are measured.
+
+    Models come one after the other, so that no two are in memory; of each the cold loops last.
+
+    Raises:
+        ConfigError: an ID or a beginning in `options.cases` that no case has.
+    """
+    loops = list(_all_loops(options))
+    named = [_beginnings(loop.id_of(tier)) for loop in loops for tier in loop.tiers]
+    for wanted in options.cases:
+        if named and not any(wanted in one for one in named):
+            raise _no_such_case(wanted, [max(one, key=len) for one in named])
+    kept = []
+    for loop in loops:
+        tiers = tuple(
+            tier for tier in loop.tiers if _beginnings(loop.id_of(tier)) & set(options.cases)
+        )
+        if tiers:
+            kept.append(Loop(loop.case, loop.phase, loop.cache, tiers, loop.options))
+    return kept
+
+
+def _all_loops(options: BenchOptions) -> Iterator[Loop]:
+    """Yield the loops of every point: those of an earlier point that mean the same are left out."""
+    cases = dict.fromkeys(one.partition(".")[0] for one in options.cases)
+    seen = set()
+    for model in _points(options, of_model=True):
+        for cache in ("warm", "cold"):
+            tiers = tuple(tier for tier in options.tiers if cache in options.caches(tier))
+            for case, phase in product(cases, PHASES if tiers else ()):
+                for point in _points(options, of_model=False):
+                    loop = Loop(case, phase, cache, tiers, options.at({**model, **point}))
+                    if loop.name not in seen:
+                        seen.add(loop.name)
+                        yield loop
+
+
+def _points(options: BenchOptions, *, of_model: bool) -> Iterator[dict[str, Any]]:
+    names = [axis.name for axis in AXES if axis.of_model == of_model]
+    for values in product(*(options.values(name) for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _beginnings(whole: str) -> set[str]:
+    parts = whole.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
+def _no_such_case(wanted: str, ids: Sequence[str]) -> ConfigError:
+    hint = "give the options that --list was given; run: engramctl bench --list"
+    return ConfigError(
+        f"no case of these options is {wanted}, or begins so",
+        facts={"cases": f"{len(ids)}, the first {ids[0]}"},
+        hint=f"{near(wanted, ids)}\n{hint}".lstrip(),
+    )
+
+
+def num_rounds(loop: Loop) -> int:
+    """Return how often each arm of a loop is sampled, warm-up included."""
+    return WARM_UP + loop.options.num_samples(loop.case, loop.phase)
+
+
+def total_rounds(options: BenchOptions) -> int:
+    """Return the rounds of a run, for progress."""
+    return sum(map(num_rounds, plan_loops(options)))

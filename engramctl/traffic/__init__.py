@@ -1,0 +1,1 @@
+"""Which token ids are looked up: real text, Zipf, uniform; and what is odd about them."""
