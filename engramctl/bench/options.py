@@ -4,7 +4,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from engramctl.errors import ConfigError, unknown
+from engramctl.layers.config import DecoderConfig
 from engramctl.model.presets import PRESETS
+from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
 
 TIERS = ("gpu", "host", "ssd")
@@ -13,6 +15,7 @@ CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 ENGINES = ("auto", "io_uring", "pread", "willneed")
+MODEL_DTYPES = ("f32", "bf16")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 
@@ -31,6 +34,9 @@ class BenchOptions:
         context: tokens in the KV cache before decode steps are timed.
         preset: of the model, of PRESETS.
         residual: residual mode of the model.
+        settings: `key=value` words, sizes of the model other than its preset's.
+        layers: how many of the model's layers are kept, the first ones; None: all.
+        model_dtype: of weights, cache and rows, of MODEL_DTYPES; None: f32 on a CPU, bf16 on a GPU.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
@@ -51,6 +57,9 @@ class BenchOptions:
     context: int = 64
     preset: str = "small"
     residual: str = "mhc"
+    settings: tuple[str, ...] = ()
+    layers: int | None = None
+    model_dtype: str | None = None
     seed: int = 0
     trace: str = "uniform"
     budget_bytes: int | None = None
@@ -65,6 +74,7 @@ class BenchOptions:
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
             ("--engine", (self.engine,), ENGINES),
+            ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
         ):
             for value in values:
                 if value not in known:
@@ -81,6 +91,20 @@ class BenchOptions:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+        self.shape()
+
+    def shape(self, layers: int | None = None) -> DecoderConfig:
+        """Return the model's shape, without a memory.
+
+        Args:
+            layers: cut to so many in place of the run's own `layers`.
+        """
+        settings = read_settings(self.settings)
+        return shape_of(self.preset, settings, layers or self.layers, self.residual)
+
+    def dtype_on(self, device: str) -> str:
+        """Return the dtype of a model on a type of device (cpu, cuda), of MODEL_DTYPES."""
+        return self.model_dtype or ("f32" if device == "cpu" else "bf16")
 
     def reading(self, tier: str) -> dict[str, Any]:
         """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""

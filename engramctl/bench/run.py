@@ -22,7 +22,7 @@ from engramctl.bench.cases import (
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import folder_facts, scheme_of
-from engramctl.bench.measured_model import Models, make_models
+from engramctl.bench.measured_model import Models, cut_model, make_models, refuse_too_large
 from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable, opened_store
@@ -75,8 +75,9 @@ def run_bench(
             hint="run: engramctl env",
         )
     table = open_rows(path, scheme_file)
-    loops = list(plan_loops(options))
-    with _Run(path, table, options, scheme_of(path, table.scheme), missing) as run:
+    loops, scheme = list(plan_loops(options)), scheme_of(path, table.scheme)
+    with _Run(path, table, options, scheme, missing) as run:
+        refuse_too_large(options, scheme, table.rows, run.device)
         if earlier is not None:
             run.go_on_from(earlier, run.document(assumed))
             if all(loop.name in run.taken_over for loop in loops):
@@ -122,7 +123,8 @@ class _Run:
         self._ground = Ground(self.device)
         self._ceilings = Ceilings(largest_file(self.path))
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
-        if warning := other_rows(self.options.trace, self.scheme.canonical):
+        other = other_rows(self.options.trace, self.scheme.canonical)
+        for warning in filter(None, (cut_model(self.options), other)):
             self._warn(warning)
 
     def __enter__(self) -> "_Run":
@@ -140,6 +142,7 @@ class _Run:
             "environment": capture(self.path),
             "config": {
                 **asdict(self.options),
+                "model_dtype": self.options.dtype_on(self.device.type),
                 "assumed": assumed,
                 **folder_facts(self.path, self.table),
             },

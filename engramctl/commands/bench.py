@@ -10,9 +10,12 @@ from engramctl.commands.options import (
     Force,
     Format,
     Json,
+    Layers,
+    ModelDtype,
     Quiet,
     Resume,
     SchemeFile,
+    Settings,
     number,
 )
 from engramctl.errors import ConfigError
@@ -78,8 +81,15 @@ def bench(
     ] = 64,
     preset: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The model that steps are timed with: tiny or small."),
+        typer.Option(
+            metavar="NAME",
+            help="The model that steps are timed with: tiny, small, 1b, 4b, 8b, moe27 or "
+            "v41-module.",
+        ),
     ] = "small",
+    settings: Settings = None,
+    layers: Layers = None,
+    model_dtype: ModelDtype = None,
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
@@ -130,6 +140,7 @@ def bench(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
+        settings=tuple(settings or ()), layers=layers, model_dtype=model_dtype,
         budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
     )  # fmt: skip
     if resume and out is None:
