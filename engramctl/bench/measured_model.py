@@ -13,7 +13,7 @@ from engramctl.layers.config import DecoderConfig, Fusion, MemoryConfig
 from engramctl.memory import available_bytes
 from engramctl.model.decoder import Decoder
 from engramctl.model.fit import Load, refuse_above
-from engramctl.model.settings import cut_words, read_settings
+from engramctl.model.settings import read_settings, shape_of
 from engramctl.storage.reading.source import Source
 
 # norms of DeepSeek-V4.1's release, of Engram's demo code (torch's default), and a usual one
@@ -59,7 +59,7 @@ def memory_positions(table_layers: tuple[int, ...], own: tuple[int, ...], depth:
     if len(table_layers) > depth:
         raise ConfigError(
             f"a table of {len(table_layers)} layers does not fit a model of {depth}",
-            hint="choose a larger --preset",
+            hint="choose a larger --preset, or more --layers",
         )
     if max(table_layers) < depth:
         return sorted(table_layers)
@@ -87,6 +87,13 @@ def shapes(options: BenchOptions, scheme: Scheme, layers: int | None = None) -> 
     shape = options.shape(layers)
     table_layers = sorted(scheme.layers)
     positions = memory_positions(tuple(table_layers), shape.memory_layers, shape.num_layers)
+    if "memory_layers" in read_settings(options.settings):
+        positions = list(shape.memory_layers)
+        if len(positions) != len(table_layers):
+            raise ConfigError(
+                "--set memory_layers does not name a decoder layer for each of the table's",
+                facts={"table layers": table_layers, "decoder layers": positions},
+            )
     memory = MemoryConfig(
         layers=tuple(zip(positions, table_layers, strict=True)),
         num_heads=scheme.num_heads,
@@ -114,11 +121,21 @@ def has_model(options: BenchOptions) -> bool:
     return any(case != "gather" for case in options.cases)
 
 
-def cut_model(options: BenchOptions) -> str | None:
+def cut_model(options: BenchOptions, scheme: Scheme) -> str | None:
     """Return what a result must say of a model that was cut by `--layers`; None: it was not."""
-    if not has_model(options):
+    whole = shape_of(options.preset, read_settings(options.settings)).num_layers
+    if not has_model(options) or options.layers in (None, whole):
         return None
-    return cut_words(options.preset, read_settings(options.settings), options.layers)
+    words = (
+        f"the model is cut to the first {options.layers} of the {whole} layers of "
+        f"{options.preset}: its times are not those of the whole model"
+    )
+    both = (shapes(options, scheme, whole), shapes(options, scheme))
+    before, after = (one.with_memory.memory for one in both)
+    if before != after and before and after:
+        places = [", ".join(str(layer) for layer, _ in one.layers) for one in (before, after)]
+        words += f"; memories at layers {places[0]} (counted from 0) move to {places[1]}"
+    return words
 
 
 def refuse_too_large(

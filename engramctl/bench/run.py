@@ -124,7 +124,7 @@ class _Run:
         self._ceilings = Ceilings(largest_file(self.path))
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
         other = other_rows(self.options.trace, self.scheme.canonical)
-        for warning in filter(None, (cut_model(self.options), other)):
+        for warning in filter(None, (cut_model(self.options, self.scheme), other)):
             self._warn(warning)
 
     def __enter__(self) -> "_Run":

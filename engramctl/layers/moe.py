@@ -39,6 +39,7 @@ class Experts(nn.Module):
         width, hidden, num_experts = config.width, config.expert_width, config.num_experts
         self.num_experts, self.num_chosen = num_experts, config.experts_per_token
         self.routing = config.routing
+        self.can_group = _HAS_GROUPED and width % 8 == hidden % 8 == 0  # rows of 16 bytes
         self.router = draw.exact().linear("router", num_experts, width)
         self.gate_up = draw.normal("gate_up", num_experts, 2 * hidden, width, std=width**-0.5)
         self.down = draw.normal("down", num_experts, width, hidden, std=hidden**-0.5)
@@ -61,7 +62,7 @@ class Experts(nn.Module):
         counts = torch.zeros(self.num_experts, dtype=torch.int32, device=x_ND.device)
         counts.scatter_add_(0, experts_NK.flatten(), torch.ones_like(order, dtype=torch.int32))
         by_expert = x_ND[order // self.num_chosen]
-        if by_expert.is_cuda and by_expert.dtype == torch.bfloat16 and _HAS_GROUPED:
+        if self.can_group and by_expert.is_cuda and by_expert.dtype == torch.bfloat16:
             out = self.grouped(by_expert, counts)
         else:
             out = self.one_by_one(by_expert, counts)

@@ -116,20 +116,3 @@ def moved_layers(memory_layers: tuple[int, ...], depth: int) -> tuple[int, ...]:
     kept = memory_layers[:depth]
     behind = range(len(kept) - 1, -1, -1)
     return tuple(min(layer, depth - 1 - after) for layer, after in zip(kept, behind, strict=True))
-
-
-def cut_words(name: str, settings: Mapping[str, Any], layers: int | None) -> str | None:
-    """Return what a result must say of a model that was cut; None: it was not."""
-    if layers is None:
-        return None
-    whole, cut = shape_of(name, settings), shape_of(name, settings, layers)
-    if cut.num_layers == whole.num_layers:
-        return None
-    words = (
-        f"the model is cut to the first {layers} of the {whole.num_layers} layers of {name}: "
-        "its times are not those of the whole model"
-    )
-    if cut.memory_layers != whole.memory_layers:
-        places = [", ".join(map(str, shape.memory_layers)) for shape in (whole, cut)]
-        words += f"; memories at layers {places[0]} (counted from 0) move to {places[1]}"
-    return words

@@ -4,7 +4,7 @@ import pytest
 
 from engramctl.errors import ConfigError
 from engramctl.model.presets import PRESETS, preset
-from engramctl.model.settings import SETTABLE, cut_words, read_settings, shape_of
+from engramctl.model.settings import SETTABLE, read_settings, shape_of
 
 
 def test_every_kind_of_value_is_read() -> None:
@@ -79,17 +79,6 @@ def test_a_cut_that_is_none_is_refused(layers: int) -> None:
     with pytest.raises(ConfigError) as caught:
         shape_of("4b", layers=layers)
     assert caught.value.facts["expected"] == "1 to 36"
-
-
-def test_a_cut_is_put_into_words_and_a_whole_model_is_not() -> None:
-    words = cut_words("4b", {}, 4)
-    assert words is not None
-    assert "cut to the first 4 of the 36 layers of 4b" in words
-    assert "memories at layers 1, 15 (counted from 0) move to 1, 3" in words
-    assert "move" not in str(cut_words("4b", {}, 20))
-    assert cut_words("4b", {}, None) is None
-    assert cut_words("4b", {}, 36) is None
-    assert "of the 8 layers" in str(cut_words("4b", {"num_layers": 8}, 4))
 
 
 def test_a_deeper_or_flatter_model_by_settings_is_no_cut() -> None:

@@ -28,11 +28,11 @@ MUTATIONS = (
         (f"{_MOE}::test_grouped_experts_are_each_tokens_own",),
     ),
     Mutation(
-        "every-expert-is-read",
+        "experts-run-on-others-tokens",
         "engramctl/layers/moe.py",
-        "            if size:\n",
-        "            if size >= 0:\n",
-        (f"{_MOE}::test_an_expert_that_no_token_chose_is_not_read",),
+        "                start += size\n",
+        "                start += 0\n",
+        (f"{_MOE}::test_the_grouped_products_of_a_device_give_the_same",),
     ),
     Mutation(
         "models-share-no-weights",
@@ -66,9 +66,6 @@ MUTATIONS = (
         "engramctl/model/settings.py",
         "min(layer, depth - 1 - after)",
         "min(layer, depth - 1)",
-        (
-            "tests/model/test_settings.py::"
-            "test_a_cut_model_keeps_its_first_layers_and_its_memories",
-        ),
+        ("tests/model/test_settings.py::test_a_cut_model_keeps_its_first_layers_and_its_memories",),
     ),
 )
