@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from engramctl.bench.measured_model import Models, make_models
+from engramctl.bench.measured_model import Models, cut_model, make_models, refuse_too_large
 from engramctl.bench.subject import opened_store
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage import Store
@@ -66,6 +66,10 @@ class OpenedParts:
             self._models = self._drawn_for = None
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+            told = cut_model(options, self._scheme)
+            if told is not None:
+                self._warn(told)
+            refuse_too_large(options, self._scheme, self._table.rows, self.device)
             self._models = make_models(options, self._scheme, self.device)
             self._drawn_for = wanted
         return self._models

@@ -145,6 +145,7 @@ class _Run:
             "environment": capture(self._path),
             "config": {
                 **asdict(self._options),
+                "model_dtype": self._options.dtype_on(self._parts.device.type),
                 "trace": self._chosen.name,
                 "assumed": self._assumed,
                 **folder_facts(self._path, self._table),

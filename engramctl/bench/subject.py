@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.bench.measured_model import compute_dtype
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
@@ -44,7 +45,7 @@ def opened_store(
     Raises:
         StorageError: the tier cannot hold the rows, or not read them so.
     """
-    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype = compute_dtype(options, device)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", RuntimeWarning)
         store = open_store(

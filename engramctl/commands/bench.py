@@ -10,14 +10,16 @@ from engramctl.commands.options import (
     Force,
     Format,
     Json,
+    ModelDtype,
     Quiet,
     Resume,
     SchemeFile,
+    Settings,
     number,
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
-from engramctl.sweep.declared import Batch, Context, Preset, Residual, Tiers, Tokens
+from engramctl.sweep.declared import Batch, Context, Layers, Preset, Residual, Tiers, Tokens
 from engramctl.terminal.numbers import parse_bytes
 
 
@@ -68,6 +70,9 @@ def bench(
     tokens: Tokens = None,
     context: Context = None,
     preset: Preset = None,
+    settings: Settings = None,
+    layers: Layers = None,
+    model_dtype: ModelDtype = None,
     residual: Residual = None,
     trace: Annotated[
         str,
@@ -126,8 +131,9 @@ def bench(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, seed=seed,
         trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
-        engine=engine,
-        **repeated(batch=batch, tokens=tokens, context=context, preset=preset, residual=residual),
+        engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
+        **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
+                   residual=residual),
     )  # fmt: skip
     if list_:
         listed = listed_cases(options)

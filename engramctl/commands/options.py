@@ -94,6 +94,22 @@ Orders = Annotated[
     str | None, typer.Option(metavar="N,N", help="N-gram orders.  [default: scheme's]")
 ]
 Heads = Annotated[int | None, number("--heads", "Heads an order.  [default: scheme's]")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A size of the model other than its preset's, such as width=1024; repeat for more. "
+        "Lists of layers count from 0.",
+    ),
+]
+ModelDtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="f32|bf16",
+        help="Of weights, cache and rows.  [default: f32 on a CPU, bf16 on a GPU]",
+    ),
+]
 EachHead = Annotated[
     bool,
     typer.Option("--each-head", help="Show every head, not an order's or a layer's as one line."),

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from engramctl.errors import ConfigError, unknown
+from engramctl.layers.shape_checks import refuse_attention, refuse_experts
 
 ResidualMode = Literal["none", "hc", "mhc", "single_pass"]
 SinkhornForm = Literal["paper", "release"]
 ResidualInit = Literal["identity", "uniform", "random"]
 Readout = Literal["mean", "hyperhead", "last_pre"]
 Fusion = Literal["engram", "engram-demo", "deepseek-v41"]
+Routing = Literal["softmax", "sqrt_softplus"]
 
 CONV_KERNEL = 4  # taps of the short convolution (Engram)
 
@@ -158,15 +160,18 @@ class MemoryConfig:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """One decoder: grouped-query attention with RoPE, SwiGLU, a residual form, maybe a memory.
+    """One decoder: attention (GQA or MLA) and FFN (SwiGLU or experts), residual form, memory.
+
+    Layers are counted from 0.
 
     Attributes:
         width: D.
         num_layers: decoder layers, each an attention and an FFN sublayer.
         num_attention_heads: query heads.
-        num_kv_heads: key and value heads, a divisor of the query heads.
-        attention_head_dim: values of one attention head, even.
-        ffn_width: hidden width of the SwiGLU.
+        num_kv_heads: key and value heads, a divisor of the query heads; MLA does not use it.
+        attention_head_dim: values of one attention head, even; of MLA those without RoPE, which
+            are also the values of a head's value.
+        ffn_width: hidden width of the SwiGLU, of layers without experts.
         vocab_size: token ids are below it.
         tied: whether the embedding is also the output projection.
         memory_layers: decoder layers where this preset would place a memory; a table with other
@@ -175,6 +180,15 @@ class DecoderConfig:
         memory: see MemoryConfig; None for a model without.
         rope_theta: RoPE base.
         rms_eps: epsilon of the pre-norms and the final norm.
+        kv_rank: values of MLA's latent, which the cache holds in place of keys and values; 0: GQA.
+        rope_head_dim: values of MLA's one rotated key, shared by all heads; even, 0 with GQA.
+        num_experts: routed experts of a layer; 0: every FFN is the SwiGLU.
+        experts_per_token: routed experts that a token passes through.
+        num_shared_experts: experts that every token passes through besides.
+        expert_width: hidden width of one expert.
+        num_dense_layers: leading layers that keep the SwiGLU.
+        routing: what turns a router's logits into the weights of the experts; the chosen ones'
+            then sum to one.
 
     Raises:
         ConfigError: sizes that do not fit each other.
@@ -193,6 +207,14 @@ class DecoderConfig:
     memory: MemoryConfig | None = None
     rope_theta: float = 10_000.0
     rms_eps: float = 1e-6
+    kv_rank: int = 0
+    rope_head_dim: int = 0
+    num_experts: int = 0
+    experts_per_token: int = 0
+    num_shared_experts: int = 0
+    expert_width: int = 0
+    num_dense_layers: int = 0
+    routing: Routing = "softmax"
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit each other."""
@@ -201,17 +223,15 @@ class DecoderConfig:
             "width", "num_layers", "num_attention_heads", "num_kv_heads", "attention_head_dim",
             "ffn_width", "vocab_size",
         )  # fmt: skip
+        _at_least(
+            self, 0,
+            "kv_rank", "rope_head_dim", "num_experts", "experts_per_token", "num_shared_experts",
+            "expert_width", "num_dense_layers",
+        )  # fmt: skip
         _positive(self, "rope_theta", "rms_eps")
-        if self.num_attention_heads % self.num_kv_heads or self.attention_head_dim % 2:
-            raise ConfigError(
-                "attention heads do not fit: query heads must be a multiple of key-value heads, "
-                "and the attention head width even",
-                facts={
-                    "query heads": self.num_attention_heads,
-                    "key-value heads": self.num_kv_heads,
-                    "head width": self.attention_head_dim,
-                },
-            )
+        _one_of("routing", self.routing, Routing)
+        refuse_attention(self)
+        refuse_experts(self)
         used = [decoder_layer for decoder_layer, _ in self.memory.layers] if self.memory else []
         for layer in (*self.memory_layers, *used):
             if not 0 <= layer < self.num_layers:
@@ -224,3 +244,27 @@ class DecoderConfig:
     def num_branches(self) -> int:
         """R: 1 for residual mode `none`."""
         return self.residual.num_branches
+
+    @property
+    def rotated_dim(self) -> int:
+        """Values of a head that RoPE turns."""
+        return self.rope_head_dim or self.attention_head_dim
+
+    @property
+    def cache_shape(self) -> tuple[int, int, int]:
+        """What a layer's cache keeps of a token: parts, heads, values a head.
+
+        Keys and values of GQA; of MLA one latent with the rotated key behind it.
+        """
+        if self.kv_rank:
+            return 1, 1, self.kv_rank + self.rope_head_dim
+        return 2, self.num_kv_heads, self.attention_head_dim
+
+    @property
+    def num_expert_layers(self) -> int:
+        """Layers whose FFN is made of experts: all behind the leading dense ones."""
+        return max(0, self.num_layers - self.num_dense_layers) if self.num_experts else 0
+
+    def has_experts(self, layer: int) -> bool:
+        """Tell whether a layer's FFN is made of experts."""
+        return layer >= self.num_layers - self.num_expert_layers

@@ -6,7 +6,18 @@ what a measurement beside this card shows.
 Letters: C width, n branches, L layers, D = H * E values of one token's rows.
 """
 
+import math
+
 from engramctl.layers.config import CONV_KERNEL, DecoderConfig, MemoryConfig
+from engramctl.model.weights import (
+    every_token_weights,
+    expert_weights,
+    latent_up_weights,
+    memory_weights,
+    norm_weights,
+    residual_weights,
+    router_weights,
+)
 
 # Elements moved a token between two sublayers, norm included, as multiples of C (mHC, arXiv
 # 2512.24880, table 2): (per branch, constant).
@@ -35,30 +46,45 @@ def boundary_elements(form: str, branches: int) -> int:
     return per_branch * branches + constant
 
 
-def _residual_weights(config: DecoderConfig) -> int:
-    """Return the number of float32 residual weights, both sites of all layers and the read-out."""
-    n, width, residual = config.num_branches, config.width, config.residual
-    raw = 2 * n + n * n
-    per_site = {"none": 0, "hc": (width + n + 1) * (n + 2)}.get(
-        residual.mode, n * width * raw + 3 + raw
-    )
-    head = n * n * width + n + 1 if residual.readout == "hyperhead" else 0
-    return 2 * config.num_layers * per_site + head
+def expected_experts(config: DecoderConfig, num_tokens: int) -> float:
+    """Return how many experts of a layer some token chooses, if all are chosen equally often.
+
+    Example:
+        >>> from engramctl.model.presets import preset
+        >>> [round(expected_experts(preset("moe27"), tokens), 1) for tokens in (1, 8, 512)]
+        [6.0, 36.1, 72.0]
+    """
+    if not config.num_experts:
+        return 0.0
+    missed = (1 - config.experts_per_token / config.num_experts) ** num_tokens
+    return config.num_experts * (1 - missed)
 
 
-def _memory_weights(config: DecoderConfig, memory: MemoryConfig) -> tuple[int, int]:
-    """Return one memory layer's weights: those in the model's dtype, those in float32."""
-    n, width = config.num_branches, config.width
-    projection = (memory.num_heads * memory.row_dim + memory.has_bias) * (n + 1) * width
-    return projection, n * width * (2 + (1 + CONV_KERNEL if memory.has_conv else 0))
+def _read_bytes(config: DecoderConfig, num_tokens: int, value_bytes: int) -> int:
+    """Return the bytes of weights that a call of `num_tokens` reads, memories left out."""
+    experts = expected_experts(config, num_tokens) * config.num_expert_layers
+    plain = every_token_weights(config) + norm_weights(config) + config.vocab_size * config.width
+    plain += round(experts * expert_weights(config))
+    plain += 0 if config.tied else num_tokens * config.width
+    return plain * value_bytes + (router_weights(config) + residual_weights(config)) * 4
 
 
-def _dense_weights(config: DecoderConfig) -> int:
-    """Return the weights read in full by every call: layers, norms, output projection."""
-    width, head_dim = config.width, config.attention_head_dim
-    attention = 2 * width * head_dim * (config.num_attention_heads + config.num_kv_heads)
-    per_layer = attention + 3 * width * config.ffn_width + 2 * width
-    return config.num_layers * per_layer + width + config.vocab_size * width
+def _layer_flops(config: DecoderConfig, batch: int, tokens: int, context: int) -> int:
+    """Return the FLOPs of attention and FFN of all layers, a multiply-add counted as two."""
+    num_tokens, heads = batch * tokens, config.num_attention_heads
+    chosen = config.num_expert_layers * config.experts_per_token * expert_weights(config)
+    multiplied = every_token_weights(config) + chosen + router_weights(config)
+    # Causal: token i of the call attends to context + i + 1 positions.
+    attended = batch * (tokens * context + tokens * (tokens + 1) // 2)
+    widened = 0
+    if not config.kv_rank:
+        pair = 4 * config.attention_head_dim
+    elif tokens == 1:
+        pair = 2 * (2 * config.kv_rank + config.rope_head_dim)
+    else:
+        pair = 2 * (2 * config.attention_head_dim + config.rope_head_dim)
+        widened = 2 * latent_up_weights(config) * batch * context
+    return 2 * num_tokens * multiplied + config.num_layers * (heads * pair * attended + widened)
 
 
 def _residual_flops(config: DecoderConfig) -> int:
@@ -101,22 +127,18 @@ def cost(
 
     Returns:
         `flops` (a multiply-add is 2; output projection at the last position only),
-        `weight_bytes` (every dense matrix once, residual and norm weights of a memory in float32),
-        `kv_bytes` (cache read and written), `stream_bytes` (branches between sublayers, and the
+        `weight_bytes` (every dense matrix once, of the experts those that some token chooses, in
+        expectation; routers, residual and norm weights of a memory in float32), `kv_bytes` (cache
+        read and written), `stream_bytes` (branches between sublayers, and the
         memory's read and write of them), `memory_row_bytes` (rows over the store's link).
     """
     n, width, num_layers = config.num_branches, config.width, config.num_layers
     num_tokens = batch * tokens
-    head_dim, kv_heads = config.attention_head_dim, config.num_kv_heads
-    kv_token = 2 * num_layers * kv_heads * head_dim * value_bytes
-    dense = _dense_weights(config) - width * (config.vocab_size + 1 + 2 * num_layers)
-    # Causal: token i of the call attends to context + i + 1 positions.
-    attended = batch * (tokens * context + tokens * (tokens + 1) // 2)
-    score = 4 * config.num_attention_heads * head_dim * num_layers
-    flops = num_tokens * (2 * dense + 2 * num_layers * _residual_flops(config)) + score * attended
+    kv_token = num_layers * math.prod(config.cache_shape) * value_bytes
+    flops = _layer_flops(config, batch, tokens, context)
+    flops += num_tokens * 2 * num_layers * _residual_flops(config)
     flops += batch * 2 * width * config.vocab_size
-    weight_bytes = _dense_weights(config) * value_bytes + _residual_weights(config) * 4
-    weight_bytes += 0 if config.tied else num_tokens * width * value_bytes
+    weight_bytes = _read_bytes(config, num_tokens, value_bytes)
     boundary = boundary_elements(_BOUNDARY_OF_MODE[config.residual.mode], n)
     stream_elements = 2 * num_layers * num_tokens * width * boundary
     row_bytes = 0
@@ -124,7 +146,7 @@ def cost(
         flops += batch * (2 * n * n + 4 * n) * width
     if config.memory is not None:
         num_memories = len(config.memory.layers)
-        projection, exact = _memory_weights(config, config.memory)
+        projection, exact = memory_weights(config, config.memory)
         flops += num_memories * num_tokens * _memory_flops(config, config.memory)
         weight_bytes += num_memories * (projection * value_bytes + exact * 4)
         stream_elements += num_memories * num_tokens * 2 * n * width

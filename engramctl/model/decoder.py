@@ -16,7 +16,9 @@ from engramctl.fusion.gated_lookup import Memory
 from engramctl.layers.attention import Attention, chunk_mask
 from engramctl.layers.config import DecoderConfig
 from engramctl.layers.ffn import SwiGlu
-from engramctl.layers.init import Draw
+from engramctl.layers.init import Draw, Drawn
+from engramctl.layers.mla import LatentAttention
+from engramctl.layers.moe import Experts
 from engramctl.layers.norm import RmsNorm
 from engramctl.model.state import State, new_state
 from engramctl.residual.readout import ReadOut
@@ -41,10 +43,16 @@ class Layer(nn.Module):
         super().__init__()
         self.attention_site: Site = make_site(config, 2 * index, draw.at("attention_site"))
         self.attention_norm = RmsNorm(config.width, config.rms_eps, draw)
-        self.attention = Attention(config, draw.at("attention"))
+        self.attention: Attention | LatentAttention = (
+            LatentAttention if config.kv_rank else Attention
+        )(config, draw.at("attention"))
         self.ffn_site: Site = make_site(config, 2 * index + 1, draw.at("ffn_site"))
         self.ffn_norm = RmsNorm(config.width, config.rms_eps, draw)
-        self.ffn = SwiGlu(config.width, config.ffn_width, draw.at("ffn"))
+        self.ffn: SwiGlu | Experts = (
+            Experts(config, draw.at("ffn"))
+            if config.has_experts(index)
+            else SwiGlu(config.width, config.ffn_width, draw.at("ffn"))
+        )
         table_layers = dict(config.memory.layers) if config.memory else {}
         self.table_layer = table_layers.get(index)
         self.memory: Memory | None = None
@@ -63,6 +71,7 @@ class Decoder(nn.Module):
         trace: called with `layer.point` as each point is reached, for a clock; costs nothing when
             None. Points: memory_wait, memory_apply, then coeff, collapse, attention, expand,
             coeff, collapse, ffn, expand, each when it begins.
+        like: a decoder whose weights are taken, not drawn again, where they would be the same.
     """
 
     def __init__(
@@ -72,12 +81,14 @@ class Decoder(nn.Module):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         trace: Trace | None = None,
+        like: "Decoder | None" = None,
     ) -> None:
         """Draw the weights."""
         super().__init__()
         self.config, self.dtype, self.device = config, dtype, torch.device(device)
         self.trace = trace
-        draw = Draw(seed, dtype, self.device)
+        self.drawn: Drawn = {} if like is None else like.drawn
+        draw = Draw(seed, dtype, self.device, drawn=self.drawn)
         self.embedding = draw.normal("embedding", config.vocab_size, config.width, std=0.02)
         self.layers = nn.ModuleList(
             Layer(config, index, draw.at(f"layers.{index}")) for index in range(config.num_layers)

@@ -1,7 +1,7 @@
 """What a batch of sequences carries from call to call; nothing in it is shared between states.
 
-Shapes: B sequences, S = max_tokens, G key-value heads, A attention head width, D model width,
-R branches, N = max_order.
+Shapes: B sequences, S = max_tokens, P parts, G key-value heads, A values of each (config's
+cache_shape), C rotated_dim, D model width, R branches, N = max_order.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class State:
     Attributes:
         position: tokens seen so far; the next token is written there.
         max_tokens: S, what the cache holds.
-        kv: (layers, 2, B, S, G, A), keys then values, in the model's dtype.
-        cos: (S, 1, A / 2), float32, RoPE.
+        kv: (layers, P, B, S, G, A), keys then values, or MLA's latents, in the model's dtype.
+        cos: (S, 1, C / 2), float32, RoPE.
         sin: as cos.
         conv: decoder layer -> last 3N normed values (B, 3N, R, D), float32; empty without a
             short convolution.
@@ -44,11 +44,12 @@ def new_state(
     """
     if batch < 1 or max_tokens < 1:
         raise ValueError(f"a state needs a sequence and a token, got {batch} and {max_tokens}")
-    half = config.attention_head_dim // 2
+    half = config.rotated_dim // 2
     exact = torch.promote_types(dtype, torch.float32)
     frequency = config.rope_theta ** -(torch.arange(half, dtype=torch.float64) / half)
     angle = torch.arange(max_tokens, dtype=torch.float64)[:, None, None] * frequency
-    cache = (config.num_layers, 2, batch, max_tokens, config.num_kv_heads)
+    parts, *heads = config.cache_shape
+    cache = (config.num_layers, parts, batch, max_tokens, *heads)
     memory = config.memory
     conv: dict[int, Tensor] = {}
     if memory is not None and memory.has_conv:
@@ -58,7 +59,7 @@ def new_state(
     return State(
         position=0,
         max_tokens=max_tokens,
-        kv=torch.zeros(*cache, config.attention_head_dim, dtype=dtype, device=device),
+        kv=torch.zeros(cache, dtype=dtype, device=device),
         cos=angle.cos().to(device, exact),
         sin=angle.sin().to(device, exact),
         conv=conv,

@@ -60,6 +60,7 @@ AXES = (
     Axis("context", "c", cases=("step",), phases=("decode",), always=True),
     Axis("tokens", "t", phases=("prefill",), always=True),
     Axis("preset", "preset-", cases=_WITH_MODEL, of_model=True),
+    Axis("layers", "l", cases=_WITH_MODEL, of_model=True),
     Axis("residual", "residual-", cases=_WITH_MODEL, of_model=True),
 )
 NAMES = tuple(axis.name for axis in AXES)

@@ -64,8 +64,17 @@ Preset = Annotated[
     list[str] | None,
     swept(
         "--preset",
-        "The model that steps are timed with *: tiny or small.  [default: small]",
+        "The model that steps are timed with *: tiny, small, 1b, 4b, 8b, moe27 or v41-module."
+        "  [default: small]",
         metavar="NAME",
+    ),
+]
+Layers = Annotated[
+    list[int] | None,
+    swept_number(
+        "--layers",
+        "Keep the model's first N layers *; the result says so.  [default: all]",
+        metavar="N",
     ),
 ]
 Residual = Annotated[

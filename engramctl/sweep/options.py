@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from engramctl.errors import ConfigError, unknown
+from engramctl.layers.config import DecoderConfig
 from engramctl.model.presets import PRESETS
+from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
 from engramctl.sweep.axes import CASES, NAMES
 
@@ -13,6 +15,7 @@ TIERS = ("gpu", "host", "ssd")
 CACHES = ("cold", "warm", "both")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 ENGINES = ("auto", "io_uring", "pread", "willneed")
+MODEL_DTYPES = ("f32", "bf16")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
 
@@ -31,6 +34,9 @@ class BenchOptions:
         context: tokens in the KV cache before decode steps are timed.
         preset: of the model, of PRESETS.
         residual: residual mode of the model.
+        settings: `key=value` words, sizes of the model other than its preset's.
+        layers: how many of the model's layers are kept, the first ones; None: all.
+        model_dtype: of weights, cache and rows, of MODEL_DTYPES; None: f32 on a CPU, bf16 on a GPU.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf`, a Parquet file, folder or glob of token ids, or `auto`: real text
             where some is at hand, else `zipf`.
@@ -53,6 +59,9 @@ class BenchOptions:
     context: int = 64
     preset: str = "small"
     residual: str = "mhc"
+    settings: tuple[str, ...] = ()
+    layers: int | None = None
+    model_dtype: str | None = None
     seed: int = 0
     trace: str = "auto"
     budget_bytes: int | None = None
@@ -68,6 +77,7 @@ class BenchOptions:
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
             ("--engine", (self.engine,), ENGINES),
+            ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
         ):
             for value in values:
                 if value not in known:
@@ -84,6 +94,7 @@ class BenchOptions:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+        self.shape()
         for name, swept in self.sweep.items():
             for value in swept:
                 self.at({name: value})
@@ -99,6 +110,19 @@ class BenchOptions:
     def values(self, name: str) -> Sequence[Any]:
         """Return all values of an axis."""
         return self.sweep.get(name) or (getattr(self, name),)
+
+    def shape(self, layers: int | None = None) -> DecoderConfig:
+        """Return the model's shape, without a memory.
+
+        Args:
+            layers: cut to so many in place of the run's own `layers`.
+        """
+        settings = read_settings(self.settings)
+        return shape_of(self.preset, settings, layers or self.layers, self.residual)
+
+    def dtype_on(self, device: str) -> str:
+        """Return the dtype of a model on a type of device (cpu, cuda), of MODEL_DTYPES."""
+        return self.model_dtype or ("f32" if device == "cpu" else "bf16")
 
     def reading(self, tier: str) -> dict[str, Any]:
         """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""

@@ -102,6 +102,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.device_count": lambda: DEVICES,
         "torch.cuda.current_device": lambda: current,
         "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
+        "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+import torch
 
 from engramctl.layers.config import (
     DecoderConfig,
@@ -12,9 +13,10 @@ from engramctl.layers.config import (
     ResidualConfig,
     ResidualMode,
 )
-from engramctl.model.cost import cost
+from engramctl.model.cost import cost, expected_experts
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import PRESETS, preset
+from tests.model.backbones import tiny
 
 
 def memory(fusion: Fusion = "deepseek-v41") -> MemoryConfig:
@@ -89,3 +91,37 @@ def test_a_prefill_costs_the_sum_of_its_chunks_but_for_the_last_logits() -> None
     assert whole["flops"] + logits == first["flops"] + second["flops"]
     for key in ("stream_bytes", "memory_row_bytes"):
         assert whole[key] == first[key] + second[key]
+
+
+def test_a_call_of_many_tokens_reads_every_expert_and_one_token_only_its_own() -> None:
+    shape = tiny("mla-moe")
+    expert = 3 * 64 * 48 * 4
+    everything = cost(shape, 64, 64)["weight_bytes"]
+    assert everything == 4 * Decoder(shape).num_parameters()
+    assert everything - cost(shape, 1, 1)["weight_bytes"] == 3 * (6 - 2) * expert
+    two = 6 * (1 - (4 / 6) ** 2)
+    assert expected_experts(shape, 2) == pytest.approx(two)
+    for batch, tokens in ((2, 1), (1, 2)):
+        read = cost(shape, batch, tokens)["weight_bytes"]
+        assert everything - read == pytest.approx(3 * (6 - two) * expert, abs=4)
+
+
+def test_bfloat16_leaves_routers_in_float32() -> None:
+    shape = tiny("gqa-moe")
+    held = sum(weight.nbytes for weight in Decoder(shape, dtype=torch.bfloat16).parameters())
+    assert cost(shape, 64, 64, value_bytes=2)["weight_bytes"] == held
+
+
+def test_the_flops_of_experts_and_latents_by_hand() -> None:
+    """C = 64, 4 heads of 16 + 8, rank 24, ffn 160, 6 experts of 48, 2 chosen and 2 shared."""
+    plain = ResidualConfig(mode="none")
+    shape = tiny("mla-moe", residual=plain)
+    attention = 64 * 4 * 24 + 64 * 32 + 24 * 4 * 32 + 4 * 16 * 64
+    ffn = 3 * 64 * 160 + 3 * (3 * 64 * 48 * 4 + 64 * 6)
+    logits = 2 * 64 * 512
+    token = 2 * (4 * attention + ffn) + 2 * 4 * 64
+    absorbed = 4 * 2 * 4 * 11 * (2 * 24 + 8)
+    assert cost(shape, 1, 1, 10)["flops"] == token + absorbed + logits
+    pairs = 3 * 10 + 6
+    widened = 4 * (2 * 4 * pairs * (2 * 16 + 8) + 10 * 2 * 24 * 4 * 32)
+    assert cost(shape, 1, 3, 10)["flops"] == 3 * token + widened + logits

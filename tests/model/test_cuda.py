@@ -8,6 +8,7 @@ from engramctl.layers.config import Fusion, ResidualMode
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from tests.helpers.fake_cuda import fake_cuda
+from tests.model.backbones import tiny
 from tests.model.shapes import FUSIONS, MODES, memory, residual
 
 SHAPES: list[tuple[ResidualMode, Fusion | None]] = [
@@ -67,3 +68,35 @@ def test_a_gpu_gives_the_logits_of_the_cpu(mode: ResidualMode, fusion: Fusion | 
         torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
     for found in steps(mode, fusion, torch.bfloat16, "cuda"):
         assert found.isfinite().all()
+
+
+IDS = torch.randint(0, 512, (2, TOKENS), generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize("backbone", ["mla-dense", "mla-moe"])
+def test_a_step_of_mla_and_experts_on_a_device_waits_for_nothing(backbone: str) -> None:
+    with fake_cuda() as machine:
+        decoder = Decoder(tiny(backbone), 0, torch.bfloat16, "cuda:1")
+        state = decoder.new_state(2, 3)
+        ids = torch.zeros((2, 2), dtype=torch.int64, device="cuda:1")
+        for logits in (decoder.prefill(ids, state), decoder.decode(ids[:, 0], state)):
+            assert logits.device == torch.device("cuda:1")
+            assert (logits.shape, logits.dtype) == ((2, 512), torch.bfloat16)
+        assert not machine.downloads + machine.waits
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mla_and_experts_give_the_logits_of_the_cpu() -> None:
+    shape = tiny("mla-moe")
+    logits = []
+    for device, dtype in (
+        ("cpu", torch.float64),
+        ("cuda", torch.float64),
+        ("cuda", torch.bfloat16),
+    ):
+        decoder = Decoder(shape, 0, dtype, device)
+        state = decoder.new_state(2, TOKENS)
+        logits.append(decoder.prefill(IDS.to(device), state).cpu())
+    torch.testing.assert_close(logits[1], logits[0], rtol=1e-9, atol=1e-9)
+    assert (logits[2].double() - logits[0]).abs().mean() < 0.1

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from engramctl.layers.attention import Attention
 from engramctl.layers.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
+from engramctl.layers.ffn import SwiGlu
 from engramctl.model.decoder import Decoder, Layer
 from engramctl.model.presets import preset
 from engramctl.residual.hc import HcCoefficients
@@ -61,6 +63,7 @@ def turn(x: Tensor, theta: float) -> Tensor:
 
 def attention(layer: Layer, u: Tensor, theta: float) -> Tensor:
     part = layer.attention
+    assert isinstance(part, Attention)
     Q, G, A = part.num_queries, part.num_kv, part.head_dim
     qkv = (u @ part.qkv.T).reshape(len(u), Q + 2 * G, A)
     q, k, v = turn(qkv[:, :Q], theta), turn(qkv[:, Q : Q + G], theta), qkv[:, Q + G :]
@@ -74,6 +77,7 @@ def attention(layer: Layer, u: Tensor, theta: float) -> Tensor:
 
 
 def feed_forward(layer: Layer, u: Tensor) -> Tensor:
+    assert isinstance(layer.ffn, SwiGlu)
     gate, up = (u @ layer.ffn.gate_up.T).chunk(2, -1)
     return (gate * torch.sigmoid(gate) * up) @ layer.ffn.down.T
 
