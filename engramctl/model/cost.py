@@ -48,9 +48,11 @@ def _residual_weights(config: DecoderConfig) -> int:
 
 def _memory_weights(config: DecoderConfig, memory: MemoryConfig) -> tuple[int, int]:
     """Return one memory layer's weights: those in the model's dtype, those in float32."""
-    n, width = config.num_branches, config.width
-    projection = (memory.num_heads * memory.row_dim + memory.has_bias) * (n + 1) * width
-    return projection, n * width * (2 + (1 + CONV_KERNEL if memory.has_conv else 0))
+    n, width, kind = config.num_branches, config.width, memory.kind
+    if kind.at_input:
+        return memory.projected_at_input(width) * width, 0
+    projection = (memory.num_heads * memory.row_dim + kind.has_bias) * (n + 1) * width
+    return projection, n * width * (2 + (1 + CONV_KERNEL if kind.has_conv else 0))
 
 
 def _dense_weights(config: DecoderConfig) -> int:
@@ -75,8 +77,11 @@ def _residual_flops(config: DecoderConfig) -> int:
 
 def _memory_flops(config: DecoderConfig, memory: MemoryConfig) -> int:
     n, width = config.num_branches, config.width
+    if memory.kind.at_input:
+        summed = memory.num_heads * memory.row_dim if memory.fusion == "blt" else 0
+        return 2 * memory.projected_at_input(width) * width + summed + 2 * width
     projection = 2 * memory.num_heads * memory.row_dim * (n + 1) * width
-    conv = 2 * CONV_KERNEL * n * width if memory.has_conv else 0
+    conv = 2 * CONV_KERNEL * n * width if memory.kind.has_conv else 0
     return projection + (7 * n + 2) * width + conv
 
 
@@ -127,7 +132,8 @@ def cost(
         projection, exact = _memory_weights(config, config.memory)
         flops += num_memories * num_tokens * _memory_flops(config, config.memory)
         weight_bytes += num_memories * (projection * value_bytes + exact * 4)
-        stream_elements += num_memories * num_tokens * 2 * n * width
+        written = 1 if config.memory.kind.at_input else n  # there the branches are one still
+        stream_elements += num_memories * num_tokens * 2 * written * width
         record = record_bytes or config.memory.row_dim * value_bytes
         row_bytes = num_memories * num_tokens * config.memory.num_heads * record
     return {
