@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from engramctl.errors import ConfigError, unknown
+from engramctl.layers.fusions import KINDS
 from engramctl.model.presets import PRESETS
 from engramctl.results.document import LEAST_SAMPLES
 
@@ -12,6 +13,7 @@ CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
+FUSIONS = tuple(KINDS)
 ENGINES = ("auto", "io_uring", "pread", "willneed")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
@@ -33,6 +35,9 @@ class BenchOptions:
         residual: residual mode of the model.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
+        fusion: how rows enter the model, of FUSIONS; None: as the table's scheme says.
+        memory_layers: decoder layers with a memory, from 0 on, `1,4`, or `input`; None: see
+            `measured_memory`.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.
@@ -53,6 +58,8 @@ class BenchOptions:
     residual: str = "mhc"
     seed: int = 0
     trace: str = "uniform"
+    fusion: str | None = None
+    memory_layers: str | None = None
     budget_bytes: int | None = None
     engine: str = "auto"
 
@@ -65,6 +72,7 @@ class BenchOptions:
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
             ("--engine", (self.engine,), ENGINES),
+            ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
         ):
             for value in values:
                 if value not in known:

@@ -22,13 +22,14 @@ from engramctl.bench.cases import (
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import folder_facts, scheme_of
+from engramctl.bench.measured_memory import memory_facts, wanted_memory
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable, opened_store
 from engramctl.bench.trace import Trace, Window, other_rows
 from engramctl.errors import EngramError, StorageError, TierUnavailable
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, Case, utc_now
@@ -105,7 +106,7 @@ class _Run:
     path: Path
     table: Opened
     options: BenchOptions
-    scheme: Scheme
+    scheme: Lookup
     missing: dict[str, str]
     cases_of_loops: list[list[Case]] = field(default_factory=list)
     taken_over: dict[LoopName, list[Case]] = field(default_factory=dict)
@@ -115,13 +116,14 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._created_utc = utc_now()
+        self._memory = wanted_memory(self.options, self.scheme)
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
         self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._ground = Ground(self.device)
         self._ceilings = Ceilings(largest_file(self.path))
-        self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
+        self._trace = Trace.of(self.options.trace, self.scheme, self.options.seed)
         if warning := other_rows(self.options.trace, self.scheme.canonical):
             self._warn(warning)
 
@@ -141,6 +143,7 @@ class _Run:
             "config": {
                 **asdict(self.options),
                 "assumed": assumed,
+                "memory": memory_facts(self._memory),
                 **folder_facts(self.path, self.table),
             },
             "ceilings": self._ceilings.document(),
@@ -168,7 +171,7 @@ class _Run:
 
     def models(self) -> Models:
         """Return the models, drawn when first needed."""
-        self._models = self._models or make_models(self.options, self.scheme, self.device)
+        self._models = self._models or make_models(self.options, self._memory, self.device)
         return self._models
 
     def measure(self, loop: Loop, progress: Progress) -> None:

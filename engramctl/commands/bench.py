@@ -83,6 +83,18 @@ def bench(
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
+    fusion: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How rows enter the model.  [default: the scheme's]"),
+    ] = None,
+    memory_layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N",
+            help="Decoder layers with a memory, counted from 0; or input.  [default: the table's own, "
+            "else the preset's]",
+        ),
+    ] = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -130,6 +142,7 @@ def bench(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
+        fusion=fusion, memory_layers=memory_layers,
         budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
     )  # fmt: skip
     if resume and out is None:

@@ -13,12 +13,17 @@ DTYPES = (
 FAMILIES = (
     "deepseek-v41", "qwen-ple", "longcat", "longcat-causal", "over-encoding", "raw-shards",
 )  # fmt: skip
+FUSIONS = (
+    "engram", "engram-demo", "deepseek-v41", "qwen-ple", "over-encoding", "over-encoding-concat",
+    "longcat", "blt", "dictionary",
+)  # fmt: skip
 VALUES = {
     "bench --tier": TIERS,
     "bench --case": ("gather", "lookup", "step"),
     "bench --cache": ("cold", "warm", "both"),
     "bench --preset": ("tiny", "small"),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),
+    "bench --fusion": FUSIONS,
     "bench --engine": ("auto", "io_uring", "pread", "willneed"),
     "bench --trace": ("uniform", "zipf"),
     "build --scheme": SCHEMES,

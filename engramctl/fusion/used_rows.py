@@ -5,6 +5,7 @@ LongCat-Next slot 0 stands for nothing. Shapes: B sequences, T tokens, H hash he
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class UsedRows:
         heads_BTH: bool; False: the head's row counts as zeros. None: every row counts.
     """
 
-    row_ids_BTH: NDArray[np.integer]
+    row_ids_BTH: NDArray[np.integer[Any]]
     tokens_BT: NDArray[np.bool_] | None = None
     heads_BTH: NDArray[np.bool_] | None = None
 
@@ -34,8 +35,8 @@ class UsedRows:
 def used_rows(
     scheme: Lookup,
     layer: int,
-    token_ids_BT: NDArray[np.integer],
-    row_ids_BTH: NDArray[np.integer],
+    token_ids_BT: NDArray[np.integer[Any]],
+    row_ids_BTH: NDArray[np.integer[Any]],
 ) -> UsedRows:
     """Return which of the rows of `scheme.row_ids(token_ids_BT, layer)` a model uses.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.bench.measured_model import memory_positions
+from engramctl.bench.measured_memory import memory_positions
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.trace import Trace
 from engramctl.errors import ConfigError, CorpusError, EngramError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
+from engramctl.bench.options import CACHES, CASES, FUSIONS, RESIDUALS, TIERS
 from engramctl.bench.options import ENGINES as BENCH_ENGINES
 from engramctl.bench.trace import GENERATED
 from engramctl.checkpoints.exported import FAMILIES
@@ -28,6 +28,7 @@ KNOWN: dict[str, Any] = {
     "bench --cache": CACHES,
     "bench --preset": presets.PRESETS,
     "bench --residual": RESIDUALS,
+    "bench --fusion": FUSIONS,
     "bench --engine": readers.ENGINES,
     "bench --trace": GENERATED,
     "build --scheme": PRESETS,
