@@ -91,8 +91,8 @@ def bench(
         str | None,
         typer.Option(
             metavar="N,N",
-            help="Decoder layers with a memory, counted from 0; or input.  [default: the table's own, "
-            "else the preset's]",
+            help="Decoder layers with a memory, counted from 0; or input.  [default: the table's "
+            "own, else the preset's]",
         ),
     ] = None,
     trace: Annotated[

@@ -6,21 +6,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from engramctl.bench.arms import StepArm
+from engramctl.bench.ground import Ground
 from engramctl.bench.measured_memory import memory_of
 from engramctl.bench.ngram_stream import NgramStream
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
-from engramctl.bench.trace import Trace
+from engramctl.bench.subject import Subject
+from engramctl.bench.trace import Trace, Window
 from engramctl.errors import ConfigError
+from engramctl.fusion.used_rows import used_rows
 from engramctl.hashing import PRESETS, DictionaryScheme, Lookup, make_scheme
 from engramctl.layers.fusions import KINDS
+from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
+from engramctl.storage import open_store
 from tests.conftest import RunCli
 from tests.helpers.small_bench import SMALL_BENCH
 from tests.helpers.small_table import built_table
 
 DICTIONARY = DictionaryScheme.of([(5, 9), (7, 5, 9), (1, 2), (3, 1, 4)], vocab_size=64)
+LONGCAT_NEXT = make_scheme("longcat-next", vocab_size=50, slots=11, specials=[(50, 60)])
 # A scheme of each fusion, and those whose tokens or rows count for nothing at times.
 SCHEMES = [
     "engram", "engram-27b", "deepseek-v41", "qwen-ple", "over-encoding", "longcat", "longcat-next",
@@ -55,9 +63,46 @@ def test_a_dictionary_is_measured_on_text_that_it_knows(tmp_path: Path) -> None:
     document = measured(built_table(tmp_path / "tables", DICTIONARY))
     assert_measured(document)
     assert document["config"]["memory"] == {"fusion": "dictionary", "places": {"0": "input"}}
-    window = Trace.of("uniform", DICTIONARY, 0).window(1, 300, 2)
-    matched = DICTIONARY.row_ids(window.token_ids_BT, 0, window.history_BC) >= 0
-    assert matched.mean() > 0.3
+
+
+def test_text_of_a_dictionary_is_its_ngrams() -> None:
+    for trace in ("uniform", "zipf"):
+        window = Trace.of(trace, DICTIONARY, 0).window(1, 300, 2)
+        matched = DICTIONARY.row_ids(window.token_ids_BT, 0, window.history_BC) >= 0
+        assert matched.mean() > 0.3
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill"])
+@pytest.mark.parametrize("name", ["dictionary", "longcat-next"])
+def test_a_step_gives_the_model_the_mask_and_the_rows_that_count(
+    name: str, phase: str, tmp_path: Path
+) -> None:
+    scheme = DICTIONARY if name == "dictionary" else LONGCAT_NEXT
+    history, tokens = np.array([[7, 5]]), np.array([[1, 2, 9, 50, 0, 3]])
+    if phase == "decode":
+        tokens = tokens[:, 3:4]  # no match of the one, a special token of the other
+    given: dict[str, Any] = {}
+
+    class Told(Decoder):
+        def _run(self, ids: Any, state: Any, rows: Any, mask: Any) -> torch.Tensor:
+            given.update(mask=mask, rows=rows(0))
+            return super()._run(ids, state, lambda _: given["rows"], mask)
+
+    model = Told(preset("tiny", memory=of(scheme, row_dim=32)))
+    folder = built_table(tmp_path / "tables", scheme)
+    with open_store(folder, "host", dtype=torch.float32) as store:
+        ground = Ground(torch.device("cpu"))
+        arm = StepArm("host", Subject(store, scheme, "warm"), ground, model, phase, 2)
+        arm.prepare(Window(history, tokens))
+        arm.run()
+    use = used_rows(scheme, 0, tokens, scheme.row_ids(tokens, 0, history))
+    assert use.tokens_BT is not None
+    assert not use.tokens_BT.all()
+    assert given["mask"].tolist() == use.tokens_BT.tolist()
+    if use.heads_BTH is not None:
+        counts = torch.from_numpy(use.heads_BTH)
+        assert not given["rows"][~counts].any()
+        assert given["rows"][counts].all(-1).any() == bool(counts.any())
 
 
 def test_text_of_a_dictionary_is_token_ids_and_its_map_gives_the_ngrams() -> None:
@@ -68,7 +113,8 @@ def test_text_of_a_dictionary_is_token_ids_and_its_map_gives_the_ngrams() -> Non
 
 
 def of(scheme: Lookup, **given: Any) -> Any:
-    return memory_of(scheme, preset("tiny"), given.get("fusion"), given.get("layers"))
+    made = memory_of(scheme, preset("tiny"), given.get("fusion"), given.get("layers"))
+    return replace(made, row_dim=given.get("row_dim", made.row_dim))
 
 
 @pytest.mark.parametrize("name", PRESETS)
