@@ -1,13 +1,18 @@
 """The models a run measures: one with memory, one without, otherwise the same weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from engramctl.bench.options import BenchOptions
+from engramctl.hashing import Lookup
 from engramctl.layers.config import MemoryConfig, ResidualConfig
 from engramctl.model.decoder import Decoder
+from engramctl.model.memory_of import memory_of
 from engramctl.model.presets import preset
+
+MODEL_CASES = ("lookup", "step")
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,25 @@ class Models:
 
     without: Decoder
     with_memory: Decoder
+
+
+def wanted_memory(options: BenchOptions, scheme: Lookup) -> MemoryConfig | None:
+    """Return the memory a run measures; None where no case of it runs a model.
+
+    Raises:
+        ConfigError: as `memory_of`.
+    """
+    if not set(options.cases) & set(MODEL_CASES):
+        return None
+    return memory_of(scheme, preset(options.preset), options.fusion, options.memory_layers)
+
+
+def memory_facts(memory: MemoryConfig | None) -> dict[str, Any] | None:
+    """Return what a result says of the memory: its fusion, and the place of each table layer."""
+    if memory is None:
+        return None
+    places = {str(table_layer): place for place, table_layer in memory.layers}
+    return {"fusion": memory.fusion, "places": places}
 
 
 def make_models(options: BenchOptions, memory: MemoryConfig | None, device: torch.device) -> Models:

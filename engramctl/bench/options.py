@@ -37,7 +37,7 @@ class BenchOptions:
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
         fusion: how rows enter the model, of FUSIONS; None: as the table's scheme says.
         memory_layers: decoder layers with a memory, from 0 on, `1,4`, or `input`; None: see
-            `measured_memory`.
+            `engramctl.model.memory_of`.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.

@@ -22,8 +22,7 @@ from engramctl.bench.cases import (
 from engramctl.bench.ground import Ground
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import folder_facts, scheme_of
-from engramctl.bench.measured_memory import memory_facts, wanted_memory
-from engramctl.bench.measured_model import Models, make_models
+from engramctl.bench.measured_model import Models, make_models, memory_facts, wanted_memory
 from engramctl.bench.options import DECIDING, BenchOptions
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable, opened_store

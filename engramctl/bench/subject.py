@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.bench.options import BenchOptions
-from engramctl.bench.rows_to_read import RowsToRead, rows_to_read
 from engramctl.errors import StorageError
+from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
 from engramctl.storage import Store, open_store

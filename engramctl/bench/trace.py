@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.bench.ngram_stream import NgramStream, ngram_stream
 from engramctl.corpus.corpus import Corpus
+from engramctl.corpus.ngram_stream import NgramStream, ngram_stream
 from engramctl.errors import CorpusError, EngramError, near
 from engramctl.hashing import Lookup
 from engramctl.hashing.walk.token_map import Canonical

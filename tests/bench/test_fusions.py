@@ -10,17 +10,15 @@ import torch
 
 from engramctl.bench.arms import StepArm
 from engramctl.bench.ground import Ground
-from engramctl.bench.measured_memory import memory_of
-from engramctl.bench.ngram_stream import NgramStream
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.run import run_bench
 from engramctl.bench.subject import Subject
 from engramctl.bench.trace import Trace, Window
-from engramctl.errors import ConfigError
 from engramctl.fusion.used_rows import used_rows
-from engramctl.hashing import PRESETS, DictionaryScheme, Lookup, make_scheme
+from engramctl.hashing import PRESETS, DictionaryScheme, make_scheme
 from engramctl.layers.fusions import KINDS
 from engramctl.model.decoder import Decoder
+from engramctl.model.memory_of import memory_of
 from engramctl.model.presets import preset
 from engramctl.storage import open_store
 from tests.conftest import RunCli
@@ -84,11 +82,15 @@ def test_a_step_gives_the_model_the_mask_and_the_rows_that_count(
     given: dict[str, Any] = {}
 
     class Told(Decoder):
-        def _run(self, ids: Any, state: Any, rows: Any, mask: Any) -> torch.Tensor:
+        def prefill(self, ids: Any, state: Any, rows: Any = None, mask: Any = None) -> torch.Tensor:
             given.update(mask=mask, rows=rows(0))
-            return super()._run(ids, state, lambda _: given["rows"], mask)
+            return super().prefill(ids, state, lambda _: given["rows"], mask)
 
-    model = Told(preset("tiny", memory=of(scheme, row_dim=32)))
+        def decode(self, ids: Any, state: Any, rows: Any = None, mask: Any = None) -> torch.Tensor:
+            return self.prefill(ids[:, None], state, rows, mask[:, None])
+
+    memory = memory_of(scheme, preset("tiny"), None, None)
+    model = Told(preset("tiny", memory=replace(memory, row_dim=32)))
     folder = built_table(tmp_path / "tables", scheme)
     with open_store(folder, "host", dtype=torch.float32) as store:
         ground = Ground(torch.device("cpu"))
@@ -103,59 +105,6 @@ def test_a_step_gives_the_model_the_mask_and_the_rows_that_count(
         counts = torch.from_numpy(use.heads_BTH)
         assert not given["rows"][~counts].any()
         assert given["rows"][counts].all(-1).any() == bool(counts.any())
-
-
-def test_text_of_a_dictionary_is_token_ids_and_its_map_gives_the_ngrams() -> None:
-    scheme = DictionaryScheme.of([(1, 2), (2, 2, 0)], token_map=np.array([2, 2, 0, 1]))
-    ids = NgramStream(scheme).ids(np.array([1, 0]), 5)
-    assert ids.tolist() == [0, 0, 2, 3, 0]
-    assert scheme.row_ids(ids, 0)[:, 0].tolist() == [-1, -1, 1, -1, 0]
-
-
-def of(scheme: Lookup, **given: Any) -> Any:
-    made = memory_of(scheme, preset("tiny"), given.get("fusion"), given.get("layers"))
-    return replace(made, row_dim=given.get("row_dim", made.row_dim))
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_named_scheme_has_a_memory(name: str) -> None:
-    memory = of(make_scheme(name))
-    assert memory.fusion == PRESETS[name].fuse
-    assert memory.norm_eps == KINDS[memory.fusion].norm_eps
-    assert memory.normaliser == (PRESETS[name].normaliser or "mean")
-
-
-def test_the_normaliser_is_the_schemes() -> None:
-    assert of(replace(make_scheme("longcat"), normaliser="word_full")).normaliser == "word_full"
-
-
-def test_layers_and_fusion_can_be_chosen() -> None:
-    scheme = make_scheme("deepseek-v41")
-    assert of(scheme).layers == ((1, 1), (3, 14))
-    assert of(scheme, layers="2,0").layers == ((0, 1), (2, 14))
-    assert of(scheme, fusion="engram").fusion == "engram"
-    assert of(make_scheme("longcat"), fusion="qwen-ple", layers="3").layers == ((3, 0),)
-    assert of(make_scheme("longcat"), layers="input").layers == (("input", 0),)
-    assert of(DICTIONARY, fusion="longcat").num_heads == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "message"),
-    [
-        ("deepseek-v41", {"layers": "1"}, "a decoder layer for each layer of the table"),
-        ("deepseek-v41", {"layers": "1,4"}, "no decoder layer 4"),
-        ("deepseek-v41", {"layers": "1,1"}, "once, ascending"),
-        ("deepseek-v41", {"layers": "one"}, "is not a list of numbers"),
-        ("qwen-ple", {"layers": "input"}, "not at the input"),
-        ("longcat", {"layers": "1"}, "no place in a decoder layer"),
-        ("deepseek-v41", {"fusion": "longcat"}, "one table at the input, and this one has layers"),
-        ("longcat", {"fusion": "dictionary"}, "replaces a token by one row"),
-        ("longcat", {"fusion": "ple"}, "unknown fusion 'ple'"),
-    ],
-)
-def test_a_memory_that_cannot_be_is_refused(name: str, given: dict[str, str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        of(make_scheme(name), **given)
 
 
 def test_what_was_used_is_printed_and_recorded(shards: Path, run_cli: RunCli) -> None:

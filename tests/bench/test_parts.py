@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.bench.measured_memory import memory_positions
 from engramctl.bench.options import BenchOptions
 from engramctl.bench.trace import Trace
 from engramctl.errors import ConfigError, CorpusError, EngramError
+from engramctl.model.memory_of import memory_positions
 from engramctl.results.document import SCHEMA, Case, p99, percent_over, percentile
 from tests.conftest import ROOT
 

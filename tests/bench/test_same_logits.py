@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engramctl.bench.measured_memory import memory_of
-from engramctl.bench.rows_to_read import rows_to_read
+from engramctl.fusion.rows_to_read import rows_to_read
 from engramctl.hashing import DictionaryScheme, Lookup, lookup_from_dict, make_scheme
 from engramctl.model.decoder import Decoder
+from engramctl.model.memory_of import memory_of
 from engramctl.model.presets import preset
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values

@@ -44,17 +44,17 @@ MUTATIONS = (
     ),
     Mutation(
         "step-leaves-the-mask-out",
-        "engramctl/bench/rows_to_read.py",
+        "engramctl/fusion/rows_to_read.py",
         "            mask_BT = use.tokens_BT\n",
         "            pass\n",
         (f"{_BENCH}::test_a_step_gives_the_model_the_mask_and_the_rows_that_count",),
     ),
     Mutation(
         "chosen-fusion-not-taken",
-        "engramctl/bench/measured_memory.py",
+        "engramctl/model/memory_of.py",
         "name = scheme.fuse if fusion is None else fusion",
         "name = scheme.fuse",
-        (f"{_BENCH}::test_layers_and_fusion_can_be_chosen",),
+        ("tests/model/test_memory_of.py::test_layers_and_fusion_can_be_chosen",),
     ),
     Mutation(
         "dictionary-measured-on-ids-by-chance",

@@ -1,16 +1,13 @@
-"""Which memory a table's scheme gets in the model: its fusion, and where it sits."""
+"""Which memory a table's scheme gets in the model: its fusion, and where it sits.
 
-from typing import Any
+Needs no torch.
+"""
 
-from engramctl.bench.options import BenchOptions
 from engramctl.errors import ConfigError, unknown
 from engramctl.hashing import Lookup, Scheme
 from engramctl.layers.config import DecoderConfig, MemoryConfig
 from engramctl.layers.fusions import AT_INPUT, INPUT, KINDS, Place
-from engramctl.model.presets import preset
 from engramctl.terminal.numbers import parse_numbers
-
-MODEL_CASES = ("lookup", "step")
 
 
 def memory_positions(table_layers: tuple[int, ...], own: tuple[int, ...], depth: int) -> list[int]:
@@ -81,25 +78,6 @@ def memory_of(
         conv_norm_eps=kind.conv_norm_eps,
         normaliser=normaliser or "mean",  # type: ignore[arg-type]  # the scheme checks its own
     )
-
-
-def wanted_memory(options: BenchOptions, scheme: Lookup) -> MemoryConfig | None:
-    """Return the memory a run measures; None where no case of it runs a model.
-
-    Raises:
-        ConfigError: as `memory_of`.
-    """
-    if not set(options.cases) & set(MODEL_CASES):
-        return None
-    return memory_of(scheme, preset(options.preset), options.fusion, options.memory_layers)
-
-
-def memory_facts(memory: MemoryConfig | None) -> dict[str, Any] | None:
-    """Return what a result says of the memory: its fusion, and the place of each table layer."""
-    if memory is None:
-        return None
-    places = {str(table_layer): place for place, table_layer in memory.layers}
-    return {"fusion": memory.fusion, "places": places}
 
 
 def _places(
