@@ -7,13 +7,12 @@ before every sample alike, and check. `run` is the sample.
 import time
 from abc import ABC, abstractmethod
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engramctl.bench.ground import Ground, synchronise
-from engramctl.bench.subject import Subject, read_bytes_so_far
-from engramctl.model.decoder import Decoder, Layer
+from engramctl.bench.subject import RowIds, Subject, read_bytes_so_far
+from engramctl.layers.fusions import INPUT
+from engramctl.model.decoder import Decoder
 from engramctl.traffic.trace import Window
 
 
@@ -109,11 +108,7 @@ class LookupArm(Arm):
         super().__init__(tier, subject, ground)
         self._model = model
         self._random = torch.Generator().manual_seed(0)
-        self._memories = [
-            (index, layer.table_layer, layer.memory)
-            for index, layer in enumerate(model.layers)
-            if isinstance(layer, Layer) and layer.memory and layer.table_layer is not None
-        ]
+        self._memories = model.memories()
 
     def prepare(self, window: Window) -> None:
         """Draw branch values; poison the outputs."""
@@ -123,7 +118,9 @@ class LookupArm(Arm):
         self._out = self.subject.outputs(ids)
         config = self._model.config
         batch, tokens = window.token_ids_BT.shape
-        shape = (batch, tokens, config.num_branches, config.width)
+        at_input = any(place == INPUT for place, *_ in self._memories)
+        branches = () if at_input else (config.num_branches,)
+        shape = (batch, tokens, *branches, config.width)
         self._X = torch.randn(shape, generator=self._random).to(
             self._model.device, self._model.dtype
         )
@@ -137,11 +134,12 @@ class LookupArm(Arm):
         self._ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
         ticket = self.subject.store.prefetch(self._ids)
         with torch.inference_mode():
-            for index, table_layer, memory in self._memories:
+            for place, table_layer, memory in self._memories:
                 started = time.perf_counter_ns()
                 rows = ticket.wait(table_layer, self._out[table_layer])
                 stall_ns += time.perf_counter_ns() - started
-                X = memory(X, rows, self._state.conv.get(index))
+                history = None if place == INPUT else self._state.conv.get(place)
+                X = memory(X, self._ids.used(table_layer, rows), history, self._ids.mask_BT)
         synchronise(self._model.device)
         return stall_ns
 
@@ -176,7 +174,7 @@ class StepArm(Arm):
         self._context = context if phase == "decode" else 0
         self._state = model.new_state(1, 1)
         self._filled = False
-        self._ids: dict[int, NDArray[np.int64]] = {}
+        self._ids: RowIds = {}
         self._out: dict[int, torch.Tensor] = {}
 
     def prepare(self, window: Window) -> None:
@@ -200,22 +198,23 @@ class StepArm(Arm):
     def run(self) -> int:
         """Hash and prefetch for all layers, then run the model."""
         stall_ns = 0
-        source = None
+        source = mask = None
         if self.subject is not None:
             ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
-            ticket = self.subject.store.prefetch(ids)
+            ticket, mask = self.subject.store.prefetch(ids), ids.mask_BT
 
             def source(table_layer: int) -> torch.Tensor:
                 nonlocal stall_ns
                 started = time.perf_counter_ns()
                 rows = ticket.wait(table_layer, self._out[table_layer])
                 stall_ns += time.perf_counter_ns() - started
-                return rows
+                return ids.used(table_layer, rows)
 
         if self._phase == "decode":
-            self._model.decode(self._model_ids[:, 0], self._state, source)
+            mask_B = None if mask is None else mask[:, 0]
+            self._model.decode(self._model_ids[:, 0], self._state, source, mask_B)
         else:
-            self._model.prefill(self._model_ids, self._state, source)
+            self._model.prefill(self._model_ids, self._state, source, mask)
         synchronise(self._model.device)
         return stall_ns
 

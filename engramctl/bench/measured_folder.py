@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.errors import ConfigError, FormatError
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.hashing import Lookup, lookup_from_dict
 from engramctl.output import Output
 from engramctl.storage import TableFiles
 from engramctl.storage.record.record import RecordSpec
@@ -82,14 +82,14 @@ def _in_place(record: RecordSpec) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def scheme_of(path: Path, document: Mapping[str, Any]) -> Scheme:
+def scheme_of(path: Path, document: Mapping[str, Any]) -> Lookup:
     """Derive the scheme of a table's manifest, or of a checkpoint.
 
     Raises:
         FormatError: there is no scheme, or one that contradicts itself.
     """
     try:
-        return Scheme.from_dict(dict(document))
+        return lookup_from_dict(dict(document))
     except ConfigError as error:
         raise FormatError(
             f"the scheme in {path}/manifest.json cannot be used: {error.message}",

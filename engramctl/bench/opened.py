@@ -8,7 +8,7 @@ import torch
 
 from engramctl.bench.measured_model import Models, cut_model, make_models, refuse_too_large
 from engramctl.bench.subject import opened_store
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.hashing import Lookup
 from engramctl.storage import Store
 from engramctl.storage.tiers.door import indexed
 from engramctl.sweep.axes import AXES
@@ -20,7 +20,7 @@ class OpenedParts:
     """Stores and models of a run, each made when it is first needed."""
 
     def __init__(
-        self, table: Opened, scheme: Scheme, options: BenchOptions, warn: Callable[[str], None]
+        self, table: Opened, scheme: Lookup, options: BenchOptions, warn: Callable[[str], None]
     ) -> None:
         """Open nothing yet.
 

@@ -13,11 +13,12 @@ from engramctl.bench.book import Book, known_error
 from engramctl.bench.cases import NONE, hold_against, interrupted_cases, loop_cases, outliers, twice
 from engramctl.bench.ground import Ground
 from engramctl.bench.measured_folder import folder_facts, scheme_of
+from engramctl.bench.measured_model import memory_facts, wanted_memory
 from engramctl.bench.opened import OpenedParts
 from engramctl.bench.rounds import interleave
 from engramctl.bench.subject import Subject, Unmeasurable
 from engramctl.errors import EngramError, StorageError, TierUnavailable
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, utc_now
@@ -108,7 +109,7 @@ class _Run:
         path: Path,
         table: Opened,
         options: BenchOptions,
-        scheme: Scheme,
+        scheme: Lookup,
         missing: Mapping[str, str],
         loops: list[Loop],
         chosen: Chosen,
@@ -122,11 +123,13 @@ class _Run:
         self._missing = missing
         self._chosen = chosen
         self._assumed = assumed
+        has_model = any(loop.case != "gather" for loop in loops)
+        self._memory = wanted_memory(options, scheme) if has_model and not options.sweep else None
         self.book = Book(loops, self._tiers, missing)
         self._parts = OpenedParts(table, scheme, options, self.book.warn)
         self._ground = Ground(self._parts.device)
         self._ceilings = Ceilings(largest_file(path))
-        self._trace = Trace(chosen.name, scheme.vocab_size, options.seed, chosen.ids)
+        self._trace = Trace.of(chosen.name, scheme, options.seed, chosen.ids)
         if warning := other_rows(chosen.name, scheme.canonical):
             self.book.warn(warning)
 
@@ -148,6 +151,7 @@ class _Run:
                 "model_dtype": self._options.dtype_on(self._parts.device.type),
                 "trace": self._chosen.name,
                 "assumed": self._assumed,
+                "memory": None if self._memory is None else memory_facts(self._memory),
                 **folder_facts(self._path, self._table),
             },
             "ceilings": self._ceilings.document(),

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from engramctl.bench.measured_model import compute_dtype
 from engramctl.errors import StorageError
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
+from engramctl.hashing import Lookup
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
@@ -30,7 +31,7 @@ WARM_AT_LEAST_PERCENT = 99.9
 _POISON = -3.0e38
 _CHECKED_ROWS = 256
 
-RowIds = Mapping[int, NDArray[np.int64]]
+RowIds = Mapping[int, NDArray[np.integer[Any]]]
 
 
 class Unmeasurable(Exception):
@@ -63,7 +64,7 @@ class Subject:
         state_reason: why it is not proved, or None.
     """
 
-    def __init__(self, store: Store, scheme: Scheme, cache: str) -> None:
+    def __init__(self, store: Store, scheme: Lookup, cache: str) -> None:
         """Bring the store into its state.
 
         Raises:
@@ -173,15 +174,13 @@ class Subject:
             self.checked_rows += len(some)
             self.mismatches += int((~same.all(dim=1)).sum())
 
-    def row_ids(self, token_ids_BT: Any, history_BC: Any) -> dict[int, NDArray[np.int64]]:
+    def row_ids(self, token_ids_BT: Any, history_BC: Any) -> RowsToRead:
         """Hash a window for every layer."""
-        return {
-            layer: self.scheme.row_ids(token_ids_BT, layer, history_BC)
-            for layer in self.store.layers
-        }
+        store = self.store
+        return rows_to_read(self.scheme, store.layers, token_ids_BT, history_BC, store.device)
 
 
-def _flat(row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def _flat(row_ids: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return row_ids.reshape(-1).astype(np.int64)
 
 

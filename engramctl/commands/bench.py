@@ -19,7 +19,17 @@ from engramctl.commands.options import (
 )
 from engramctl.errors import ConfigError
 from engramctl.output import Output
-from engramctl.sweep.declared import Batch, Context, Layers, Preset, Residual, Tiers, Tokens
+from engramctl.sweep.declared import (
+    Batch,
+    Context,
+    FusionName,
+    Layers,
+    MemoryLayers,
+    Preset,
+    Residual,
+    Tiers,
+    Tokens,
+)  # fmt: skip
 from engramctl.terminal.numbers import parse_bytes
 
 
@@ -74,6 +84,8 @@ def bench(
     layers: Layers = None,
     model_dtype: ModelDtype = None,
     residual: Residual = None,
+    fusion: FusionName = None,
+    memory_layers: MemoryLayers = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -133,7 +145,7 @@ def bench(
         trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
         engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
         **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
-                   residual=residual),
+                   residual=residual, fusion=fusion, memory_layers=memory_layers),
     )  # fmt: skip
     if list_:
         listed = listed_cases(options)

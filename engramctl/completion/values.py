@@ -13,6 +13,10 @@ DTYPES = (
 FAMILIES = (
     "deepseek-v41", "qwen-ple", "longcat", "longcat-causal", "over-encoding", "raw-shards",
 )  # fmt: skip
+FUSIONS = (
+    "engram", "engram-demo", "deepseek-v41", "qwen-ple", "over-encoding", "over-encoding-concat",
+    "longcat", "blt", "dictionary",
+)  # fmt: skip
 VALUES = {
     "bench --tier": TIERS,
     "bench --case": ("gather", "lookup", "step"),
@@ -20,6 +24,7 @@ VALUES = {
     "bench --preset": ("tiny", "small", "1b", "4b", "8b", "moe27", "v41-module"),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),
     "bench --model-dtype": ("f32", "bf16"),
+    "bench --fusion": FUSIONS,
     "bench --engine": ("auto", "io_uring", "pread", "willneed"),
     "bench --trace": ("uniform", "zipf"),
     "build --scheme": SCHEMES,

@@ -1,5 +1,5 @@
-"""How rows enter the branches.
+"""How rows enter the model: at a layer's branches, or at the input.
 
-A new fusion is a file here, its name in `Fusion` of `engramctl.layers.config`, and the epsilon of
-its norms in `engramctl.bench.measured_model`.
+A new fusion is a name in `engramctl.layers.fusions` with what it is made of, and its arithmetic
+here: gated ones in `gated_lookup`, those at the input in `at_input`.
 """

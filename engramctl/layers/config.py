@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from engramctl.errors import ConfigError, unknown
+from engramctl.layers.fusions import KINDS, Fusion, Kind, Normaliser, Place
 from engramctl.layers.shape_checks import refuse_attention, refuse_experts
 
 ResidualMode = Literal["none", "hc", "mhc", "single_pass"]
 SinkhornForm = Literal["paper", "release"]
 ResidualInit = Literal["identity", "uniform", "random"]
 Readout = Literal["mean", "hyperhead", "last_pre"]
-Fusion = Literal["engram", "engram-demo", "deepseek-v41"]
 Routing = Literal["softmax", "sqrt_softplus"]
 
 CONV_KERNEL = 4  # taps of the short convolution (Engram)
@@ -94,24 +94,27 @@ class ResidualConfig:
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    """The gated lookup: geometry from the table's scheme, fusion by name.
+    """How rows enter the model: geometry from the table's scheme, fusion by name.
 
     Attributes:
-        layers: pairs (decoder layer, table layer), decoder layers ascending.
+        layers: pairs (place, table layer). A place is a 0-based decoder layer, ascending; a fusion
+            at the input has one pair, whose place is INPUT.
         num_heads: H, hash heads of one layer, all orders together.
         row_dim: E, values of one row.
         max_order: the longest n-gram; the dilation of the short convolution.
-        fusion: `engram` (paper: plain sigmoid), `engram-demo` (signed square root, biases), both
-            with the short convolution; `deepseek-v41` (signed square root, no convolution).
+        fusion: a name of `engramctl.layers.fusions`.
         norm_eps: epsilon of the query and key norms (demo 1.1920929e-07, V4.1 1e-20).
         conv_norm_eps: epsilon of the norm before the short convolution.
         conv_zero_init: start the convolution at zero, as in the paper; its time is the same.
+        normaliser: what `over-encoding` and `longcat` divide: `mean` all by 1 + H, `sqrt` all by
+            its root, `word_full` the sum of the rows alone by 1 + H.
 
     Raises:
-        ConfigError: a value outside its choices or range, or layers out of order.
+        ConfigError: a value outside its choices or range, layers out of order, or a place that the
+            fusion cannot have.
     """
 
-    layers: tuple[tuple[int, int], ...]
+    layers: tuple[tuple[Place, int], ...]
     num_heads: int
     row_dim: int
     max_order: int
@@ -119,43 +122,78 @@ class MemoryConfig:
     norm_eps: float = 1e-6
     conv_norm_eps: float = 1e-5
     conv_zero_init: bool = True
+    normaliser: Normaliser = "mean"
 
     def __post_init__(self) -> None:
         """Refuse what no table could feed."""
         _one_of("fusion", self.fusion, Fusion)
+        _one_of("normaliser", self.normaliser, Normaliser)
         _at_least(self, 1, "num_heads", "row_dim", "max_order")
         _positive(self, "norm_eps", "conv_norm_eps")
-        decoder_layers = [decoder_layer for decoder_layer, _ in self.layers]
         table_layers = [table_layer for _, table_layer in self.layers]
-        if not self.layers or min(decoder_layers + table_layers) < 0:
+        if not self.layers or min(*self.decoder_layers, *table_layers, 0) < 0:
             raise ConfigError(
                 "memory layers must be pairs (decoder layer, table layer) from 0 on",
                 facts={"found": self.layers},
             )
-        if decoder_layers != sorted(set(decoder_layers)):
+        self._check_places()
+        if self.fusion == "dictionary" and self.num_heads != 1:
             raise ConfigError(
-                "memory layers must name each decoder layer once, ascending",
-                facts={"found": decoder_layers},
+                "fusion 'dictionary' replaces a token by one row, and this table gives several",
+                facts={"expected": "1 head", "found": f"{self.num_heads} heads"},
             )
         if len(set(table_layers)) != len(table_layers):
             raise ConfigError(
                 "two decoder layers read the same table layer", facts={"found": table_layers}
             )
 
-    @property
-    def has_conv(self) -> bool:
-        """Whether the value passes the short convolution."""
-        return self.fusion != "deepseek-v41"
+    def _check_places(self) -> None:
+        at_input = len(self.layers) - len(self.decoder_layers)
+        if self.kind.at_input and (at_input, len(self.layers)) != (1, 1):
+            raise ConfigError(
+                f"fusion '{self.fusion}' reads one table layer, at the input",
+                facts={"found": self.layers},
+            )
+        if at_input and not self.kind.at_input:
+            raise ConfigError(
+                f"fusion '{self.fusion}' writes to the branches of a decoder layer, not at the "
+                "input",
+                hint="layer 0 comes straight behind the input",
+            )
+        if list(self.decoder_layers) != sorted(set(self.decoder_layers)):
+            raise ConfigError(
+                "memory layers must name each decoder layer once, ascending",
+                facts={"found": list(self.decoder_layers)},
+            )
 
     @property
-    def has_bias(self) -> bool:
-        """Whether key and value projections have biases."""
-        return self.fusion == "engram-demo"
+    def kind(self) -> Kind:
+        """What the fusion is made of."""
+        return KINDS[self.fusion]
+
+    @property
+    def decoder_layers(self) -> tuple[int, ...]:
+        """Decoder layers whose branches a memory writes to; none for a fusion at the input."""
+        return tuple(place for place, _ in self.layers if isinstance(place, int))
+
+    def table_at(self, place: Place) -> int:
+        """Return the table layer whose rows a place reads."""
+        return dict(self.layers)[place]
 
     @property
     def conv_history(self) -> int:
         """Past positions one convolution reads: (taps - 1) * dilation; 0 without one."""
-        return (CONV_KERNEL - 1) * self.max_order if self.has_conv else 0
+        return (CONV_KERNEL - 1) * self.max_order if self.kind.has_conv else 0
+
+    def projected_at_input(self, width: int) -> int:
+        """Return the inputs of a fusion's projection at the input of a model of D = width, or 0.
+
+        Rows of `blt` and `dictionary` are projected only where they are of another width.
+        """
+        if self.fusion in ("blt", "dictionary"):
+            return 0 if self.row_dim == width else self.row_dim
+        words = width if self.fusion == "over-encoding-concat" else 0
+        return words + self.num_heads * self.row_dim
 
 
 @dataclass(frozen=True)
@@ -232,7 +270,7 @@ class DecoderConfig:
         _one_of("routing", self.routing, Routing)
         refuse_attention(self)
         refuse_experts(self)
-        used = [decoder_layer for decoder_layer, _ in self.memory.layers] if self.memory else []
+        used = self.memory.decoder_layers if self.memory else ()
         for layer in (*self.memory_layers, *used):
             if not 0 <= layer < self.num_layers:
                 raise ConfigError(

@@ -101,8 +101,11 @@ def _residual_flops(config: DecoderConfig) -> int:
 
 def _memory_flops(config: DecoderConfig, memory: MemoryConfig) -> int:
     n, width = config.num_branches, config.width
+    if memory.kind.at_input:
+        summed = memory.num_heads * memory.row_dim if memory.fusion == "blt" else 0
+        return 2 * memory.projected_at_input(width) * width + summed + 2 * width
     projection = 2 * memory.num_heads * memory.row_dim * (n + 1) * width
-    conv = 2 * CONV_KERNEL * n * width if memory.has_conv else 0
+    conv = 2 * CONV_KERNEL * n * width if memory.kind.has_conv else 0
     return projection + (7 * n + 2) * width + conv
 
 
@@ -149,7 +152,8 @@ def cost(
         projection, exact = memory_weights(config, config.memory)
         flops += num_memories * num_tokens * _memory_flops(config, config.memory)
         weight_bytes += num_memories * (projection * value_bytes + exact * 4)
-        stream_elements += num_memories * num_tokens * 2 * n * width
+        written = 1 if config.memory.kind.at_input else n  # there the branches are one still
+        stream_elements += num_memories * num_tokens * 2 * written * width
         record = record_bytes or config.memory.row_dim * value_bytes
         row_bytes = num_memories * num_tokens * config.memory.num_heads * record
     return {

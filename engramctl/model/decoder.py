@@ -1,8 +1,9 @@
-"""The decoder: embeddings, layers of (memory) -> attention -> FFN over branches, logits.
+"""The decoder: embeddings (memory), layers of (memory) -> attention -> FFN over branches, logits.
 
 Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branches, V vocabulary. A
 layer's order, as DeepSeek-V4.1 has it: the memory writes to the branches, then each of the two
-sublayers computes its coefficients, collapses, runs, expands.
+sublayers computes its coefficients, collapses, runs, expands. A memory at the input makes the
+embedding before it becomes branches.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engramctl.fusion.at_input import InputMemory
 from engramctl.fusion.gated_lookup import Memory
 from engramctl.layers.attention import Attention, chunk_mask
 from engramctl.layers.config import DecoderConfig
 from engramctl.layers.ffn import SwiGlu
+from engramctl.layers.fusions import INPUT, Place
 from engramctl.layers.init import Draw, Drawn
 from engramctl.layers.mla import LatentAttention
 from engramctl.layers.moe import Experts
@@ -31,12 +34,15 @@ class RowSource(Protocol):
     """Gives one table layer's rows for the tokens of this call, when the layer needs them."""
 
     def __call__(self, table_layer: int, /) -> Tensor:
-        """Return rows (B, T, H, E), dequantised, on the model's device; may wait for them."""
+        """Return rows (B, T, H, E), dequantised, on the model's device; may wait for them.
+
+        Where a head reads no row, it gives zeros.
+        """
         ...
 
 
 class Layer(nn.Module):
-    """The weights of one decoder layer; `table_layer` is set where it has a memory."""
+    """The weights of one decoder layer."""
 
     def __init__(self, config: DecoderConfig, index: int, draw: Draw) -> None:
         """Draw every part from its own name."""
@@ -53,10 +59,8 @@ class Layer(nn.Module):
             if config.has_experts(index)
             else SwiGlu(config.width, config.ffn_width, draw.at("ffn"))
         )
-        table_layers = dict(config.memory.layers) if config.memory else {}
-        self.table_layer = table_layers.get(index)
         self.memory: Memory | None = None
-        if config.memory is not None and self.table_layer is not None:
+        if config.memory is not None and index in config.memory.decoder_layers:
             self.memory = Memory(config, config.memory, draw.at("memory"))
 
 
@@ -70,7 +74,8 @@ class Decoder(nn.Module):
         device: where all of it lives.
         trace: called with `layer.point` as each point is reached, for a clock; costs nothing when
             None. Points: memory_wait, memory_apply, then coeff, collapse, attention, expand,
-            coeff, collapse, ffn, expand, each when it begins.
+            coeff, collapse, ffn, expand, each when it begins. A memory at the input is layer
+            `input`.
         like: a decoder whose weights are taken, not drawn again, where they would be the same.
     """
 
@@ -90,6 +95,9 @@ class Decoder(nn.Module):
         self.drawn: Drawn = {} if like is None else like.drawn
         draw = Draw(seed, dtype, self.device, drawn=self.drawn)
         self.embedding = draw.normal("embedding", config.vocab_size, config.width, std=0.02)
+        self.input_memory: InputMemory | None = None
+        if config.memory is not None and config.memory.kind.at_input:
+            self.input_memory = InputMemory(config, config.memory, draw.at("input_memory"))
         self.layers = nn.ModuleList(
             Layer(config, index, draw.at(f"layers.{index}")) for index in range(config.num_layers)
         )
@@ -122,7 +130,8 @@ class Decoder(nn.Module):
             token_ids_BT: int64 or int32 (B, T), T at least 1.
             state: moved on by T, in place.
             rows: asked once for each memory layer, in order; may be None without a memory.
-            mask_BT: bool; False forces the memory's gate to 0 at that token.
+            mask_BT: bool; False forces the memory's gate to 0 at that token, and leaves it its own
+                embedding where the memory is at the input.
 
         Returns:
             (B, V) in the model's dtype.
@@ -133,10 +142,27 @@ class Decoder(nn.Module):
         with torch.inference_mode():
             return self._run(token_ids_BT, state, rows, mask_BT)
 
-    def decode(self, token_ids_B: Tensor, state: State, rows: RowSource | None = None) -> Tensor:
+    def decode(
+        self,
+        token_ids_B: Tensor,
+        state: State,
+        rows: RowSource | None = None,
+        mask_B: Tensor | None = None,
+    ) -> Tensor:
         """Read one token a sequence and return its logits (B, V); else as prefill with T = 1."""
+        mask_BT = None if mask_B is None else mask_B.unsqueeze(1)
         with torch.inference_mode():
-            return self._run(token_ids_B.unsqueeze(1), state, rows, None)
+            return self._run(token_ids_B.unsqueeze(1), state, rows, mask_BT)
+
+    def memories(self) -> list[tuple[Place, int, Memory | InputMemory]]:
+        """Return each memory with its place and its table layer, in the order a call runs them."""
+        found: list[tuple[Place, int, Memory | InputMemory]] = []
+        for place, table_layer in self.config.memory.layers if self.config.memory else ():
+            layer = None if place == INPUT else self.layers[int(place)]
+            module = layer.memory if isinstance(layer, Layer) else self.input_memory
+            assert module is not None
+            found.append((place, table_layer, module))
+        return found
 
     def _run(
         self, token_ids_BT: Tensor, state: State, rows: RowSource | None, mask_BT: Tensor | None
@@ -149,13 +175,16 @@ class Decoder(nn.Module):
             )
         cos, sin = state.cos[start:end], state.sin[start:end]
         mask_TS = chunk_mask(num_tokens, start, self.device)
-        X = replicate(F.embedding(token_ids_BT, self.embedding), self.config.num_branches)
+        x_BTD = F.embedding(token_ids_BT, self.embedding)
+        if self.input_memory is not None:
+            x_BTD = self._remember(INPUT, self.input_memory, x_BTD, None, rows, mask_BT)
+        X = replicate(x_BTD, self.config.num_branches)
         carry = first_pre(X)
         deferred = self.config.residual.mode == "single_pass"
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             if layer.memory is not None:
-                X = self._remember(index, layer, X, state, rows, mask_BT)
+                X = self._remember(index, layer.memory, X, state.conv.get(index), rows, mask_BT)
             for name, site, norm in (
                 ("attention", layer.attention_site, layer.attention_norm),
                 ("ffn", layer.ffn_site, layer.ffn_norm),
@@ -178,31 +207,30 @@ class Decoder(nn.Module):
 
     def _remember(
         self,
-        index: int,
-        layer: Layer,
-        X_BTRD: Tensor,
-        state: State,
+        place: Place,
+        module: Memory | InputMemory,
+        X: Tensor,
+        history: Tensor | None,
         rows: RowSource | None,
         mask_BT: Tensor | None,
     ) -> Tensor:
-        memory, table_layer = self.config.memory, layer.table_layer
-        assert memory is not None
-        assert table_layer is not None
-        assert layer.memory is not None
+        memory = module.memory
+        table_layer = memory.table_at(place)
         if rows is None:
-            raise ValueError(f"layer {index} has a memory, and no rows were given")
-        self._mark(index, "memory_wait")
+            where = "the input" if place == INPUT else f"layer {place}"
+            raise ValueError(f"{where} has a memory, and no rows were given")
+        self._mark(place, "memory_wait")
         rows_BTHE = rows(table_layer)
-        self._mark(index, "memory_apply")
-        expected = (*X_BTRD.shape[:2], memory.num_heads, memory.row_dim)
+        self._mark(place, "memory_apply")
+        expected = (*X.shape[:2], memory.num_heads, memory.row_dim)
         if tuple(rows_BTHE.shape) != expected:
             raise ValueError(
                 f"rows of table layer {table_layer} have shape {tuple(rows_BTHE.shape)}, "
                 f"expected {expected}"
             )
-        update: Tensor = layer.memory(X_BTRD, rows_BTHE, state.conv.get(index), mask_BT)
+        update: Tensor = module(X, rows_BTHE, history, mask_BT)
         return update
 
-    def _mark(self, index: int, point: str) -> None:
+    def _mark(self, place: Place, point: str) -> None:
         if self.trace is not None:
-            self.trace(f"{index}.{point}")
+            self.trace(f"{place}.{point}")

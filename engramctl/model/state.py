@@ -52,9 +52,9 @@ def new_state(
     cache = (config.num_layers, parts, batch, max_tokens, *heads)
     memory = config.memory
     conv: dict[int, Tensor] = {}
-    if memory is not None and memory.has_conv:
+    if memory is not None and memory.kind.has_conv:
         history = (batch, memory.conv_history, config.num_branches, config.width)
-        for layer, _ in memory.layers:
+        for layer in memory.decoder_layers:
             conv[layer] = torch.zeros(history, dtype=exact, device=device)
     return State(
         position=0,

@@ -60,9 +60,11 @@ def residual_weights(config: DecoderConfig) -> int:
 
 def memory_weights(config: DecoderConfig, memory: MemoryConfig) -> tuple[int, int]:
     """Return one memory layer's weights: those in the model's dtype, those in float32."""
-    n, width = config.num_branches, config.width
-    projection = (memory.num_heads * memory.row_dim + memory.has_bias) * (n + 1) * width
-    return projection, n * width * (2 + (1 + CONV_KERNEL if memory.has_conv else 0))
+    n, width, kind = config.num_branches, config.width, memory.kind
+    if kind.at_input:
+        return memory.projected_at_input(width) * width, 0
+    projection = (memory.num_heads * memory.row_dim + kind.has_bias) * (n + 1) * width
+    return projection, n * width * (2 + (1 + CONV_KERNEL if kind.has_conv else 0))
 
 
 def num_parameters(config: DecoderConfig) -> int:

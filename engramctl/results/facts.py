@@ -6,9 +6,12 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.results.figures import percent
+from engramctl.results.memory_text import memory_text
 from engramctl.results.rows import case_rows
 
-_NOT_OPTIONS = ("path", "assumed", "scheme", "layout", "num_rows", "named", "sweep")
+_NOT_OPTIONS = (
+    "path", "assumed", "scheme", "layout", "num_rows", "named", "sweep", "memory",
+)  # fmt: skip
 
 
 def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +34,7 @@ def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "assumed": config.get("assumed"),
         "scheme": config["scheme"],
         "layout": config.get("layout"),
+        "memory": memory_text(config),
         "trace": config["trace"],
         "options": {name: value for name, value in config.items() if name not in _NOT_OPTIONS}
         | config.get("sweep", {}),
@@ -57,6 +61,7 @@ def facts_table(facts: Mapping[str, Any]) -> Table:
         "made": f"{made}, {facts['made_by']}" if made else facts["made_by"],
         "command": None if command is None else shlex.join(command),
         "measured": _measured(facts),
+        "memory": facts["memory"],
         "assumed": facts["assumed"],
         "options": ", ".join(_options(facts["options"])),
         "machine": _machine(facts["machine"]),

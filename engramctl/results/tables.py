@@ -6,6 +6,7 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.results.figures import BELOW, duration, overhead, percent
+from engramctl.results.memory_text import memory_text
 from engramctl.results.places import is_sweep, place_columns
 from engramctl.results.rows import case_rows
 
@@ -25,7 +26,8 @@ LEGEND = {
 
 def result_tables(document: dict[str, Any]) -> list[Table]:
     """Return the table people read: one row a case, and why cases were skipped."""
-    return shown_tables(document["config"]["path"], case_rows(document))
+    config = document["config"]
+    return shown_tables(config["path"], case_rows(document), memory_text(config))
 
 
 def raw_tables(document: dict[str, Any]) -> list[Table]:
@@ -38,12 +40,15 @@ def program_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [Table("cases", rows)]
 
 
-def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+def shown_tables(
+    measured: str, rows: Sequence[Mapping[str, Any]], memory: str | None = None
+) -> list[Table]:
     """Return the tables of `result_tables`, of rows that `case_rows` made.
 
     Args:
         measured: the folder that was measured.
         rows: one a case.
+        memory: how rows enter the model, see `memory_text`.
 
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
@@ -56,6 +61,8 @@ def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table
     ]
     used = {name for table in tables for row in table.rows for name in row if row[name]}
     lines = [f"{name}: {meaning}" for name, meaning in LEGEND.items() if name in used]
+    if memory is not None and any(row["case"] != "gather" for row in rows if row["samples"]):
+        lines.insert(0, f"memory: {memory}")
     doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
     lines += [f"unproved: {one}" for one in doubts]
     tables[-1] = replace(tables[-1], caption="\n".join(lines))

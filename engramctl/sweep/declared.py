@@ -85,3 +85,15 @@ Residual = Annotated[
         metavar="MODE",
     ),
 ]
+FusionName = Annotated[
+    list[str] | None,
+    swept("--fusion", "How rows enter the model *.  [default: the scheme's]", metavar="NAME"),
+]
+MemoryLayers = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="N,N",
+        help="Decoder layers with a memory *, counted from 0; or input.  [default: the table's "
+        "own, else the preset's]",
+    ),
+]

@@ -6,6 +6,7 @@ from typing import Any
 
 from engramctl.errors import ConfigError, unknown
 from engramctl.layers.config import DecoderConfig
+from engramctl.layers.fusions import KINDS
 from engramctl.model.presets import PRESETS
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
@@ -14,6 +15,7 @@ from engramctl.sweep.axes import CASES, NAMES
 TIERS = ("gpu", "host", "ssd")
 CACHES = ("cold", "warm", "both")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
+FUSIONS = tuple(KINDS)
 ENGINES = ("auto", "io_uring", "pread", "willneed")
 MODEL_DTYPES = ("f32", "bf16")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
@@ -40,6 +42,9 @@ class BenchOptions:
         seed: of token ids and model weights.
         trace: `uniform`, `zipf`, a Parquet file, folder or glob of token ids, or `auto`: real text
             where some is at hand, else `zipf`.
+        fusion: how rows enter the model, of FUSIONS; None: as the table's scheme says.
+        memory_layers: decoder layers with a memory, from 0 on, `1,4`, or `input`; None: see
+            `engramctl.model.memory_of`.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.
@@ -64,6 +69,8 @@ class BenchOptions:
     model_dtype: str | None = None
     seed: int = 0
     trace: str = "auto"
+    fusion: str | None = None
+    memory_layers: str | None = None
     budget_bytes: int | None = None
     engine: str = "auto"
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -78,6 +85,7 @@ class BenchOptions:
             ("--residual", (self.residual,), RESIDUALS),
             ("--engine", (self.engine,), ENGINES),
             ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
+            ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
         ):
             for value in values:
                 if value not in known:

@@ -11,7 +11,7 @@ from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.sample import read_documents, stdlib_files
 from engramctl.counts.manifest import read_counts_manifest
 from engramctl.errors import EngramError
-from engramctl.hashing.scheme.scheme import Scheme
+from engramctl.hashing import Lookup
 from engramctl.traffic.trace import ZIPF_EXPONENT, ids_of
 from engramctl.vocabulary.fingerprints import Fingerprints, of_counts, of_scheme, of_tokenizer
 from engramctl.vocabulary.tokenizer_file import load_canonical, load_tokenizer, map_fingerprint
@@ -36,7 +36,7 @@ class Chosen:
     told: str | None
 
 
-def choose_trace(name: str, table: Path, scheme: Scheme) -> Chosen:
+def choose_trace(name: str, table: Path, scheme: Lookup) -> Chosen:
     """Return the token ids that are named, or for `auto` the best there are for a table.
 
     Of real text: the corpus of a folder `counts` beside the table, then Python's own library by the
@@ -58,7 +58,7 @@ def choose_trace(name: str, table: Path, scheme: Scheme) -> Chosen:
     return Chosen("zipf", None, told)
 
 
-def _texts(table: Path, scheme: Scheme) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+def _texts(table: Path, scheme: Lookup) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
     """Yield name, words and ids of every text that there is, the best first."""
     wanted = of_scheme(scheme.canonical, f"the scheme of {table}")
     tokenizer = next(_tokenizers(table, wanted), None)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.corpus.corpus import Corpus
+from engramctl.corpus.ngram_stream import NgramStream, ngram_stream
 from engramctl.errors import CorpusError, EngramError, near
+from engramctl.hashing import Lookup
 from engramctl.hashing.walk.token_map import Canonical
 
 GENERATED = ("uniform", "zipf")
@@ -35,7 +37,12 @@ class Trace:
     """An endless stream of windows; the same arguments give the same windows."""
 
     def __init__(
-        self, name: str, vocab_size: int, seed: int, text: NDArray[np.int64] | None = None
+        self,
+        name: str,
+        vocab_size: int,
+        seed: int,
+        text: NDArray[np.int64] | None = None,
+        ngrams: NgramStream | None = None,
     ) -> None:
         """Prepare the stream.
 
@@ -44,6 +51,8 @@ class Trace:
             vocab_size: ids lie below it.
             seed: of the generated ids.
             text: int64 (N,), the ids of a text that was read already; `name` is then its name.
+            ngrams: of a dictionary: generated ids are its n-grams one behind the other, since ids
+                by chance match next to none.
 
         Raises:
             CorpusError: the files hold no usable ids.
@@ -51,11 +60,19 @@ class Trace:
         self.name = name
         self._vocab_size = vocab_size
         self._random = np.random.default_rng(seed)
+        self._ngrams = ngrams
         if text is None and name not in GENERATED:
             text = _read(name, vocab_size)
         self._stream = text
         self._next = 0
         self.wrapped = False
+
+    @classmethod
+    def of(
+        cls, name: str, scheme: Lookup, seed: int, text: NDArray[np.int64] | None = None
+    ) -> "Trace":
+        """Prepare the stream that a table of this scheme is measured with."""
+        return cls(name, scheme.vocab_size, seed, text, ngram_stream(scheme))
 
     def window(self, batch: int, tokens: int, context: int) -> Window:
         """Return the next `batch` sequences of `tokens` ids, each with `context` ids before it."""
@@ -82,10 +99,15 @@ class Trace:
         return np.stack([self._take(length) for _ in range(batch)])
 
     def _generate(self, count: int) -> NDArray[np.int64]:
+        if self._ngrams is not None:
+            return self._ngrams.ids(self._ranks(count, len(self._ngrams)), count)
+        return self._ranks(count, self._vocab_size)
+
+    def _ranks(self, count: int, limit: int) -> NDArray[np.int64]:
         if self.name == "uniform":
-            return self._random.integers(0, self._vocab_size, count)
+            return self._random.integers(0, limit, count)
         rank = self._random.zipf(ZIPF_EXPONENT, count) - 1
-        return np.minimum(rank, self._vocab_size - 1).astype(np.int64)
+        return np.minimum(rank, limit - 1).astype(np.int64)
 
     def _take(self, count: int) -> NDArray[np.int64]:
         assert self._stream is not None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.bench.measured_model import memory_positions
 from engramctl.errors import ConfigError
+from engramctl.model.memory_of import memory_positions
 from engramctl.results.document import SCHEMA, Case, p99, percent_over, percentile
 from engramctl.sweep.options import BenchOptions
 from tests.conftest import ROOT

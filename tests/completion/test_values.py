@@ -16,7 +16,7 @@ from engramctl.storage.format import geometry
 from engramctl.storage.readers import choose as readers
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.sweep.axes import CASES
-from engramctl.sweep.options import CACHES, MODEL_DTYPES, RESIDUALS, TIERS
+from engramctl.sweep.options import CACHES, FUSIONS, MODEL_DTYPES, RESIDUALS, TIERS
 from engramctl.sweep.options import ENGINES as BENCH_ENGINES
 from engramctl.tables.export import RAW
 from engramctl.tables.initial_rows import KINDS
@@ -30,6 +30,7 @@ KNOWN: dict[str, Any] = {
     "bench --preset": presets.PRESETS,
     "bench --residual": RESIDUALS,
     "bench --model-dtype": MODEL_DTYPES,
+    "bench --fusion": FUSIONS,
     "bench --engine": readers.ENGINES,
     "bench --trace": GENERATED,
     "build --scheme": PRESETS,

@@ -1,7 +1,9 @@
 """Small tables for tests, made through the code the commands use."""
 
+import json
 from pathlib import Path
 
+from engramctl.hashing import Lookup
 from engramctl.schemes.options import SchemeOptions
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.tables.build import plan_build, run_build
@@ -25,3 +27,19 @@ def small_table(
     plan = plan_build(options, init=InitOptions(std=1.0), tier=tier, shard_rows=shard_rows)
     run_build(plan, folder)
     return open_table(folder)
+
+
+def built_table(
+    folder: Path,
+    scheme: Lookup,
+    *,
+    dtype: str = "f32",
+    tier: str | None = "ssd",
+    row_dim: int = 32,
+) -> Path:
+    """The folder of a finished table of any scheme, its scheme.json beside it."""
+    file = folder.with_name(f"{folder.name}.scheme.json")
+    file.write_text(json.dumps(scheme.to_dict()))
+    options = SchemeOptions(scheme=str(file), row_dim=row_dim, dtype=dtype)
+    run_build(plan_build(options, init=InitOptions(std=1.0), tier=tier), folder)
+    return folder

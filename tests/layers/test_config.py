@@ -45,6 +45,10 @@ def test_a_wrong_residual_is_refused(changes: dict[str, Any], message: str) -> N
         ({"layers": ((3, 1), (1, 14))}, "once, ascending"),
         ({"layers": ((1, 1), (1, 14))}, "once, ascending"),
         ({"layers": ((1, 1), (3, 1))}, "same table layer"),
+        ({"layers": (("input", 1),)}, "not at the input"),
+        ({"fusion": "longcat"}, "one table layer, at the input"),
+        ({"fusion": "longcat", "layers": (("input", 1), (2, 3))}, "one table layer, at the input"),
+        ({"fusion": "longcat", "layers": (("input", 1),), "normaliser": "median"}, "normaliser"),
     ],
 )
 def test_a_wrong_memory_is_refused(changes: dict[str, Any], message: str) -> None:

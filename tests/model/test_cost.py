@@ -1,5 +1,6 @@
 """The cost card against what the decoder really holds, and against worked figures of the spec."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -7,21 +8,16 @@ import torch
 
 from engramctl.layers.config import (
     DecoderConfig,
-    Fusion,
-    MemoryConfig,
     Readout,
     ResidualConfig,
     ResidualMode,
 )
+from engramctl.layers.fusions import Fusion
 from engramctl.model.cost import cost, expected_experts
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import PRESETS, preset
 from tests.model.backbones import tiny
-
-
-def memory(fusion: Fusion = "deepseek-v41") -> MemoryConfig:
-    return MemoryConfig(((1, 1), (3, 14)), num_heads=4, row_dim=8, max_order=3, fusion=fusion)
-
+from tests.model.shapes import memory
 
 ARMS = [(mode, "mean", None) for mode in get_args(ResidualMode)]
 ARMS += [("mhc", readout, None) for readout in get_args(Readout)]
@@ -38,6 +34,14 @@ def test_the_weights_on_the_card_are_the_weights_in_memory(
         memory=memory(fusion) if fusion else None,
     )
     assert cost(config, 1, 1)["weight_bytes"] == 4 * Decoder(config).num_parameters()
+
+
+@pytest.mark.parametrize("fusion", ["blt", "dictionary"])
+def test_rows_as_wide_as_the_model_are_not_projected(fusion: Fusion) -> None:
+    wide = replace(memory(fusion), row_dim=64)
+    with_memory, without = preset("tiny", memory=wide), preset("tiny")
+    assert Decoder(with_memory).num_parameters() == Decoder(without).num_parameters()
+    assert cost(with_memory, 1, 1)["weight_bytes"] == cost(without, 1, 1)["weight_bytes"]
 
 
 def test_an_untied_head_is_read_and_the_embedding_only_where_tokens_point() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.layers.config import Fusion, ResidualMode
+from engramctl.layers.config import ResidualMode
+from engramctl.layers.fusions import Fusion
 from engramctl.model.decoder import Decoder
 from engramctl.model.presets import preset
 from tests.helpers.fake_cuda import fake_cuda
@@ -27,7 +28,8 @@ def steps(
     state = model.new_state(2, 2 * TOKENS + 1)
     ids = torch.from_numpy(np.random.default_rng(0).integers(0, 512, (2, 2 * TOKENS + 1)))
     ids = ids.to(device)
-    table = torch.from_numpy(np.random.default_rng(1).normal(size=(512, 4, 8))).to(device, dtype)
+    shape = (512, given.num_heads if given else 4, 8)
+    table = torch.from_numpy(np.random.default_rng(1).normal(size=shape)).to(device, dtype)
     found = []
     for part in (slice(0, TOKENS), slice(TOKENS, 2 * TOKENS)):
         found.append(model.prefill(ids[:, part], state, lambda _, part=part: table[ids[:, part]]))

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from engramctl.fusion.at_input import InputMemory
 from engramctl.layers.attention import Attention
-from engramctl.layers.config import Fusion, MemoryConfig, Readout, ResidualConfig, ResidualMode
+from engramctl.layers.config import MemoryConfig, Readout, ResidualConfig, ResidualMode
 from engramctl.layers.ffn import SwiGlu
+from engramctl.layers.fusions import AT_INPUT, INPUT, Fusion, Place
 from engramctl.model.decoder import Decoder, Layer
 from engramctl.model.presets import preset
 from engramctl.residual.hc import HcCoefficients
@@ -88,14 +90,16 @@ def remember(layer: Layer, X: Tensor, rows: Tensor) -> Tensor:
     (T, R, D), config = X.shape, part.memory
     out = rows.reshape(T, -1) @ part.wkv.T + (0 if part.bias is None else part.bias)
     key, value = out[:, : R * D].reshape(T, R, D), out[:, R * D :]
-    query = norm(X, config.norm_eps) * part.q_weight
-    dot = (query * (norm(key, config.norm_eps) * part.k_weight)).sum(-1) / D**0.5
+    centre = 1 if config.fusion == "qwen-ple" else 0
+    query = norm(X, config.norm_eps) * (centre + part.q_weight)
+    dot = (query * (norm(key, config.norm_eps) * (centre + part.k_weight))).sum(-1) / D**0.5
     if config.fusion != "engram":
         dot = dot.sign() * dot.abs().clamp(min=1e-6).sqrt()
     u = torch.sigmoid(dot)[..., None] * value[:, None]
     if config.fusion == "deepseek-v41":
         return X + u
-    normed, conv = norm(u, config.conv_norm_eps) * part.conv_norm, torch.zeros_like(u)
+    normed = norm(u, config.conv_norm_eps) * (centre + part.conv_norm)
+    conv = torch.zeros_like(u)
     for t in range(T):
         for tap in range(4):
             past = t - (3 - tap) * config.max_order
@@ -104,16 +108,52 @@ def remember(layer: Layer, X: Tensor, rows: Tensor) -> Tensor:
     return X + u + conv * torch.sigmoid(conv)
 
 
+def at_input(part: InputMemory, words: Tensor, rows: Tensor) -> Tensor:
+    """Return the embeddings, one token and one head at a time."""
+    (T, D), (_, H, E), config = words.shape, rows.shape, part.memory
+    made = torch.zeros(T, D).double()
+    for t in range(T):
+        word = words[t]
+        if config.fusion == "over-encoding-concat":
+            matrix = part.projection
+            assert matrix is not None
+            made[t] = matrix[:, :D] @ word
+            for h in range(H):
+                made[t] += matrix[:, D + h * E : D + (h + 1) * E] @ rows[t, h]
+            continue
+        total = torch.zeros(D).double()
+        for h in range(H):
+            if part.projection is None:
+                total += rows[t, h]
+            elif config.fusion in ("blt", "dictionary"):
+                total += part.projection @ rows[t, h]
+            else:
+                total += part.projection[:, h * E : (h + 1) * E] @ rows[t, h]
+        if config.fusion == "dictionary":
+            made[t] = total
+        elif config.fusion == "blt":
+            made[t] = word + total
+        elif config.normaliser == "word_full":
+            made[t] = word + total / (1 + H)
+        else:
+            made[t] = (word + total) / (1 + H if config.normaliser == "mean" else (1 + H) ** 0.5)
+    return made
+
+
 def logits(model: Decoder, token_ids_T: Tensor, tables: dict[int, Tensor]) -> Tensor:
     config = model.config
     R = config.num_branches
-    X = model.embedding[token_ids_T][:, None].repeat(1, R, 1)
+    words = model.embedding[token_ids_T]
+    if model.input_memory is not None:
+        words = at_input(model.input_memory, words, tables[0])
+    X = words[:, None].repeat(1, R, 1)
     carry = torch.zeros(len(token_ids_T), R).double()
     carry[:, 0] = 1
-    for part in model.layers:
+    read_by = dict(config.memory.layers) if config.memory else {}
+    for index, part in enumerate(model.layers):
         layer = cast(Layer, part)
-        if layer.table_layer is not None:
-            X = remember(layer, X, tables[layer.table_layer])
+        if index in read_by:
+            X = remember(layer, X, tables[read_by[index]])
         for site, scale in (
             (layer.attention_site, layer.attention_norm.weight),
             (layer.ffn_site, layer.ffn_norm.weight),
@@ -143,6 +183,8 @@ ARMS: list[tuple[ResidualMode, str, Readout, Fusion]] = [
     *((mode, "release", "mean", "deepseek-v41") for mode in get_args(ResidualMode)),
     *(("mhc", "paper", readout, "engram") for readout in get_args(Readout)),
     ("single_pass", "release", "last_pre", "engram-demo"),
+    ("single_pass", "release", "last_pre", "qwen-ple"),
+    *(("mhc", "release", "mean", fusion) for fusion in AT_INPUT),
 ]
 
 
@@ -157,12 +199,17 @@ def test_the_decoder_equals_the_loops(
         init="random",
         branches=3,
     )
-    memory = MemoryConfig(((1, 1), (2, 14)), 4, 8, 2, fusion, conv_zero_init=False)
+    places: tuple[tuple[Place, int], ...] = (
+        ((INPUT, 0),) if fusion in AT_INPUT else ((1, 1), (2, 14))
+    )
+    heads = 1 if fusion == "dictionary" else 4
+    memory = MemoryConfig(places, heads, 8, 2, fusion, conv_zero_init=False)
     model = Decoder(preset("tiny", residual=residual, memory=memory), dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     token_ids_T = torch.randint(0, 512, (T,), generator=generator)
     tables = {
-        layer: torch.randn(T, 4, 8, generator=generator, dtype=torch.float64) for layer in (1, 14)
+        layer: torch.randn(T, heads, 8, generator=generator, dtype=torch.float64)
+        for _, layer in places
     }
     for weight in model.parameters():
         weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.05)

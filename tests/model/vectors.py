@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from engramctl.fusion.gated_lookup import Memory
-from engramctl.layers.config import DecoderConfig, Fusion, MemoryConfig, ResidualConfig
+from engramctl.layers.config import DecoderConfig, MemoryConfig, ResidualConfig
+from engramctl.layers.fusions import Fusion
 from engramctl.layers.init import Draw
 from tests.conftest import golden
 

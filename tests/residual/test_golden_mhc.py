@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engramctl.fusion.gated_lookup import SMALLEST_DOT, Memory, gate_dot
-from engramctl.layers.config import CONV_KERNEL, Fusion, ResidualConfig
+from engramctl.layers.config import CONV_KERNEL, ResidualConfig
+from engramctl.layers.fusions import Fusion
 from engramctl.layers.norm import wide
 from engramctl.model.cost import boundary_elements
 from engramctl.residual.hc import hc_coefficients
