@@ -73,7 +73,10 @@ def make_models(options: BenchOptions, scheme: Scheme, device: torch.device) -> 
         fusion=scheme.fuse,  # type: ignore[arg-type]  # checked above
         norm_eps=_NORM_EPS[scheme.fuse],
     )
-    residual = ResidualConfig(mode=options.residual)  # type: ignore[arg-type]  # checked by options
+    residual = ResidualConfig(
+        mode=options.residual,  # type: ignore[arg-type]  # both checked by options
+        kernels=options.mhc,  # type: ignore[arg-type]
+    )
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     return Models(
         Decoder(preset(options.preset, residual=residual), options.seed, dtype, device),

@@ -12,6 +12,7 @@ CASES = ("gather", "lookup", "step")
 CACHES = ("cold", "warm", "both")
 PHASES = ("decode", "prefill")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
+MHCS = ("fused", "eager")
 ENGINES = ("auto", "io_uring", "pread", "willneed")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
 
@@ -31,6 +32,7 @@ class BenchOptions:
         context: tokens in the KV cache before decode steps are timed.
         preset: of the model, of PRESETS.
         residual: residual mode of the model.
+        mhc: how its residual runs, of MHCS: in fused kernels, or as plain torch operations.
         seed: of token ids and model weights.
         trace: `uniform`, `zipf` or a Parquet file, folder or glob of token ids.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
@@ -51,6 +53,7 @@ class BenchOptions:
     context: int = 64
     preset: str = "small"
     residual: str = "mhc"
+    mhc: str = "fused"
     seed: int = 0
     trace: str = "uniform"
     budget_bytes: int | None = None
@@ -64,6 +67,7 @@ class BenchOptions:
             ("--cache", (self.cache,), CACHES),
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
+            ("--mhc", (self.mhc,), MHCS),
             ("--engine", (self.engine,), ENGINES),
         ):
             for value in values:

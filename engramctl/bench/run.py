@@ -15,6 +15,7 @@ from engramctl.bench.cases import (
     hold_against,
     interrupted_cases,
     loop_cases,
+    note_residual,
     outliers,
     twice,
     unmeasured_case,
@@ -195,6 +196,8 @@ class _Run:
             raise
         cases = cases_if(skipped, reason)
         hold_against(cases, subjects, self._ceilings)
+        if loop.case == "step" and reason is None:
+            note_residual(cases, self.models().without, loop.phase, self.options)
         for warning in outliers(cases):
             self._warn(warning)
         self.cases_of_loops.append(cases)

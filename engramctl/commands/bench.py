@@ -83,6 +83,12 @@ def bench(
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
+    mhc: Annotated[
+        str,
+        typer.Option(
+            metavar="KERNELS", help="How the residual runs: fused kernels, or eager torch."
+        ),
+    ] = "fused",
     trace: Annotated[
         str,
         typer.Option(
@@ -129,8 +135,9 @@ def bench(
     options = BenchOptions(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
-        tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
-        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
+        tokens=tokens, context=context, preset=preset, residual=residual, mhc=mhc, seed=seed,
+        trace=trace, engine=engine,
+        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
     )  # fmt: skip
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")

@@ -46,6 +46,19 @@ def _residual_weights(config: DecoderConfig) -> int:
     return 2 * config.num_layers * per_site + head
 
 
+def residual_bytes(config: DecoderConfig, num_tokens: int, value_bytes: int) -> int:
+    """Return the bytes that branches and residual weights of a step move at the least.
+
+    Args:
+        config: the shape.
+        num_tokens: of the step, all sequences.
+        value_bytes: of one branch value; weights are float32.
+    """
+    boundary = boundary_elements(_BOUNDARY_OF_MODE[config.residual.mode], config.num_branches)
+    streams = 2 * config.num_layers * num_tokens * config.width * boundary
+    return streams * value_bytes + 4 * _residual_weights(config)
+
+
 def _memory_weights(config: DecoderConfig, memory: MemoryConfig) -> tuple[int, int]:
     """Return one memory layer's weights: those in the model's dtype, those in float32."""
     n, width = config.num_branches, config.width

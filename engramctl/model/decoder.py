@@ -146,7 +146,7 @@ class Decoder(nn.Module):
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             if layer.memory is not None:
-                X, ahead = self._remember(index, layer, X, state, rows, mask_BT), None
+                X = self._remember(index, layer, X, state, rows, mask_BT)
             for name, site, norm in (
                 ("attention", layer.attention_site, layer.attention_norm),
                 ("ffn", layer.ffn_site, layer.ffn_norm),

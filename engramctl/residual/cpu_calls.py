@@ -8,6 +8,7 @@ projection. All tensors are contiguous.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def expand(
     X_NRD = _branches(X)
     _in_pieces(
         cpu_kernels.expand_rows, X_NRD, X_NRD, _rows(y), _rows(post),
-        comb.numpy().reshape(X_NRD.shape[0], *comb.shape[-2:]), _rows(pre), _branches(out), _rows(u),
+        _branches(comb), _rows(pre), _branches(out), _rows(u),
     )  # fmt: skip
     return out, u
 
@@ -76,8 +77,8 @@ def _opened(X: Tensor) -> tuple[NDArray[Any], _Arrays, tuple[Tensor, Tensor, Ten
     lead, branches = X.shape[:-2], X.shape[-2]
     X_NRD = _branches(X)
     tokens = len(X_NRD)
-    pre, post = np.empty((tokens, branches), np.float32), np.empty((tokens, branches), np.float32)
-    comb = np.empty((tokens, branches, branches), np.float32)
+    one, square = (tokens, branches), (tokens, branches, branches)
+    pre, post, comb = (np.empty(size, np.float32) for size in (one, one, square))
     made = (
         torch.from_numpy(pre.reshape(*lead, branches)),
         torch.from_numpy(post.reshape(*lead, branches)),
@@ -108,15 +109,12 @@ def _rows(values: Tensor | None) -> NDArray[Any]:
 
 def _in_pieces(kernel: Callable[..., None], X_NRD: NDArray[Any], *given: object) -> None:
     tokens = len(X_NRD)
-    pieces = min(X_NRD.size // _PIECE_VALUES, tokens, torch.get_num_threads(), _workers.count)
+    pieces = min(X_NRD.size // _PIECE_VALUES, tokens, torch.get_num_threads())
     if pieces <= 1:
         kernel(*given, 0, tokens)
         return
     edges = [tokens * piece // pieces for piece in range(pieces + 1)]
-    others = [
-        _workers.submit(kernel, *given, first, last)
-        for first, last in zip(edges[1:-1], edges[2:], strict=True)
-    ]
+    others = [_workers.submit(kernel, *given, first, last) for first, last in pairwise(edges[1:])]
     try:
         kernel(*given, 0, edges[1])
     finally:

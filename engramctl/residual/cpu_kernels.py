@@ -8,6 +8,7 @@ cache, one output at a time, since LLVM vectorises loops of few pointers. R = 4 
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,11 @@ _BLOCK = 512  # columns mixed at a time
 _LEAST_LOGIT = np.float32(-78.6)  # below a row's largest: exp of less vanishes in float32
 _ONE = np.float32(1.0)
 # Sums may be reordered; NaN and infinity stay what they are.
-_OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz"}}
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "fastmath": {"reassoc", "contract", "nsz"},
+}
 
 
 @njit(**_OPTIONS)

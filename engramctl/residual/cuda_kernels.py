@@ -1,16 +1,13 @@
 """The residual in Triton: a launch for the coefficients, one for collapse, one for expand.
 
-**Coefficients.** The product with phi is cut along V, so that one token alone keeps the device
-busy. Every program adds up its part of the product and of the squares; the last of those that share
-tokens adds the parts, in order, and goes on to Sinkhorn: one launch, and the same sums every time.
+The product with phi is cut along V, so that one token keeps the device busy. The last of the
+programs that share tokens adds their parts, in order, and goes on to Sinkhorn: one launch, and the
+same sums every time. In expand a program reads one token's block of columns once, all branches of
+it, and where `pre` is known (single-pass mode) collapses what it writes.
 
-**Expand.** A program takes one token's block of columns, all branches of it, reads it once, and
-makes the next sublayer's input from what it writes, where `pre` is known (single-pass mode).
-
-Shapes: N tokens, D model width, R branches, V = R * D, Z columns of a projection. Sums are float32
-(the product as three tf32 products, as exact as float32), outputs are rounded once. Addresses have
-64 bits. Triton comes with CUDA builds of torch; `TRITON_INTERPRET=1`, set before triton is
-imported, runs the same kernels on the CPU.
+Shapes: N tokens, D model width, R branches, V = R * D. Sums are float32 (the product as three tf32
+products, as exact), outputs are rounded once. Addresses have 64 bits. `TRITON_INTERPRET=1`, set
+before triton is imported, runs the same kernels on the CPU.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -29,13 +26,12 @@ _FEW_ROWS = 16  # rows of one program of a product: the least that tensor cores 
 _MANY_ROWS = 64  # of one of many programs: phi is then read a quarter as often
 _BLOCK_V = 64  # values of a row it takes at a time
 _PROGRAMS = 128  # that a product is cut into where there are few rows: about one a processor
-_PARTS_AT_A_TIME = 8  # parts of a sum that are read at once
 _LARGEST_BLOCK = 1024  # columns of one program of collapse and expand
 _FUSED = {"enable_fp_fusion": True}  # multiply-adds; said, since Triton's default changes
-_LEAST_LOGIT = -78.6  # below a row's largest: exp of less vanishes in float32
 
 if triton is not None:
-    _PARTS, _LEAST = tl.constexpr(_PARTS_AT_A_TIME), tl.constexpr(_LEAST_LOGIT)
+    _PARTS = tl.constexpr(8)  # of a sum, read at once
+    _LEAST = tl.constexpr(-78.6)  # below a row's largest: exp of less vanishes in float32
 
     @triton.jit
     def _product(
@@ -54,8 +50,8 @@ if triton is not None:
             at = start + tl.arange(0, block_v)
             inside = at < stop
             where = x + row[:, None] * length + at[None, :]
-            values = tl.load(where, mask=is_row[:, None] & inside[None, :], other=0.0)
-            values = values.to(tl.float32)
+            mask = is_row[:, None] & inside[None, :]
+            values = tl.load(where, mask=mask, other=0.0).to(tl.float32)
             where = weight + at[:, None] * columns + lane[None, :]
             weights = tl.load(where, mask=inside[:, None] & is_column[None, :], other=0.0)
             total = tl.dot(values, weights, total, input_precision="tf32x3")
@@ -69,14 +65,12 @@ if triton is not None:
     def _is_last(arrived, num_parts: tl.constexpr):
         """Whether all other programs of these rows have stored their parts; then count anew."""
         last = True
+        tl.debug_barrier()
         if num_parts > 1:
-            tl.debug_barrier()
             before = tl.atomic_add(arrived + tl.program_id(0), 1, sem="acq_rel")
             last = before == num_parts - 1
             if last:
                 tl.store(arrived + tl.program_id(0), 0)
-        else:
-            tl.debug_barrier()
         return last
 
     @triton.jit
@@ -104,17 +98,17 @@ if triton is not None:
             is_row = row < rows
             stride = rows.to(tl.int64) * (columns + 1)
             at = row * (columns + 1)
-            squares = _whole(parts, at + columns, is_row, stride, num_parts)
-            inverse = tl.rsqrt(squares / length + rms_eps)
+            inverse = _whole(parts, at + columns, is_row, stride, num_parts) / length
+            inverse = tl.rsqrt(inverse + rms_eps)
             r = tl.arange(0, lanes_r)
             mask = is_row[:, None] & (r < branches)[None, :]
-            scale = inverse[:, None] * tl.load(alpha)
-            m = _whole(parts, at[:, None] + r[None, :], mask, stride, num_parts) * scale
+            m = _whole(parts, at[:, None] + r[None, :], mask, stride, num_parts)
+            m = m * (inverse * tl.load(alpha))[:, None]
             m += tl.load(bias + r, mask=r < branches, other=0.0)[None, :]
             place = row[:, None] * branches + r[None, :]
             tl.store(pre + place, tl.sigmoid(m) + hc_eps, mask=mask)
-            scale = inverse[:, None] * tl.load(alpha + 1)
-            m = _whole(parts, at[:, None] + branches + r[None, :], mask, stride, num_parts) * scale
+            m = _whole(parts, at[:, None] + branches + r[None, :], mask, stride, num_parts)
+            m = m * (inverse * tl.load(alpha + 1))[:, None]
             m += tl.load(bias + branches + r, mask=r < branches, other=0.0)[None, :]
             tl.store(post + place, 2.0 * tl.sigmoid(m), mask=mask)
             i, o = r[:, None], r[None, :]
@@ -136,8 +130,8 @@ if triton is not None:
             for _ in range(iterations - 1):
                 mix = mix / (tl.sum(mix, axis=2) + beyond)[:, :, None]
                 mix = mix / (tl.sum(mix, axis=1) + beyond)[:, None, :]
-            place = row[:, None, None] * (branches * branches) + (i * branches + o)[None, :, :]
-            tl.store(comb + place, mix, mask=inside)
+            place = comb + row[:, None, None] * (branches * branches)
+            tl.store(place + (i * branches + o)[None, :, :], mix, mask=inside)
 
     @triton.jit
     def hc_kernel(
@@ -153,8 +147,8 @@ if triton is not None:
             is_row = row < rows
             stride = rows.to(tl.int64) * (columns + 1)
             at = row * (columns + 1)
-            squares = _whole(parts, at + columns, is_row, stride, num_parts)
-            inverse = tl.rsqrt(squares / length + rms_eps)
+            inverse = _whole(parts, at + columns, is_row, stride, num_parts) / length
+            inverse = tl.rsqrt(inverse + rms_eps)
             lane = tl.arange(0, lanes)
             mask = is_row[:, None] & (lane < columns)[None, :]
             m = _whole(parts, at[:, None] + lane[None, :], mask, stride, num_parts)
@@ -163,8 +157,8 @@ if triton is not None:
             place = static + (row % branches)[:, None] * columns + lane[None, :]
             m += tl.load(place, mask=mask, other=0.0)
             c = lane[None, :]
-            tl.store(post + row[:, None] + 0 * c, m, mask=mask & (c == 0))
-            tl.store(pre + row[:, None] + 0 * c, m, mask=mask & (c == 1))
+            tl.store(post + row[:, None] + c, m, mask=mask & (c == 0))
+            tl.store(pre + row[:, None] + c - 1, m, mask=mask & (c == 1))
             tl.store(comb + row[:, None] * branches + c - 2, m, mask=mask & (c > 1))
 
     @triton.jit
@@ -175,10 +169,10 @@ if triton is not None:
         token = tl.program_id(0).to(tl.int64)
         at = tl.program_id(1) * block + tl.arange(0, block)
         r = tl.arange(0, lanes_r)
-        weights = tl.load(pre + token * branches + r, mask=r < branches, other=0.0)
         where = x + (token * branches + r[:, None]) * width + at[None, :]
         mask = (r < branches)[:, None] & (at < width)[None, :]
         values = tl.load(where, mask=mask, other=0.0).to(tl.float32)
+        weights = tl.load(pre + token * branches + r, mask=r < branches, other=0.0)
         total = tl.sum(weights[:, None] * values, axis=0)
         tl.store(u + token * width + at, total.to(u.dtype.element_ty), mask=at < width)
 
@@ -197,8 +191,8 @@ if triton is not None:
         written = tl.load(y + token * width + at, mask=at < width, other=0.0).to(tl.float32)
         next_u = tl.zeros([block], tl.float32)
         for o in tl.static_range(branches):
-            weights = comb + (token * branches + r) * branches + o
-            weights = tl.load(weights, mask=r < branches, other=0.0)
+            place = comb + (token * branches + r) * branches + o
+            weights = tl.load(place, mask=r < branches, other=0.0)
             total = tl.sum(weights[:, None] * values, axis=0)
             total += tl.load(post + token * branches + o) * written
             rounded = total.to(out.dtype.element_ty)
@@ -221,9 +215,9 @@ def mhc_coefficients(
     programs, parts, part_length, options = _cut(X, tokens, phi)
     with _device_of(X):
         mhc_kernel[programs](
-            X, phi, alpha, bias, parts, arrived, *made, tokens, len(phi),
-            part_length, hc_eps, rms_eps, branches=branches,
-            lanes_r=_power_of_two(branches), iterations=iterations, paper=paper, **options,
+            X, phi, alpha, bias, parts, arrived, *made, tokens, len(phi), part_length, hc_eps,
+            rms_eps, branches=branches, lanes_r=triton.next_power_of_2(branches),
+            iterations=iterations, paper=paper, **options,
         )  # fmt: skip
 
 
@@ -235,11 +229,12 @@ def hc_coefficients(
     branches, tokens = X.shape[-2], X.shape[:-2].numel()
     if not tokens:
         return
-    programs, parts, part_length, options = _cut(X, tokens * branches, weight)
+    rows = tokens * branches
+    programs, parts, part_length, options = _cut(X, rows, weight)
     with _device_of(X):
         hc_kernel[programs](
-            X, weight, static, scale, parts, arrived, *made, tokens * branches,
-            len(weight), part_length, eps, branches=branches, **options,
+            X, weight, static, scale, parts, arrived, *made, rows, len(weight), part_length, eps,
+            branches=branches, **options,
         )  # fmt: skip
 
 
@@ -247,11 +242,11 @@ def collapse(X: "Tensor", pre: "Tensor", u: "Tensor") -> None:
     """Fill u (..., D)."""
     (branches, width), tokens = X.shape[-2:], X.shape[:-2].numel()
     if tokens:
-        block = min(_power_of_two(width), _LARGEST_BLOCK)
+        block = min(triton.next_power_of_2(width), _LARGEST_BLOCK)
         with _device_of(X):
             collapse_kernel[(tokens, -(-width // block))](
-                X, pre, u, width, branches=branches, lanes_r=_power_of_two(branches), block=block,
-                **_FUSED,
+                X, pre, u, width, branches=branches, lanes_r=triton.next_power_of_2(branches),
+                block=block, **_FUSED,
             )  # fmt: skip
 
 
@@ -262,11 +257,11 @@ def expand(
     """Fill out (..., R, D), and u (..., D) where pre is given."""
     (branches, width), tokens = X.shape[-2:], X.shape[:-2].numel()
     if tokens:
-        block = min(_power_of_two(width), _LARGEST_BLOCK)
+        block = min(triton.next_power_of_2(width), _LARGEST_BLOCK)
         with _device_of(X):
             expand_kernel[(tokens, -(-width // block))](
                 X, y, post, comb, post if pre is None else pre, out, u, width, branches=branches,
-                lanes_r=_power_of_two(branches), ahead=pre is not None, block=block,
+                lanes_r=triton.next_power_of_2(branches), ahead=pre is not None, block=block,
                 **_FUSED,
             )  # fmt: skip
 
@@ -293,13 +288,9 @@ def _cut(
     length, columns = weight.shape
     block, num_parts, part_length = cut_of(rows, length)
     parts = X.new_empty((num_parts, rows, columns + 1), dtype=weight.dtype)
-    lanes = max(16, _power_of_two(columns))
+    lanes = max(16, triton.next_power_of_2(columns))
     options = {"lanes": lanes, "num_parts": num_parts, "block": block, "block_v": _BLOCK_V}
     return (-(-rows // block), num_parts), parts, part_length, options | _FUSED
-
-
-def _power_of_two(number: int) -> int:
-    return 1 << (number - 1).bit_length()
 
 
 def _device_of(tensor: "Tensor") -> Any:

@@ -4,6 +4,7 @@ On a device with a launch of 4 to 5 microseconds the straightforward mHC, 143 ke
 takes longer than the model around it, and hides every wait for rows.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from engramctl.layers.config import ResidualMode
 from engramctl.residual.sites import Site
 
 # Operators beside views that launch nothing: memory without values, another shape of the same.
-_NO_LAUNCH = ("empty", "new_empty", "_unsafe_view", "lift_fresh")
+_NO_LAUNCH = ("empty", "new_empty", "_unsafe_view", "lift_fresh", "promote_types", "device")
 
 
 class Launches(TorchDispatchMode):

@@ -10,6 +10,7 @@ weights float32; all are contiguous.
 count themselves there, and the last one leaves zeros behind.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 import torch
 from torch import Tensor
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engramctl.errors import EngramError
+from engramctl.results.launch_bound import NO_MHC
 
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
@@ -75,6 +76,9 @@ class Case:
         stall_ns: median time a step waited for rows; None without a memory.
         against: median over the same loop's median, minus one, in percent: against the model
             without memory, and against the host tier.
+        mhc: of a model step: how the residual runs (`kernels`, `threads`), its
+            `launches_per_sublayer`, the `time_ns` of all sublayers, the `floor_ns` of moving their
+            bytes, and whether it is `launch_bound`; see `engramctl.results.launch_bound`.
     """
 
     name: str
@@ -110,6 +114,7 @@ class Case:
         default_factory=lambda: {"none_percent": None, "resident_percent": None}
     )
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
+    mhc: dict[str, Any] = field(default_factory=NO_MHC.copy)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the figures the samples give."""
@@ -134,7 +139,7 @@ _LATER = (  # keys that older cases lack
 
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
-    return {**case, **{name: None for name in _LATER if name not in case}}
+    return {"mhc": NO_MHC, **dict.fromkeys(_LATER), **case}
 
 
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:

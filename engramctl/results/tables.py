@@ -5,6 +5,7 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.results.figures import BELOW, duration, overhead, percent
+from engramctl.results.launch_bound import residual_lines
 from engramctl.results.rows import case_rows
 
 # What columns mean whose names do not say it all; each stands below a table that has the column.
@@ -52,6 +53,7 @@ def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table
     ]
     doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
     lines += [f"unproved: {one}" for one in doubts]
+    lines += residual_lines(rows)
     skipped = {
         f"{row['tier']}: {row['reason']}": None for row in rows if row["status"] == "skipped"
     }

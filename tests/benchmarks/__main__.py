@@ -10,7 +10,7 @@ from engramctl.output import Output, Table
 
 NAMES = (
     "startup", "hashing", "hashing_cuda", "dictionary", "gather", "gather_cold", "mining", "access",
-    "reuse", "storage",
+    "reuse", "storage", "mhc",
 )  # fmt: skip
 
 
