@@ -4,7 +4,6 @@ One sublayer's residual work a call. Weights of several sites in turn, as in a m
 from memory. Torch and the kernels have the same number of threads.
 """
 
-import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -13,7 +12,7 @@ import torch
 from engramctl.layers.config import DecoderConfig, ResidualConfig, ResidualKernels, ResidualMode
 from engramctl.layers.init import Draw
 from engramctl.residual.launches import launches_per_sublayer, sublayer
-from engramctl.residual.sites import make_site
+from engramctl.residual.sites import Site, make_site
 from tests.benchmarks.harness import Row, interleave, row
 
 WIDTHS, TOKENS = (512, 2560), (1, 8, 64, 512)
@@ -27,12 +26,14 @@ def run(quick: bool) -> list[Row]:
     """Return one row a mode, width, number of tokens and dtype."""
     rounds = 3 if quick else 7
     few = 3 if quick else 1
-    shapes = [
-        *itertools.product(MODES, WIDTHS, TOKENS[::few], (torch.float32,)),
-        *itertools.product(("mhc",), WIDTHS[1:], TOKENS[::few], (torch.bfloat16,)),
-    ]
+    kinds = [(mode, width, torch.float32) for mode in MODES for width in WIDTHS]
+    kinds.append(("mhc", WIDTHS[-1], torch.bfloat16))
     with torch.inference_mode():
-        return [compared(*shape, torch.device("cpu"), rounds) for shape in shapes]
+        return [
+            compared(mode, width, tokens, dtype, torch.device("cpu"), rounds)
+            for mode, width, dtype in kinds
+            for tokens in TOKENS[::few]
+        ]
 
 
 def compared(
@@ -73,11 +74,11 @@ def compared(
 
 
 def all_sites(
-    sites: list[object], X: torch.Tensor, y: torch.Tensor, mode: ResidualMode
+    sites: list[Site], X: torch.Tensor, y: torch.Tensor, mode: ResidualMode
 ) -> torch.Tensor:
     """Do every site's work; return the branches of the last, when they are there."""
     for site in sites:
-        out = sublayer(site, X, y, mode)  # type: ignore[arg-type]
+        out = sublayer(site, X, y, mode)
     if X.is_cuda:
         torch.cuda.synchronize(X.device)
     return out
