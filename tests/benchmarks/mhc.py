@@ -1,7 +1,7 @@
 """The fused residual against plain torch, on the CPU: `python -m tests.benchmarks mhc`.
 
 One sublayer's residual work a call. Weights of several sites in turn, as in a model: each comes
-from memory. Torch and the kernels have the same number of threads.
+from memory. All on one core: torch's threads wait for each other, the worse the busier the machine.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from engramctl.layers.config import DecoderConfig, ResidualConfig, ResidualKerne
 from engramctl.layers.init import Draw
 from engramctl.residual.launches import launches_per_sublayer, sublayer
 from engramctl.residual.sites import Site, make_site
+from tests.benchmarks.gather_one_core import one_core
 from tests.benchmarks.harness import Row, interleave, row
 
 WIDTHS, TOKENS = (512, 2560), (1, 8, 64, 512)
@@ -28,7 +29,7 @@ def run(quick: bool) -> list[Row]:
     few = 3 if quick else 1
     kinds = [(mode, width, torch.float32) for mode in MODES for width in WIDTHS]
     kinds.append(("mhc", WIDTHS[-1], torch.bfloat16))
-    with torch.inference_mode():
+    with one_core(), torch.inference_mode():
         return [
             compared(mode, width, tokens, dtype, torch.device("cpu"), rounds)
             for mode, width, dtype in kinds
