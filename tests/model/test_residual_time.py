@@ -33,7 +33,7 @@ def test_it_counts_every_sublayer_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_bytes_are_branches_and_weights() -> None:
-    """Of spec/mhc.md 6.2: 20C a token and sublayer for mHC, 10C for single-pass, 4C for none."""
+    """20C a token and sublayer for mHC, 10C for single-pass, 4C for none."""
     weights = 4 * (4 * 64 * 24 + 3 + 24)
     for mode, elements, each in (
         ("mhc", 20, weights),

@@ -12,7 +12,7 @@ from engramctl.residual.mhc import Coefficients
 from tests.residual.plain_sinkhorn import plain_release
 from tests.residual.sites import branches_and_output, pair
 
-IN_THE_SPEC = 143  # non-view kernels of a straightforward eager mHC, spec/mhc.md 6.2
+IN_THE_SPEC = 143  # non-view kernels of a straightforward eager mHC
 
 
 @pytest.mark.parametrize(
