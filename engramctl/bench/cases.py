@@ -2,13 +2,17 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from engramctl.bench.arms import Arm
 from engramctl.bench.subject import Subject
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.disk_probe import PAGE
+from engramctl.model.decoder import Decoder
+from engramctl.model.residual_time import residual_time
 from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
 from engramctl.results.earlier import INTERRUPTED
+from engramctl.results.launch_bound import launch_bound, over_floor_percent
 from engramctl.results.resolution import resolution_percent
 from engramctl.sweep.loops import Loop
 from engramctl.sweep.options import TIERS, BenchOptions
@@ -122,6 +126,18 @@ def hold_against(
         elif case.cache != "cold":
             record_bytes = subject.store.table.record.record_bytes
             case.ceiling_rows_per_s = ceilings.of_memory(record_bytes)
+
+
+def note_residual(cases: Sequence[Case], model: Decoder, phase: str, options: BenchOptions) -> None:
+    """Give measured steps what their residual takes, and whether its launches dominate."""
+    found = residual_time(model, options.batch, 1 if phase == "decode" else options.tokens)
+    for case in cases:
+        if case.samples_ns:
+            step_ns = statistics.median(case.samples_ns)
+            case.mhc = asdict(found) | {
+                "over_floor_percent": over_floor_percent(found.time_ns, found.floor_ns, step_ns),
+                "launch_bound": launch_bound(found.time_ns, found.floor_ns, step_ns),
+            }
 
 
 def interrupted_cases(cases: list[Case]) -> list[Case]:

@@ -10,7 +10,15 @@ import torch
 
 from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
 from engramctl.bench.book import Book, known_error
-from engramctl.bench.cases import NONE, hold_against, interrupted_cases, loop_cases, outliers, twice
+from engramctl.bench.cases import (
+    NONE,
+    hold_against,
+    interrupted_cases,
+    loop_cases,
+    note_residual,
+    outliers,
+    twice,
+)  # fmt: skip
 from engramctl.bench.ground import Ground
 from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import memory_facts, wanted_memory
@@ -206,6 +214,9 @@ class _Run:
             raise
         cases = cases_if(skipped, reason)
         hold_against(cases, subjects, self._ceilings)
+        if loop.case == "step" and reason is None:
+            models = self._parts.models(loop.options)
+            note_residual(cases, models.without, loop.phase, loop.options)
         for case in cases:
             case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
         for warning in (*outliers(cases), *odd_tokens(windows, self._chosen.name)):

@@ -25,6 +25,7 @@ from engramctl.sweep.declared import (
     FusionName,
     Layers,
     MemoryLayers,
+    Mhc,
     Preset,
     Residual,
     Tiers,
@@ -84,6 +85,7 @@ def bench(
     layers: Layers = None,
     model_dtype: ModelDtype = None,
     residual: Residual = None,
+    mhc: Mhc = None,
     fusion: FusionName = None,
     memory_layers: MemoryLayers = None,
     trace: Annotated[
@@ -145,7 +147,7 @@ def bench(
         trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
         engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
         **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
-                   residual=residual, fusion=fusion, memory_layers=memory_layers),
+                   residual=residual, mhc=mhc, fusion=fusion, memory_layers=memory_layers),
     )  # fmt: skip
     if list_:
         listed = listed_cases(options)

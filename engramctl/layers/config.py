@@ -15,6 +15,7 @@ SinkhornForm = Literal["paper", "release"]
 ResidualInit = Literal["identity", "uniform", "random"]
 Readout = Literal["mean", "hyperhead", "last_pre"]
 Routing = Literal["softmax", "sqrt_softplus"]
+ResidualKernels = Literal["eager", "fused"]
 
 CONV_KERNEL = 4  # taps of the short convolution (Engram)
 
@@ -56,6 +57,7 @@ class ResidualConfig:
         rms_eps: epsilon of the norm over all R * D values.
         init: starting coefficients (2.5); `identity` and `uniform` start as the pre-norm residual.
         readout: how R branches become one vector after the last layer (2.6).
+        kernels: `eager` is plain torch, the reference; `fused` two or three launches a sublayer.
 
     Raises:
         ConfigError: a value outside its choices or range, or a read-out that mode `none` lacks.
@@ -69,6 +71,7 @@ class ResidualConfig:
     rms_eps: float = 1e-6
     init: ResidualInit = "identity"
     readout: Readout = "mean"
+    kernels: ResidualKernels = "eager"
 
     def __post_init__(self) -> None:
         """Refuse what no decoder could run."""
@@ -76,6 +79,7 @@ class ResidualConfig:
         _one_of("Sinkhorn form", self.form, SinkhornForm)
         _one_of("residual init", self.init, ResidualInit)
         _one_of("read-out", self.readout, Readout)
+        _one_of("residual kernels", self.kernels, ResidualKernels)
         _at_least(self, 1, "branches", "iterations")
         _positive(self, "rms_eps")
         if self.hc_eps < 0:

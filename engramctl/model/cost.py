@@ -69,6 +69,19 @@ def _read_bytes(config: DecoderConfig, num_tokens: int, value_bytes: int) -> int
     return plain * value_bytes + (router_weights(config) + residual_weights(config)) * 4
 
 
+def residual_bytes(config: DecoderConfig, num_tokens: int, value_bytes: int) -> int:
+    """Return the bytes that branches and residual weights of a step move at the least.
+
+    Args:
+        config: the shape.
+        num_tokens: of the step, all sequences.
+        value_bytes: of one branch value; weights are float32.
+    """
+    boundary = boundary_elements(_BOUNDARY_OF_MODE[config.residual.mode], config.num_branches)
+    streams = 2 * config.num_layers * num_tokens * config.width * boundary
+    return streams * value_bytes + 4 * residual_weights(config)
+
+
 def _layer_flops(config: DecoderConfig, batch: int, tokens: int, context: int) -> int:
     """Return the FLOPs of attention and FFN of all layers, a multiply-add counted as two."""
     num_tokens, heads = batch * tokens, config.num_attention_heads

@@ -25,7 +25,8 @@ from engramctl.layers.moe import Experts
 from engramctl.layers.norm import RmsNorm
 from engramctl.model.state import State, new_state
 from engramctl.residual.readout import ReadOut
-from engramctl.residual.site import Site, first_pre, make_site, replicate
+from engramctl.residual.site import first_pre, replicate
+from engramctl.residual.sites import Site, make_site
 
 Trace = Callable[[str], None]
 
@@ -181,6 +182,7 @@ class Decoder(nn.Module):
         X = replicate(x_BTD, self.config.num_branches)
         carry = first_pre(X)
         deferred = self.config.residual.mode == "single_pass"
+        ahead: Tensor | None = None  # the next sublayer's input, where it was made with X
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             if layer.memory is not None:
@@ -190,20 +192,27 @@ class Decoder(nn.Module):
                 ("ffn", layer.ffn_site, layer.ffn_norm),
             ):
                 self._mark(index, "coeff")
-                pre, post, comb = site.coeff(X)
+                found = site.coeff(X)
                 self._mark(index, "collapse")
-                u = norm(site.collapse(X, carry if deferred else pre))
+                if ahead is None:
+                    ahead = site.collapse(X, carry if deferred else found.pre_BTR)
+                u = norm(ahead)
                 self._mark(index, name)
                 if name == "attention":
                     y = layer.attention(u, state.kv[index], start, cos, sin, mask_TS)
                 else:
                     y = layer.ffn(u)
                 self._mark(index, "expand")
-                X = site.expand(X, y, post, comb)
-                carry = pre
+                follows = name == "attention" or self._reads_branches_next(index)
+                X, ahead = site.advance(X, y, found, ahead=deferred and follows)
+                carry = found.pre_BTR
         state.position = end
         last = self.readout(X[:, -1], carry[:, -1])
         return F.linear(self.norm(last), self.head)
+
+    def _reads_branches_next(self, index: int) -> bool:
+        """Whether another layer follows, and no memory writes to the branches before it."""
+        return index + 1 < len(self.layers) and self.layers[index + 1].memory is None
 
     def _remember(
         self,

@@ -10,7 +10,7 @@ from engramctl.model.presets import preset
 from engramctl.terminal.numbers import parse_numbers, whole_number
 
 # What has an option or a file of its own, or stands in both parts of a shape.
-_APART = ("residual", "memory", "mode")
+_APART = ("residual", "memory", "mode", "kernels")
 _SHAPE: dict[str, Field[Any]] = {
     one.name: one for one in fields(DecoderConfig) if one.name not in _APART
 }

@@ -1,7 +1,7 @@
 """One residual site: coefficients, collapse before a sublayer, expand after it; four modes.
 
-Shapes: B sequences, T tokens, D model width, R branches. One function an operation, so that a fused
-kernel can take its place. Sums run in float32 and are cast once.
+Shapes: B sequences, T tokens, D model width, R branches. Plain torch operations, the reference of
+the fused kernels (`engramctl.residual.fused`). Sums run in float32 and are cast once.
 """
 
 import torch
@@ -60,9 +60,12 @@ class PreNorm(nn.Module):
         """Return the only branch, a view."""
         return X_BTRD.squeeze(-2)
 
-    def expand(self, X_BTRD: Tensor, y_BTD: Tensor, post_BTR: Tensor, comb_BTRR: Tensor) -> Tensor:
-        """Return x + y."""
-        return X_BTRD + y_BTD.unsqueeze(-2)
+    def advance(
+        self, X_BTRD: Tensor, y_BTD: Tensor, given: Coefficients, *, ahead: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return x + y, and that once more as the only branch where `ahead` asks for it."""
+        X_next = X_BTRD + y_BTD.unsqueeze(-2)
+        return X_next, X_next.squeeze(-2) if ahead else None
 
 
 class Branches(nn.Module):
@@ -87,14 +90,17 @@ class Branches(nn.Module):
         """See the function of this name."""
         return collapse(X_BTRD, pre_BTR)
 
-    def expand(self, X_BTRD: Tensor, y_BTD: Tensor, post_BTR: Tensor, comb_BTRR: Tensor) -> Tensor:
-        """See the function of this name."""
-        return expand(X_BTRD, y_BTD, post_BTR, comb_BTRR)
+    def advance(
+        self, X_BTRD: Tensor, y_BTD: Tensor, given: Coefficients, *, ahead: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the branches after the sublayer, and the next one's input.
 
-
-Site = PreNorm | Branches
-
-
-def make_site(config: DecoderConfig, site: int, draw: Draw) -> Site:
-    """Return the residual site of sublayer `site` for the configured mode."""
-    return PreNorm(draw) if config.residual.mode == "none" else Branches(config, site, draw)
+        Args:
+            X_BTRD: branches before it.
+            y_BTD: what it gave.
+            given: this site's coefficients.
+            ahead: whether the next sublayer reads them as they are, by this site's pre (mode
+                single_pass, no memory between): only then its input is made here, else None.
+        """
+        X_next = expand(X_BTRD, y_BTD, given.post_BTR, given.comb_BTRR)
+        return X_next, collapse(X_next, given.pre_BTR) if ahead else None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engramctl.errors import EngramError
+from engramctl.results.launch_bound import NO_MHC
 
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
@@ -90,6 +91,9 @@ class Case:
         stall_ns: median time a step waited for rows; None without a memory.
         against: median over the same loop's median, minus one, in percent: against the model
             without memory, and against the host tier.
+        mhc: of a model step: how the residual runs (`kernels`, `threads`), its
+            `launches_per_sublayer`, the `time_ns` of all sublayers, the `floor_ns` of moving their
+            bytes, and whether it is `launch_bound`; see `engramctl.results.launch_bound`.
     """
 
     name: str
@@ -128,6 +132,7 @@ class Case:
         default_factory=lambda: {"none_percent": None, "resident_percent": None}
     )
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
+    mhc: dict[str, Any] = field(default_factory=NO_MHC.copy)
 
     @property
     def loop_name(self) -> LoopName:
@@ -157,7 +162,7 @@ _LATER = (  # keys that older cases lack
 
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
-    later = {**dict.fromkeys(_LATER), "axes": {}, "traffic": dict(_NO_TRAFFIC)}
+    later = {**dict.fromkeys(_LATER), "axes": {}, "traffic": dict(_NO_TRAFFIC), "mhc": dict(NO_MHC)}
     return later | dict(case)
 
 

@@ -7,7 +7,7 @@ as a number, so none can print it; the result itself keeps it, beside the sample
 from collections.abc import Mapping
 from typing import Any
 
-_GROUPS = ("resident_percent", "against", "check", "axes", "traffic")
+_GROUPS = ("resident_percent", "against", "check", "axes", "traffic", "mhc")
 _BASELINES = ("none", "resident")
 
 

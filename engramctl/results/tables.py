@@ -6,6 +6,7 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.results.figures import BELOW, duration, overhead, percent
+from engramctl.results.launch_bound import residual_lines
 from engramctl.results.memory_text import memory_text
 from engramctl.results.places import is_sweep, place_columns
 from engramctl.results.rows import case_rows
@@ -65,6 +66,7 @@ def shown_tables(
         lines.insert(0, f"memory: {memory}")
     doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
     lines += [f"unproved: {one}" for one in doubts]
+    lines += residual_lines(rows)
     tables[-1] = replace(tables[-1], caption="\n".join(lines))
     for status in ("skipped", "failed"):
         if whys := _reasons([row for row in rows if row["status"] == status]):

@@ -61,6 +61,7 @@ AXES = (
     Axis("tokens", "t", phases=("prefill",), always=True),
     Axis("preset", "preset-", cases=_WITH_MODEL, of_model=True),
     Axis("layers", "l", cases=_WITH_MODEL, of_model=True),
+    Axis("mhc", "", cases=_WITH_MODEL, of_model=True),
     Axis("fusion", "fusion-", cases=_WITH_MODEL, of_model=True),
     Axis("memory_layers", "memory-", cases=_WITH_MODEL, of_model=True),
     Axis("residual", "residual-", cases=_WITH_MODEL, of_model=True),

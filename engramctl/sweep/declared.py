@@ -97,3 +97,11 @@ MemoryLayers = Annotated[
         "own, else the preset's]",
     ),
 ]
+Mhc = Annotated[
+    list[str] | None,
+    swept(
+        "--mhc",
+        "How the residual runs *: fused kernels, or eager torch.  [default: fused]",
+        metavar="KERNELS",
+    ),
+]

@@ -16,6 +16,7 @@ TIERS = ("gpu", "host", "ssd")
 CACHES = ("cold", "warm", "both")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 FUSIONS = tuple(KINDS)
+MHCS = ("fused", "eager")
 ENGINES = ("auto", "io_uring", "pread", "willneed")
 MODEL_DTYPES = ("f32", "bf16")
 MOST = 1 << 24  # samples, sequences, tokens: more is a slip of the hand
@@ -36,6 +37,7 @@ class BenchOptions:
         context: tokens in the KV cache before decode steps are timed.
         preset: of the model, of PRESETS.
         residual: residual mode of the model.
+        mhc: how its residual runs, of MHCS: in fused kernels, or as plain torch operations.
         settings: `key=value` words, sizes of the model other than its preset's.
         layers: how many of the model's layers are kept, the first ones; None: all.
         model_dtype: of weights, cache and rows, of MODEL_DTYPES; None: f32 on a CPU, bf16 on a GPU.
@@ -64,6 +66,7 @@ class BenchOptions:
     context: int = 64
     preset: str = "small"
     residual: str = "mhc"
+    mhc: str = "fused"
     settings: tuple[str, ...] = ()
     layers: int | None = None
     model_dtype: str | None = None
@@ -83,6 +86,7 @@ class BenchOptions:
             ("--cache", (self.cache,), CACHES),
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
+            ("--mhc", (self.mhc,), MHCS),
             ("--engine", (self.engine,), ENGINES),
             ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
             ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
@@ -126,7 +130,9 @@ class BenchOptions:
             layers: cut to so many in place of the run's own `layers`.
         """
         settings = read_settings(self.settings)
-        return shape_of(self.preset, settings, layers or self.layers, self.residual)
+        shape = shape_of(self.preset, settings, layers or self.layers, self.residual)
+        residual = replace(shape.residual, kernels=self.mhc)  # type: ignore[arg-type]
+        return replace(shape, residual=residual)
 
     def dtype_on(self, device: str) -> str:
         """Return the dtype of a model on a type of device (cpu, cuda), of MODEL_DTYPES."""

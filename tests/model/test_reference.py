@@ -20,7 +20,8 @@ from engramctl.model.presets import preset
 from engramctl.residual.hc import HcCoefficients
 from engramctl.residual.mhc import MhcCoefficients
 from engramctl.residual.readout import ReadOut
-from engramctl.residual.site import Branches, Site
+from engramctl.residual.site import Branches
+from engramctl.residual.sites import Site
 from tests.residual.plain_sinkhorn import plain_release, plain_sinkhorn
 
 T = 13

@@ -11,12 +11,21 @@ from engramctl.results.tables import LEGEND, result_tables
 
 def test_a_column_whose_name_does_not_say_it_has_a_line_below(fresh: dict[str, Any]) -> None:
     table = result_tables(fresh)[0]
-    others = ("unproved: ", "memory: ")
+    others = ("unproved: ", "memory: ", "residual in ", "launch-bound ")
     lines = [one for one in table.caption.split("\n") if not one.startswith(others)]
     used = {name for name in LEGEND if any(row[name] for row in table.rows)}
     assert [line.split(":")[0] for line in lines] == [name for name in LEGEND if name in used]
     assert {"over none", "over memory", "waits", "resident", "resolution"} <= used
     assert max(map(len, lines)) <= 80
+
+
+def test_a_step_says_how_its_residual_ran_and_a_gather_does_not(fresh: dict[str, Any]) -> None:
+    found = {case["name"]: case["mhc"] for case in fresh["cases"] if case["samples_ns"]}
+    assert set(found["gather"].values()) == {None}
+    assert found["step"]["kernels"] == fresh["config"]["mhc"] == "fused"
+    assert found["step"]["launches_per_sublayer"] <= 5
+    assert found["step"]["time_ns"] > 0 < found["step"]["floor_ns"]
+    assert "residual in decode: fused, " in result_tables(fresh)[0].caption
 
 
 def test_a_column_without_a_value_needs_no_line(fresh: dict[str, Any]) -> None:
