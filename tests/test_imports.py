@@ -22,6 +22,7 @@ HOUSE = (
     "engramctl/demo",
     "engramctl/describe",
     "engramctl/bench",
+    "engramctl/arms",
     "engramctl/tables",
     "engramctl/reuse",
     "engramctl/schemes",

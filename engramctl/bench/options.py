@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from engramctl.arms.issue import ISSUES
 from engramctl.errors import ConfigError, unknown
 from engramctl.model.presets import PRESETS
 from engramctl.results.document import LEAST_SAMPLES
@@ -36,6 +37,11 @@ class BenchOptions:
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.
+        issues: when a step asks for its rows, of ISSUES; each is measured.
+        threads: of the model, torch's; None: as many as torch takes.
+        store_threads: that gather the rows of large requests; None: one a processor.
+        step_ms: of somebody's engine, for the verdict of `step_fit`; None: no verdict.
+        step_layers: of that engine; None: the preset's.
 
     Raises:
         ConfigError: a value outside its choices or range.
@@ -55,6 +61,11 @@ class BenchOptions:
     trace: str = "uniform"
     budget_bytes: int | None = None
     engine: str = "auto"
+    issues: tuple[str, ...] = ("start",)
+    threads: int | None = None
+    store_threads: int | None = None
+    step_ms: float | None = None
+    step_layers: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
@@ -65,6 +76,7 @@ class BenchOptions:
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
             ("--engine", (self.engine,), ENGINES),
+            ("--issue", self.issues, ISSUES),
         ):
             for value in values:
                 if value not in known:
@@ -74,11 +86,18 @@ class BenchOptions:
             ("--batch", self.batch),
             ("--tokens", self.tokens),
             ("--context", self.context),
+            ("--threads", self.threads),
+            ("--store-threads", self.store_threads),
+            ("--step-layers", self.step_layers),
         ):
+            if number is None:
+                continue
             if number < 1:
                 raise ConfigError(f"{option} must be at least 1", facts={"found": number})
             if number > MOST:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
+        if self.step_ms is not None and not 0 < self.step_ms < MOST:
+            raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
 
@@ -101,7 +120,8 @@ class BenchOptions:
 
 
 # Keys of a result's `config` that must be equal for a run to go on from it.
+_NOT_DECIDING = ("named", "step_ms", "step_layers")
 DECIDING = (
-    *(one.name for one in fields(BenchOptions) if one.name != "named"),
+    *(one.name for one in fields(BenchOptions) if one.name not in _NOT_DECIDING),
     "path", "scheme", "layout", "num_rows", "table_xxh3_128",
 )  # fmt: skip

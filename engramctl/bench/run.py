@@ -9,24 +9,28 @@ from typing import Any
 
 import torch
 
-from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
+from engramctl.arms.arm import Arm
+from engramctl.arms.ground import Ground
+from engramctl.arms.rounds import interleave
+from engramctl.arms.subject import Subject, Unmeasurable, opened_store
+from engramctl.arms.threads import fixed_threads
+from engramctl.arms.window import Window
 from engramctl.bench.cases import (
-    NONE,
     hold_against,
     interrupted_cases,
     loop_cases,
     outliers,
-    twice,
     unmeasured_case,
 )
-from engramctl.bench.ground import Ground
+from engramctl.bench.compared import unfair
+from engramctl.bench.loop_arms import LoopArms, make_arms, places
 from engramctl.bench.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.options import DECIDING, BenchOptions
-from engramctl.bench.rounds import interleave
-from engramctl.bench.subject import Subject, Unmeasurable, opened_store
-from engramctl.bench.trace import Trace, Window, other_rows
+from engramctl.bench.step_figures import give_floor
+from engramctl.bench.step_verdict import engine_layers, verdict
+from engramctl.bench.trace import Trace, other_rows
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.ceilings import Ceilings, largest_file
@@ -76,6 +80,8 @@ def run_bench(
         )
     table = open_rows(path, scheme_file)
     loops = list(plan_loops(options))
+    if options.step_ms is not None:
+        engine_layers(options, sorted(table.rows.layers))  # refused before anything is measured
     with _Run(path, table, options, scheme_of(path, table.scheme), missing) as run:
         if earlier is not None:
             run.go_on_from(earlier, run.document(assumed))
@@ -119,8 +125,11 @@ class _Run:
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
         self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
-        self._ground = Ground(self.device)
-        self._ceilings = Ceilings(largest_file(self.path))
+        self.threads = self._stack.enter_context(
+            fixed_threads(self.options.threads, self.options.store_threads)
+        )
+        self._ground = Ground(self.device, self.threads)
+        self._ceilings = Ceilings(largest_file(self.path), self.device)
         self._trace = Trace(self.options.trace, self.scheme.vocab_size, self.options.seed)
         if warning := other_rows(self.options.trace, self.scheme.canonical):
             self._warn(warning)
@@ -133,6 +142,7 @@ class _Run:
 
     def document(self, assumed: str | None) -> dict[str, Any]:
         """Return the result of the cases there are."""
+        cases = [case.to_dict() for case in self.cases]
         return {
             "schema": SCHEMA,
             "created_utc": self._created_utc,
@@ -140,12 +150,15 @@ class _Run:
             "environment": capture(self.path),
             "config": {
                 **asdict(self.options),
+                "threads": self.threads.model,
+                "store_threads": self.threads.store,
                 "assumed": assumed,
                 **folder_facts(self.path, self.table),
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.warnings,
-            "cases": [case.to_dict() for case in self.cases],
+            "step_fit": verdict(cases, self.options, sorted(self.scheme.layers)),
+            "cases": cases,
         }
 
     @property
@@ -160,7 +173,7 @@ class _Run:
 
     def _store(self, tier: str) -> Store:
         if tier not in self._stores:
-            store, told = opened_store(self.table, tier, self.device, self.options)
+            store, told = opened_store(self.table, tier, self.device, self.options.reading(tier))
             for one in told:
                 self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)
@@ -181,21 +194,24 @@ class _Run:
                     subjects[tier] = Subject(self._store(tier), self.scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
-        measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
-        arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
-        copied = twice(arms)
-        copy = None if copied is None else self._arm(loop, copied, subjects)
+        arms = make_arms(
+            self.options, loop, subjects, self._ground, self.models, self.resident_tier
+        )
         cases_if = partial(
-            loop_cases, self.options, loop, self._tiers(loop), arms, copy, self.resident_tier
+            loop_cases, self.options, loop, self._tiers(loop), arms, self.resident_tier
         )
         try:
-            reason = self._interleave(loop, list(arms.values()), copy, progress)
+            reason = self._interleave(loop, arms, progress)
         except (KeyboardInterrupt, SystemExit):
             self.cut[loop.name] = interrupted_cases(cases_if(skipped, None))
             raise
         cases = cases_if(skipped, reason)
         hold_against(cases, subjects, self._ceilings)
-        for warning in outliers(cases):
+        for case in cases if loop.case == "step" else ():
+            if case.samples_ns:
+                arm = arms.timed[case.tier, case.issue]
+                give_floor(case, self.options, loop, self.models(), arm, self._ceilings)
+        for warning in outliers(cases) + unfair(cases, self.threads):
             self._warn(warning)
         self.cases_of_loops.append(cases)
 
@@ -210,7 +226,8 @@ class _Run:
         """Count a loop of the earlier run as done; the next one reads the windows after its own."""
         cases = self.taken_over[loop.name]
         rounds = num_rounds(self.options, loop)
-        for _ in range(1 + any(case.copy_samples_ns for case in cases)):
+        others = ("fetch_samples_ns", "copy_samples_ns")
+        for _ in range(1 + sum(any(getattr(case, name) for case in cases) for name in others)):
             self._windows(loop, rounds)
         self.cases_of_loops.append(cases)
         progress(rounds)
@@ -233,8 +250,10 @@ class _Run:
                 self.taken_over.get(loop.name)
                 or self.cut.get(loop.name)
                 or [
-                    unmeasured_case(self.options, loop, tier, *self._absent(tier, status, reason))
-                    for tier in self._tiers(loop)
+                    unmeasured_case(
+                        self.options, loop, place, *self._absent(place[0], status, reason)
+                    )
+                    for place in places(self.options, loop, self._tiers(loop))
                 ]
             )
             if status == "failed":
@@ -247,35 +266,18 @@ class _Run:
         baseline = (self.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
 
-    def _arm(self, loop: Loop, tier: str, subjects: Mapping[str, Subject]) -> Arm:
-        if loop.case == "gather":
-            return GatherArm(tier, subjects[tier], self._ground)
-        models = self.models()
-        if loop.case == "lookup":
-            return LookupArm(tier, subjects[tier], self._ground, models.with_memory)
-        return StepArm(
-            tier,
-            subjects.get(tier),
-            self._ground,
-            models.without if tier == NONE else models.with_memory,
-            loop.phase,
-            self.options.context,
-            beside=subjects.get(self.resident_tier),
-        )
-
-    def _interleave(
-        self, loop: Loop, arms: list[Arm], copy: Arm | None, progress: Progress
-    ) -> str | None:
+    def _interleave(self, loop: Loop, measured: LoopArms, progress: Progress) -> str | None:
         """Sample arms and copy in turn; return why that is not possible, or None.
 
-        All arms read the same windows, the copy others of the same trace: rows that the first
-        copy has read would be nearer for the second, in a cache of the processor or of the disk.
+        Arms with a case read the same windows, fetches and the copy others of the same trace:
+        rows that one has read would be nearer for the other, in a cache of processor or disk.
         """
         rounds = num_rounds(self.options, loop)
-        windows = [self._windows(loop, rounds)] * len(arms)
-        if copy is not None:
-            arms = [*arms, copy]
-            windows.append(self._windows(loop, rounds))
+        arms: list[Arm] = []
+        windows: list[list[Window]] = []
+        for group in measured.by_windows():
+            arms += group
+            windows += [self._windows(loop, rounds)] * len(group)
         try:
             interleave(arms, windows, WARM_UP, progress)
         except Unmeasurable as error:

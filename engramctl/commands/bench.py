@@ -9,10 +9,15 @@ from engramctl.commands.options import (
     Config,
     Force,
     Format,
+    Issue,
     Json,
+    ModelThreads,
     Quiet,
     Resume,
     SchemeFile,
+    StepLayers,
+    StepMs,
+    StoreThreads,
     number,
 )
 from engramctl.errors import ConfigError
@@ -83,6 +88,11 @@ def bench(
     residual: Annotated[
         str, typer.Option(metavar="MODE", help="Residual form: none, hc, mhc or single_pass.")
     ] = "mhc",
+    issue: Issue = None,
+    threads: ModelThreads = None,
+    store_threads: StoreThreads = None,
+    step_ms: StepMs = None,
+    step_layers: StepLayers = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -131,6 +141,8 @@ def bench(
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, batch=batch,
         tokens=tokens, context=context, preset=preset, residual=residual, seed=seed, trace=trace,
         budget_bytes=None if budget is None else parse_bytes(budget, "--budget"), engine=engine,
+        issues=tuple(dict.fromkeys(issue or ("start",))), threads=threads,
+        store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
     )  # fmt: skip
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")

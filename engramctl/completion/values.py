@@ -20,6 +20,7 @@ VALUES = {
     "bench --preset": ("tiny", "small"),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),
     "bench --engine": ("auto", "io_uring", "pread", "willneed"),
+    "bench --issue": ("before", "start", "layer"),
     "bench --trace": ("uniform", "zipf"),
     "build --scheme": SCHEMES,
     "build --dtype": DTYPES,

@@ -65,7 +65,8 @@ def _result_tables(document: dict[str, Any], path: Path, raw: bool) -> list[Tabl
     try:
         if raw:
             return program_tables(document["cases"])
-        return [facts_table(document), *shown_tables(document["measured"], document["cases"])]
+        shown = shown_tables(document["measured"], document["cases"], document["step_fit"])
+        return [facts_table(document), *shown]
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise not_as_written(path, error) from error
 

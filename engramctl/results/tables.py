@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engramctl.output import Table
-from engramctl.results.figures import BELOW, duration, overhead, percent
+from engramctl.results.figures import duration, percent
 from engramctl.results.rows import case_rows
+from engramctl.results.step_fit import step_fit_tables
+from engramctl.results.step_tables import legend, step_tables
 
 # What columns mean whose names do not say it all; each stands below a table that has the column.
 LEGEND = {
@@ -15,15 +17,14 @@ LEGEND = {
     "amplified": "bytes of these runs over bytes of the distinct rows",
     "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
-    "over none": "longer than the same model without memory (tier none)",
-    "over memory": "longer than with all rows in the compute device's memory",
+    "flag": "why this line cannot be compared with others",
     "resolution": "what two copies of one arm may differ by; less is not shown",
 }
 
 
 def result_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the table people read: one row a case, and why cases were skipped."""
-    return shown_tables(document["config"]["path"], case_rows(document))
+    """Return the tables people read: lookups, steps, the verdict, and why cases were skipped."""
+    return shown_tables(document["config"]["path"], case_rows(document), document["step_fit"])
 
 
 def raw_tables(document: dict[str, Any]) -> list[Table]:
@@ -36,26 +37,29 @@ def program_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [Table("cases", rows)]
 
 
-def shown_tables(measured: str, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+def shown_tables(
+    measured: str, rows: Sequence[Mapping[str, Any]], fit: Mapping[str, Any] | None
+) -> list[Table]:
     """Return the tables of `result_tables`, of rows that `case_rows` made.
 
     Args:
         measured: the folder that was measured.
         rows: one a case.
+        fit: the verdict of `step_fit`, or None.
 
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
     """
-    shown = [_row(row) for row in rows if row["samples"]]
-    lines = [
-        f"{name}: {meaning}" for name, meaning in LEGEND.items() if any(row[name] for row in shown)
-    ]
+    lookups = [row for row in rows if row["name"] != "step"]
+    shown = [_row(row) for row in lookups if row["samples"]]
+    lines = legend(LEGEND, shown).splitlines()
     doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
     lines += [f"unproved: {one}" for one in doubts]
     skipped = {
         f"{row['tier']}: {row['reason']}": None for row in rows if row["status"] == "skipped"
     }
-    tables = [Table(f"lookups in {measured}", shown, "\n".join(lines))]
+    tables = [Table(f"lookups in {measured}", shown, "\n".join(lines)), *step_tables(rows)]
+    tables += step_fit_tables(fit)
     if skipped:
         tables.append(Table("skipped", [{"tier": text} for text in skipped]))
     return tables
@@ -69,6 +73,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "tier": row["tier"],
         "cache": "unproved" if row["state"] == "unproved" else row["cache"],
         "p50": duration(row["p50_ns"]),
+        "p90": duration(row["p90_ns"]),
         "p99": duration(row["p99_ns"]),
         "rows/s": row["rows_per_s"],
         "of ceiling": _of_ceiling(row),
@@ -78,9 +83,8 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "amplified": _amplified(row),
         "resident": None if before is None else f"{before:.0f} %",
         "waits": duration(row["stall_ns"]),
-        "over none": _over(row, "none"),
-        "over memory": _over(row, "resident"),
         "resolution": percent(row["resolution_percent"]),
+        "flag": row["flags"],
     }
 
 
@@ -96,10 +100,3 @@ def _of_ceiling(row: Mapping[str, Any]) -> str | None:
     rows, ceiling = row["rows_per_s"], row["ceiling_rows_per_s"]
     gathers = row["name"] == "gather"  # the others do more than fetch rows
     return percent(100 * rows / ceiling) if rows and ceiling and gathers else None
-
-
-def _over(row: Mapping[str, Any], baseline: str) -> str | None:
-    """Show a difference that the row holds, or that it was left out of it, and why."""
-    if row[f"against_{baseline}_below_resolution"]:
-        return BELOW
-    return overhead(row[f"against_{baseline}_percent"], row["resolution_percent"])

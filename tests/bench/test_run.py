@@ -164,7 +164,7 @@ def test_a_table_that_does_not_fit_a_tier_is_a_skipped_case(
             raise torch.OutOfMemoryError("out of memory: tried to allocate 189 GiB")
         return open_store(path, tier, **words)
 
-    monkeypatch.setattr("engramctl.bench.subject.open_store", full)
+    monkeypatch.setattr("engramctl.arms.subject.open_store", full)
     options = BenchOptions(
         tiers=("ssd",), cases=("step",), cache="warm", samples=5, tokens=2, context=3, preset="tiny"
     )

@@ -103,6 +103,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.current_device": lambda: current,
         "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
         "torch.cuda.get_device_properties": lambda index: _Properties(),
+        "torch.cuda.Event": _Event,
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
     }
@@ -119,6 +120,17 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
     finally:
         for cache in CACHES:
             cache.cache_clear()
+
+
+class _Event:
+    def __init__(self, *, enable_timing: bool = False) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        pass
+
+    def elapsed_time(self, later: "_Event") -> float:
+        return 1.0
 
 
 class _Properties:

@@ -13,9 +13,9 @@ MUTATIONS = (
     ),
     Mutation(
         "columns-unexplained-where-used",
-        "engramctl/results/tables.py",
-        "for name, meaning in LEGEND.items() if any(row[name] for row in shown)",
-        "for name, meaning in LEGEND.items() if all(row[name] for row in shown)",
+        "engramctl/results/step_tables.py",
+        "        if any(row.get(name) is not None for row in rows)\n",
+        "        if all(row.get(name) is not None for row in rows)\n",
         ("tests/results/test_tables.py::"
          "test_a_column_whose_name_does_not_say_it_has_a_line_below",),
     ),

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.bench.options import BenchOptions
 from engramctl.errors import StorageError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
@@ -37,9 +36,15 @@ class Unmeasurable(Exception):
 
 
 def opened_store(
-    table: Opened, tier: str, device: torch.device, options: BenchOptions
+    table: Opened, tier: str, device: torch.device, reading: Mapping[str, Any]
 ) -> tuple[Store, list[str]]:
     """Open a tier as a run wants it, and return it with what it warned of.
+
+    Args:
+        table: whose rows.
+        tier: gpu, host or ssd.
+        device: where gathered rows go.
+        reading: what else `open_store` is told.
 
     Raises:
         StorageError: the tier cannot hold the rows, or not read them so.
@@ -49,7 +54,7 @@ def opened_store(
         warnings.simplefilter("always", RuntimeWarning)
         store = open_store(
             table.rows, tier, dtype=dtype, device=device, scheme=table.scheme,
-            **options.reading(tier),
+            **reading,
         )  # fmt: skip
     return store, [str(one.message) for one in told]
 
