@@ -180,7 +180,7 @@ _LATER: dict[str, Any] = {  # keys that older cases lack
 
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
-    known = _LATER | dict(case)
+    known = dict(case) | {name: value for name, value in _LATER.items() if name not in case}
     if "p90_ns" not in case:
         known["p90_ns"] = percentile(case["samples_ns"], 90) if case["samples_ns"] else None
     return known | {name: group | known.get(name, {}) for name, group in _UNKNOWN.items()}

@@ -77,7 +77,7 @@ def test_figures_can_be_computed_again_from_the_samples(document: dict[str, Any]
 
 def test_every_sample_was_checked_and_states_were_proved(document: dict[str, Any]) -> None:
     for case in cases(document, status="ok"):
-        if case["tier"] == "none":
+        if case["tier"] in ("none", "ready"):
             continue
         assert case["check"]["mismatches"] == 0
         assert case["check"]["rows"] >= len(case["samples_ns"]) * min(case["rows"], 256)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engramctl.arms.issue import ISSUES
 from engramctl.bench.options import CACHES, CASES, RESIDUALS, TIERS
 from engramctl.bench.options import ENGINES as BENCH_ENGINES
 from engramctl.bench.trace import GENERATED
@@ -29,6 +30,7 @@ KNOWN: dict[str, Any] = {
     "bench --preset": presets.PRESETS,
     "bench --residual": RESIDUALS,
     "bench --engine": readers.ENGINES,
+    "bench --issue": ISSUES,
     "bench --trace": GENERATED,
     "build --scheme": PRESETS,
     "build --dtype": DTYPES,

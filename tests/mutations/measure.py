@@ -40,8 +40,8 @@ MUTATIONS = (
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/run.py",
-        "            windows.append(self._windows(loop, rounds))\n",
-        "            windows.append(windows[0])\n",
+        "windows += [self._windows(loop, rounds)] * len(group)",
+        "windows += [windows[0] if windows else self._windows(loop, rounds)] * len(group)",
         (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(
