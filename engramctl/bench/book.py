@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engramctl.bench.cases import unmeasured_case
+from engramctl.bench.loop_arms import places
 from engramctl.errors import ConfigError, EngramError
 from engramctl.results.document import Case, LoopName
 from engramctl.results.earlier import ENDED, INTERRUPTED, NOT_YET, Earlier
@@ -115,8 +116,8 @@ class Book:
         absent = {tier: ("skipped", why) for tier, why in self.missing.items()}
         return loop.placed(
             [
-                unmeasured_case(loop.options, loop, tier, *absent.get(tier, (status, reason)))
-                for tier in self.tiers(loop)
+                unmeasured_case(loop.options, loop, place, *absent.get(place[0], (status, reason)))
+                for place in places(loop.options, loop, self.tiers(loop))
             ]
         )
 

@@ -4,40 +4,46 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from engramctl.bench.arms import Arm
-from engramctl.bench.subject import Subject
+from engramctl.arms.subject import Subject
+from engramctl.bench.compared import OTHER_THREADS, compare, threads_of
+from engramctl.bench.loop_arms import LoopArms, Place, places
+from engramctl.bench.step_figures import give_bytes, give_hidden, give_layers
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.disk_probe import PAGE
 from engramctl.model.decoder import Decoder
 from engramctl.model.residual_time import residual_time
-from engramctl.results.document import LEAST_SAMPLES, Case, percent_over
+from engramctl.results.document import LEAST_SAMPLES, NONE, READY, Case
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.launch_bound import launch_bound, over_floor_percent
 from engramctl.results.resolution import resolution_percent
 from engramctl.sweep.loops import Loop
-from engramctl.sweep.options import TIERS, BenchOptions
-
-NONE = "none"
+from engramctl.sweep.options import BenchOptions
 
 
 def measured_case(
-    options: BenchOptions, loop: Loop, arms: Mapping[str, Arm], tier: str, resident_tier: str
+    options: BenchOptions, loop: Loop, arms: LoopArms, place: Place, resident_tier: str
 ) -> Case:
     """Return the case of one arm of a finished loop.
 
     Args:
         options: of the run.
         loop: what was measured.
-        arms: all arms of the loop by tier, NONE for the model without memory.
-        tier: the arm's.
+        arms: all arms of the loop.
+        place: the arm's.
         resident_tier: the baseline that costs no transfer.
     """
-    arm = arms[tier]
+    arm = arms.timed[place]
+    tier, issue = place
     tokens = options.batch * (1 if loop.phase == "decode" else options.tokens)
     case = Case(
-        name=loop.case, phase=loop.phase, tier=tier, cache=None, loop=loop.cache,
+        name=loop.case, phase=loop.phase, tier=tier, cache=None, loop=loop.cache, issue=issue,
         rows=arm.rows, tokens=tokens, batch=options.batch, samples_ns=arm.samples_ns,
     )  # fmt: skip
+    case.threads = threads_of(arm)
+    if loop.case == "step":
+        compare(case, arms, place, resident_tier)
+    elif arm.other_threads():
+        case.flags.append(OTHER_THREADS)
     subject = arm.subject
     if subject is None:
         return case
@@ -49,7 +55,7 @@ def measured_case(
     case.unique_rows = _mean(arm.unique_rows)
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
-    case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns)
+    case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns())
     if tier == "ssd":
         case.device_bytes = _mean(arm.device_bytes)
         case.device_reads = _mean(arm.device_reads)
@@ -57,23 +63,14 @@ def measured_case(
         case.queue_depth = subject.store.stats().queue_depth
     if subject.mismatches:
         case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
-    if loop.case == "step":
-        resident = arms[resident_tier].samples_ns if resident_tier in arms else []
-        case.against = {
-            "none_percent": percent_over(arm.samples_ns, arms[NONE].samples_ns),
-            "resident_percent": None
-            if tier == resident_tier
-            else percent_over(arm.samples_ns, resident),
-        }
     return case
 
 
 def loop_cases(
     options: BenchOptions,
     loop: Loop,
-    tiers: Sequence[str],
-    arms: Mapping[str, Arm],
-    copy: Arm | None,
+    tiers: tuple[str, ...],
+    arms: LoopArms,
     resident_tier: str,
     skipped: Mapping[str, str],
     reason: str | None,
@@ -84,28 +81,30 @@ def loop_cases(
         options: of the run.
         loop: what was measured.
         tiers: of the loop, baselines included.
-        arms: that were measured, by tier.
-        copy: the second copy of one of them, see `twice`.
+        arms: that were measured.
         resident_tier: the baseline that costs no transfer.
         skipped: why a tier has no arm.
         reason: why the arms have no samples; None: they have.
     """
-    copied = twice(arms)
     bound = None
-    if copied is not None and copy is not None and reason is None:
-        ours, theirs = arms[copied].samples_ns, copy.samples_ns
+    if arms.copied is not None and arms.copy is not None and reason is None:
+        ours, theirs = arms.timed[arms.copied].samples_ns, arms.copy.samples_ns
         pairs = min(len(ours), len(theirs))
         bound = resolution_percent(ours[:pairs], theirs[:pairs])
     cases = []
-    for tier in dict.fromkeys((NONE, *tiers)):
-        if tier in arms and reason is None:
-            case = measured_case(options, loop, arms, tier, resident_tier)
+    for place in dict.fromkeys(((NONE, None), (READY, None), *places(options, loop, tiers))):
+        if place in arms.timed and reason is None:
+            case = measured_case(options, loop, arms, place, resident_tier)
             case.resolution_percent = bound
-            case.copy_samples_ns = copy.samples_ns if copy and tier == copied else []
+            give_layers(case, arms, place, resident_tier)
+            give_hidden(case, arms, place)
+            give_bytes(case, arms.timed[place])
+            if arms.copy is not None and place == arms.copied:
+                case.copy_samples_ns = arms.copy.samples_ns
             cases.append(case)
-        elif tier != NONE:
-            why = skipped.get(tier) or reason
-            cases.append(unmeasured_case(options, loop, tier, "skipped", why))
+        elif place[0] not in (NONE, READY):
+            why = skipped.get(place[0]) or reason
+            cases.append(unmeasured_case(options, loop, place, "skipped", why))
     return cases
 
 
@@ -142,7 +141,7 @@ def note_residual(cases: Sequence[Case], model: Decoder, phase: str, options: Be
 
 def interrupted_cases(cases: list[Case]) -> list[Case]:
     """Return the cases of a loop that a signal ended, as unfinished; none when samples are few."""
-    measured = [case for case in cases if case.engine or case.tier == NONE]
+    measured = [case for case in cases if case.engine or case.tier in (NONE, READY)]
     if min((len(case.samples_ns) for case in measured), default=0) < LEAST_SAMPLES:
         return []
     for case in measured:
@@ -152,12 +151,13 @@ def interrupted_cases(cases: list[Case]) -> list[Case]:
 
 
 def unmeasured_case(
-    options: BenchOptions, loop: Loop, tier: str, status: str, reason: str | None
+    options: BenchOptions, loop: Loop, place: Place, status: str, reason: str | None
 ) -> Case:
     """Return the case of an arm without samples; `status` is skipped or failed."""
+    tier, issue = place
     return Case(
         name=loop.case, phase=loop.phase, tier=tier, cache=loop.cache_of(tier), loop=loop.cache,
-        status=status, reason=reason, batch=options.batch,
+        issue=issue, status=status, reason=reason, batch=options.batch,
     )  # fmt: skip
 
 
@@ -169,14 +169,6 @@ def outliers(cases: Sequence[Case]) -> list[str]:
         for case in cases
         if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns)
     ]
-
-
-def twice(arms: Mapping[str, Arm]) -> str | None:
-    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
-
-    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
-    """
-    return max(arms, key=(NONE, *TIERS).index, default=None)
 
 
 def _median(values: list[int]) -> int | None:

@@ -1,19 +1,27 @@
 """What a run holds open: a store for each tier, and the models of one point at a time."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, TypeVar
 
 import torch
 
-from engramctl.bench.measured_model import Models, cut_model, make_models, refuse_too_large
-from engramctl.bench.subject import opened_store
+from engramctl.arms.subject import opened_store
+from engramctl.bench.measured_model import (
+    Models,
+    compute_dtype,
+    cut_model,
+    make_models,
+    refuse_too_large,
+)
 from engramctl.hashing import Lookup
 from engramctl.storage import Store
 from engramctl.storage.tiers.door import indexed
 from engramctl.sweep.axes import AXES
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened
+
+T = TypeVar("T")
 
 
 class OpenedParts:
@@ -40,6 +48,10 @@ class OpenedParts:
         self._models: Models | None = None
         self._drawn_for: tuple[Any, ...] | None = None
 
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enter a context that is left when all is closed."""
+        return self._stack.enter_context(context)
+
     def close(self) -> None:
         """Close the stores and let the models go."""
         self._models = None
@@ -53,7 +65,9 @@ class OpenedParts:
     def store(self, tier: str) -> Store:
         """Return the store of a tier, open until the run ends."""
         if tier not in self._stores:
-            store, told = opened_store(self._table, tier, self.device, self._options)
+            words = self._options.reading(tier)
+            words["dtype"] = compute_dtype(self._options, self.device)
+            store, told = opened_store(self._table, tier, self.device, words)
             for one in told:
                 self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)

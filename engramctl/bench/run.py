@@ -1,6 +1,6 @@
 """One run: measure every loop of the plan, and write down what happened."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,23 +8,27 @@ from typing import Any
 
 import torch
 
-from engramctl.bench.arms import Arm, GatherArm, LookupArm, StepArm
+from engramctl.arms.arm import Arm
+from engramctl.arms.ground import Ground
+from engramctl.arms.rounds import interleave
+from engramctl.arms.subject import Subject, Unmeasurable
+from engramctl.arms.threads import fixed_threads
+from engramctl.arms.window import Window
 from engramctl.bench.book import Book, known_error
 from engramctl.bench.cases import (
-    NONE,
     hold_against,
     interrupted_cases,
     loop_cases,
     note_residual,
     outliers,
-    twice,
-)  # fmt: skip
-from engramctl.bench.ground import Ground
+)
+from engramctl.bench.compared import unfair
+from engramctl.bench.loop_arms import LoopArms, make_arms
 from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import memory_facts, wanted_memory
 from engramctl.bench.opened import OpenedParts
-from engramctl.bench.rounds import interleave
-from engramctl.bench.subject import Subject, Unmeasurable
+from engramctl.bench.step_figures import give_floor
+from engramctl.bench.step_verdict import engine_layers, verdict
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
@@ -38,7 +42,7 @@ from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
 from engramctl.traffic.chosen import Chosen, choose_trace
 from engramctl.traffic.oddities import odd_tokens, traffic_of
-from engramctl.traffic.trace import Trace, Window, other_rows
+from engramctl.traffic.trace import Trace, other_rows
 
 Progress = Callable[[int], None]
 
@@ -83,6 +87,8 @@ def run_bench(
         )
     loops = plan_loops(options)
     table = open_rows(path, scheme_file)
+    if options.step_ms is not None:
+        engine_layers(options, sorted(table.rows.layers))  # refused before anything is measured
     scheme = scheme_of(path, table.scheme)
     chosen = choose_trace(options.trace, path, scheme)
     if chosen.told is not None:
@@ -135,8 +141,9 @@ class _Run:
         self._memory = wanted_memory(options, scheme) if has_model and not options.sweep else None
         self.book = Book(loops, self._tiers, missing)
         self._parts = OpenedParts(table, scheme, options, self.book.warn)
-        self._ground = Ground(self._parts.device)
-        self._ceilings = Ceilings(largest_file(path))
+        self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
+        self._ground = Ground(self._parts.device, self._threads)
+        self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._trace = Trace.of(chosen.name, scheme, options.seed, chosen.ids)
         if warning := other_rows(chosen.name, scheme.canonical):
             self.book.warn(warning)
@@ -149,6 +156,7 @@ class _Run:
 
     def document(self) -> dict[str, Any]:
         """Return the result of the cases there are."""
+        cases = [case.to_dict() for case in self.book.cases]
         return {
             "schema": SCHEMA,
             "created_utc": self._created_utc,
@@ -156,6 +164,8 @@ class _Run:
             "environment": capture(self._path),
             "config": {
                 **asdict(self._options),
+                "threads": self._threads.model,
+                "store_threads": self._threads.store,
                 "model_dtype": self._options.dtype_on(self._parts.device.type),
                 "trace": self._chosen.name,
                 "assumed": self._assumed,
@@ -164,7 +174,8 @@ class _Run:
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.book.warnings,
-            "cases": [case.to_dict() for case in self.book.cases],
+            "step_fit": verdict(cases, self._options, sorted(self._scheme.layers)),
+            "cases": cases,
         }
 
     def do(self, loop: Loop, progress: Progress) -> None:
@@ -178,7 +189,8 @@ class _Run:
 
         if self.book.is_taken_over(loop):
             cases = self.book.take_over(loop)
-            for _ in range(1 + any(case.copy_samples_ns for case in cases)):
+            others = ("fetch_samples_ns", "copy_samples_ns")
+            for _ in range(1 + sum(any(getattr(case, name) for case in cases) for name in others)):
                 self._windows(loop)  # so that the next one reads those after them
         else:
             try:
@@ -199,27 +211,28 @@ class _Run:
                     subjects[tier] = Subject(store, self._scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
-        measured = (NONE, *subjects) if loop.case == "step" else tuple(subjects)
-        arms = {tier: self._arm(loop, tier, subjects) for tier in measured}
-        copied = twice(arms)
-        copy = None if copied is None else self._arm(loop, copied, subjects)
-        cases_if = partial(
-            loop_cases, loop.options, loop, self._tiers(loop), arms, copy, self._parts.resident_tier
-        )
+        models = partial(self._parts.models, loop.options)
+        resident = self._parts.resident_tier
+        arms = make_arms(loop.options, loop, subjects, self._ground, models, resident)
+        cases_if = partial(loop_cases, loop.options, loop, self._tiers(loop), arms, resident)
         windows = self._windows(loop)
         try:
-            reason = self._interleave(loop, windows, list(arms.values()), copy, progress)
+            reason = self._interleave(loop, windows, arms, progress)
         except (KeyboardInterrupt, SystemExit):
             self.book.interrupt(loop, interrupted_cases(cases_if(skipped, None)))
             raise
         cases = cases_if(skipped, reason)
         hold_against(cases, subjects, self._ceilings)
         if loop.case == "step" and reason is None:
-            models = self._parts.models(loop.options)
-            note_residual(cases, models.without, loop.phase, loop.options)
+            note_residual(cases, models().without, loop.phase, loop.options)
+            for case in cases:
+                if case.samples_ns:
+                    arm = arms.timed[case.tier, case.issue]
+                    give_floor(case, loop.options, loop, models(), arm, self._ceilings)
         for case in cases:
             case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
-        for warning in (*outliers(cases), *odd_tokens(windows, self._chosen.name)):
+        odd = odd_tokens(windows, self._chosen.name)
+        for warning in (*outliers(cases), *unfair(cases, self._threads), *odd):
             self.book.warn(warning)
         self.book.finish(loop, cases)
 
@@ -227,39 +240,19 @@ class _Run:
         baseline = (self._parts.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
 
-    def _arm(self, loop: Loop, tier: str, subjects: Mapping[str, Subject]) -> Arm:
-        if loop.case == "gather":
-            return GatherArm(tier, subjects[tier], self._ground)
-        models = self._parts.models(loop.options)
-        if loop.case == "lookup":
-            return LookupArm(tier, subjects[tier], self._ground, models.with_memory)
-        return StepArm(
-            tier,
-            subjects.get(tier),
-            self._ground,
-            models.without if tier == NONE else models.with_memory,
-            loop.phase,
-            loop.options.context,
-            beside=subjects.get(self._parts.resident_tier),
-        )
-
     def _interleave(
-        self,
-        loop: Loop,
-        windows: Sequence[Window],
-        arms: list[Arm],
-        copy: Arm | None,
-        progress: Progress,
+        self, loop: Loop, windows: list[Window], measured: LoopArms, progress: Progress
     ) -> str | None:
         """Sample arms and copy in turn; return why that is not possible, or None.
 
-        All arms read the same windows, the copy others of the same trace: rows that the first
-        copy has read would be nearer for the second, in a cache of the processor or of the disk.
+        Arms with a case read the same windows, fetches and the copy others of the same trace:
+        rows that one has read would be nearer for the other, in a cache of processor or disk.
         """
-        read = [windows] * len(arms)
-        if copy is not None:
-            arms = [*arms, copy]
-            read.append(self._windows(loop))
+        arms: list[Arm] = []
+        read: list[list[Window]] = []
+        for number, group in enumerate(measured.by_windows()):
+            arms += group
+            read += [self._windows(loop) if number else windows] * len(group)
         try:
             interleave(arms, read, WARM_UP, progress)
         except Unmeasurable as error:

@@ -9,12 +9,17 @@ from engramctl.commands.options import (
     Config,
     Force,
     Format,
+    Issue,
     Json,
     ModelDtype,
+    ModelThreads,
     Quiet,
     Resume,
     SchemeFile,
     Settings,
+    StepLayers,
+    StepMs,
+    StoreThreads,
     number,
 )
 from engramctl.errors import ConfigError
@@ -88,6 +93,11 @@ def bench(
     mhc: Mhc = None,
     fusion: FusionName = None,
     memory_layers: MemoryLayers = None,
+    issue: Issue = None,
+    threads: ModelThreads = None,
+    store_threads: StoreThreads = None,
+    step_ms: StepMs = None,
+    step_layers: StepLayers = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -134,7 +144,7 @@ def bench(
     from engramctl.bench.measured_folder import measured_folder
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
-    from engramctl.results.tables import raw_tables, result_tables
+    from engramctl.shown.tables import raw_tables, result_tables
     from engramctl.sweep.axes import CASES
     from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
     from engramctl.sweep.options import TIERS, BenchOptions
@@ -146,6 +156,8 @@ def bench(
         cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, seed=seed,
         trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
         engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
+        issues=tuple(dict.fromkeys(issue or ("start",))), threads=threads,
+        store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
         **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
                    residual=residual, mhc=mhc, fusion=fusion, memory_layers=memory_layers),
     )  # fmt: skip

@@ -124,3 +124,34 @@ def folder_to_make(metavar: str) -> Any:
 def output_for(*, json: bool, quiet: bool) -> Output:
     """Return the sink of a command that offers only `--json`."""
     return Output(format="json" if json else "table", quiet=quiet)
+
+
+# Of `bench`: when a step asks for rows, threads, somebody's engine.
+Issue = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--issue",
+        metavar="WHEN",
+        help="When a step asks for its rows: before (as the last one ends), start, or layer (in "
+        "it); repeat to compare.  [default: start]",
+    ),
+]
+ModelThreads = Annotated[
+    int | None, number("--threads", "CPU threads of the model.  [default: torch's]")
+]
+StoreThreads = Annotated[
+    int | None,
+    number("--store-threads", "CPU threads that gather rows.  [default: one a processor]"),
+]
+StepMs = Annotated[
+    float | None,
+    typer.Option(
+        "--step-ms",
+        metavar="MS",
+        help="Of your engine's decode step: say which tier's rows come before their layer "
+        "needs them.",
+    ),
+]
+StepLayers = Annotated[
+    int | None, number("--step-layers", "Layers of that engine.  [default: the preset's]")
+]

@@ -26,6 +26,7 @@ VALUES = {
     "bench --model-dtype": ("f32", "bf16"),
     "bench --fusion": FUSIONS,
     "bench --engine": ("auto", "io_uring", "pread", "willneed"),
+    "bench --issue": ("before", "start", "layer"),
     "bench --trace": ("uniform", "zipf"),
     "build --scheme": SCHEMES,
     "build --dtype": DTYPES,

@@ -8,7 +8,7 @@ from engramctl.demo.folder import artefacts
 from engramctl.demo.noise import noise_warnings
 from engramctl.errors import EngramError
 from engramctl.output import Table
-from engramctl.results.figures import duration, overhead, percent
+from engramctl.shown.figures import duration, overhead, percent
 
 DURATION = "this takes about a minute on 2 idle cores, and several where other work runs beside it"
 

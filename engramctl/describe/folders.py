@@ -12,10 +12,10 @@ from engramctl.describe.schemes import described_scheme
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, near
 from engramctl.hashing import PRESETS, lookup_from_dict, make_scheme
 from engramctl.results.document import SCHEMAS, as_current
-from engramctl.results.facts import result_facts
 from engramctl.results.file import not_as_written
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes.options import read_scheme
+from engramctl.shown.facts import result_facts
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reading.table import TableFiles, open_table

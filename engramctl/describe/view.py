@@ -8,9 +8,9 @@ from engramctl.counts.text import ngram_text
 from engramctl.describe.counts_view import found_tables
 from engramctl.errors import ConfigError, FormatError
 from engramctl.output import Table
-from engramctl.results.facts import facts_table
 from engramctl.results.file import not_as_written
-from engramctl.results.tables import program_tables, shown_tables
+from engramctl.shown.facts import facts_table
+from engramctl.shown.tables import program_tables, shown_tables
 
 _CAPTIONS = {
     "tiers": "tier: where rows would be when they are looked up; ssd: after layout, ssd, in place: "
@@ -65,8 +65,10 @@ def _result_tables(document: dict[str, Any], path: Path, raw: bool) -> list[Tabl
     try:
         if raw:
             return program_tables(document["cases"])
-        measured, memory = document["measured"], document["memory"]
-        return [facts_table(document), *shown_tables(measured, document["cases"], memory)]
+        shown = shown_tables(
+            document["measured"], document["cases"], document["step_fit"], document["memory"]
+        )
+        return [facts_table(document), *shown]
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise not_as_written(path, error) from error
 

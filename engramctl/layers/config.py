@@ -4,9 +4,10 @@ Shapes: B sequences, T tokens, H hash heads, E row_dim, D model width, R branche
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from engramctl.errors import ConfigError, unknown
+from engramctl.errors import ConfigError
+from engramctl.layers.field_checks import at_least, one_of, positive
 from engramctl.layers.fusions import KINDS, Fusion, Kind, Normaliser, Place
 from engramctl.layers.shape_checks import refuse_attention, refuse_experts
 
@@ -18,29 +19,6 @@ Routing = Literal["softmax", "sqrt_softplus"]
 ResidualKernels = Literal["eager", "fused"]
 
 CONV_KERNEL = 4  # taps of the short convolution (Engram)
-
-
-def _one_of(name: str, value: str, choices: object) -> None:
-    allowed = get_args(choices)
-    if value not in allowed:
-        raise unknown(name, value, allowed)
-
-
-def _at_least(owner: object, minimum: int, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, int) or value < minimum:
-            raise ConfigError(
-                f"{name} is out of range",
-                facts={"expected": f"an integer of at least {minimum}", "found": value},
-            )
-
-
-def _positive(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not value > 0:
-            raise ConfigError(f"{name} must be above zero", facts={"found": value})
 
 
 @dataclass(frozen=True)
@@ -75,13 +53,13 @@ class ResidualConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no decoder could run."""
-        _one_of("residual mode", self.mode, ResidualMode)
-        _one_of("Sinkhorn form", self.form, SinkhornForm)
-        _one_of("residual init", self.init, ResidualInit)
-        _one_of("read-out", self.readout, Readout)
-        _one_of("residual kernels", self.kernels, ResidualKernels)
-        _at_least(self, 1, "branches", "iterations")
-        _positive(self, "rms_eps")
+        one_of("residual mode", self.mode, ResidualMode)
+        one_of("Sinkhorn form", self.form, SinkhornForm)
+        one_of("residual init", self.init, ResidualInit)
+        one_of("read-out", self.readout, Readout)
+        one_of("residual kernels", self.kernels, ResidualKernels)
+        at_least(self, 1, "branches", "iterations")
+        positive(self, "rms_eps")
         if self.hc_eps < 0:
             raise ConfigError("hc_eps must not be negative", facts={"found": self.hc_eps})
         if self.mode == "none" and self.readout != "mean":
@@ -130,10 +108,10 @@ class MemoryConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no table could feed."""
-        _one_of("fusion", self.fusion, Fusion)
-        _one_of("normaliser", self.normaliser, Normaliser)
-        _at_least(self, 1, "num_heads", "row_dim", "max_order")
-        _positive(self, "norm_eps", "conv_norm_eps")
+        one_of("fusion", self.fusion, Fusion)
+        one_of("normaliser", self.normaliser, Normaliser)
+        at_least(self, 1, "num_heads", "row_dim", "max_order")
+        positive(self, "norm_eps", "conv_norm_eps")
         table_layers = [table_layer for _, table_layer in self.layers]
         if not self.layers or min(*self.decoder_layers, *table_layers, 0) < 0:
             raise ConfigError(
@@ -260,18 +238,18 @@ class DecoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit each other."""
-        _at_least(
+        at_least(
             self, 1,
             "width", "num_layers", "num_attention_heads", "num_kv_heads", "attention_head_dim",
             "ffn_width", "vocab_size",
         )  # fmt: skip
-        _at_least(
+        at_least(
             self, 0,
             "kv_rank", "rope_head_dim", "num_experts", "experts_per_token", "num_shared_experts",
             "expert_width", "num_dense_layers",
         )  # fmt: skip
-        _positive(self, "rope_theta", "rms_eps")
-        _one_of("routing", self.routing, Routing)
+        positive(self, "rope_theta", "rms_eps")
+        one_of("routing", self.routing, Routing)
         refuse_attention(self)
         refuse_experts(self)
         used = self.memory.decoder_layers if self.memory else ()

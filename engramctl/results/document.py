@@ -17,6 +17,8 @@ from engramctl.results.launch_bound import NO_MHC
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
 SCHEMAS = (SCHEMA, FIRST_SCHEMA)  # what is read
+NONE = "none"  # in the place of a tier: the model without memory
+READY = "ready"  # the model with memory, its rows in place when a step begins
 LEAST_SAMPLES = 5  # what a resolution needs
 LEAST_FOR_P99 = 100  # so that a sample lies beyond it
 
@@ -57,6 +59,14 @@ def p99(samples: Sequence[int]) -> int | None:
     return percentile(samples, 99) if len(samples) >= LEAST_FOR_P99 else None
 
 
+# Groups of figures, none of which is known.
+_UNKNOWN: dict[str, dict[str, float | None]] = {
+    "against": dict.fromkeys(("none_percent", "resident_percent", "ready_percent")),
+    "hidden": dict.fromkeys(("percent", "resolution_percent")),
+    "bytes_per_token": dict.fromkeys(("gpu", "host", "page_cache", "disk")),
+}
+
+
 @dataclass
 class Case:
     """One point of the sweep; a case that could not run keeps its place and says why.
@@ -64,8 +74,9 @@ class Case:
     Attributes:
         name: gather, lookup or step.
         phase: decode (one token a sequence) or prefill.
-        tier: gpu, host, ssd, or `none` for the model without memory.
-        cache: warm or cold; None without a memory.
+        tier: gpu, host, ssd; NONE for the model without memory, READY for rows that are in place.
+        cache: warm or cold; None where no store is read.
+        issue: when a step asks for its rows: before, start, layer; None where it does not.
         loop: warm or cold: arms of one case, phase, loop and axes were measured interleaved.
         id: the same in every run that measures the same, see `engramctl.sweep.axes.case_id`.
         axes: its place in the sweep: the value of every option that may be swept, None of one that
@@ -88,9 +99,20 @@ class Case:
         queue_depth: most reads that were under way at once, since the store was opened.
         resolution_percent: of the loop, see `engramctl.results.resolution`.
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
-        stall_ns: median time a step waited for rows; None without a memory.
+        fetch_samples_ns: of a step, what its fetch took without a model, round by round.
+        stall_ns: median time a step waited for rows; None where no store is read.
+        lead_ns: median time from asking to the step's beginning; None but for the issue `before`.
+        layers: of each layer of the table, see `engramctl.results.overlap.layer_times`; None where
+            no store is read.
+        hidden: see `engramctl.results.overlap.hidden_share`.
+        floor: ns, flops and bytes, the least this machine could take; None but for steps.
+        bytes_per_token: of rows by where they are read from; None where that is not known.
+        threads: of model and store, with which samples ended: where one did not end with the
+            run's, its own.
+        flags: why the case cannot be compared.
         against: median over the same loop's median, minus one, in percent: against the model
-            without memory, and against the host tier.
+            without memory, against a table on the compute device (asked for at the same time), and
+            against rows that are ready.
         mhc: of a model step: how the residual runs (`kernels`, `threads`), its
             `launches_per_sublayer`, the `time_ns` of all sublayers, the `floor_ns` of moving their
             bytes, and whether it is `launch_bound`; see `engramctl.results.launch_bound`.
@@ -112,11 +134,13 @@ class Case:
     rows: int = 0
     tokens: int = 0
     batch: int = 1
+    issue: str | None = None
     status: str = "ok"
     reason: str | None = None
     resolution_percent: float | None = None
     samples_ns: list[int] = field(default_factory=list)
     copy_samples_ns: list[int] = field(default_factory=list)
+    fetch_samples_ns: list[int] = field(default_factory=list)
     useful_bytes: int = 0
     device_bytes: float | None = None
     device_reads: float | None = None
@@ -128,9 +152,16 @@ class Case:
     )
     ceiling_rows_per_s: float | None = None
     stall_ns: int | None = None
-    against: dict[str, float | None] = field(
-        default_factory=lambda: {"none_percent": None, "resident_percent": None}
+    lead_ns: int | None = None
+    layers: list[dict[str, Any]] | None = None
+    hidden: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["hidden"]))
+    floor: dict[str, int] | None = None
+    bytes_per_token: dict[str, float | None] = field(
+        default_factory=lambda: dict(_UNKNOWN["bytes_per_token"])
     )
+    threads: dict[str, int] | None = None
+    flags: list[str] = field(default_factory=list)
+    against: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["against"]))
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
     mhc: dict[str, Any] = field(default_factory=NO_MHC.copy)
 
@@ -144,9 +175,17 @@ class Case:
         p50 = percentile(self.samples_ns, 50) if self.samples_ns else None
         return asdict(self) | {
             "p50_ns": p50,
+            "p90_ns": percentile(self.samples_ns, 90) if self.samples_ns else None,
             "p99_ns": p99(self.samples_ns),
+            "tokens_per_s": self.tokens / p50 * 1e9 if p50 and self.tokens else None,
+            "exposed_ns": self._exposed_ns(),
             "rows_per_s": round(self.rows / p50 * 1e9) if p50 and self.rows else None,
         }
+
+    def _exposed_ns(self) -> int | None:
+        """Return the exposed stall of all layers; None where one is not known."""
+        of_layers = [layer["exposed_ns"] for layer in self.layers or ()]
+        return None if None in of_layers or not of_layers else sum(of_layers)
 
 
 def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
@@ -156,14 +195,23 @@ def percent_over(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
     return (statistics.median(ours) / statistics.median(theirs) - 1) * 100
 
 
-_LATER = (  # keys that older cases lack
-    "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows", "queue_depth", "id",
-)  # fmt: skip
+_LATER: dict[str, Any] = {  # keys that older cases lack
+    **dict.fromkeys(
+        (
+            "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows",
+            "queue_depth", "issue", "lead_ns", "layers", "floor", "threads", "tokens_per_s",
+            "exposed_ns", "id",
+        )
+    ),
+    "fetch_samples_ns": [], "flags": [], "axes": {}, "traffic": _NO_TRAFFIC, "mhc": NO_MHC,
+}  # fmt: skip
 
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
-    later = {**dict.fromkeys(_LATER), "axes": {}, "traffic": dict(_NO_TRAFFIC), "mhc": dict(NO_MHC)}
-    return later | dict(case)
+    known = dict(case) | {name: value for name, value in _LATER.items() if name not in case}
+    if "p90_ns" not in case:
+        known["p90_ns"] = percentile(case["samples_ns"], 90) if case["samples_ns"] else None
+    return known | {name: group | known.get(name, {}) for name, group in _UNKNOWN.items()}
 
 
 def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -176,7 +224,7 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         LookupError, TypeError: a result with parts missing.
     """
-    unsaid: dict[str, Any] = {"schema": SCHEMA, "created_utc": None, "command": None}
+    unsaid: dict[str, Any] = dict.fromkeys(("created_utc", "command", "step_fit"))
     if document["schema"] == SCHEMA:
         return (
             unsaid | dict(document) | {"cases": [_with_later(case) for case in document["cases"]]}

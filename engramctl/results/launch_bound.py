@@ -40,7 +40,7 @@ def residual_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Say for each phase how the residual was run, and where nothing can be concluded.
 
     Args:
-        rows: of `engramctl.results.rows.case_rows`.
+        rows: of `engramctl.shown.rows.case_rows`.
 
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.

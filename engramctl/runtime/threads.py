@@ -62,6 +62,12 @@ class Workers:
         """Forget the threads: in a forked child they are not there."""
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix=self._name)
 
+    def resize(self, count: int) -> None:
+        """Have `count` threads from now on; waits for running calls."""
+        self._pool.shutdown(wait=True)
+        self.count = count
+        self.renew()
+
     def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Have a thread make a call."""
         return self._pool.submit(call, *args, **kwargs)

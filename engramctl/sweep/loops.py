@@ -11,6 +11,7 @@ from engramctl.sweep.axes import AXES, PHASES, axes_of, case_id
 from engramctl.sweep.options import BenchOptions
 
 WARM_UP = 2
+USUAL_ISSUE = "start"
 _USUAL = {one.name: one.default for one in fields(BenchOptions)}
 
 
@@ -43,9 +44,15 @@ class Loop:
         """What its cases share: case, phase, loop, axes."""
         return loop_name(self.case, self.phase, self.cache, self.axes)
 
-    def id_of(self, tier: str) -> str:
-        """Return the ID of one of its cases."""
-        return case_id(self.case, self.phase, tier, self.cache, self.axes, _USUAL)
+    def id_of(self, tier: str, issue: str | None = None) -> str:
+        """Return the ID of one of its cases; `issue` says when a step asks for its rows."""
+        found = case_id(self.case, self.phase, tier, self.cache, self.axes, _USUAL)
+        return found if issue in (None, USUAL_ISSUE) else f"{found}.issue-{issue}"
+
+    def ids_of(self, tier: str) -> list[str]:
+        """Return the IDs of all its cases on a tier."""
+        issues = self.options.issues if self.case == "step" else (None,)
+        return [self.id_of(tier, issue) for issue in issues]
 
     def cache_of(self, tier: str) -> str:
         """Return the cache state a tier is measured in: only the ssd tier can be cold."""
@@ -54,7 +61,7 @@ class Loop:
     def placed(self, cases: Sequence[Case]) -> list[Case]:
         """Return its cases with their IDs and their places in the sweep."""
         for case in cases:
-            case.id, case.axes = self.id_of(case.tier), self.axes
+            case.id, case.axes = self.id_of(case.tier, case.issue), self.axes
         return list(cases)
 
 
@@ -67,14 +74,16 @@ def plan_loops(options: BenchOptions) -> list[Loop]:
         ConfigError: an ID or a beginning in `options.cases` that no case has.
     """
     loops = list(_all_loops(options))
-    named = [_beginnings(loop.id_of(tier)) for loop in loops for tier in loop.tiers]
+    named = [_beginnings(one) for loop in loops for tier in loop.tiers for one in loop.ids_of(tier)]
     for wanted in options.cases:
         if named and not any(wanted in one for one in named):
             raise _no_such_case(wanted, [max(one, key=len) for one in named])
     kept = []
     for loop in loops:
         tiers = tuple(
-            tier for tier in loop.tiers if _beginnings(loop.id_of(tier)) & set(options.cases)
+            tier
+            for tier in loop.tiers
+            if any(_beginnings(one) & set(options.cases) for one in loop.ids_of(tier))
         )
         if tiers:
             kept.append(Loop(loop.case, loop.phase, loop.cache, tiers, loop.options))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from engramctl.arms.issue import ISSUES
 from engramctl.errors import ConfigError, unknown
 from engramctl.layers.config import DecoderConfig
 from engramctl.layers.fusions import KINDS
@@ -50,6 +51,11 @@ class BenchOptions:
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
         engine: what reads on the ssd tier, of ENGINES.
+        issues: when a step asks for its rows, of ISSUES; each is measured.
+        threads: of the model, torch's; None: as many as torch takes.
+        store_threads: that gather the rows of large requests; None: one a processor.
+        step_ms: of somebody's engine, for the verdict of `step_fit`; None: no verdict.
+        step_layers: of that engine; None: the preset's.
         sweep: all values of every axis that has several; its field above holds the first.
 
     Raises:
@@ -76,6 +82,11 @@ class BenchOptions:
     memory_layers: str | None = None
     budget_bytes: int | None = None
     engine: str = "auto"
+    issues: tuple[str, ...] = ("start",)
+    threads: int | None = None
+    store_threads: int | None = None
+    step_ms: float | None = None
+    step_layers: int | None = None
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,6 +101,7 @@ class BenchOptions:
             ("--engine", (self.engine,), ENGINES),
             ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
             ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
+            ("--issue", self.issues, ISSUES),
         ):
             for value in values:
                 if value not in known:
@@ -99,11 +111,18 @@ class BenchOptions:
             ("--batch", self.batch),
             ("--tokens", self.tokens),
             ("--context", self.context),
+            ("--threads", self.threads),
+            ("--store-threads", self.store_threads),
+            ("--step-layers", self.step_layers),
         ):
+            if number is None:
+                continue
             if number < 1:
                 raise ConfigError(f"{option} must be at least 1", facts={"found": number})
             if number > MOST:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
+        if self.step_ms is not None and not 0 < self.step_ms < MOST:
+            raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
         self.shape()
@@ -156,8 +175,8 @@ class BenchOptions:
         return max(LEAST_SAMPLES, self.samples // share)
 
 
-# What says which cases there are: a run that goes on may have other ones.
-WIDENING = ("named", "tiers", "cases", "cache", "sweep", *NAMES)
+# What says which cases there are, and what is said of them: a run that goes on may have others.
+WIDENING = ("named", "tiers", "cases", "cache", "sweep", "step_ms", "step_layers", *NAMES)
 # Keys of a result's `config` that must be equal for a run to go on from it.
 DECIDING = (
     *(one.name for one in fields(BenchOptions) if one.name not in WIDENING),

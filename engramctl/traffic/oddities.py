@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engramctl.traffic.trace import GENERATED, Window
+from engramctl.arms.window import Window
+from engramctl.traffic.trace import GENERATED
 
 MOST_OF_ONE_TOKEN_PERCENT = 30.0  # of text we saw 4 to 8 %, of Zipf ids 10 %
 LONG_WINDOW = 16  # tokens: text does not repeat so many by chance

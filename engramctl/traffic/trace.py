@@ -4,11 +4,10 @@ Uniform ids are the worst case for every cache, a repeated filler token the best
 between, so a result names its trace.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.arms.window import Window
 from engramctl.corpus.corpus import Corpus
 from engramctl.corpus.ngram_stream import NgramStream, ngram_stream
 from engramctl.errors import CorpusError, EngramError, near
@@ -18,19 +17,6 @@ from engramctl.hashing.walk.token_map import Canonical
 GENERATED = ("uniform", "zipf")
 ZIPF_EXPONENT = 1.1
 _MOST_TOKENS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Window:
-    """Tokens of one sample, with the ones before them.
-
-    Attributes:
-        history_BC: int64 (B, C), C = max_order - 1.
-        token_ids_BT: int64 (B, T).
-    """
-
-    history_BC: NDArray[np.int64]
-    token_ids_BT: NDArray[np.int64]
 
 
 class Trace:

@@ -16,6 +16,16 @@ _PIECE_ROWS = 4096  # below this a second thread costs more than it saves
 _workers = Workers("engramctl-gather")
 
 
+def gather_threads() -> int:
+    """Return how many threads of this process gather the rows of a large request."""
+    return _workers.count
+
+
+def set_gather_threads(count: int) -> None:
+    """Gather with `count` threads from now on, at least 1; not while a gather runs."""
+    _workers.resize(count)
+
+
 def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> torch.Tensor:
     """Fill `out`; through a staging tensor when it lives on a device."""
     if out.device.type == "cpu":

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engramctl.arms.subject import Subject
 from engramctl.bench.run import run_bench
-from engramctl.bench.subject import Subject
 from engramctl.results.resolution import resolution_percent
 from engramctl.sweep.loops import total_rounds
 from engramctl.sweep.options import TIERS, BenchOptions
@@ -29,7 +29,7 @@ def test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm(
     }
     for found in loops.values():
         [copied] = [case for case in found if case["copy_samples_ns"]]
-        order = ("none", *TIERS)
+        order = ("none", "ready", *TIERS)
         assert copied["tier"] == max((case["tier"] for case in found), key=order.index)
         assert len(copied["copy_samples_ns"]) == len(copied["samples_ns"])
         bound = resolution_percent(copied["samples_ns"], copied["copy_samples_ns"])
@@ -71,7 +71,9 @@ def test_the_model_without_memory_does_the_untimed_work_of_one_with_it(
         tiers=("host",), cases=("step",), samples=5, tokens=2, context=3, preset="tiny"
     )
     result = run_bench(shards, options, lambda _: None)
-    none_host_and_copy = 3 * total_rounds(options)
-    assert calls == dict.fromkeys(("prepare", "settle", "check"), none_host_and_copy)
+    none_ready_host_its_fetch_and_copy = 5 * total_rounds(options)
+    assert calls == dict.fromkeys(
+        ("prepare", "settle", "check"), none_ready_host_its_fetch_and_copy
+    )
     assert all(case["check"]["mismatches"] == 0 for case in result["cases"])
     assert {case["rows"] for case in result["cases"] if case["tier"] == "none"} == {0}

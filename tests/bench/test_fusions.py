@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.bench.arms import StepArm
-from engramctl.bench.ground import Ground
+from engramctl.arms.ground import Ground
+from engramctl.arms.step import StepArm
+from engramctl.arms.subject import Subject
+from engramctl.arms.waits import Clock, Waits
+from engramctl.arms.window import Window
 from engramctl.bench.run import run_bench
-from engramctl.bench.subject import Subject
 from engramctl.fusion.used_rows import used_rows
 from engramctl.hashing import PRESETS, DictionaryScheme, make_scheme
 from engramctl.layers.fusions import KINDS
@@ -20,7 +22,7 @@ from engramctl.model.memory_of import memory_of
 from engramctl.model.presets import preset
 from engramctl.storage import open_store
 from engramctl.sweep.options import BenchOptions
-from engramctl.traffic.trace import Trace, Window
+from engramctl.traffic.trace import Trace
 from tests.conftest import RunCli
 from tests.helpers.small_bench import SMALL_BENCH
 from tests.helpers.small_table import built_table
@@ -96,7 +98,7 @@ def test_a_step_gives_the_model_the_mask_and_the_rows_that_count(
         ground = Ground(torch.device("cpu"))
         arm = StepArm("host", Subject(store, scheme, "warm"), ground, model, phase, 2)
         arm.prepare(Window(history, tokens))
-        arm.run()
+        arm.run(Waits(Clock(torch.device("cpu"))))
     use = used_rows(scheme, 0, tokens, scheme.row_ids(tokens, 0, history))
     assert use.tokens_BT is not None
     assert not use.tokens_BT.all()

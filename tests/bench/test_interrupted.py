@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.arms import GatherArm
+from engramctl.arms.lookups import GatherArm
+from engramctl.arms.waits import Waits
 from engramctl.errors import StorageError
 from engramctl.results.document import LEAST_SAMPLES
 from engramctl.results.file import write_result
@@ -21,16 +22,16 @@ QUICK = ("--tier", "host", "--case", "gather", "--samples", "1", "--tokens", "2"
 ONE_LOOP = 2 * (WARM_UP + LEAST_SAMPLES)  # two copies of the host arm
 SIGNALLED = """
 import os, sys
-from engramctl.bench.arms import GatherArm
+from engramctl.arms.lookups import GatherArm
 from engramctl.cli import main
 
 number, left, honest = int(sys.argv.pop(1)), [int(sys.argv.pop(1))], GatherArm.run
 
-def run(self):
+def run(self, waits):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), number)
-    return honest(self)
+    return honest(self, waits)
 
 GatherArm.run = run
 main()
@@ -41,11 +42,11 @@ def failing_after(runs: int, monkeypatch: pytest.MonkeyPatch, error: Exception) 
     honest = GatherArm.run
     done = []
 
-    def run(self: GatherArm) -> int:
+    def run(self: GatherArm, waits: Waits) -> None:
         done.append(1)
         if len(done) > runs:
             raise error
-        return honest(self)
+        honest(self, waits)
 
     monkeypatch.setattr(GatherArm, "run", run)
 

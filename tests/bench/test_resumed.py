@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench.arms import GatherArm
+from engramctl.arms.arm import Arm
+from engramctl.arms.lookups import GatherArm
+from engramctl.arms.window import Window
+from engramctl.bench.run import run_bench
 from engramctl.errors import StorageError
 from engramctl.results.document import LEAST_SAMPLES
+from engramctl.results.earlier import NOT_YET, Earlier
 from engramctl.sweep.loops import WARM_UP
-from engramctl.traffic.trace import Window
+from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli, run_in_process
 from tests.helpers.small_table import SMALL_BUILD
 
@@ -246,3 +250,28 @@ def test_there_must_be_a_file_to_go_on_from(shards: Path, run_cli: RunCli, tmp_p
     answer = run_cli("bench", shards, "--resume", "-o", "/dev/null")
     assert answer.exit_code == 2
     assert "keeps nothing" in answer.stderr
+
+
+def test_a_resumed_run_of_steps_reads_the_windows_that_a_whole_one_reads(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop of steps has three lists of windows: of cases, of fetches, of the copy."""
+    seen: list[bytes] = []
+    honest = Arm.sample
+
+    def sample(self: Arm, window: Window, *, keep: bool) -> None:
+        seen.append(window.token_ids_BT.tobytes())
+        honest(self, window, keep=keep)
+
+    monkeypatch.setattr(Arm, "sample", sample)
+    options = BenchOptions(
+        tiers=("host",), cases=("step",), samples=1, tokens=2, context=3, preset="tiny", threads=1
+    )
+    kept: list[Any] = []
+    run_bench(shards, options, lambda _: None, keep=kept.append)
+    whole = seen[:]
+    seen.clear()
+    half = json.loads(json.dumps(kept[0]))  # as its file has it
+    assert {case["reason"] for case in half["cases"]} == {None, NOT_YET}
+    run_bench(shards, options, lambda _: None, earlier=Earlier(half, Path("r.json")))
+    assert seen == whole[len(whole) // 2 :]

@@ -11,7 +11,7 @@ from engramctl.bench import opened
 from engramctl.bench.measured_model import make_models
 from engramctl.bench.run import run_bench
 from engramctl.errors import ConfigError, EngramError
-from engramctl.results.tables import result_tables
+from engramctl.shown.tables import result_tables
 from engramctl.sweep.loops import plan_loops, total_rounds
 from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engramctl.arms.issue import ISSUES
 from engramctl.checkpoints.exported import FAMILIES
 from engramctl.cli import COMMANDS, app
 from engramctl.completion.values import VALUES, values_of
@@ -32,6 +33,7 @@ KNOWN: dict[str, Any] = {
     "bench --model-dtype": MODEL_DTYPES,
     "bench --fusion": FUSIONS,
     "bench --engine": readers.ENGINES,
+    "bench --issue": ISSUES,
     "bench --trace": GENERATED,
     "build --scheme": PRESETS,
     "build --dtype": DTYPES,

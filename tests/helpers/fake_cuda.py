@@ -104,6 +104,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
         "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
+        "torch.cuda.Event": _Event,
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
     }
@@ -120,6 +121,17 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
     finally:
         for cache in CACHES:
             cache.cache_clear()
+
+
+class _Event:
+    def __init__(self, *, enable_timing: bool = False) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        pass
+
+    def elapsed_time(self, later: "_Event") -> float:
+        return 1.0
 
 
 class _Properties:

@@ -132,7 +132,7 @@ MUTATIONS = (
         ("tests/machine/test_residency.py",),
     ),
     Mutation(
-        "doubt-is-not-written-down", "engramctl/bench/subject.py",
+        "doubt-is-not-written-down", "engramctl/arms/subject.py",
         '            self.state = "unproved"',
         "            pass",
         ("tests/bench/test_cold.py::test_a_state_that_nobody_can_know_is_unproved",),

@@ -58,7 +58,7 @@ MUTATIONS = (
     ),
     Mutation(
         "dictionary-measured-on-ids-by-chance",
-        "engramctl/bench/trace.py",
+        "engramctl/traffic/trace.py",
         "        if self._ngrams is not None:\n",
         "        if False:\n",
         (f"{_BENCH}::test_text_of_a_dictionary_is_its_ngrams",),

@@ -10,7 +10,7 @@ _FILE = "tests/bench/test_result_file.py"
 MUTATIONS = (
     Mutation(
         "cold-samples-not-dropped",
-        "engramctl/bench/subject.py",
+        "engramctl/arms/subject.py",
         "            self.store.drop({layer: _flat(ids) for layer, ids in row_ids.items()})\n",
         "            pass\n",
         ("tests/bench/test_cold.py::"
@@ -32,21 +32,21 @@ MUTATIONS = (
     ),
     Mutation(
         "resolution-of-the-steadiest-arm",
-        "engramctl/bench/cases.py",
-        "return max(arms, key=(NONE, *TIERS).index, default=None)",
-        "return min(arms, key=(NONE, *TIERS).index, default=None)",
+        "engramctl/bench/loop_arms.py",
+        "return max(arms, key=lambda",
+        "return min(arms, key=lambda",
         (f"{_FAIR}::test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm",),
     ),
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/run.py",
-        "            read.append(self._windows(loop))\n",
-        "            read.append(windows)\n",
+        "read += [self._windows(loop) if number else windows] * len(group)",
+        "read += [windows] * len(group)",
         (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(
         "faster-is-below-resolution",
-        "engramctl/results/rows.py",
+        "engramctl/shown/rows.py",
         "abs(more_percent) < resolution",
         "more_percent < resolution",
         (f"{_RESOLUTION}::test_an_overhead_is_shown_when_nothing_bounds_it",),
@@ -63,33 +63,33 @@ MUTATIONS = (
     ),
     Mutation(
         "one-order-of-arms",
-        "engramctl/bench/rounds.py",
+        "engramctl/arms/rounds.py",
         "turns[index % len(turns)]",
         "turns[0]",
-        ("tests/bench/test_rounds.py::"
+        ("tests/arms/test_rounds.py::"
          "test_a_round_samples_each_arm_once_on_its_own_window_and_warm_up_is_not_kept",),
     ),
     Mutation(
         "no-even-ground",
-        "engramctl/bench/arms.py",
+        "engramctl/arms/arm.py",
         "        self._ground.level()\n",
         "",
-        ("tests/bench/test_rounds.py::"
+        ("tests/arms/test_rounds.py::"
          "test_the_ground_is_levelled_after_getting_ready_and_before_the_clock_starts",),
     ),
     Mutation(
         "no-untimed-work-without-memory",
-        "engramctl/bench/arms.py",
+        "engramctl/arms/step.py",
         "self._checked = beside if subject is None else subject",
         "self._checked = subject",
         (f"{_FAIR}::test_the_model_without_memory_does_the_untimed_work_of_one_with_it",),
     ),
     Mutation(
         "no-rest-from-spinning-threads",
-        "engramctl/bench/ground.py",
+        "engramctl/arms/ground.py",
         "    while others_run() and",
         "    while False and",
-        ("tests/bench/test_ground.py::test_a_rest_lasts_until_no_other_thread_runs",),
+        ("tests/arms/test_ground.py::test_a_rest_lasts_until_no_other_thread_runs",),
     ),
     Mutation(
         "out-is-looked-at-after-measuring",

@@ -5,18 +5,18 @@ from tests.mutations import Mutation
 MUTATIONS = (
     Mutation(
         "csv-has-figures-below-resolution",
-        "engramctl/results/rows.py",
+        "engramctl/shown/rows.py",
         '            row[f"against_{name}_percent"] = None\n',
         "            pass\n",
-        ("tests/results/test_rows.py::"
+        ("tests/shown/test_rows.py::"
          "test_of_a_difference_below_resolution_csv_has_the_flag_alone",),
     ),
     Mutation(
         "columns-unexplained-where-used",
-        "engramctl/results/tables.py",
-        "for row in table.rows for name in row if row[name]}",
-        "for row in table.rows for name in row if all(one[name] for one in table.rows)}",
-        ("tests/results/test_tables.py::"
+        "engramctl/shown/step_tables.py",
+        "        if any(row.get(name) is not None for row in rows)\n",
+        "        if all(row.get(name) is not None for row in rows)\n",
+        ("tests/shown/test_tables.py::"
          "test_a_column_whose_name_does_not_say_it_has_a_line_below",),
     ),
     Mutation(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engramctl.results.document import SCHEMA, as_current
-from engramctl.results.tables import raw_tables, result_tables
+from engramctl.shown.tables import raw_tables, result_tables
 from tests.conftest import RunCli
 from tests.results.older import FIRST
 
@@ -41,10 +41,13 @@ def test_the_largest_of_few_samples_is_no_longer_called_p99() -> None:
 def test_its_tables_are_those_of_a_new_result() -> None:
     document = as_current(FIRST)
     assert document is not None
-    measured, skipped = result_tables(document)
-    assert [row["over none"] for row in measured.rows] == [None, None, "below resolution"]
-    assert [row["resolution"] for row in measured.rows] == ["1.5 %"] * 3
-    assert [row["p99"] for row in measured.rows] == [None] * 3
+    lookups, steps, waits, skipped = result_tables(document)
+    assert [row["over none"] for row in steps.rows] == [None, "below resolution"]
+    measured = [*lookups.rows, *steps.rows]
+    assert [row["resolution"] for row in measured] == ["1.5 %"] * 3
+    assert [row["p99"] for row in measured] == [None] * 3
+    assert [row["p90"] for row in measured] == ["9 ns", "100 ns", "101 ns"]
+    assert waits.rows == []
     assert skipped.rows == [{"tier": "gpu: no CUDA", "cases": 1, "the first": None}]
     [raw] = raw_tables(document)
     assert [row["against_none_below_resolution"] for row in raw.rows] == [None, None, True, None]

@@ -51,7 +51,7 @@ def test_each_phase_is_told_once_and_one_that_proves_nothing_says_so() -> None:
 
 def test_a_result_of_before_says_nothing_of_it() -> None:
     from engramctl.results.document import as_current
-    from engramctl.results.tables import result_tables
+    from engramctl.shown.tables import result_tables
 
     document = as_current(FIRST)
     assert document is not None

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.results.document import percent_over
-from engramctl.results.figures import overhead
 from engramctl.results.resolution import resolution_percent
-from engramctl.results.rows import below_resolution
+from engramctl.shown.figures import overhead
+from engramctl.shown.rows import below_resolution
 from engramctl.sweep.options import BenchOptions
 
 SAMPLES = st.lists(st.integers(1, 10**12), min_size=5, max_size=40)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engramctl.output import Output, Table
-from engramctl.results.figures import duration
+from engramctl.shown.figures import duration
 from engramctl.terminal.columns import Column, fitting, total_width
 
 WORDS = st.text("abcdefgh ", max_size=30)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from engramctl.arms.window import Window
 from engramctl.traffic.oddities import odd_tokens, traffic_of
-from engramctl.traffic.trace import Trace, Window
+from engramctl.traffic.trace import Trace
 
 
 def windows(ids: list[int], tokens: int, count: int) -> list[Window]:

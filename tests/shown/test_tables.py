@@ -5,18 +5,24 @@ from typing import Any
 
 import pytest
 
-from engramctl.results.figures import duration
-from engramctl.results.tables import LEGEND, result_tables
+from engramctl.shown import step_tables, tables
+from engramctl.shown.figures import duration
+from engramctl.shown.tables import result_tables
 
 
 def test_a_column_whose_name_does_not_say_it_has_a_line_below(fresh: dict[str, Any]) -> None:
-    table = result_tables(fresh)[0]
-    others = ("unproved: ", "memory: ", "residual in ", "launch-bound ")
-    lines = [one for one in table.caption.split("\n") if not one.startswith(others)]
-    used = {name for name in LEGEND if any(row[name] for row in table.rows)}
-    assert [line.split(":")[0] for line in lines] == [name for name in LEGEND if name in used]
-    assert {"over none", "over memory", "waits", "resident", "resolution"} <= used
-    assert max(map(len, lines)) <= 80
+    named = set()
+    for table, legend in zip(
+        result_tables(fresh), (tables.LEGEND, step_tables.LEGEND, step_tables.LEGEND), strict=False
+    ):
+        others = ("unproved: ", "memory: ", "residual in ", "launch-bound ")
+        lines = [one for one in table.caption.split("\n") if not one.startswith(others)]
+        used = {name for name in legend if any(row.get(name) is not None for row in table.rows)}
+        assert [line.split(":")[0] for line in lines] == [name for name in legend if name in used]
+        assert max(map(len, lines)) <= 80
+        named |= used
+    assert {"over none", "over memory", "over ready", "of floor", "waits", "exposed", "hidden",
+            "resident", "resolution"} <= named  # fmt: skip
 
 
 def test_a_step_says_how_its_residual_ran_and_a_gather_does_not(fresh: dict[str, Any]) -> None:
@@ -31,14 +37,18 @@ def test_a_step_says_how_its_residual_ran_and_a_gather_does_not(fresh: dict[str,
 def test_a_column_without_a_value_needs_no_line(fresh: dict[str, Any]) -> None:
     document = copy.deepcopy(fresh)
     document["cases"] = [case for case in document["cases"] if case["name"] == "gather"]
-    caption = result_tables(document)[0].caption
+    lookups, *others = result_tables(document)
+    caption = lookups.caption
+    assert not any(table.rows for table in others if table.title != "skipped")
     assert "over none" not in caption
     assert "waits" not in caption
     assert "resolution" in caption
 
 
 def test_every_measured_row_has_its_resolution_in_percent(fresh: dict[str, Any]) -> None:
-    assert all(str(row["resolution"]).endswith(" %") for row in result_tables(fresh)[0].rows)
+    for table in result_tables(fresh)[:2]:
+        assert table.rows
+        assert all(str(row["resolution"]).endswith(" %") for row in table.rows)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.bench.arms import Arm
-from engramctl.bench.ground import Ground
-from engramctl.bench.rounds import interleave, orders
-from engramctl.traffic.trace import Window
+from engramctl.arms.arm import Arm
+from engramctl.arms.ground import Ground
+from engramctl.arms.rounds import interleave, orders
+from engramctl.arms.waits import Waits
+from engramctl.arms.window import Window
 
 
 def window(number: int) -> Window:
@@ -62,9 +63,10 @@ class Steps(Arm):
     def prepare(self, window: Window) -> None:
         self.steps.append("prepare")
 
-    def run(self) -> int:
+    def run(self, waits: Waits) -> None:
         self.steps.append("run")
-        return 7
+        for layer in (3, 8):
+            waits.rows(layer, lambda: torch.zeros(1))
 
     def settle(self) -> None:
         self.steps.append("settle")
@@ -86,4 +88,5 @@ def test_the_ground_is_levelled_after_getting_ready_and_before_the_clock_starts(
     arm.sample(window(0), keep=True)
     assert steps == ["prepare", "level", "run", "settle"] * 2
     assert len(arm.samples_ns) == 1
-    assert arm.stalls_ns == [7]
+    assert len(arm.stalls_ns()) == 1
+    assert set(arm.waits_ns) == set(arm.arrivals_ns) == {3, 8}

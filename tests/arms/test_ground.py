@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from engramctl.bench import ground
-from engramctl.bench.ground import Ground, others_run, rest
+from engramctl.arms import ground
+from engramctl.arms.ground import Ground, others_run, rest
 
 
 @pytest.fixture

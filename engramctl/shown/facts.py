@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engramctl.output import Table
-from engramctl.results.figures import percent
-from engramctl.results.memory_text import memory_text
-from engramctl.results.rows import case_rows
+from engramctl.shown.figures import percent
+from engramctl.shown.memory_text import memory_text
+from engramctl.shown.rows import case_rows
 
 _NOT_OPTIONS = (
     "path", "assumed", "scheme", "layout", "num_rows", "named", "sweep", "memory",
@@ -45,6 +45,7 @@ def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
         },
         "warnings": document["warnings"],
         "mismatches": sum(case["check"]["mismatches"] for case in document["cases"]),
+        "step_fit": document["step_fit"],
         "cases": rows,
     }  # fmt: skip
 

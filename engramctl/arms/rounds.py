@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from engramctl.traffic.trace import Window
+from engramctl.arms.window import Window
 
 
 class Sampled(Protocol):

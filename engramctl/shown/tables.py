@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from engramctl.output import Table
-from engramctl.results.figures import BELOW, duration, overhead, percent
 from engramctl.results.launch_bound import residual_lines
-from engramctl.results.memory_text import memory_text
-from engramctl.results.places import is_sweep, place_columns
-from engramctl.results.rows import case_rows
+from engramctl.shown.figures import duration, percent
+from engramctl.shown.memory_text import memory_text
+from engramctl.shown.places import is_sweep, place_columns
+from engramctl.shown.rows import case_rows
+from engramctl.shown.step_fit_tables import step_fit_tables
+from engramctl.shown.step_tables import legend, step_tables
 
 # What columns mean whose names do not say it all; each stands below a table that has the column.
 LEGEND = {
@@ -19,16 +21,16 @@ LEGEND = {
     "amplified": "bytes of these runs over bytes of the distinct rows",
     "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
-    "over none": "longer than the same model without memory (tier none)",
-    "over memory": "longer than with all rows in the compute device's memory",
+    "flag": "why this line cannot be compared with others",
     "resolution": "what two copies of one arm may differ by; less is not shown",
 }
 
 
 def result_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the table people read: one row a case, and why cases were skipped."""
+    """Return the tables people read: lookups, steps, the verdict, and why cases were skipped."""
     config = document["config"]
-    return shown_tables(config["path"], case_rows(document), memory_text(config))
+    rows, fit = case_rows(document), document["step_fit"]
+    return shown_tables(config["path"], rows, fit, memory_text(config))
 
 
 def raw_tables(document: dict[str, Any]) -> list[Table]:
@@ -42,32 +44,42 @@ def program_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def shown_tables(
-    measured: str, rows: Sequence[Mapping[str, Any]], memory: str | None = None
+    measured: str,
+    rows: Sequence[Mapping[str, Any]],
+    fit: Mapping[str, Any] | None,
+    memory: str | None = None,
 ) -> list[Table]:
     """Return the tables of `result_tables`, of rows that `case_rows` made.
 
     Args:
         measured: the folder that was measured.
         rows: one a case.
+        fit: the verdict of `step_fit`, or None.
         memory: how rows enter the model, see `memory_text`.
 
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
     """
-    tables = [
-        Table(
-            title, [_row(row, place) for row, place in zip(some, place_columns(some), strict=True)]
-        )
-        for title, some in _groups(measured, [row for row in rows if row["samples"]])
+    shown = [row for row in rows if row["samples"]]
+    lookups = [row for row in shown if row["name"] != "step"]
+    tables = []
+    for title, some in _groups(f"lookups in {measured}", lookups):
+        lines = [_row(row, place) for row, place in zip(some, place_columns(some), strict=True)]
+        tables.append(Table(title, lines))
+    used = [line for table in tables for line in table.rows]
+    tables[-1] = replace(tables[-1], caption=legend(LEGEND, used))
+    steps = [row for row in shown if row["name"] == "step"]
+    for title, some in _groups("model steps", steps) if steps else ():
+        tables += step_tables(title, some)
+    notes = (
+        [f"memory: {memory}"] if memory and any(one["name"] != "gather" for one in shown) else []
+    )
+    notes += [
+        f"unproved: {one}" for one in dict.fromkeys(row["state_reason"] for row in rows) if one
     ]
-    used = {name for table in tables for row in table.rows for name in row if row[name]}
-    lines = [f"{name}: {meaning}" for name, meaning in LEGEND.items() if name in used]
-    if memory is not None and any(row["case"] != "gather" for row in rows if row["samples"]):
-        lines.insert(0, f"memory: {memory}")
-    doubts = dict.fromkeys(row["state_reason"] for row in rows if row["state_reason"])
-    lines += [f"unproved: {one}" for one in doubts]
-    lines += residual_lines(rows)
-    tables[-1] = replace(tables[-1], caption="\n".join(lines))
+    notes += residual_lines(rows)
+    tables[-1] = replace(tables[-1], caption="\n".join([*tables[-1].caption.splitlines(), *notes]))
+    tables += step_fit_tables(fit)
     for status in ("skipped", "failed"):
         if whys := _reasons([row for row in rows if row["status"] == status]):
             tables.append(Table(status, whys))
@@ -75,14 +87,14 @@ def shown_tables(
 
 
 def _groups(
-    measured: str, rows: Sequence[Mapping[str, Any]]
+    title: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, list[Mapping[str, Any]]]]:
     """Return titles and rows: of a sweep those of each case and phase apart, else all of them."""
     if not is_sweep(rows):
-        return [(f"lookups in {measured}", list(rows))]
+        return [(title, list(rows))]
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(f"{row['name']}, {row['phase']}, in {measured}", []).append(row)
+        found.setdefault(f"{title}: {row['name']}, {row['phase']}", []).append(row)
     return list(found.items())
 
 
@@ -106,6 +118,7 @@ def _row(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]:
         **place,
         "cache": "unproved" if row["state"] == "unproved" else row["cache"],
         "p50": duration(row["p50_ns"]),
+        "p90": duration(row["p90_ns"]),
         "p99": duration(row["p99_ns"]),
         "rows/s": row["rows_per_s"],
         "of ceiling": _of_ceiling(row),
@@ -115,9 +128,8 @@ def _row(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]:
         "amplified": _amplified(row),
         "resident": None if before is None else f"{before:.0f} %",
         "waits": duration(row["stall_ns"]),
-        "over none": _over(row, "none"),
-        "over memory": _over(row, "resident"),
         "resolution": percent(row["resolution_percent"]),
+        "flag": row["flags"],
     }
 
 
@@ -133,10 +145,3 @@ def _of_ceiling(row: Mapping[str, Any]) -> str | None:
     rows, ceiling = row["rows_per_s"], row["ceiling_rows_per_s"]
     gathers = row["name"] == "gather"  # the others do more than fetch rows
     return percent(100 * rows / ceiling) if rows and ceiling and gathers else None
-
-
-def _over(row: Mapping[str, Any], baseline: str) -> str | None:
-    """Show a difference that the row holds, or that it was left out of it, and why."""
-    if row[f"against_{baseline}_below_resolution"]:
-        return BELOW
-    return overhead(row[f"against_{baseline}_percent"], row["resolution_percent"])

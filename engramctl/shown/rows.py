@@ -4,11 +4,25 @@ Every table of a result is made of these. A difference that is below the resolut
 as a number, so none can print it; the result itself keeps it, beside the samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_GROUPS = ("resident_percent", "against", "check", "axes", "traffic", "mhc")
-_BASELINES = ("none", "resident")
+from engramctl.results.document import percentile
+from engramctl.results.launch_bound import NO_MHC
+from engramctl.results.overlap import NO_SHARE_PERCENT
+
+_GROUPS = {
+    "resident_percent": ("before", "after"),
+    "against": ("none_percent", "resident_percent", "ready_percent"),
+    "check": ("rows", "mismatches"),
+    "hidden": ("percent", "resolution_percent"),
+    "floor": ("ns", "flops", "bytes"),
+    "bytes_per_token": ("gpu", "host", "page_cache", "disk"),
+    "threads": ("model", "store"),
+    "traffic": ("top_token_percent", "repeated_percent"),
+    "mhc": tuple(NO_MHC),
+}
+_BASELINES = ("none", "resident", "ready")
 
 
 def case_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -55,14 +69,48 @@ def _row(case: Mapping[str, Any]) -> dict[str, Any]:
     resolution = case["resolution_percent"]
     row = {name: value for name, value in case.items() if not isinstance(value, dict | list)}
     row["samples"] = len(case["samples_ns"])
-    for group in _GROUPS:
-        row |= {f"{group}_{name}": value for name, value in case[group].items()}
+    for group, names in _GROUPS.items():
+        row |= {f"{group}_{name}": (case[group] or {}).get(name) for name in names}
+    row |= {f"axes_{name}": value for name, value in case["axes"].items()}
     for name in _BASELINES:
         below = below_resolution(row[f"against_{name}_percent"], resolution)
         row[f"against_{name}_below_resolution"] = below
         if below:
             row[f"against_{name}_percent"] = None
-    return row
+    off = row["hidden_resolution_percent"]
+    if off is not None and off >= NO_SHARE_PERCENT:
+        row["hidden_percent"] = None
+    row["fetch_p50_ns"] = _p50(case["fetch_samples_ns"])
+    row["flags"] = "; ".join(case["flags"]) or None
+    return row | _layers(case["layers"] or ())
+
+
+def _layers(layers: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return what a case knows of each layer as words, one a layer, `-` for what is not known.
+
+    An exposed stall below its resolution is `<` and the resolution.
+    """
+    exposed = [
+        f"<{one['resolution_ns']}"
+        if below_resolution(one["exposed_ns"], one["resolution_ns"])
+        else one["exposed_ns"]
+        for one in layers
+    ]
+    found: dict[str, list[Any]] = {
+        "layers": [one["layer"] for one in layers],
+        "layers_at": [one["at"] for one in layers],
+        "layers_wait_p50_ns": [_p50(one["wait_samples_ns"]) for one in layers],
+        "layers_exposed_ns": exposed,
+        "layers_there_p50_ns": [_p50(one["arrival_samples_ns"]) for one in layers],
+    }
+    return {
+        name: " ".join("-" if value is None else str(value) for value in values) or None
+        for name, values in found.items()
+    }
+
+
+def _p50(samples: Sequence[int]) -> int | None:
+    return percentile(samples, 50) if samples else None
 
 
 def below_resolution(more_percent: float | None, resolution: float | None) -> bool | None:

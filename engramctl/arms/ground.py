@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engramctl.arms.threads import Threads, threads_now
+
 NAP_S = 0.001
 REST_AT_MOST_S = 0.05
 SWEPT_BYTES = 8 << 20  # more than the second-level cache of a core
@@ -26,9 +28,15 @@ _TASKS = Path("/proc/self/task")
 class Ground:
     """What comes between getting ready for a sample and its start."""
 
-    def __init__(self, device: torch.device) -> None:
-        """Take the memory that is swept, on the host and on a CUDA `device`."""
-        self._device = device
+    def __init__(self, device: torch.device, threads: Threads | None = None) -> None:
+        """Take the memory that is swept, on the host and on a CUDA `device`.
+
+        Args:
+            device: that computes.
+            threads: with which every sample begins; None: those of now.
+        """
+        self.device = device
+        self.threads = threads or threads_now()
         self.swept = np.zeros(SWEPT_BYTES, np.uint8)
         self._swept_on_device = (
             torch.zeros(SWEPT_DEVICE_BYTES, dtype=torch.uint8, device=device)
@@ -37,13 +45,14 @@ class Ground:
         )
 
     def level(self) -> None:
-        """Wait for the device, rest, sweep."""
-        synchronise(self._device)
+        """Set the number of threads, wait for the device, rest, sweep."""
+        self.threads.set()
+        synchronise(self.device)
         rest()
         np.add(self.swept, 1, out=self.swept)
         if self._swept_on_device is not None:
             self._swept_on_device.add_(1)
-            synchronise(self._device)
+            synchronise(self.device)
 
 
 def rest() -> None:

@@ -1,6 +1,6 @@
 """Figures of a result as people read them: times, percentages, overheads."""
 
-from engramctl.results.rows import below_resolution
+from engramctl.shown.rows import below_resolution
 
 BELOW = "below resolution"
 _SCALES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.bench.measured_model import compute_dtype
 from engramctl.errors import StorageError
 from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
@@ -23,7 +22,6 @@ from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_w
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.tiers.ssd import SsdStore
-from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened
 
 COLD_AT_MOST_PERCENT = 1.0
@@ -39,19 +37,23 @@ class Unmeasurable(Exception):
 
 
 def opened_store(
-    table: Opened, tier: str, device: torch.device, options: BenchOptions
+    table: Opened, tier: str, device: torch.device, reading: Mapping[str, Any]
 ) -> tuple[Store, list[str]]:
     """Open a tier as a run wants it, and return it with what it warned of.
+
+    Args:
+        table: whose rows.
+        tier: gpu, host or ssd.
+        device: where gathered rows go.
+        reading: what else `open_store` is told; the dtype of rows too.
 
     Raises:
         StorageError: the tier cannot hold the rows, or not read them so.
     """
-    dtype = compute_dtype(options, device)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", RuntimeWarning)
         store = open_store(
-            table.rows, tier, dtype=dtype, device=device, scheme=table.scheme,
-            **options.reading(tier),
+            table.rows, tier, device=device, scheme=table.scheme, **reading,
         )  # fmt: skip
     return store, [str(one.message) for one in told]
 
@@ -174,10 +176,11 @@ class Subject:
             self.checked_rows += len(some)
             self.mismatches += int((~same.all(dim=1)).sum())
 
-    def row_ids(self, token_ids_BT: Any, history_BC: Any) -> RowsToRead:
-        """Hash a window for every layer."""
+    def row_ids(self, token_ids_BT: Any, history_BC: Any, layer: int | None = None) -> RowsToRead:
+        """Hash a window for every layer, or for one."""
         store = self.store
-        return rows_to_read(self.scheme, store.layers, token_ids_BT, history_BC, store.device)
+        layers = store.layers if layer is None else (layer,)
+        return rows_to_read(self.scheme, layers, token_ids_BT, history_BC, store.device)
 
 
 def _flat(row_ids: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

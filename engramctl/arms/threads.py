@@ -1,0 +1,47 @@
+"""How many threads compute: fixed for a run, and looked at in every sample."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from engramctl.storage.tiers.by_address import gather_threads, set_gather_threads
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Threads that compute on this machine's processors.
+
+    Attributes:
+        model: torch's, within one operation.
+        store: those that gather the rows of a large request.
+    """
+
+    model: int
+    store: int
+
+    def set(self) -> None:
+        """Have this process compute with so many; what is so already is left alone."""
+        now = threads_now()
+        if now.model != self.model:
+            torch.set_num_threads(self.model)
+        if now.store != self.store:
+            set_gather_threads(self.store)
+
+
+def threads_now() -> Threads:
+    """Return what this process computes with now."""
+    return Threads(torch.get_num_threads(), gather_threads())
+
+
+@contextmanager
+def fixed_threads(model: int | None, store: int | None) -> Iterator[Threads]:
+    """Set both numbers, give them, and set back what was; None: as it is."""
+    before = threads_now()
+    fixed = Threads(model or before.model, store or before.store)
+    fixed.set()
+    try:
+        yield fixed
+    finally:
+        before.set()

@@ -1,0 +1,102 @@
+"""The arms of one loop: baselines, tiers, what fetching alone takes, and a second copy of one.
+
+A step's loop has, beside every tier at every issue point: the model without memory, the model whose
+rows are ready, and of each tier a fetch without a model. So compute alone, fetch alone and both are
+measured in the same rounds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from engramctl.arms.arm import Arm
+from engramctl.arms.ground import Ground
+from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
+from engramctl.arms.step import ReadyArm, StepArm
+from engramctl.arms.subject import Subject
+from engramctl.bench.measured_model import Models
+from engramctl.results.document import NONE, READY
+from engramctl.sweep.loops import Loop
+from engramctl.sweep.options import TIERS, BenchOptions
+
+Place = tuple[str, str | None]  # a tier or baseline, and its issue point; None: it asks for nothing
+
+
+@dataclass
+class LoopArms:
+    """Arms that are measured in turn.
+
+    Attributes:
+        timed: arms that get a case.
+        fetches: by tier, the fetch of a step without its model.
+        copied: which of `timed` has a second copy.
+        copy: the second copy.
+    """
+
+    timed: dict[Place, Arm]
+    fetches: dict[str, Arm] = field(default_factory=dict)
+    copied: Place | None = None
+    copy: Arm | None = None
+
+    def by_windows(self) -> list[list[Arm]]:
+        """Return all arms, those together that read the same windows."""
+        copies = [] if self.copy is None else [self.copy]
+        others = list(self.fetches.values()), copies
+        return [list(self.timed.values()), *(group for group in others if group)]
+
+
+def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:
+    """Return where a loop measures its tiers, baselines apart."""
+    issues = options.issues if loop.case == "step" else (None,)
+    return [(tier, issue) for tier in tiers for issue in issues]
+
+
+def copied_place(arms: Mapping[Place, Arm]) -> Place | None:
+    """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
+
+    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
+    """
+    return max(arms, key=lambda place: (NONE, READY, *TIERS).index(place[0]), default=None)
+
+
+def make_arms(
+    options: BenchOptions,
+    loop: Loop,
+    subjects: Mapping[str, Subject],
+    ground: Ground,
+    models: Callable[[], Models],
+    resident_tier: str,
+) -> LoopArms:
+    """Return the arms of a loop.
+
+    Args:
+        options: of the run.
+        loop: what is measured.
+        subjects: by tier, those that can be measured.
+        ground: under every sample.
+        models: gives the models, where the loop needs one.
+        resident_tier: whose untimed work arms without a store do.
+    """
+
+    def made(place: Place) -> Arm:
+        tier, issue = place
+        if loop.case == "gather":
+            return GatherArm(tier, subjects[tier], ground)
+        if loop.case == "lookup":
+            return LookupArm(tier, subjects[tier], ground, models().with_memory)
+        return (ReadyArm if tier == READY else StepArm)(
+            tier, subjects.get(tier), ground,
+            models().without if tier == NONE else models().with_memory,
+            loop.phase, options.context, beside=beside, issue=issue or "start",
+            tail="before" in options.issues,
+        )  # fmt: skip
+
+    beside = subjects.get(resident_tier) or next(iter(subjects.values()), None)
+    wanted = places(options, loop, tuple(subjects))
+    if loop.case == "step":
+        wanted = [(NONE, None), *([(READY, None)] if beside else []), *wanted]
+    arms = LoopArms({place: made(place) for place in wanted})
+    if loop.case == "step":
+        arms.fetches = {tier: FetchArm(tier, one, ground) for tier, one in subjects.items()}
+    arms.copied = copied_place(arms.timed)
+    arms.copy = None if arms.copied is None else made(arms.copied)
+    return arms

@@ -1,0 +1,1 @@
+"""A result as people and programs read it: rows, tables, facts in words."""

@@ -1,0 +1,35 @@
+"""Thread counts are fixed for a run, set before every sample, and set back."""
+
+import numpy as np
+import pytest
+import torch
+
+from engramctl.arms.ground import Ground
+from engramctl.arms.threads import Threads, fixed_threads, threads_now
+from engramctl.runtime.threads import Workers
+
+
+@pytest.mark.parametrize(("model", "store"), [(1, 1), (3, None), (None, 2), (None, None)])
+def test_both_counts_are_fixed_and_set_back(model: int | None, store: int | None) -> None:
+    before = threads_now()
+    with fixed_threads(model, store) as fixed:
+        assert fixed == threads_now() == Threads(model or before.model, store or before.store)
+        torch.set_num_threads(before.model + 5)
+    assert threads_now() == before
+
+
+def test_the_ground_sets_what_a_sample_changed() -> None:
+    with fixed_threads(1, 2) as fixed:
+        ground = Ground(torch.device("cpu"), fixed)
+        Threads(2, 3).set()
+        ground.level()
+        assert threads_now() == fixed
+
+
+def test_workers_go_on_with_another_count() -> None:
+    workers = Workers("resized", 2)
+    assert list(workers.map(np.square, [2, 3])) == [4, 9]
+    workers.resize(1)
+    assert workers.count == 1
+    assert list(workers.map(np.square, [2, 3])) == [4, 9]
+    workers.shutdown()
