@@ -73,6 +73,10 @@ class OpenedParts:
             self._stores[tier] = self._stack.enter_context(store)
         return self._stores[tier]
 
+    def refuse_too_large(self, options: BenchOptions) -> None:
+        """Refuse the models of a point that do not fit in memory, as `refuse_too_large`."""
+        refuse_too_large(options, self._scheme, self._table.rows, self.device)
+
     def models(self, options: BenchOptions) -> Models:
         """Return the models of a point; those of another are let go before these are drawn."""
         wanted = tuple(getattr(options, axis.name) for axis in AXES if axis.of_model)
@@ -80,10 +84,10 @@ class OpenedParts:
             self._models = self._drawn_for = None
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+            self.refuse_too_large(options)
             told = cut_model(options, self._scheme)
             if told is not None:
                 self._warn(told)
-            refuse_too_large(options, self._scheme, self._table.rows, self.device)
             self._models = make_models(options, self._scheme, self.device)
             self._drawn_for = wanted
         return self._models

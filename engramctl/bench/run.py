@@ -137,10 +137,12 @@ class _Run:
         self._missing = missing
         self._chosen = chosen
         self._assumed = assumed
-        has_model = any(loop.case != "gather" for loop in loops)
-        self._memory = wanted_memory(options, scheme) if has_model and not options.sweep else None
         self.book = Book(loops, self._tiers, missing)
         self._parts = OpenedParts(table, scheme, options, self.book.warn)
+        self._memory = None
+        if not options.sweep and any(loop.case != "gather" for loop in loops):
+            self._memory = wanted_memory(options, scheme)  # refused before anything is measured
+            self._parts.refuse_too_large(options)
         self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
         self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)

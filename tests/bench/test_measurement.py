@@ -23,7 +23,7 @@ from engramctl.sweep.options import BenchOptions
 from tests.helpers.sleeping_store import SleepingStore
 
 Wrap = Callable[[Store], Any]
-RUN = "engramctl.bench.run"
+OPENED = "engramctl.bench.opened"
 OPTIONS: dict[str, Any] = {
     "tiers": ("host", "ssd"), "cases": ("step",), "cache": "warm", "samples": 20, "tokens": 2,
     "context": 3, "preset": "tiny", "threads": 1,
@@ -39,10 +39,10 @@ def measured(
     """A run whose ssd tier is the host tier, wrapped."""
 
     def opened(table: Any, tier: str, device: torch.device, reading: Mapping[str, Any]) -> Any:
-        store, told = opened_store(table, "host", device, {})
+        store, told = opened_store(table, "host", device, {"dtype": reading["dtype"]})
         return (wrap(store) if tier == "ssd" else store), told
 
-    monkeypatch.setattr(f"{RUN}.opened_store", opened)
+    monkeypatch.setattr(f"{OPENED}.opened_store", opened)
     monkeypatch.setattr("engramctl.sweep.loops.PHASES", ("decode",))
     return run_bench(shards, BenchOptions(**(OPTIONS | changes)), lambda _: None)
 
@@ -56,7 +56,7 @@ def slow_layer(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
             model.trace = lambda point: time.sleep(seconds if point == "0.attention" else 0)
         return models
 
-    monkeypatch.setattr(f"{RUN}.make_models", made)
+    monkeypatch.setattr(f"{OPENED}.make_models", made)
 
 
 def step(document: dict[str, Any], tier: str, **wanted: Any) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def test_a_baseline_with_other_threads_flags_what_is_held_against_it(
         without.trace = lambda _: torch.set_num_threads(2)
         return models
 
-    monkeypatch.setattr(f"{RUN}.make_models", made)
+    monkeypatch.setattr(f"{OPENED}.make_models", made)
     document = measured(shards, monkeypatch, lambda store: store)
     assert all(case["flags"] == [OTHER_THREADS] for case in document["cases"])
     assert step(document, "host")["threads"]["model"] == 1

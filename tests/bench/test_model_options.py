@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from engramctl.bench import measured_model, run
+from engramctl.bench import measured_model, opened
 from tests.conftest import RunCli
 from tests.helpers.small_bench import SMALL_BENCH
 from tests.helpers.small_table import small_table
@@ -29,7 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         models.append(measured_model.make_models(*given))
         return models[-1]
 
-    monkeypatch.setattr(run, "make_models", make)
+    monkeypatch.setattr(opened, "make_models", make)
     return models
 
 
@@ -64,12 +64,12 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_made(
     shards: Path, run_cli: RunCli, made: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measured_model, "available_bytes", lambda: 20 << 30)
-    opened: list[str] = []
-    monkeypatch.setattr(run, "opened_store", lambda *given: opened.append("store"))
+    stores: list[str] = []
+    monkeypatch.setattr(opened, "opened_store", lambda *given: stores.append("store"))
     result = run_cli("bench", shards, "--case", "step", *LARGE)
     assert result.exit_code == 1
     assert not made
-    assert not opened
+    assert not stores
     for word in ("a model of 8b does not fit", "weights", "cache", "streams", "20.0 GiB"):
         assert word in result.stdout + result.stderr
     assert "--layers" in result.stdout + result.stderr

@@ -42,7 +42,7 @@ def test_every_case_says_its_place_and_its_samples_are_of_it(swept: dict[str, An
     assert places == [
         ("host", 1, None), ("host", 2, None),
         *((tier, batch, context) for batch in (1, 2) for context in (3, 5)
-          for tier in ("none", "host")),
+          for tier in ("none", "ready", "host")),
     ]  # fmt: skip
     assert all(case["axes"]["batch"] == case["tokens"] == case["batch"] for case in swept["cases"])
     assert len({case["id"] for case in swept["cases"]}) == len(swept["cases"])
@@ -51,20 +51,21 @@ def test_every_case_says_its_place_and_its_samples_are_of_it(swept: dict[str, An
 
 def test_arms_are_compared_within_their_point(swept: dict[str, Any]) -> None:
     steps = [case for case in swept["cases"] if case["name"] == "step"]
-    for none, host in zip(steps[::2], steps[1::2], strict=True):
-        ours, theirs = sorted(host["samples_ns"])[2], sorted(none["samples_ns"])[2]
-        assert host["against"]["none_percent"] == pytest.approx(100 * (ours / theirs - 1))
+    for none, ready, host in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
+        for case, other, name in ((host, none, "none"), (host, ready, "ready")):
+            ours, theirs = sorted(case["samples_ns"])[2], sorted(other["samples_ns"])[2]
+            assert case["against"][f"{name}_percent"] == pytest.approx(100 * (ours / theirs - 1))
 
 
 def test_tables_show_a_column_for_what_is_swept_and_say_the_rest_once(
     swept: dict[str, Any],
 ) -> None:
-    gather, step = result_tables(swept)
+    gather, step, waits = result_tables(swept)
     assert [row["batch"] for row in gather.rows] == [1, 2]
     assert "context" not in gather.names
-    assert [row["context"] for row in step.rows] == [3, 3, 5, 5] * 2
+    assert [row["context"] for row in step.rows] == [3, 3, 3, 5, 5, 5] * 2
     assert {row["preset"] for row in step.rows} == {"tiny"}
-    assert gather.caption == ""
+    assert set(waits.rows[0]) >= {"batch", "context", "layer", "waits"}
     assert "resolution: " in step.caption
 
 
