@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from engramctl.checkpoints.opening import open_checkpoint
+from engramctl.checkpoints.opening import Checkpoint, open_checkpoint
 from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.record import RecordSpec
@@ -38,10 +38,11 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "path": str(path),
         "kind": "checkpoint",
         "family": checkpoint.family,
-        **({"scheme": "not in its files"} if scheme is None else scheme_facts(scheme)),
+        **({"scheme": _no_scheme(checkpoint)} if scheme is None else scheme_facts(scheme)),
         "dtype": record.dtype,
         "row_dim": record.row_dim,
         "scale_rule": _scale_rule(record),
+        **({} if rows.packing is None else {"stored_as": rows.packing.name}),
         "record_bytes": record.record_bytes,
         "bytes_per_token": None if reads is None else reads * record.record_bytes,
         "reads_per_token": None if reads is None else reads * parts,
@@ -50,6 +51,11 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "layers": layers,
         "tiers": _tiers(record, [layer["num_rows"] for layer in layers], reads, parts),
     }
+
+
+def _no_scheme(checkpoint: Checkpoint) -> str:
+    reason = checkpoint.no_scheme
+    return "not in its files" if reason is None else f"not clear from its files: {reason}"
 
 
 def _tiers(
