@@ -63,6 +63,7 @@ HOUSE = (
     "storage/widening",
     "storage/record",
     "storage/files",
+    "storage/kinds",
     "engramctl/output.py",
     "engramctl/config.py",
     "engramctl/memory.py",

@@ -120,7 +120,8 @@ def _int8_values(columns: int, factor: RecordSpec) -> Values:
     def values(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
         codes = np.ascontiguousarray(rows[:, :columns]).view(np.int8).astype(np.float32)
         factors = decode(factor, np.ascontiguousarray(rows[:, columns:]))
-        scaled = codes.reshape(len(rows), factor.row_dim, -1) * factors[:, :, None]
+        with np.errstate(invalid="ignore", over="ignore"):  # the reader looks for what is no number
+            scaled = codes.reshape(len(rows), factor.row_dim, -1) * factors[:, :, None]
         return np.asarray(scaled.reshape(len(rows), -1), np.float32)
 
     return values

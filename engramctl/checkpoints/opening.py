@@ -16,6 +16,8 @@ from engramctl.checkpoints.tensor_files import read_tensors
 from engramctl.errors import FormatError
 from engramctl.gguf.parts import gguf_files
 from engramctl.hashing import Lookup, Scheme
+from engramctl.storage.kinds.files import beginning
+from engramctl.storage.kinds.recognise import refused
 from engramctl.storage.reading.source import CheckpointTables, Source
 
 
@@ -58,7 +60,7 @@ def is_checkpoint(path: Path | str) -> bool:
         return not (path / "manifest.json").exists() and any(
             next(path.glob(pattern), None) for pattern in ("*.safetensors", "**/*" + DONE, "*.gguf")
         )
-    return path.is_file() and path.suffix == ".gguf"
+    return path.is_file() and (path.suffix == ".gguf" or beginning(path).startswith(b"GGUF"))
 
 
 def open_checkpoint(path: Path | str, tokenizer: Path | str | None = None) -> Checkpoint:
@@ -86,6 +88,8 @@ def _open(path: Path, tokenizer: Path | None) -> Checkpoint:
         return Checkpoint("raw-shards", raw_tables(path), None)
     tensors = read_tensors(path)
     family = find_family(tensors)
+    if family is None and not tensors and (error := refused(path, "a checkpoint")):
+        raise error
     if family is None:
         raise FormatError(
             f"{path} holds no n-gram tables of a known family",

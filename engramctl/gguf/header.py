@@ -13,6 +13,7 @@ from typing import IO, NoReturn
 
 from engramctl.errors import FormatError
 from engramctl.storage.files.regular_file import regular_file
+from engramctl.storage.kinds.recognise import refused
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -116,7 +117,7 @@ class _Walk:
 
     def header(self) -> GgufHeader:
         if self._take(4) != MAGIC:
-            self._fail("does not begin with GGUF")
+            raise refused(self._path, "a GGUF file") or self._wrong("does not begin with GGUF")
         version = self._number(4)
         if version not in VERSIONS:
             if int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS:
@@ -218,7 +219,10 @@ class _Walk:
             self._fail("has a header that ends behind the file: it was cut", _FETCH)
 
     def _fail(self, what: str, hint: str | None = None) -> NoReturn:
-        raise FormatError(
+        raise self._wrong(what, hint)
+
+    def _wrong(self, what: str, hint: str | None = None) -> FormatError:
+        return FormatError(
             f"{self._path} is no GGUF file that can be read: it {what}",
             facts={"file": self._path, "offset": f"{self._at:,}"},
             hint=hint,

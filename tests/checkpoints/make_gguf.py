@@ -1,6 +1,6 @@
 """GGUF files as they are published, written with the official library."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def packed_rows(kind: str, rows: int, columns: int) -> tuple[NDArray[np.uint8], 
     return raw, gguf.quants.dequantize(raw, number)
 
 
-def split(folder: Path, tables: list[Mapping[str, Any]], kind: str | None = None) -> list[Path]:
+def split(folder: Path, tables: Sequence[Mapping[str, Any]], kind: str | None = None) -> list[Path]:
     """Write one part for each group of tensors."""
     folder.mkdir(exist_ok=True)
     paths = []

@@ -10,7 +10,7 @@ from engramctl.checkpoints import open_store
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import FormatError
 from engramctl.schemes.options import read_scheme
-from engramctl.storage.reading.source import read_values
+from engramctl.storage.reading.source import RecordReader, read_values
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.codecs_k import READ_ONLY
@@ -38,6 +38,16 @@ def test_rows_that_are_widened_have_the_librarys_values(tmp_path: Path, kind: st
     assert "engramctl layout" in caught.value.hint
 
 
+def test_many_rows_are_widened_in_one_read(tmp_path: Path) -> None:
+    raw, wanted = packed_rows("Q4_K", 9000, 256)
+    write(tmp_path / "t.gguf", {NAME: raw}, "Q4_K")
+    rows = open_checkpoint(tmp_path / "t.gguf").rows
+    out = np.full((9000, rows.record.record_bytes), 0xA5, np.uint8)
+    with RecordReader(rows) as reader:
+        reader.read(3, 0, out)
+    assert np.array_equal(decode(rows.record, out), wanted)
+
+
 def test_a_scale_that_cannot_be_is_named_where_rows_are_widened(tmp_path: Path) -> None:
     raw, _ = packed_rows("Q4_K", 9000, 256)
     raw[8192 + 5, :2] = np.array([np.nan], np.float16).view(np.uint8)
@@ -45,6 +55,16 @@ def test_a_scale_that_cannot_be_is_named_where_rows_are_widened(tmp_path: Path) 
     with pytest.raises(FormatError, match="is NaN or infinite") as caught:
         open_checkpoint(tmp_path / "t.gguf")
     assert caught.value.facts["row"] == "8,197"
+
+
+def test_an_infinite_scale_beside_bytes_is_named(tmp_path: Path) -> None:
+    scales = np.ones((ROWS, 2), np.float16)
+    scales[7, 1] = np.inf
+    tensors = {NAME: np.zeros((ROWS, 64), np.int8), "blk.3.engram_embd.scale": scales}
+    write(tmp_path / "t.gguf", tensors)
+    with pytest.raises(FormatError, match="is NaN or infinite") as caught:
+        open_checkpoint(tmp_path / "t.gguf")
+    assert caught.value.facts["row"] == "7"
 
 
 def fp8_rows() -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +104,7 @@ def test_bytes_with_floats_beside_them_are_int8(
 ) -> None:
     random = np.random.default_rng(4)
     codes = random.integers(-128, 128, (ROWS, 64)).astype(np.int8)
-    scales = random.random(shape).astype(dtype)
+    scales: np.ndarray = random.random(shape).astype(dtype)
     write(tmp_path / "t.gguf", {NAME: codes, "blk.3.engram_embd.scale": scales})
     groups = scales.astype(np.float32).reshape(ROWS, -1, 1)
     wanted = codes.astype(np.float32).reshape(ROWS, groups.shape[1], -1) * groups
@@ -144,6 +164,10 @@ def test_layout_widens_rows_and_verify_compares_them(run_cli: RunCli, tmp_path: 
     write(path, {NAME: raw}, "Q5_K")
     made = run_cli("layout", path, "--scheme", scheme, "-t", "host", "-o", out)
     assert made.exit_code == 0, made.stderr
+    assert "rows of Q5_K are widened to f32: 1,024 bytes a row for 176" in made.stderr
+    described = run_cli("inspect", path).stdout
+    assert "Q5_K" in described
+    assert "in place  " not in described  # no tier looks such rows up where they lie
     assert open_table(out).record.dtype == "f32"
     same = run_cli("verify", out, "--against", path, "--scheme", scheme)
     assert same.exit_code == 0, same.stderr
