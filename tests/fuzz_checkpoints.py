@@ -16,7 +16,7 @@ import numpy as np
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import EngramError
 from engramctl.storage.reading.source import RecordReader
-from tests.checkpoints import make
+from tests.checkpoints import make, make_gguf
 from tests.conftest import run_in_process
 from tests.fuzz import BYTES, Random, flip, shell
 
@@ -38,6 +38,26 @@ def checkpoints(folder: Path) -> list[Path]:
         ("export", shards, "-o", made[4], "--family", "raw-shards", "--parts", 2),
     ):
         assert run_in_process(*words, "-q").exit_code == 0
+    scheme = make_gguf.engram_scheme()
+    made.append(folder / "constants.gguf")
+    make_gguf.write(made[-1], make_gguf.engram_tensors(scheme))
+    for kind in ("Q4_K", "Q3_K"):
+        tables = [
+            {make_gguf.TABLE.format(layer): make_gguf.packed_rows(kind, 20, 256)[0]}
+            for layer in (1, 14)
+        ]
+        made.append(folder / f"split-{kind}")
+        make_gguf.split(made[-1], tables, kind)
+    made.append(folder / "bytes.gguf")
+    random = np.random.default_rng(1)
+    make_gguf.write(made[-1], {
+        make_gguf.TABLE.format(1): random.integers(0, 100, (30, 264)).astype(np.int8),
+    })  # fmt: skip
+    made.append(folder / "beside.gguf")
+    make_gguf.write(made[-1], {
+        make_gguf.TABLE.format(1): random.integers(0, 100, (30, 64)).astype(np.int8),
+        "blk.1.engram_embd.scale": np.ones((30, 2), np.float16),
+    })  # fmt: skip
     for kind in ("Q8_0", "BF16"):
         made.append(folder / kind / "model.gguf")
         made[-1].parent.mkdir()

@@ -1,95 +1,125 @@
-"""Tables in a GGUF file, in place."""
+"""Tables in GGUF files, in place: of one file, of the parts of a split one, or of a folder."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from engramctl.checkpoints.gguf_header import GgufTensor, read_gguf
+from engramctl.checkpoints.gguf_rows import RowForm, row_form
 from engramctl.checkpoints.stacked_tensors import numbered, put_once, stacked
-from engramctl.errors import ConfigError, FormatError
+from engramctl.errors import FormatError
+from engramctl.gguf.constants import read_integers
+from engramctl.gguf.header import GgufTensor
+from engramctl.gguf.parts import GgufModel, read_model
+from engramctl.gguf.types import row_bytes, rows_of
 from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.region import Region
 from engramctl.storage.reading.source import CheckpointTables
-from engramctl.storage.record.record import RecordSpec
 
 # llama.cpp's names: one table of Qwen3.8; LongCat's tables; DeepSeek-V4.1's, a layer each
-_TABLE = "per_layer_token_embd.weight"
-_HEADS = re.compile(r"ngram_embd\.(\d{1,5})\.weight", re.ASCII)
-_LAYERS = re.compile(r"blk\.(\d{1,5})\.engram_embd\.weight", re.ASCII)
-_DTYPES = {0: "f32", 1: "f16", 2: "q4_0", 8: "q8_0", 20: "iq4_nl", 30: "bf16"}  # ggml's numbers
-_OTHERS = {3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K"}
-_OTHERS |= {14: "Q6_K", 15: "Q8_K"}
+_STEM = r"per_layer_token_embd|ngram_embd\.(\d{1,5})|blk\.(\d{1,5})\.engram_embd"
+_TABLE = re.compile(rf"({_STEM})\.weight", re.ASCII)
+_SCALE = re.compile(rf"({_STEM})[._](?:weight_)?(?:scales?|scale_inv)(?:\.weight)?", re.ASCII)
+_LAYERS = ".ple.layers"
 
 
-def gguf_tables(path: Path) -> CheckpointTables:
-    """Return the tables of a GGUF file.
+def is_table(name: str) -> bool:
+    """Tell whether a tensor of this name is a table."""
+    return _TABLE.fullmatch(name) is not None
+
+
+def gguf_model(path: Path) -> GgufModel:
+    """Read the headers of a model; see `engramctl.gguf.parts.read_model`."""
+    return read_model(path, is_table)
+
+
+def gguf_tables(model: GgufModel) -> CheckpointTables:
+    """Return the tables of a model's GGUF files.
 
     Raises:
-        FormatError: no GGUF file, no table in it, one twice, or one of a type we cannot read.
-        StorageError: it cannot be read.
+        FormatError: no table in them, one twice, one of a type we cannot read, or a cut file.
     """
-    header = read_gguf(path)
-    layers: dict[int, Tensor] = {}
-    heads: dict[int, Tensor] = {}
-    specs: set[RecordSpec] = set()
-    for one in header.tensors:
-        head, layer = _HEADS.fullmatch(one.name), _LAYERS.fullmatch(one.name)
-        if one.name != _TABLE and not head and not layer:
+    scales = {found[1]: one for one in model.tensors if (found := _SCALE.fullmatch(one.name))}
+    weights: dict[str, dict[int, Tensor]] = {"head": {}, "layer": {}}
+    factors: dict[str, dict[int, Tensor]] = {"head": {}, "layer": {}}
+    forms: dict[RowForm, str] = {}
+    for one in model.tensors:
+        found = _TABLE.fullmatch(one.name)
+        if found is None:
             continue
-        tensor, spec = _tensor(path, one, header.file_bytes)
-        specs.add(spec)
-        if head:
-            put_once(heads, int(head[1]), tensor, "table")
-        else:
-            number = int(layer[1]) if layer else header.first_layer
-            put_once(layers, number, tensor, "the table of layer")
-    if len(specs) != 1 or (heads and layers):
+        scale = scales.get(found[1])
+        form = row_form(one, scale)
+        forms.setdefault(form, one.name)
+        number = int(found[2] or found[3] or _first_layer(model))
+        what = ("head", "table") if found[2] else ("layer", "the table of layer")
+        tensor = _bytes_of(one, form.weight_bytes, model)
+        put_once(weights[what[0]], number, tensor, what[1])
+        if scale is not None and form.scale_bytes:
+            factors[what[0]][number] = _bytes_of(scale, form.scale_bytes, model, tensor.shape[0])
+    if len(forms) != 1 or (weights["head"] and weights["layer"]):
         raise FormatError(
-            f"{path} holds no tables of one kind",
+            f"{model.path} holds no tables of one kind",
             facts={
-                "file": path,
-                "expected": f"{_TABLE}, ngram_embd.N.weight or blk.L.engram_embd.weight",
-                "found": sorted((one.dtype, one.row_dim) for one in specs) or "none of them",
+                "file": model.path,
+                "expected": "per_layer_token_embd.weight, ngram_embd.N.weight or "
+                "blk.L.engram_embd.weight",
+                "found": [f"{name}: {form.name}" for form, name in forms.items()] or "none of them",
             },
+            hint=None if forms else "of a split model the tables are in other parts",
         )
-    spec = specs.pop()
-    parts = {0: numbered(heads, "table")} if heads else {n: [one] for n, one in layers.items()}
-    tables: dict[int, tuple[Region, ...]] = {
-        layer: tuple(stacked(found, 0, "U8", spec.weight_bytes, "a table"))
-        for layer, found in sorted(parts.items())
-    }
-    return CheckpointTables(path, spec, tables, {})
+    form = next(iter(forms))
+    kind = "head" if weights["head"] else "layer"
+    tables: dict[int, tuple[Region, ...]] = {}
+    for layer, values, scaled in _layers(weights[kind], factors[kind], kind):
+        regions = stacked(values, 0, "U8", form.weight_bytes, "a table")
+        if form.scale_bytes:
+            regions += stacked(scaled, form.weight_bytes, "U8", form.scale_bytes, "scales")
+        tables[layer] = tuple(regions)
+    _check_whole(model)
+    return CheckpointTables(model.path, form.record, tables, {}, form.packing)
 
 
-def _tensor(path: Path, found: GgufTensor, size: int) -> tuple[Tensor, RecordSpec]:
-    """Return a tensor as rows of bytes, and how a row is stored."""
-    dtype = _DTYPES.get(found.kind)
-    if dtype is None:
-        raise FormatError(
-            f"'{found.name}' is of a type that cannot be read",
-            facts={
-                "file": path,
-                "expected": ", ".join(sorted(_DTYPES.values())),
-                "found": _OTHERS.get(found.kind, f"ggml type {found.kind}"),
-            },
-        )
-    columns, rows = found.shape[0], 1
-    for number in found.shape[1:]:
-        rows = min(rows * number, size + 1)  # more than a file of bytes has is more than it has
-    try:
-        spec = RecordSpec(dtype, columns)
-    except ConfigError as error:
-        raise FormatError(
-            f"'{found.name}' cannot be a table", facts={"file": path, **error.facts}
-        ) from error
-    num_bytes = rows * spec.weight_bytes
+def _layers(
+    weights: dict[int, Tensor], factors: dict[int, Tensor], kind: str
+) -> list[tuple[int, list[Tensor], list[Tensor]]]:
+    """Return each layer's tensors in the order of its rows, and those of its scales."""
+    if kind == "head":
+        return [(0, numbered(weights, "table"), [factors[one] for one in sorted(factors)])]
+    return [
+        (layer, [one], [factors[layer]] if layer in factors else [])
+        for layer, one in sorted(weights.items())
+    ]
+
+
+def _first_layer(model: GgufModel) -> int:
+    one = next((n for name, n in model.integers.items() if name.endswith(_LAYERS)), 0)
+    lists = [found for name, found in model.lists.items() if name.endswith(_LAYERS)]
+    if not lists or not lists[0].count:
+        return one
+    return int(read_integers(replace(lists[0], count=1))[0])
+
+
+def _bytes_of(found: GgufTensor, width: int, model: GgufModel, rows: int | None = None) -> Tensor:
+    """Return a tensor as rows of bytes; `rows` where its own shape may leave out a size of one."""
+    size = model.file_bytes[found.path]
+    count = rows_of(found, size) if rows is None else rows
+    num_bytes = count * width
     if found.offset + num_bytes > size:
         raise FormatError(
-            f"'{found.name}' does not fit its file",
+            f"'{found.name}' does not fit its file: {found.path.name} was cut",
             facts={
-                "file": path,
+                "file": found.path,
                 "expected": f"{found.offset + num_bytes:,} bytes",
                 "found": f"shape {list(reversed(found.shape))}, {size:,} bytes",
             },
+            hint="fetch the file again",
         )
-    shape = (rows, spec.weight_bytes)
-    return Tensor(path, found.name, "U8", shape, found.offset, num_bytes), spec
+    return Tensor(found.path, found.name, "U8", (count, width), found.offset, num_bytes)
+
+
+def _check_whole(model: GgufModel) -> None:
+    """Refuse a file that ends before one of its tensors does, a table or not."""
+    for one in model.tensors:
+        size = model.file_bytes[one.path]
+        width = row_bytes(one.kind, one.shape[0])
+        if width is not None and one.offset + width * rows_of(one, size) > size:
+            _bytes_of(one, width, model)

@@ -7,13 +7,17 @@ from pathlib import Path
 import xxhash
 
 from engramctl.checkpoints.families import family_tables, find_family
-from engramctl.checkpoints.gguf_file import gguf_tables
+from engramctl.checkpoints.gguf_file import gguf_model, gguf_tables
+from engramctl.checkpoints.gguf_scheme import scheme_or_reason
 from engramctl.checkpoints.raw_shards import DONE, raw_tables
 from engramctl.checkpoints.scheme import CONFIG, read_scheme
 from engramctl.checkpoints.stacked_tensors import check_scales
 from engramctl.checkpoints.tensor_files import read_tensors
 from engramctl.errors import FormatError
+from engramctl.gguf.parts import gguf_files
 from engramctl.hashing import Lookup, Scheme
+from engramctl.storage.kinds.files import beginning
+from engramctl.storage.kinds.recognise import refused
 from engramctl.storage.reading.source import CheckpointTables, Source
 
 
@@ -24,12 +28,15 @@ class Checkpoint:
     Attributes:
         family: deepseek-v41, qwen-ple, longcat, over-encoding, gguf or raw-shards.
         rows: the tables.
-        scheme: from its config.json, with the rows' dtype; None where there is none.
+        scheme: from its config.json or a GGUF file's constants, with the rows' dtype; None where
+            there is none.
+        no_scheme: why constants that are there give no scheme.
     """
 
     family: str
     rows: CheckpointTables
     scheme: Lookup | None
+    no_scheme: str | None = None
 
 
 def places_digest(rows: CheckpointTables) -> str:
@@ -51,16 +58,17 @@ def is_checkpoint(path: Path | str) -> bool:
     path = Path(path)
     if path.is_dir():
         return not (path / "manifest.json").exists() and any(
-            next(path.glob(pattern), None) for pattern in ("*.safetensors", "**/*" + DONE)
+            next(path.glob(pattern), None) for pattern in ("*.safetensors", "**/*" + DONE, "*.gguf")
         )
-    return path.is_file() and path.suffix == ".gguf"
+    return path.is_file() and (path.suffix == ".gguf" or beginning(path).startswith(b"GGUF"))
 
 
 def open_checkpoint(path: Path | str, tokenizer: Path | str | None = None) -> Checkpoint:
     """Open a model's tables in place: nothing is copied or converted.
 
     Args:
-        path: a folder of safetensors files with config.json, one of raw shards, or a GGUF file.
+        path: a folder of safetensors files with config.json, one of raw shards, a GGUF file or any
+            part of a split one, or a folder of those.
         tokenizer: see `read_scheme`; of use to a folder with config.json only.
 
     Raises:
@@ -74,12 +82,14 @@ def open_checkpoint(path: Path | str, tokenizer: Path | str | None = None) -> Ch
 
 
 def _open(path: Path, tokenizer: Path | None) -> Checkpoint:
-    if path.is_file():
-        return Checkpoint("gguf", gguf_tables(path), None)
+    if path.is_file() or _holds_gguf_alone(path):
+        return _open_gguf(path)
     if next(path.rglob("*" + DONE), None):
         return Checkpoint("raw-shards", raw_tables(path), None)
     tensors = read_tensors(path)
     family = find_family(tensors)
+    if family is None and not tensors and (error := refused(path, "a checkpoint")):
+        raise error
     if family is None:
         raise FormatError(
             f"{path} holds no n-gram tables of a known family",
@@ -88,6 +98,23 @@ def _open(path: Path, tokenizer: Path | None) -> Checkpoint:
         )
     rows = family_tables(family, path, tensors)
     return Checkpoint(family, rows, _scheme(path, rows, tokenizer))
+
+
+def _holds_gguf_alone(path: Path) -> bool:
+    return bool(gguf_files(path)) and not next(path.glob("*.safetensors"), None)
+
+
+def _open_gguf(path: Path) -> Checkpoint:
+    model = gguf_model(path)
+    rows = gguf_tables(model)
+    scheme, reason = scheme_or_reason(model, rows)
+    if scheme is not None:
+        try:
+            check_rows(path, scheme, rows)
+            check_heads(path, scheme, rows)
+        except FormatError as error:
+            scheme, reason = None, error.message
+    return Checkpoint("gguf", rows, scheme, reason)
 
 
 def _scheme(path: Path, rows: CheckpointTables, tokenizer: Path | None) -> Lookup | None:

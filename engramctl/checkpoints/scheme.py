@@ -12,6 +12,7 @@ from engramctl.hashing.released.configs import scheme_from_config
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
+from engramctl.storage.kinds.recognise import stand_in
 from engramctl.storage.reading.region import RegionFiles
 from engramctl.vocabulary.tokenizer_file import TOKENIZER, load_canonical
 
@@ -98,7 +99,9 @@ def _read_json(path: Path) -> dict[str, Any]:
             error.message, hint="name the folder of a model, the one with config.json"
         ) from error
     except ValueError as error:
-        raise FormatError(f"{path} is not valid JSON: {error}", facts={"file": path}) from error
+        raise stand_in(path, "the config.json of a model") or FormatError(
+            f"{path} is not valid JSON: {error}", facts={"file": path}
+        ) from error
     if not isinstance(document, dict):
         raise FormatError(f"{path} is not a JSON object")
     return document

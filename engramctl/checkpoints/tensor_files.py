@@ -6,6 +6,7 @@ from pathlib import Path
 from engramctl.errors import FormatError
 from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
+from engramctl.storage.kinds.recognise import stand_in
 
 INDEX = "model.safetensors.index.json"
 MAX_INDEX_BYTES = 256 << 20
@@ -40,7 +41,9 @@ def _check_index(path: Path, tensors: Mapping[str, Tensor]) -> None:
         places = load_json(text)["weight_map"]
         named = {str(name): str(file) for name, file in places.items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path} is no index of a checkpoint", facts={"file": path}) from error
+        raise stand_in(path, "the index of a checkpoint") or FormatError(
+            f"{path} is no index of a checkpoint", facts={"file": path}
+        ) from error
     for name, file in named.items():
         found = tensors.get(name)
         if found is None or found.path.name != file:

@@ -128,6 +128,7 @@ def layout(
     from engramctl.tables.view import (
         canonical_note,
         resumable,
+        widened_note,
         written_document,
         written_note,
         written_tables,
@@ -156,6 +157,8 @@ def layout(
         scheme=scheme,
     )
     if words := canonical_note(opened, source, out):
+        sink.note(words)
+    if words := widened_note(opened, dtype):
         sink.note(words)
     with sink.progress("scale", None, "rows") as scanned:
         plan = plan_layout(opened, options, scanned)

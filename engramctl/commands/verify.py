@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, number, output_for
+from engramctl.commands.options import Config, Json, Quiet, SchemeFile, number, output_for
 from engramctl.errors import ConfigError
 
 
@@ -22,6 +22,7 @@ def verify(
         int | None,
         number("--sample", "Compare about N rows a layer.  [default: all]"),
     ] = None,
+    scheme: SchemeFile = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -39,6 +40,8 @@ def verify(
     sink = output_for(json=json, quiet=quiet)
     if sample is not None and against is None:
         raise ConfigError("--sample says how many rows to compare with --against")
+    if scheme is not None and against is None:
+        raise ConfigError("--scheme says by which scheme the rows of --against are read")
     with sink.progress("verify", verified_bytes(path), "B") as advance:
         report = verify_path(path, advance)
     document = verified_document(path, report)
@@ -46,7 +49,7 @@ def verify(
         from engramctl.tables.compare import compare_rows, rows_to_compare
         from engramctl.tables.opened_rows import open_rows
 
-        ours, theirs = open_rows(path), open_rows(against)
+        ours, theirs = open_rows(path), open_rows(against, scheme)
         with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:
             compared = compare_rows(ours, theirs, sample_rows=sample, progress=advance)
         document |= compared_facts(against, compared)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from engramctl.errors import CorpusError
 from engramctl.sources.file import SourceFile
+from engramctl.storage.kinds.recognise import recognise
 
 ID_COLUMNS = ("input_ids", "token_ids")
 TEXT_COLUMN = "text"
@@ -29,6 +30,15 @@ def reading(file: Path | SourceFile) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        place = Path(file.path) if isinstance(file, SourceFile) else file
+        remote = isinstance(file, SourceFile) and file.is_remote
+        kind = None if remote else recognise(place)
+        if kind is not None and kind.name != "Parquet file":
+            raise CorpusError(
+                f"{file.name} {kind.says}",
+                facts={"file": file, "expected": "a Parquet file", "found": kind.name},
+                hint=f"{kind.hint}; or let mine leave such files out with --skip-bad-files",
+            ) from error
         raise CorpusError(
             f"cannot read {file.name}",
             facts={"file": file, "found": " ".join(str(error).split())[:300]},

@@ -6,6 +6,7 @@ from typing import Any
 from engramctl.errors import FormatError
 from engramctl.storage.files.checksum import file_digest
 from engramctl.storage.files.published import MANIFEST, read_manifest
+from engramctl.storage.kinds.recognise import recognise
 from engramctl.vocabulary.fingerprints import Fingerprints, check_tokenizer, of_counts
 
 COUNTS_SCHEMA = "engramctl.counts/1"
@@ -19,8 +20,9 @@ def read_counts_manifest(counts: Path) -> dict[str, Any]:
     """
     manifest = read_manifest(counts)
     if manifest.get("schema") != COUNTS_SCHEMA:
+        kind = recognise(counts)
         raise FormatError(
-            f"{counts} holds no counts",
+            f"{counts} holds no counts" if kind is None else f"{counts} {kind.says}, not counts",
             facts={"expected": COUNTS_SCHEMA, "found": ascii(manifest.get("schema"))[:80]},
             hint="make them with: engramctl mine CORPUS -o counts",
         )

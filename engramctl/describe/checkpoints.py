@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from engramctl.checkpoints.opening import open_checkpoint
+from engramctl.checkpoints.opening import Checkpoint, open_checkpoint
 from engramctl.hashing import DictionaryScheme, Lookup
 from engramctl.storage.format.geometry import Layout
 from engramctl.storage.record.record import RecordSpec
+
+IN_PLACE = "ssd, in place"
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:
@@ -38,18 +40,28 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "path": str(path),
         "kind": "checkpoint",
         "family": checkpoint.family,
-        **({"scheme": "not in its files"} if scheme is None else scheme_facts(scheme)),
+        **({"scheme": _no_scheme(checkpoint)} if scheme is None else scheme_facts(scheme)),
         "dtype": record.dtype,
         "row_dim": record.row_dim,
         "scale_rule": _scale_rule(record),
+        **({} if rows.packing is None else {"stored_as": rows.packing.name}),
         "record_bytes": record.record_bytes,
         "bytes_per_token": None if reads is None else reads * record.record_bytes,
         "reads_per_token": None if reads is None else reads * parts,
         "reads_per_row": parts,
         "total_bytes": sum(layer["bytes"] for layer in layers),
         "layers": layers,
-        "tiers": _tiers(record, [layer["num_rows"] for layer in layers], reads, parts),
+        "tiers": [
+            tier
+            for tier in _tiers(record, [layer["num_rows"] for layer in layers], reads, parts)
+            if rows.packing is None or tier["tier"] != IN_PLACE
+        ],
     }
+
+
+def _no_scheme(checkpoint: Checkpoint) -> str:
+    reason = checkpoint.no_scheme
+    return "not in its files" if reason is None else f"not clear from its files: {reason}"
 
 
 def _tiers(
@@ -58,15 +70,15 @@ def _tiers(
     """Return memory, disk and device reads of each tier; None where the scheme is not known."""
     packed = sum(num_rows) * record.record_bytes
     paged = sum(Layout.of("paged", record).data_bytes("records", rows) for rows in num_rows)
-    cold = {"ssd": 1, "ssd, in place": parts}
+    cold = {"ssd": 1, IN_PLACE: parts}
     return [
         {
             "tier": tier,
             "memory_bytes": 0 if tier in cold else packed,
-            "disk_bytes": {"ssd": paged, "ssd, in place": packed}.get(tier, 0),
+            "disk_bytes": {"ssd": paged, IN_PLACE: packed}.get(tier, 0),
             "cold_reads_per_token": None if reads is None else reads * cold.get(tier, 0),
         }
-        for tier in ("gpu", "host", "ssd", "ssd, in place")
+        for tier in ("gpu", "host", "ssd", IN_PLACE)
     ]
 
 

@@ -18,10 +18,12 @@ from engramctl.schemes.options import read_scheme
 from engramctl.shown.facts import result_facts
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
+from engramctl.storage.kinds.recognise import recognise, refused
 from engramctl.storage.reading.table import TableFiles, open_table
 
 TABLE_SCHEMA = "engramctl.table/1"
 SUMMARY = "summary.json"
+_DESCRIBED = "tables, shards, counts, a checkpoint, a scheme.json or a result"
 COUNTS_SUMMARY_SCHEMA = "engramctl.counts-summary/1"
 
 
@@ -46,6 +48,8 @@ def describe(path: Path) -> dict[str, Any]:
         return describe_checkpoint(path)
     if path.is_file():
         return _result(path) or _scheme_file(path)
+    if not path.is_dir() and (error := refused(path, _DESCRIBED)):
+        raise error
     schema = read_manifest(path).get("schema")
     if schema == TABLE_SCHEMA:
         return _table(open_table(path))
@@ -99,6 +103,9 @@ def _scheme_file(path: Path) -> dict[str, Any]:
     try:
         scheme = read_scheme(path)
     except ConfigError as error:
+        kind = recognise(path)
+        if kind is not None and kind.name != "scheme":
+            raise kind.refused(path, _DESCRIBED) from error
         raise FormatError(
             f"{path} is not a scheme.json of ours: {error.message}",
             facts=error.facts,

@@ -17,6 +17,7 @@ from engramctl.hashing import Lookup
 from engramctl.hashing.walk.window import DEAD
 from engramctl.sources import rule
 from engramctl.storage.files.atomic import os_errors
+from engramctl.storage.kinds.recognise import recognise
 
 _KEYS = {"token_ids", "history"}
 
@@ -76,10 +77,22 @@ def open_sequences(
     elif source is None or str(source) == "-":
         yield json_sequences(sys.stdin.buffer, "stdin", scheme)
     else:
+        _refuse_another_kind(source)
         with os_errors("read", source):
             file = source.open("rb")
         with file:
             yield json_sequences(file, str(source), scheme)
+
+
+def _refuse_another_kind(source: Path) -> None:
+    """Refuse a file that cannot be JSON lines; a pipe is read like any."""
+    kind = recognise(source) if source.is_file() else None
+    if kind is not None and kind.name not in ("JSON list", "token ids", "empty file"):
+        raise CorpusError(
+            f"{source} {kind.says}, not token ids",
+            facts={"expected": "JSON lines of token ids, or Parquet", "found": kind.name},
+            hint=kind.hint,
+        )
 
 
 def layer_rows(

@@ -10,6 +10,7 @@ from engramctl.hashing.released import presets
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.schemes.names import DEFAULT_SCHEME, DICTIONARY
 from engramctl.storage.files.strict_json import load_strict, read_limited
+from engramctl.storage.kinds.recognise import recognise
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.vocabulary.fingerprints import check_tokenizer, of_scheme
@@ -115,6 +116,7 @@ def resolve_scheme(options: SchemeOptions) -> Lookup:
             "--counts counts --save-scheme dictionary.json",
         )
     elif name not in presets.PRESETS:
+        _refuse_another_kind(Path(name))
         raise unknown(
             "scheme",
             name,
@@ -229,10 +231,18 @@ def read_scheme(path: Path) -> Lookup:
             f"cannot read scheme {path}: {error.message}", facts=error.facts
         ) from error
     except ValueError as error:
+        _refuse_another_kind(path)
         raise ConfigError(f"scheme {path} is not valid JSON: {error}") from error
+    _refuse_another_kind(path)
     if not isinstance(document, dict):
         raise ConfigError(f"scheme {path} is not a JSON object")
     return lookup_from_dict(document)
+
+
+def _refuse_another_kind(path: Path) -> None:
+    kind = recognise(path)
+    if kind is not None and kind.name != "scheme":
+        raise ConfigError(f"{path} {kind.says}, not a scheme", hint=kind.hint)
 
 
 def head_ranges(scheme: Lookup, layer: int, num_rows: int) -> Ranges:

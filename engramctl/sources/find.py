@@ -11,6 +11,7 @@ from engramctl.sources.local import LocalTree
 from engramctl.sources.remote import RemoteTree
 from engramctl.sources.rule import FOLDER, is_pattern, split_pattern
 from engramctl.sources.walk import Entry, Kind, Tree, Walked, unreadable, walk
+from engramctl.storage.kinds.recognise import recognise
 
 _HINT = "name Parquet files, folders with *.parquet files, or quoted glob patterns"
 
@@ -106,6 +107,13 @@ def _nothing(name: str, walked: Walked | None) -> CorpusError:
             hint="what is spelled out is read whatever its name: name the files themselves",
         )
     is_folder = walked is not None and not is_pattern(name)
+    kind = recognise(Path(name)) if is_folder and "://" not in name else None
+    if kind is not None:
+        return CorpusError(
+            f"{shown} {kind.says}: there are no Parquet files in it",
+            facts={"expected": "a corpus", "found": kind.name},
+            hint=kind.hint,
+        )
     return CorpusError(
         f"{'there are no Parquet files in' if is_folder else 'no file matches'} {shown}",
         hint=_HINT,

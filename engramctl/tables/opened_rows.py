@@ -94,7 +94,10 @@ def _open_checkpoint(path: Path, file: Path | None, tokenizer: Path | None) -> O
     if scheme is None:
         raise ConfigError(
             f"{path} does not say by which scheme its rows are read",
-            facts={"family": checkpoint.family},
+            facts={
+                "family": checkpoint.family,
+                **({"found": checkpoint.no_scheme} if checkpoint.no_scheme else {}),
+            },
             hint="name one with --scheme FILE; engramctl rows ... --save-scheme FILE writes it",
         )
     origin = Provenance(command=("engramctl", "layout", str(path)))

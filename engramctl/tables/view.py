@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engramctl.output import Table
+from engramctl.storage.reading.source import CheckpointTables
 
 if TYPE_CHECKING:
     from engramctl.storage.verifying.integrity import VerifyReport
@@ -138,6 +139,18 @@ def canonical_note(opened: "Opened", source: Path, out: Path) -> str | None:
     return (
         f"{source} has no token map: {out} will take canonical ids, and not token ids; "
         "--tokenizer tokenizer.json names the model's"
+    )
+
+
+def widened_note(opened: "Opened", dtype: str | None) -> str | None:
+    """Say that rows grow as they are laid out; None: they keep their bytes, or `dtype` is asked."""
+    rows = opened.rows
+    packing = rows.packing if isinstance(rows, CheckpointTables) else None
+    if packing is None or dtype is not None:
+        return None
+    return (
+        f"rows of {packing.name} are widened to f32: {rows.record.record_bytes:,} bytes a row for "
+        f"{packing.row_bytes:,}; --dtype bf16 or another makes them smaller"
     )
 
 

@@ -11,6 +11,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, EngramError
+from engramctl.storage.kinds.recognise import recognise
 
 MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
 
@@ -60,6 +61,10 @@ def load_tokenizer(path: Path) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     if not path.is_file():
+        kind = recognise(path)
+        if kind is not None:
+            hint = "name the model's own tokenizer.json"
+            raise ConfigError(f"{path} {kind.says}, not a tokenizer file", hint=hint)
         raise ConfigError(
             f"there is no tokenizer file {path}", hint="give the model's tokenizer.json"
         )
@@ -86,6 +91,9 @@ def tokenizing(path: Path) -> Iterator[None]:
     except (EngramError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
+        kind = recognise(path)
+        if kind is not None and kind.name not in ("tokenizer", "JSON list"):
+            raise ConfigError(f"{path} {kind.says}, not a tokenizer", hint=kind.hint) from error
         raise ConfigError(
             f"{path} is not a tokenizer file that can be used: {str(error)[:300]}",
             hint="name the model's own tokenizer.json",

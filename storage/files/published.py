@@ -5,15 +5,15 @@
 
 import errno
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 from engramctl.errors import EngramError, FormatError
 from engramctl.storage.files.atomic import storage_error
 from engramctl.storage.files.strict_json import load_json, load_strict, read_limited
+from engramctl.storage.kinds.folders import MANIFEST as MANIFEST
+from engramctl.storage.kinds.recognise import refused
 
-MANIFEST = "manifest.json"
 STATE = "state.json"
 RECORD = "made_from.json"  # beside a manifest: what the folder was made from, on this machine
 SUFFIX = ".partial"
@@ -46,16 +46,6 @@ def unfinished(partial: Path) -> FormatError:
     )
 
 
-def _without_manifest(path: Path) -> str:
-    """Return what to do with a folder without a manifest: a model's own, or none of ours."""
-    if any(path.glob("*.safetensors")) or any(path.glob("*.gguf")):
-        return (
-            "a checkpoint has none, and no checksums to check; "
-            f"run: engramctl inspect {shlex.quote(str(path))}"
-        )
-    return "name a folder that engramctl made; an unfinished one goes on with --resume"
-
-
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a finished directory as the JSON object it is, unchecked.
 
@@ -69,14 +59,17 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if partial_path(path).is_dir():
             raise unfinished(partial_path(path))
         raise storage_error(OSError(errno.ENOENT, os.strerror(errno.ENOENT)), "open", path)
+    wanted = f"a finished folder with {MANIFEST}"
     if not path.is_dir():
-        raise FormatError(f"{path} is not a folder", hint="name the folder with manifest.json")
+        raise refused(path, wanted) or FormatError(
+            f"{path} is not a folder", hint=f"name the folder with {MANIFEST}"
+        )
     file = path / MANIFEST
     if not file.exists():
-        raise FormatError(
-            f"{path} has no {MANIFEST}",
-            facts={"folder": path, "expected": f"a finished folder with {MANIFEST}"},
-            hint=_without_manifest(path),
+        raise refused(path, wanted) or FormatError(
+            f"{path} has no {MANIFEST}, and nothing else in it that engramctl knows",
+            facts={"folder": path, "expected": wanted},
+            hint="name a folder that engramctl made, or one with a model's files",
         )
     content = read_limited(file)
     try:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from engramctl.errors import FormatError
 from engramctl.storage.files.regular_file import regular_file
 from engramctl.storage.files.strict_json import load_strict
+from engramctl.storage.kinds.recognise import stand_in
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_DIMENSIONS = 64
@@ -59,6 +60,8 @@ def read_header(path: Path) -> dict[str, Tensor]:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(os.pread(file.fileno(), 8, 0), "little")
         if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            if error := stand_in(path, "a safetensors file"):
+                raise error
             _fail(path, "the header's length", f"2 to {min(MAX_HEADER_BYTES, size - 8):,}", length)
         text = os.pread(file.fileno(), length, 8)
     try:

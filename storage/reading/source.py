@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.storage.format.manifest import MAX_LAYER
+from engramctl.storage.reading.packing import Packing
 from engramctl.storage.reading.region import Region, RegionFiles
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.record.scale_check import first_bad_scale
+
+_WIDENED_ROWS = 1 << 12  # at a time: they are widened piece by piece
 
 
 class Source(Protocol):
@@ -55,6 +58,7 @@ class CheckpointTables:
         record: how its rows are stored.
         tables: regions by layer.
         scales: the layers' `table_scale`, for dtypes that have one.
+        packing: how rows lie that are stored in another way than `record`, which is then f32.
 
     Raises:
         FormatError: no table, a layer that cannot be, or a row of some column that is missing or
@@ -65,6 +69,7 @@ class CheckpointTables:
     record: RecordSpec
     tables: Mapping[int, tuple[Region, ...]]
     scales: Mapping[int, float | None]
+    packing: Packing | None = None
 
     def __post_init__(self) -> None:
         """Refuse regions that do not hold every byte of every record exactly once."""
@@ -76,7 +81,12 @@ class CheckpointTables:
                     f"{self.path} has a table of a layer that no model has",
                     facts={"expected": f"0 to {MAX_LAYER:,}", "found": layer},
                 )
-            check_regions(self.path, layer, regions, self.record)
+            check_regions(self.path, layer, regions, self.row_bytes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row where it lies."""
+        return self.record.record_bytes if self.packing is None else self.packing.row_bytes
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -136,7 +146,7 @@ def read_values(source: Source, layer: int, row_ids: Iterable[int]) -> NDArray[n
     return decode(source.record, records, source.table_scale(layer))
 
 
-def check_regions(path: Path, layer: int, regions: tuple[Region, ...], record: RecordSpec) -> None:
+def check_regions(path: Path, layer: int, regions: tuple[Region, ...], row_bytes: int) -> None:
     """Compare regions, sorted by column and row, with a table of whole records.
 
     Raises:
@@ -155,8 +165,8 @@ def check_regions(path: Path, layer: int, regions: tuple[Region, ...], record: R
             row = region.row_stop
         if row != num_rows:
             raise _gap(path, layer, "rows", num_rows, row)
-    if column != record.record_bytes or not num_rows:
-        raise _gap(path, layer, "bytes of a record", record.record_bytes, column)
+    if column != row_bytes or not num_rows:
+        raise _gap(path, layer, "bytes of a record", row_bytes, column)
 
 
 def _gap(path: Path, layer: int, what: str, expected: int, found: int) -> FormatError:
@@ -181,6 +191,7 @@ class RecordReader:
         self.source = source
         self._files = RegionFiles()
         self._trusted = not isinstance(source, CheckpointTables)
+        self._packing = source.packing if isinstance(source, CheckpointTables) else None
 
     def close(self) -> None:
         """Close the files."""
@@ -206,6 +217,16 @@ class RecordReader:
             FormatError: a scale of a checkpoint is NaN or infinite, with file and offset.
             StorageError: a read failed or ended early.
         """
+        if self._packing is None:
+            self._read_bytes(layer, row_start, out)
+        else:
+            self._widen(layer, row_start, out, self._packing)
+        if not self._trusted:
+            bad = first_bad_scale(self.source.record, out)
+            if bad >= 0:
+                raise bad_scale(self.source, layer, row_start + bad)
+
+    def _read_bytes(self, layer: int, row_start: int, out: NDArray[np.uint8]) -> None:
         row_stop = row_start + len(out)
         for region in self.source.regions(layer):
             first = max(row_start, region.row_start)
@@ -213,10 +234,17 @@ class RecordReader:
             if first < last:
                 columns = slice(region.column, region.column + region.width)
                 self._files.read(region, first, out[first - row_start : last - row_start, columns])
-        if not self._trusted:
-            bad = first_bad_scale(self.source.record, out)
-            if bad >= 0:
-                raise bad_scale(self.source, layer, row_start + bad)
+
+    def _widen(self, layer: int, row_start: int, out: NDArray[np.uint8], packing: Packing) -> None:
+        for at in range(0, len(out), _WIDENED_ROWS):
+            part = out[at : at + _WIDENED_ROWS]
+            packed = np.empty((len(part), packing.row_bytes), np.uint8)
+            self._read_bytes(layer, row_start + at, packed)
+            values = packing.values(packed)
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if bad.size:
+                raise bad_scale(self.source, layer, row_start + at + int(bad[0]))
+            part[:] = np.ascontiguousarray(values).view(np.uint8)
 
 
 def bad_scale(source: Source, layer: int, row: int) -> FormatError:

@@ -17,9 +17,10 @@ from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.file_check import check_file
 from engramctl.storage.files.published import MANIFEST, read_manifest
 from engramctl.storage.format.geometry import Layout
-from engramctl.storage.format.manifest import LayerTable, Manifest
+from engramctl.storage.format.manifest import SCHEMA, LayerTable, Manifest
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.format.row_file import header_bytes
+from engramctl.storage.kinds.recognise import recognise
 from engramctl.storage.reading.region import Region, cut_short
 from engramctl.storage.reading.source import no_such_layer
 from engramctl.storage.record.codecs import decode
@@ -183,7 +184,11 @@ def open_table(path: Path | str) -> TableFiles:
         StorageError: it cannot be read.
     """
     path = Path(path)
-    manifest = parse_manifest(read_manifest(path), path / MANIFEST)
+    document = read_manifest(path)
+    kind = None if document.get("schema") == SCHEMA else recognise(path)
+    if kind is not None and kind.name != "tables":
+        raise kind.refused(path, "tables or shards")
+    manifest = parse_manifest(document, path / MANIFEST)
     again = rebuild_hint(path, manifest)
     for table in manifest.layers:
         for shard in table.shards:

@@ -1,14 +1,16 @@
 """`open_store`: a folder and a tier's name in, a store out."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engramctl.errors import ConfigError, TierUnavailable, unknown
-from engramctl.storage.reading.source import Source
+from engramctl.errors import ConfigError, FormatError, TierUnavailable, unknown
+from engramctl.storage.reading.source import CheckpointTables, Source
 from engramctl.storage.reading.table import open_table
+from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
@@ -87,7 +89,8 @@ def open_store(
     Raises:
         ConfigError: unknown tier, dtype, device or engine.
         TierUnavailable: this machine lacks the tier or the device.
-        FormatError: the folder is not a finished table, or was altered; a scale of a checkpoint
+        FormatError: the folder is not a finished table, or was altered; rows of a type that is
+            widened when it is laid out; a scale of a checkpoint
             cannot be (found when it is read: opening for `gpu`, else in `gather`).
         StorageError: the table exceeds the budget, or cannot be read.
     """
@@ -100,4 +103,11 @@ def open_store(
     if tier == "gpu" and where.type == "cpu":
         where = indexed("cuda")
     source = open_table(path) if isinstance(path, Path | str) else path
+    if isinstance(source, CheckpointTables) and source.packing is not None:
+        raise FormatError(
+            f"the rows of {source.path} are {source.packing.name}, which no tier looks up",
+            facts={"expected": ", ".join(DTYPES), "found": source.packing.name},
+            hint="lay them out as f32, or with --dtype as another: "
+            f"engramctl layout {shlex.quote(str(source.path))} -o shards",
+        )
     return _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)

@@ -9,9 +9,10 @@ import gguf
 import numpy as np
 import pytest
 
-from engramctl.checkpoints.gguf_header import read_gguf
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import FormatError
+from engramctl.gguf.constants import read_integers
+from engramctl.gguf.header import read_gguf
 from engramctl.storage.files.safetensors_header import read_header
 from tests.bombs import gguf as gguf_bytes
 from tests.bombs import gguf_tensor, safetensors
@@ -167,7 +168,8 @@ def test_gguf_places_are_those_of_its_library(tmp_path: Path, alignment: int | N
         write()
     writer.close()
     header = read_gguf(path)
-    assert header.first_layer == 7
+    assert read_integers(header.lists["test.ple.layers"]).tolist() == [7, 9]
+    assert header.lengths["tokenizer.ggml.tokens"] == 3
     for ours, theirs in zip(header.tensors, gguf.GGUFReader(str(path)).tensors, strict=True):
         assert ours.name == theirs.name
         assert ours.shape == tuple(theirs.shape.tolist())

@@ -81,7 +81,7 @@ def test_a_file_that_is_no_scheme_is_one_clear_error(
 
 @pytest.mark.parametrize(
     ("manifest", "message"),
-    [(None, "no manifest.json"), ('{"schema": "engramctl.table/2"}', "unknown schema")],
+    [(None, "is an empty folder"), ('{"schema": "engramctl.table/2"}', "unknown schema")],
 )
 def test_a_folder_that_is_not_ours_is_one_clear_error(
     run_cli: RunCli, tmp_path: Path, manifest: str | None, message: str

@@ -133,7 +133,7 @@ def test_counts_without_the_orders_are_refused(counts: Path, tmp_path: Path) -> 
     assert run_in_process("mine", corpus, "-o", only, "--orders", "1", "-q").exit_code == 0
     with pytest.raises(FormatError, match="lacks n-grams"):
         dictionary_of_counts(Selection(only))
-    with pytest.raises(FormatError, match=r"manifest|holds no counts|no finished"):
+    with pytest.raises(FormatError, match="look in ones"):
         dictionary_of_counts(Selection(tmp_path))
 
 

@@ -141,7 +141,7 @@ def test_interrupted_dictionaries_go_on(tmp_path: Path, monkeypatch: pytest.Monk
     ("words", "exit_code", "message"),
     [
         (["--dictionary-budget", "100"], 2, "budget holds no n-gram record"),
-        (["--dictionary", "tables"], 1, "holds no counts"),
+        (["--dictionary", "tables"], 1, "tables holds tables of rows, not counts"),
     ],
 )
 def test_what_cannot_be_a_dictionary_is_one_clear_error(

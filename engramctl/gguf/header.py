@@ -1,17 +1,19 @@
 """The header of a GGUF file, read strictly: which bytes of the file each tensor is.
 
 Every count and length is compared with the file before it is believed, nothing is kept but the
-tensors' places and two numbers, and the file's data is not read. (The library `gguf` makes objects
-of every element of every array, by counts that it believes.) Layout: ggml's gguf.md, versions 2
-and 3, little-endian.
+tensors' places and small integers, and the file's data is not read. (The library `gguf` makes
+objects of every element of every array, by counts that it believes.) Layout: ggml's gguf.md,
+versions 2 and 3, little-endian.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, NoReturn
 
 from engramctl.errors import FormatError
 from engramctl.storage.files.regular_file import regular_file
+from engramctl.storage.kinds.recognise import refused
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -19,13 +21,18 @@ MAX_TENSORS = 1 << 17
 MAX_PAIRS = 1 << 17
 MAX_STRINGS = 1 << 22  # of an array: a vocabulary, its merges
 MAX_NAME_BYTES = 1 << 16
+MAX_KEPT_NAME = 256
 ALIGNMENT = 32  # where the metadata says no other
 _BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_INTEGERS = (0, 1, 2, 3, 4, 5, 10, 11)
+_INTEGERS = {
+    0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 10: "<u8", 11: "<i8",
+}  # fmt: skip
 _STRING, _ARRAY = 8, 9
 _MOST_DIMENSIONS = 4
 _MOST_NESTED = 4
-_LAYERS = ".ple.layers"
+_ALIGNMENT = "general.alignment"
+_SWAP = "fetch the little-endian one; the gguf package's gguf_convert_endian.py turns it round"
+_FETCH = "fetch the file again"
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,36 @@ class GgufTensor:
     """One tensor's place.
 
     Attributes:
+        path: the file.
         name: as the file has it.
         kind: ggml's number of its type.
         shape: sizes, the fastest first: columns, then rows.
         offset: first byte in the file.
     """
 
+    path: Path
     name: str
     kind: int
     shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class IntegerList:
+    """Where integers lie in a file: a list among its facts, or a tensor.
+
+    Attributes:
+        path: the file.
+        name: as the file has it.
+        dtype: numpy's word for one of them.
+        count: how many.
+        offset: first byte in the file.
+    """
+
+    path: Path
+    name: str
+    dtype: str
+    count: int
     offset: int
 
 
@@ -51,12 +79,16 @@ class GgufHeader:
 
     Attributes:
         tensors: all of them.
-        first_layer: the first number of `*.ple.layers`, 0 without one.
+        integers: its facts that are one integer.
+        lists: its facts that are lists of integers.
+        lengths: how many elements each list has.
         file_bytes: the file's length.
     """
 
     tensors: tuple[GgufTensor, ...]
-    first_layer: int
+    integers: Mapping[str, int]
+    lists: Mapping[str, IntegerList]
+    lengths: Mapping[str, int]
     file_bytes: int
 
 
@@ -79,16 +111,18 @@ class _Walk:
         self._file = file
         self._size = file.seek(0, 2)
         self._at = file.seek(0)
-        self._alignment = ALIGNMENT
-        self._first_layer = 0
+        self._integers: dict[str, int] = {}
+        self._lists: dict[str, IntegerList] = {}
+        self._lengths: dict[str, int] = {}
 
     def header(self) -> GgufHeader:
         if self._take(4) != MAGIC:
-            self._fail("begins with another magic")
+            raise refused(self._path, "a GGUF file") or self._wrong("does not begin with GGUF")
         version = self._number(4)
         if version not in VERSIONS:
-            swapped = int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS
-            self._fail("is big-endian" if swapped else f"has version {version}")
+            if int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS:
+                self._fail("is big-endian", _SWAP)
+            self._fail(f"has version {version}")
         tensors, pairs = self._number(8), self._number(8)
         if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
             self._fail(f"has {tensors:,} tensors and {pairs:,} facts")
@@ -97,29 +131,41 @@ class _Walk:
         found = [self._tensor() for _ in range(tensors)]
         if len({one.name for one in found}) != len(found):
             self._fail("has two tensors of one name")
-        start = -(-self._at // self._alignment) * self._alignment
-        places = (GgufTensor(one.name, one.kind, one.shape, start + one.offset) for one in found)
-        return GgufHeader(tuple(places), self._first_layer, self._size)
+        alignment = self._alignment()
+        start = -(-self._at // alignment) * alignment
+        places = (replace(one, offset=start + one.offset) for one in found)
+        facts = (self._integers, self._lists, self._lengths)
+        return GgufHeader(tuple(places), *facts, self._size)
+
+    def _alignment(self) -> int:
+        """Return what data is aligned to, of whichever integer type it is."""
+        found = self._integers.get(_ALIGNMENT, ALIGNMENT)
+        if found < 1 or found & (found - 1):
+            self._fail(f"aligns its data to {found} bytes, no power of two")
+        return found
 
     def _tensor(self) -> GgufTensor:
         name, dimensions = self._name(), self._number(4)
         if not 1 <= dimensions <= _MOST_DIMENSIONS:
             self._fail(f"has a tensor of {dimensions} dimensions")
         shape = tuple(self._number(8) for _ in range(dimensions))
-        return GgufTensor(name, self._number(4), shape, self._number(8))
+        return GgufTensor(self._path, name, self._number(4), shape, self._number(8))
 
     def _fact(self, name: str, kind: int) -> None:
-        """Pass over a value; keep the two that place and name tables."""
-        if name == "general.alignment":
-            self._alignment = self._number(_BYTES[4]) if kind == 4 else 0
-            if not self._alignment or self._alignment & (self._alignment - 1):
-                self._fail(f"aligns its data to {self._alignment} bytes")
-        elif name.endswith(_LAYERS) and kind in _INTEGERS:
-            self._first_layer = self._number(_BYTES[kind])
-        elif name.endswith(_LAYERS) and kind == _ARRAY:
+        """Keep an integer, and where a list of them lies; pass over any other value."""
+        if name == _ALIGNMENT and kind not in _INTEGERS:
+            self._fail(f"aligns its data to a value of type {kind}, no integer")
+        kept = len(name) <= MAX_KEPT_NAME
+        if kind in _INTEGERS and kept:
+            data = self._take(_BYTES[kind])
+            signed = _INTEGERS[kind][1] == "i"
+            self._integers[name] = int.from_bytes(data, "little", signed=signed)
+        elif kind == _ARRAY and kept:
             inner, count = self._number(4), self._number(8)
-            if inner in _INTEGERS and count:
-                self._first_layer, count = self._number(_BYTES[inner]), count - 1
+            self._lengths[name] = count
+            if inner in _INTEGERS:
+                place = (_INTEGERS[inner], count, self._at)
+                self._lists[name] = IntegerList(self._path, name, *place)
             self._elements(inner, count, 0)
         else:
             self._value(kind)
@@ -170,10 +216,14 @@ class _Walk:
 
     def _check(self, size: int) -> None:
         if size > self._size - self._at:
-            self._fail("has a header that ends behind the file")
+            self._fail("has a header that ends behind the file: it was cut", _FETCH)
 
-    def _fail(self, what: str) -> NoReturn:
-        raise FormatError(
+    def _fail(self, what: str, hint: str | None = None) -> NoReturn:
+        raise self._wrong(what, hint)
+
+    def _wrong(self, what: str, hint: str | None = None) -> FormatError:
+        return FormatError(
             f"{self._path} is no GGUF file that can be read: it {what}",
             facts={"file": self._path, "offset": f"{self._at:,}"},
+            hint=hint,
         )

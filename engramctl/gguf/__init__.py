@@ -1,0 +1,1 @@
+"""GGUF files as published: headers, parts of a split one, types, integers."""
