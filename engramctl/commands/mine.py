@@ -189,5 +189,7 @@ def mine(
         scheme=rows_of, also=also, progress=sink.progress,
     )  # fmt: skip
     making.record()
+    if not summary["tokens"]:
+        sink.note("no n-gram was counted: every document is empty")
     sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")

@@ -128,7 +128,8 @@ class Corpus:
 
         why = None
         if is_text:
-            chosen = why_text(usable[0].meta.schema.to_arrow_schema())
+            with_rows = (one for one in usable if one.meta.num_rows)
+            chosen = why_text(next(with_rows, usable[0]).meta.schema.to_arrow_schema())
             why = "named with --column" if column else chosen
             if note is not None and column is None:
                 note(f"column '{usable[0].column}' is tokenised with {tokenizer}: {why}")
@@ -196,7 +197,7 @@ class Corpus:
         row = sum(meta.row_group(group).num_rows for group in range(groups.start if groups else 0))
         for array in self._arrays(file, groups):
             with reading(file):
-                lists = self._tokenise(array) if self.tokenizer else flat_lists(array, file, row)
+                lists = (self._tokenise if self.tokenizer else flat_lists)(array, file, row)
                 batch = TokenBatch(self._checked(*lists, file, row), lists[1])
             row += len(array)
             yield batch
@@ -223,16 +224,21 @@ class Corpus:
                 pass
             return
         for file in self.files:
+            row = 0
             for array in self._arrays(file):
                 with reading(file):
-                    array.to_pylist()
+                    for _ in text_groups(array, file, row):
+                        pass
+                row += len(array)
 
-    def _tokenise(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _tokenise(
+        self, texts: pa.Array, file: SourceFile, row: int
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         assert self.tokenizer is not None
         ids: list[NDArray[np.uint32]] = []
         lengths: list[int] = []
         assert self.tokenizer_path is not None
-        for group in text_groups(texts):
+        for group in text_groups(texts, file, row):
             with tokenizing(self.tokenizer_path):
                 encodings = self.tokenizer.encode_batch_fast(group, add_special_tokens=False)
             for encoding in encodings:

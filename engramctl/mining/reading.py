@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.errors import CorpusError
 
 
 @dataclass
@@ -36,6 +37,22 @@ class Position:
     def state(self) -> dict[str, int]:
         """Return it as JSON."""
         return asdict(self)
+
+
+def check_tokens(corpus: Corpus, read: Position, *, needed: bool) -> None:
+    """Refuse a corpus without documents, or without tokens where they are `needed`.
+
+    Documents that are all empty are a result: no n-gram occurs.
+
+    Raises:
+        CorpusError: so it is.
+    """
+    if read.documents == 0 or (needed and read.tokens == 0):
+        raise CorpusError(
+            f"the corpus has no {'tokens' if read.documents else 'documents'}",
+            facts={"files": len(corpus.files), "documents": f"{read.documents:,}"},
+            hint="name files whose documents are not empty",
+        )
 
 
 class CorpusReader:
