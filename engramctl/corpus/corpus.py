@@ -28,7 +28,7 @@ from engramctl.corpus.usable_files import UsableFile, reason_of, refuse_none, us
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources.file import SourceFile
 from engramctl.sources.find import find_files
-from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing
+from engramctl.vocabulary.tokenizer_file import largest_token_id, load_tokenizer, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -66,6 +66,7 @@ class Corpus:
         tokens_hint: about how many tokens there are (exact enough to size work), from the footers.
         skipped: bad files and folders that were left out, each with the reason.
         why_text: why text is tokenised, in words; None: the column is of ids.
+        id_bits: most bits of an id that a file's type has room for; None: not known, or text.
     """
 
     files: tuple[SourceFile, ...]
@@ -77,6 +78,7 @@ class Corpus:
     tokens_hint: int
     skipped: tuple[tuple[SourceFile, str], ...] = ()
     why_text: str | None = None
+    id_bits: int | None = None
 
     @classmethod
     def open(
@@ -113,7 +115,7 @@ class Corpus:
         model = _load_tokenizer(tokenizer) if tokenizer else None
         bounds = [vocab_size - 1] if vocab_size else []
         if model is not None:
-            bounds.append(max(model.get_vocab(with_added_tokens=True).values(), default=0))
+            bounds.append(largest_token_id(model))
         found = find_files(names, skip_bad_files=skip_bad_files)
         if note is not None and found.left_out:
             note(found.left_out)
@@ -150,6 +152,7 @@ class Corpus:
                 ),
                 skipped=tuple(skipped),
                 why_text=why,
+                id_bits=max(filter(None, (one.id_bits for one in files)), default=None),
             )
 
         corpus = of(usable)

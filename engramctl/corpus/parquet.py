@@ -236,6 +236,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return _plain(kind.value_type) if pa.types.is_dictionary(kind) else kind
 
 
+def id_bits(schema: pa.Schema, name: str) -> int | None:
+    """Return the bits of the integers in a column of lists; None where there are none."""
+    kind = _plain(schema.field(name).type) if name in schema.names else pa.null()
+    value = _plain(kind.value_type) if _is_list(kind) else kind
+    return int(value.bit_width) if pa.types.is_integer(value) else None
+
+
 def _is_list(kind: pa.DataType) -> bool:
     return any(test(kind) for test in _LISTS)
 

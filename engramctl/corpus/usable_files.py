@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engramctl.corpus.parquet import check_column, choose_column, read_footer
+from engramctl.corpus.parquet import check_column, choose_column, id_bits, read_footer
 from engramctl.errors import CorpusError
 from engramctl.sources.file import SourceFile
 
@@ -24,6 +24,11 @@ class UsableFile:
     meta: Any
     column: str
     kind: str | None
+
+    @property
+    def id_bits(self) -> int | None:
+        """Bits of the type that ids are stored in; None where there are none."""
+        return id_bits(self.meta.schema.to_arrow_schema(), self.column)
 
 
 def usable_files(
