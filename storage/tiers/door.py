@@ -1,6 +1,8 @@
 """`open_store`: a folder and a tier's name in, a store out."""
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,4 +102,8 @@ def open_store(
     if tier == "gpu" and where.type == "cpu":
         where = indexed("cuda")
     source = open_table(path) if isinstance(path, Path | str) else path
-    return _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)
+    store = _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)
+    if isinstance(path, Path | str):
+        words = os.path.abspath(path), tier, budget_bytes, dtype, str(where)
+        store.reopen = partial(open_store, *words, engine=engine, scheme=scheme)
+    return store
