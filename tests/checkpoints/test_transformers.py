@@ -70,7 +70,9 @@ def scheme(reads: Reads, tmp_path_factory: pytest.TempPathFactory) -> Scheme:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reads.model.save_pretrained(folder)
-    return read_scheme(folder)
+    found = read_scheme(folder)
+    assert isinstance(found, Scheme)
+    return found
 
 
 def some_ids(seed: int, *shape: int) -> NDArray[np.int64]:
