@@ -5,6 +5,7 @@ when the files of all orders are written.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,7 +131,7 @@ class Recorder:
             )
         if canonical.token_map is not None:
             ids = canonical.token_map[batch.ids].astype(np.uint32)
-            batch = TokenBatch(ids, batch.offsets)
+            batch = replace(batch, ids=ids)
         self._starts.add(batch)
         return batch
 

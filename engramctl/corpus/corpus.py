@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engramctl.corpus.arrays import flat_lists, text_groups
+from engramctl.corpus.long_documents import long_pieces
 from engramctl.corpus.parquet import (
     MAX_ID,
     column_size,
@@ -33,22 +34,31 @@ from engramctl.vocabulary.tokenizer_file import largest_token_id, load_tokenizer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-BATCH_TOKENS = 1 << 18  # aimed at; one document is never cut
+BATCH_TOKENS = 1 << 18  # aimed at
 BATCH_DOCUMENTS = 512  # text documents that are tokenised at a time
 Progress = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Whole documents, one after the other.
+    """Whole documents, one after the other; or a piece of one.
 
     Attributes:
         ids: token ids, uint32, flat.
         offsets: int64, documents + 1; document d is `ids[offsets[d] : offsets[d + 1]]`.
+        goes_on: the first document began in the batch before; no `ids` are fewer than one then.
+        is_cut: the document, the only one here, goes on in the next batch.
     """
 
     ids: NDArray[np.uint32]
     offsets: NDArray[np.int64]
+    goes_on: bool = False
+    is_cut: bool = False
+
+    @property
+    def num_documents(self) -> int:
+        """Documents that end here."""
+        return len(self.offsets) - 1 - self.is_cut
 
 
 @dataclass(frozen=True)
@@ -171,32 +181,49 @@ class Corpus:
         refuse_none(good, skipped)
         return of(good)
 
-    def batches(self, progress: Callable[[int], None] | None = None) -> Iterator[TokenBatch]:
+    def batches(
+        self, progress: Callable[[int], None] | None = None, *, pieces: bool = False
+    ) -> Iterator[TokenBatch]:
         """Read the corpus once, in order.
 
         Args:
             progress: called with the number of tokens of each batch.
+            pieces: give documents of millions of ids in several batches, so that memory is bounded.
 
         Raises:
             CorpusError: broken data, null elements, or an id that is negative or above `max_id`.
         """
         for file in self.files:
-            for batch in self.part(file):
+            for batch in self.part(file, pieces=pieces):
                 yield batch
                 if progress is not None:
                     progress(len(batch.ids))
 
-    def part(self, file: SourceFile, groups: range | None = None) -> Iterator[TokenBatch]:
+    def part(
+        self, file: SourceFile, groups: range | None = None, *, pieces: bool = False
+    ) -> Iterator[TokenBatch]:
         """Read one file, or some of its row groups.
 
         Args:
             file: one of the files.
             groups: row groups, consecutive; None: all.
+            pieces: as `batches`.
 
         Raises:
             CorpusError: as `batches`.
         """
         meta = read_footer(file)
+        if pieces and self.tokenizer is None and not file.is_remote:
+            for group in groups or range(meta.num_row_groups):
+                found = long_pieces(file, meta, group, self.column)
+                if found is None:
+                    yield from self.part(file, range(group, group + 1))
+                    continue
+                row = sum(meta.row_group(before).num_rows for before in range(group))
+                for one in found:
+                    ids = self._checked(one.ids, one.offsets, file, row + one.first, one.before)
+                    yield TokenBatch(ids, one.offsets, one.before > 0, one.is_cut)
+            return
         row = sum(meta.row_group(group).num_rows for group in range(groups.start if groups else 0))
         for array in self._arrays(file, groups):
             with reading(file):
@@ -209,7 +236,9 @@ class Corpus:
         """Return the same corpus with `max_id` known; reads it once where no statistics tell."""
         if self.max_id is not None:
             return self
-        largest = max((int(batch.ids.max(initial=0)) for batch in self.batches()), default=0)
+        largest = max(
+            (int(batch.ids.max(initial=0)) for batch in self.batches(pieces=True)), default=0
+        )
         return replace(self, max_id=largest)
 
     def _arrays(self, file: SourceFile, groups: range | None = None) -> Iterator[pa.Array]:
@@ -223,7 +252,7 @@ class Corpus:
     def _decode(self) -> None:
         """Read everything and check what would be checked, but make no ids of text."""
         if self.tokenizer is None:
-            for _ in self.batches():
+            for _ in self.batches(pieces=True):
                 pass
             return
         for file in self.files:
@@ -251,18 +280,24 @@ class Corpus:
         return flat, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
     def _checked(
-        self, ids: NDArray[Any], offsets: NDArray[np.int64], file: SourceFile, row: int
+        self,
+        ids: NDArray[Any],
+        offsets: NDArray[np.int64],
+        file: SourceFile,
+        row: int,
+        before: int = 0,
     ) -> NDArray[np.uint32]:
         largest = MAX_ID if self.max_id is None else self.max_id
         if len(ids) and (int(ids.min()) < 0 or int(ids.max()) > largest):
             at = int(np.argmax((ids < 0) | (ids > largest)))
             document = int(np.searchsorted(offsets, at, side="right")) - 1
             value = int(ids[at])
+            place = at - int(offsets[document]) + (0 if document else before)
             raise CorpusError(
                 f"token id {value:,} is {'negative' if value < 0 else 'out of range'}",
                 facts={
                     "file": file,
-                    "row": f"{row + document:,}, position {at - int(offsets[document]):,}",
+                    "row": f"{row + document:,}, position {place:,}",
                     "column": self.column,
                     "expected": f"0 to {largest:,}",
                     "found": f"{value:,}",

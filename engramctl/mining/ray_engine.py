@@ -186,9 +186,9 @@ def _pack(
     words = layout.record_words
 
     def batches() -> Iterator[Any]:
-        for batch in corpus.part(file, groups):
+        for batch in corpus.part(file, groups, pieces=True):
             read.tokens += len(batch.ids)
-            read.documents += len(batch.offsets) - 1
+            read.documents += batch.num_documents
             read.max_id = max(read.max_id, int(batch.ids.max(initial=0)))
             yield batch
 

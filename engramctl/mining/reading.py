@@ -75,12 +75,12 @@ class CorpusReader:
         self._batches = self._all(corpus)
 
     def segment(self, seconds: float) -> Iterator[TokenBatch]:
-        """Give batches of whole documents until the time is up; at least one, if there is one."""
+        """Give batches until the time is up and a document ends; at least one, if there is one."""
         until = time.monotonic() + seconds
         for batch in self._batches:
             yield batch
             self._advance(len(batch.ids))
-            if time.monotonic() >= until:
+            if time.monotonic() >= until and not batch.is_cut:
                 return
         self.finished = True
 
@@ -89,14 +89,16 @@ class CorpusReader:
         for number in range(at.file, len(corpus.files)):
             done = at.document if number == at.file else 0
             at.file, at.document = number, done
-            for batch in replace(corpus, files=(corpus.files[number],)).batches():
+            for batch in replace(corpus, files=(corpus.files[number],)).batches(pieces=True):
+                if batch.is_cut and done:
+                    continue  # of a document that is done
                 documents = len(batch.offsets) - 1
                 left = _without(batch, min(done, documents))
                 done -= documents - (len(left.offsets) - 1)
                 if len(left.offsets) == 1:
                     continue
-                at.document += len(left.offsets) - 1
-                at.documents += len(left.offsets) - 1
+                at.document += left.num_documents
+                at.documents += left.num_documents
                 at.tokens += len(left.ids)
                 at.max_id = max(at.max_id, int(left.ids.max(initial=0)))
                 yield left
