@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.access.ngrams import RawNgrams, merged
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import START
 
 NO_ID = 2**32 - 1

@@ -19,7 +19,8 @@ from engramctl.access.ngrams import RawNgrams
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
-from engramctl.corpus.corpus import Progress, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Progress
 from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme.scheme import Scheme

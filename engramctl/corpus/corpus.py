@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engramctl.corpus.arrays import flat_lists, text_groups
+from engramctl.corpus.batch import TokenBatch
 from engramctl.corpus.long_documents import long_pieces
 from engramctl.corpus.parquet import (
     MAX_ID,
@@ -37,28 +38,6 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 1 << 18  # aimed at
 BATCH_DOCUMENTS = 512  # text documents that are tokenised at a time
 Progress = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True)
-class TokenBatch:
-    """Whole documents, one after the other; or a piece of one.
-
-    Attributes:
-        ids: token ids, uint32, flat.
-        offsets: int64, documents + 1; document d is `ids[offsets[d] : offsets[d + 1]]`.
-        goes_on: the first document began in the batch before; no `ids` are fewer than one then.
-        is_cut: the document, the only one here, goes on in the next batch.
-    """
-
-    ids: NDArray[np.uint32]
-    offsets: NDArray[np.int64]
-    goes_on: bool = False
-    is_cut: bool = False
-
-    @property
-    def num_documents(self) -> int:
-        """Documents that end here."""
-        return len(self.offsets) - 1 - self.is_cut
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.counts.ngrams import MAX_ORDER
 
 CONTEXT = MAX_ORDER - 1

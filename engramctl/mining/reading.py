@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import CorpusError
 
 

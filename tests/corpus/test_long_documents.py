@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engramctl.corpus import long_documents
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Corpus
 from engramctl.errors import CorpusError
 from engramctl.hashing import make_scheme
 from engramctl.mining.local import mine
