@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.access.ngrams import RawNgrams, merged
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import START
 
 NO_ID = 2**32 - 1
@@ -40,9 +40,9 @@ class DocumentStarts:
         self._documents = 0
 
     def add(self, batch: TokenBatch) -> None:
-        """Take in whole documents; empty ones begin with nothing."""
-        begins = batch.offsets[:-1]
-        lengths = np.diff(batch.offsets)
+        """Take in documents; empty ones begin with nothing, nor do those that go on here."""
+        begins = batch.offsets[batch.goes_on : -1]
+        lengths = np.diff(batch.offsets)[batch.goes_on :]
         begins, lengths = begins[lengths > 0], lengths[lengths > 0]
         if not len(begins):
             return

@@ -5,6 +5,7 @@ when the files of all orders are written.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,8 @@ from engramctl.access.ngrams import RawNgrams
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.statistics import layer_document, order_statistics
 from engramctl.access.windows import Windows
-from engramctl.corpus.corpus import Progress, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Progress
 from engramctl.counts.ngrams import MAX_ORDER
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
@@ -130,7 +132,7 @@ class Recorder:
             )
         if canonical.token_map is not None:
             ids = canonical.token_map[batch.ids].astype(np.uint32)
-            batch = TokenBatch(ids, batch.offsets)
+            batch = replace(batch, ids=ids)
         self._starts.add(batch)
         return batch
 

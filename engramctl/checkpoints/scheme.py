@@ -14,6 +14,7 @@ from engramctl.storage.files.safetensors_header import Tensor, read_header
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.kinds.recognise import stand_in
 from engramctl.storage.reading.region import RegionFiles
+from engramctl.vocabulary.fingerprints import check_same, of_tokenizer
 from engramctl.vocabulary.tokenizer_file import TOKENIZER, load_canonical
 
 CONFIG = "config.json"
@@ -46,6 +47,8 @@ def read_scheme(folder: Path | str, tokenizer: Path | str | None = None) -> Sche
     beside = folder / TOKENIZER
     if tokenizer is None and not beside.exists():
         return scheme
+    if tokenizer is not None:
+        _check_beside(beside, Path(tokenizer))
     canonical = load_canonical(Path(tokenizer or beside))
     try:
         return scheme_from_config(config, buffers, token_map=canonical)
@@ -56,6 +59,20 @@ def read_scheme(folder: Path | str, tokenizer: Path | str | None = None) -> Sche
             hint="name the model's own with engramctl layout --tokenizer"
             + ("" if tokenizer else ", or take this file out of the folder"),
         ) from error
+
+
+def _check_beside(beside: Path, tokenizer: Path) -> None:
+    """Refuse another vocabulary than that of the file beside the weights, where one is.
+
+    Two token maps of one size differ in no number that a config.json has.
+    """
+    if not beside.exists() or beside.samefile(tokenizer):
+        return
+    try:
+        own = of_tokenizer(beside)
+    except ConfigError:
+        return  # a broken one is what --tokenizer takes the place of
+    check_same(own, of_tokenizer(tokenizer), "leave out --tokenizer: the file beside it is read")
 
 
 def read_buffers(folder: Path) -> dict[str, NDArray[Any]]:

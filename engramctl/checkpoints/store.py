@@ -1,6 +1,8 @@
 """`open_store` for any path: a folder of ours, or a model's files served from where they lie."""
 
+import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,9 @@ def open_store(
         check_rows(path, scheme, checkpoint.rows)
         check_heads(path, scheme, checkpoint.rows)
     document: Mapping[str, Any] | None = None if found is None else found.to_dict()
-    return open_source(
+    store = open_source(
         checkpoint.rows, tier, budget_bytes, dtype, device, engine=engine, scheme=document
     )
+    words = os.path.abspath(path), tier, budget_bytes, dtype, str(device), scheme
+    store.reopen = partial(open_store, *words, engine=engine)
+    return store

@@ -84,7 +84,7 @@ def inspect(
     """
     from engramctl.describe.folders import describe
     from engramctl.describe.schemes import named_schemes, schemes_tables
-    from engramctl.describe.view import described_tables
+    from engramctl.describe.view import described_tables, narrow_counts
     from engramctl.schemes.options import FIXED, SchemeOptions
 
     sink = Output(format="json" if json else format, quiet=quiet)
@@ -118,6 +118,8 @@ def inspect(
     raw = sink.format == "csv"
     tables = described_tables(document, path, tokenizer, raw=raw, each_head=each_head)
     sink.result(document, tables)
+    if tokenizer is not None and (cut := narrow_counts(document, tokenizer)):
+        sink.note(cut)
 
 
 def _is_filed(ctx: typer.Context, name: str) -> bool:

@@ -157,6 +157,7 @@ def mine(
     from engramctl.mining.engines import check_engine, mine_with
     from engramctl.mining.options import MineOptions
     from engramctl.reuse.curve_request import counted_scheme, curve_request
+    from engramctl.vocabulary.narrow_ids import narrow_ids
 
     options = MineOptions(
         parse_numbers(orders, "--orders") or (), min_count=min_count, top_k=top_k,
@@ -189,5 +190,10 @@ def mine(
         scheme=rows_of, also=also, progress=sink.progress,
     )  # fmt: skip
     making.record()
+    if not summary["tokens"]:
+        sink.note("no n-gram was counted: every document is empty")
+    known = source.max_id if source.why_text is None and (tokenizer or rows_of) else None
+    if known and (cut := narrow_ids(summary["max_token_id"], known + 1, source.id_bits)):
+        sink.note(cut)
     sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")

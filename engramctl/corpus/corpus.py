@@ -15,6 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engramctl.corpus.arrays import flat_lists, text_groups
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.long_documents import long_pieces
 from engramctl.corpus.parquet import (
     MAX_ID,
     column_size,
@@ -28,27 +30,14 @@ from engramctl.corpus.usable_files import UsableFile, reason_of, refuse_none, us
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.sources.file import SourceFile
 from engramctl.sources.find import find_files
-from engramctl.vocabulary.tokenizer_file import load_tokenizer, tokenizing
+from engramctl.vocabulary.tokenizer_file import largest_token_id, load_tokenizer, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-BATCH_TOKENS = 1 << 18  # aimed at; one document is never cut
+BATCH_TOKENS = 1 << 18  # aimed at
 BATCH_DOCUMENTS = 512  # text documents that are tokenised at a time
 Progress = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True)
-class TokenBatch:
-    """Whole documents, one after the other.
-
-    Attributes:
-        ids: token ids, uint32, flat.
-        offsets: int64, documents + 1; document d is `ids[offsets[d] : offsets[d + 1]]`.
-    """
-
-    ids: NDArray[np.uint32]
-    offsets: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -66,6 +55,7 @@ class Corpus:
         tokens_hint: about how many tokens there are (exact enough to size work), from the footers.
         skipped: bad files and folders that were left out, each with the reason.
         why_text: why text is tokenised, in words; None: the column is of ids.
+        id_bits: most bits of an id that a file's type has room for; None: not known, or text.
     """
 
     files: tuple[SourceFile, ...]
@@ -77,6 +67,7 @@ class Corpus:
     tokens_hint: int
     skipped: tuple[tuple[SourceFile, str], ...] = ()
     why_text: str | None = None
+    id_bits: int | None = None
 
     @classmethod
     def open(
@@ -113,7 +104,7 @@ class Corpus:
         model = _load_tokenizer(tokenizer) if tokenizer else None
         bounds = [vocab_size - 1] if vocab_size else []
         if model is not None:
-            bounds.append(max(model.get_vocab(with_added_tokens=True).values(), default=0))
+            bounds.append(largest_token_id(model))
         found = find_files(names, skip_bad_files=skip_bad_files)
         if note is not None and found.left_out:
             note(found.left_out)
@@ -128,7 +119,8 @@ class Corpus:
 
         why = None
         if is_text:
-            chosen = why_text(usable[0].meta.schema.to_arrow_schema())
+            with_rows = (one for one in usable if one.meta.num_rows)
+            chosen = why_text(next(with_rows, usable[0]).meta.schema.to_arrow_schema())
             why = "named with --column" if column else chosen
             if note is not None and column is None:
                 note(f"column '{usable[0].column}' is tokenised with {tokenizer}: {why}")
@@ -149,6 +141,7 @@ class Corpus:
                 ),
                 skipped=tuple(skipped),
                 why_text=why,
+                id_bits=max(filter(None, (one.id_bits for one in files)), default=None),
             )
 
         corpus = of(usable)
@@ -167,36 +160,53 @@ class Corpus:
         refuse_none(good, skipped)
         return of(good)
 
-    def batches(self, progress: Callable[[int], None] | None = None) -> Iterator[TokenBatch]:
+    def batches(
+        self, progress: Callable[[int], None] | None = None, *, pieces: bool = False
+    ) -> Iterator[TokenBatch]:
         """Read the corpus once, in order.
 
         Args:
             progress: called with the number of tokens of each batch.
+            pieces: give documents of millions of ids in several batches, so that memory is bounded.
 
         Raises:
             CorpusError: broken data, null elements, or an id that is negative or above `max_id`.
         """
         for file in self.files:
-            for batch in self.part(file):
+            for batch in self.part(file, pieces=pieces):
                 yield batch
                 if progress is not None:
                     progress(len(batch.ids))
 
-    def part(self, file: SourceFile, groups: range | None = None) -> Iterator[TokenBatch]:
+    def part(
+        self, file: SourceFile, groups: range | None = None, *, pieces: bool = False
+    ) -> Iterator[TokenBatch]:
         """Read one file, or some of its row groups.
 
         Args:
             file: one of the files.
             groups: row groups, consecutive; None: all.
+            pieces: as `batches`.
 
         Raises:
             CorpusError: as `batches`.
         """
         meta = read_footer(file)
+        if pieces and self.tokenizer is None and not file.is_remote:
+            for group in groups or range(meta.num_row_groups):
+                found = long_pieces(file, meta, group, self.column)
+                if found is None:
+                    yield from self.part(file, range(group, group + 1))
+                    continue
+                row = sum(meta.row_group(before).num_rows for before in range(group))
+                for one in found:
+                    ids = self._checked(one.ids, one.offsets, file, row + one.first, one.before)
+                    yield TokenBatch(ids, one.offsets, one.before > 0, one.is_cut)
+            return
         row = sum(meta.row_group(group).num_rows for group in range(groups.start if groups else 0))
         for array in self._arrays(file, groups):
             with reading(file):
-                lists = self._tokenise(array) if self.tokenizer else flat_lists(array, file, row)
+                lists = (self._tokenise if self.tokenizer else flat_lists)(array, file, row)
                 batch = TokenBatch(self._checked(*lists, file, row), lists[1])
             row += len(array)
             yield batch
@@ -205,7 +215,9 @@ class Corpus:
         """Return the same corpus with `max_id` known; reads it once where no statistics tell."""
         if self.max_id is not None:
             return self
-        largest = max((int(batch.ids.max(initial=0)) for batch in self.batches()), default=0)
+        largest = max(
+            (int(batch.ids.max(initial=0)) for batch in self.batches(pieces=True)), default=0
+        )
         return replace(self, max_id=largest)
 
     def _arrays(self, file: SourceFile, groups: range | None = None) -> Iterator[pa.Array]:
@@ -219,20 +231,25 @@ class Corpus:
     def _decode(self) -> None:
         """Read everything and check what would be checked, but make no ids of text."""
         if self.tokenizer is None:
-            for _ in self.batches():
+            for _ in self.batches(pieces=True):
                 pass
             return
         for file in self.files:
+            row = 0
             for array in self._arrays(file):
                 with reading(file):
-                    array.to_pylist()
+                    for _ in text_groups(array, file, row):
+                        pass
+                row += len(array)
 
-    def _tokenise(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _tokenise(
+        self, texts: pa.Array, file: SourceFile, row: int
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         assert self.tokenizer is not None
         ids: list[NDArray[np.uint32]] = []
         lengths: list[int] = []
         assert self.tokenizer_path is not None
-        for group in text_groups(texts):
+        for group in text_groups(texts, file, row):
             with tokenizing(self.tokenizer_path):
                 encodings = self.tokenizer.encode_batch_fast(group, add_special_tokens=False)
             for encoding in encodings:
@@ -242,18 +259,24 @@ class Corpus:
         return flat, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
     def _checked(
-        self, ids: NDArray[Any], offsets: NDArray[np.int64], file: SourceFile, row: int
+        self,
+        ids: NDArray[Any],
+        offsets: NDArray[np.int64],
+        file: SourceFile,
+        row: int,
+        before: int = 0,
     ) -> NDArray[np.uint32]:
         largest = MAX_ID if self.max_id is None else self.max_id
         if len(ids) and (int(ids.min()) < 0 or int(ids.max()) > largest):
             at = int(np.argmax((ids < 0) | (ids > largest)))
             document = int(np.searchsorted(offsets, at, side="right")) - 1
             value = int(ids[at])
+            place = at - int(offsets[document]) + (0 if document else before)
             raise CorpusError(
                 f"token id {value:,} is {'negative' if value < 0 else 'out of range'}",
                 facts={
                     "file": file,
-                    "row": f"{row + document:,}, position {at - int(offsets[document]):,}",
+                    "row": f"{row + document:,}, position {place:,}",
                     "column": self.column,
                     "expected": f"0 to {largest:,}",
                     "found": f"{value:,}",

@@ -21,6 +21,15 @@ RETRIES = 3  # of a remote read that failed; waits double
 RETRY_SECONDS = 0.2
 # pyarrow's own defaults read ahead through the whole file: memory would grow with the corpus.
 _READER = {"pre_buffer": False, "buffer_size": 1 << 20, "page_checksum_verification": True}
+_STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 Answer = TypeVar("Answer")
 
 
@@ -129,6 +138,16 @@ def read_column(
     """
     group = groups.start if groups else 0
     done = attempts = 0
+    meta = read_footer(file)
+    if not meta.num_rows:
+        return
+    kind = meta.schema.to_arrow_schema().field(name).type
+    if pa.types.is_fixed_size_list(kind) and kind.list_size == 0:  # pyarrow reads no such lists
+        chosen = groups or range(meta.num_row_groups)
+        left = sum(meta.row_group(number).num_rows for number in chosen)
+        for start in range(0, left, rows):
+            yield pa.nulls(min(rows, left - start))
+        return
     with reading(file):
         while True:
             try:
@@ -193,8 +212,8 @@ def why_text(schema: pa.Schema) -> str:
     return f"with --tokenizer text comes first; --column {ids[0]} reads the ids"
 
 
-def check_column(file: SourceFile, schema: pa.Schema, name: str) -> str:
-    """Return "ids" or "text", or raise about the column of this file."""
+def check_column(file: SourceFile, schema: pa.Schema, name: str) -> str | None:
+    """Return "ids" or "text", None for nulls alone; or raise about the column of this file."""
     if schema.names.count(name) != 1:
         raise CorpusError(
             f"{file.name} has {'no' if name not in schema.names else 'more than one'} "
@@ -202,25 +221,46 @@ def check_column(file: SourceFile, schema: pa.Schema, name: str) -> str:
             facts={"file": file, "found": ", ".join(schema.names)},
             hint="name another column with --column",
         )
-    kind = schema.field(name).type
-    if _is_list(kind) and pa.types.is_integer(kind.value_type):
-        return "ids"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    kind = _plain(schema.field(name).type)
+    types = pa.types
+    if types.is_null(kind):
+        return None
+    if _is_list(kind):
+        value = _plain(kind.value_type)
+        if types.is_integer(value) or types.is_null(value):
+            return "ids"
+    elif any(test(kind) for test in (*_STRINGS, *_BYTES)):
         return "text"
     raise CorpusError(
         f"column '{name}' of {file.name} cannot be mined",
         facts={"file": file, "expected": "a list of integers, or a string", "found": str(kind)},
-        hint="name another column with --column",
+        hint="name another column with --column, or let mine leave such files out with "
+        "--skip-bad-files",
     )
 
 
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return what a type holds: of an extension its storage, of a dictionary its values."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(kind.storage_type)
+    return _plain(kind.value_type) if pa.types.is_dictionary(kind) else kind
+
+
+def id_bits(schema: pa.Schema, name: str) -> int | None:
+    """Return the bits of the integers in a column of lists; None where there are none."""
+    kind = _plain(schema.field(name).type) if name in schema.names else pa.null()
+    value = _plain(kind.value_type) if _is_list(kind) else kind
+    return int(value.bit_width) if pa.types.is_integer(value) else None
+
+
 def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+    return any(test(kind) for test in _LISTS)
 
 
 def _chunks(meta: Any, name: str) -> Iterator[Any]:
-    """Give a column's chunks, one a row group."""
+    """Give a column's chunks, one a row group; a file without rows need not have the column."""
+    if not meta.num_rows:
+        return
     leaf = leaf_of(meta.schema.to_arrow_schema(), name)
     for group in range(meta.num_row_groups):
         yield meta.row_group(group).column(leaf)

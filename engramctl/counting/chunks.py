@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.counts.ngrams import MAX_ORDER
 
 CONTEXT = MAX_ORDER - 1
@@ -32,7 +32,7 @@ def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
     """Give chunks of `size` ids, the last one shorter; documents are cut where need be.
 
     Args:
-        batches: whole documents.
+        batches: documents, whole or in pieces.
         size: ids a chunk, context included; above `CONTEXT`.
     """
     assert size > CONTEXT
@@ -43,15 +43,17 @@ def cut_chunks(batches: Iterable[TokenBatch], size: int) -> Iterator[Chunk]:
         at = 0
         while at < len(batch.ids):
             stop = min(at + size - filled, len(batch.ids))
-            inner = np.searchsorted(batch.offsets, [at, stop], side="right")
+            known = batch.offsets[:-1] if batch.is_cut else batch.offsets
+            inner = np.searchsorted(known, [at, stop], side="right")
             parts.append(batch.ids[at:stop])
-            ends.append(batch.offsets[inner[0] : inner[1]] - at + filled)
+            ends.append(known[inner[0] : inner[1]] - at + filled)
             filled += stop - at
             at = stop
             if filled == size:
-                tail = min(CONTEXT, at - int(batch.offsets[inner[1] - 1]))
-                yield _chunk(parts, ends, filled, tail)
-                parts, ends, filled = [batch.ids[at - tail : at]], [], tail
+                last = next((int(one[-1]) for one in reversed(ends) if len(one)), 0)
+                chunk = _chunk(parts, ends, filled, min(CONTEXT, filled - last))
+                yield chunk
+                parts, ends, filled = [chunk.ids[filled - chunk.tail :]], [], chunk.tail
     if filled:
         yield _chunk(parts, ends, filled, 0)
 

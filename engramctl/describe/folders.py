@@ -188,7 +188,7 @@ def _summary(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict) or found.get("schema") != COUNTS_SUMMARY_SCHEMA:
         return {}
-    document = {"orders": found.get("orders")}
+    document = {"max_token_id": found.get("max_token_id"), "orders": found.get("orders")}
     if found.get("access"):
         document["access"] = found["access"]
     reuse = found.get("reuse")

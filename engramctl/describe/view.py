@@ -11,6 +11,8 @@ from engramctl.output import Table
 from engramctl.results.file import not_as_written
 from engramctl.shown.facts import facts_table
 from engramctl.shown.tables import program_tables, shown_tables
+from engramctl.vocabulary.narrow_ids import narrow_ids
+from engramctl.vocabulary.tokenizer_file import largest_token_id, load_tokenizer
 
 _CAPTIONS = {
     "tiers": "tier: where rows would be when they are looked up; ssd: after layout, ssd, in place: "
@@ -58,6 +60,14 @@ def described_tables(
             facts={"found": f"{type(error).__name__}: {error}"[:200]},
             hint=f"run: engramctl verify {path}",
         ) from error
+
+
+def narrow_counts(document: dict[str, Any], tokenizer: Path) -> str | None:
+    """Say in words why the ids of counts look cut, by the tokenizer's vocabulary; None: not."""
+    largest = document.get("max_token_id")
+    if type(largest) is not int:
+        return None
+    return narrow_ids(largest, largest_token_id(load_tokenizer(tokenizer)) + 1)
 
 
 def _result_tables(document: dict[str, Any], path: Path, raw: bool) -> list[Table]:

@@ -20,14 +20,13 @@ from engramctl.counting.chunks import Chunk, cut_chunks
 from engramctl.counting.count import partition_chunk
 from engramctl.counting.keys import BUCKET_BITS, KeyLayout, partition_bits
 from engramctl.counting.spill import SpillStore
-from engramctl.errors import CorpusError
 from engramctl.hashing.scheme.scheme import Scheme
 from engramctl.mining import facts
 from engramctl.mining.folder import counts_files, counts_maker
 from engramctl.mining.options import PARTITION_RECORDS, MineOptions
 from engramctl.mining.output import CountsOutput, Sink
 from engramctl.mining.partition_counter import PartitionCounter
-from engramctl.mining.reading import CorpusReader, Position
+from engramctl.mining.reading import CorpusReader, Position, check_tokens
 from engramctl.mining.run_state import load_run, remembered, save_run
 from engramctl.mining.spill_folder import remove_spill_folder, spill_folder, try_folder
 from engramctl.mining.writer import OrderTotals
@@ -68,7 +67,8 @@ def mine(
         the document of `summary.json`.
 
     Raises:
-        CorpusError: the data cannot be used, or there are no tokens.
+        CorpusError: the data cannot be used, or there are no documents; with `scheme` or `also`
+            also where all of them are empty.
         ConfigError: `target` is taken, `resume` with another corpus or other options, or a scheme
             that needs orders that are not counted.
         StorageError: a write failed; an earlier result is untouched.
@@ -87,6 +87,7 @@ def mine(
         stack.callback(run.close)
         try:
             read = run.read()
+            check_tokens(corpus, read, needed=scheme is not None or also is not None)
             totals = run.count(sink)
             summary = facts.summary(corpus, read, options, totals)
             run.record(summary)
@@ -165,15 +166,6 @@ class Run:
                     pass
                 if not reader.finished:
                     self.save_checkpoint(reader.position)
-        if not reader.position.tokens:
-            raise CorpusError(
-                "the corpus has no tokens",
-                facts={
-                    "files": len(self._corpus.files),
-                    "documents": f"{reader.position.documents:,}",
-                },
-                hint="name files whose documents are not empty",
-            )
         return reader.position
 
     def count(self, sink: Sink | None) -> list[OrderTotals]:

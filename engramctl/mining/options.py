@@ -10,7 +10,7 @@ from engramctl.memory import available_bytes
 
 DEFAULT_MEMORY_BYTES = 644_245_094  # 0.6 GiB
 # Measured: the process itself with pyarrow and numba, chunks and tables of two threads; and for
-# each order its row groups on their way out. A document is read whole, so a huge one adds to it.
+# each order its row groups on their way out. A page of a huge document adds to it.
 BASE_BYTES = 368 << 20
 ORDER_BYTES = 48 << 20
 PARTITION_RECORDS = 1 << 17  # aimed at: the table of a partition stays in the L2 cache

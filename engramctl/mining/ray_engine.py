@@ -24,13 +24,13 @@ from engramctl.corpus.parquet import column_size, read_footer
 from engramctl.counting.chunks import cut_chunks
 from engramctl.counting.count import Rows, count_partition, partition_chunk
 from engramctl.counting.keys import KeyLayout
-from engramctl.errors import ConfigError, CorpusError
+from engramctl.errors import ConfigError
 from engramctl.mining import facts
 from engramctl.mining.folder import counts_files, counts_maker
 from engramctl.mining.local import layout_of
 from engramctl.mining.options import MineOptions
 from engramctl.mining.output import CountsOutput
-from engramctl.mining.reading import Position
+from engramctl.mining.reading import Position, check_tokens
 from engramctl.sources.file import SourceFile
 from engramctl.storage.files.atomic import os_errors, write_json
 from engramctl.storage.writing.partial_folder import PartialDirectory
@@ -72,7 +72,8 @@ def mine_on_ray(
 
     Raises:
         ConfigError: Ray is not installed or not reached, or `target` is taken.
-        CorpusError: the data cannot be used, or there are no tokens.
+        CorpusError: the data cannot be used, or there are no documents; with `also` also where all
+            of them are empty.
         StorageError: a write failed; an earlier result is untouched.
     """
     options = options or MineOptions()
@@ -89,8 +90,7 @@ def mine_on_ray(
         layout = layout_of(corpus, options)
         with show("reading", corpus.tokens_hint, "tokens") as advance:
             read, buckets = _pack_all(ray, corpus, layout, advance)
-        if not read.tokens:
-            raise CorpusError("the corpus has no tokens", facts={"files": len(corpus.files)})
+        check_tokens(corpus, read, needed=also is not None)
         with (
             show("counting", len(buckets), "buckets") as advance,
             CountsOutput(work.path, options, pool, recorder, None) as output,
@@ -186,9 +186,9 @@ def _pack(
     words = layout.record_words
 
     def batches() -> Iterator[Any]:
-        for batch in corpus.part(file, groups):
+        for batch in corpus.part(file, groups, pieces=True):
             read.tokens += len(batch.ids)
-            read.documents += len(batch.offsets) - 1
+            read.documents += batch.num_documents
             read.max_id = max(read.max_id, int(batch.ids.max(initial=0)))
             yield batch
 

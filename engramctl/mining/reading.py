@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Corpus
+from engramctl.errors import CorpusError
 
 
 @dataclass
@@ -38,6 +40,22 @@ class Position:
         return asdict(self)
 
 
+def check_tokens(corpus: Corpus, read: Position, *, needed: bool) -> None:
+    """Refuse a corpus without documents, or without tokens where they are `needed`.
+
+    Documents that are all empty are a result: no n-gram occurs.
+
+    Raises:
+        CorpusError: so it is.
+    """
+    if read.documents == 0 or (needed and read.tokens == 0):
+        raise CorpusError(
+            f"the corpus has no {'tokens' if read.documents else 'documents'}",
+            facts={"files": len(corpus.files), "documents": f"{read.documents:,}"},
+            hint="name files whose documents are not empty",
+        )
+
+
 class CorpusReader:
     """Gives a corpus in segments of some seconds; between two, `position` is where it stands."""
 
@@ -58,12 +76,12 @@ class CorpusReader:
         self._batches = self._all(corpus)
 
     def segment(self, seconds: float) -> Iterator[TokenBatch]:
-        """Give batches of whole documents until the time is up; at least one, if there is one."""
+        """Give batches until the time is up and a document ends; at least one, if there is one."""
         until = time.monotonic() + seconds
         for batch in self._batches:
             yield batch
             self._advance(len(batch.ids))
-            if time.monotonic() >= until:
+            if time.monotonic() >= until and not batch.is_cut:
                 return
         self.finished = True
 
@@ -72,14 +90,16 @@ class CorpusReader:
         for number in range(at.file, len(corpus.files)):
             done = at.document if number == at.file else 0
             at.file, at.document = number, done
-            for batch in replace(corpus, files=(corpus.files[number],)).batches():
+            for batch in replace(corpus, files=(corpus.files[number],)).batches(pieces=True):
+                if batch.is_cut and done:
+                    continue  # of a document that is done
                 documents = len(batch.offsets) - 1
                 left = _without(batch, min(done, documents))
                 done -= documents - (len(left.offsets) - 1)
                 if len(left.offsets) == 1:
                     continue
-                at.document += len(left.offsets) - 1
-                at.documents += len(left.offsets) - 1
+                at.document += left.num_documents
+                at.documents += left.num_documents
                 at.tokens += len(left.ids)
                 at.max_id = max(at.max_id, int(left.ids.max(initial=0)))
                 yield left

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Corpus
 from engramctl.hashing import START, Scheme
 from engramctl.reuse.interleave import Block
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, EngramError
 from engramctl.storage.kinds.recognise import recognise
+from engramctl.vocabulary.wrong_file import check_as_read, why_refused
 
 MAX_TOKENIZER_BYTES = 256 << 20  # those of released models have up to 35 MB
 
@@ -56,7 +57,8 @@ def load_tokenizer(path: Path) -> "Tokenizer":
     """Read a `tokenizer.json`.
 
     Raises:
-        ConfigError: the file is missing or is not a tokenizer.
+        ConfigError: the file is missing or is not a tokenizer, or its added tokens have ids that
+            the library does not give them.
     """
     from tokenizers import Tokenizer
 
@@ -74,7 +76,9 @@ def load_tokenizer(path: Path) -> "Tokenizer":
             facts={"expected": f"at most {MAX_TOKENIZER_BYTES:,} bytes"},
         )
     with tokenizing(path):
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
+        check_as_read(path, tokenizer)
+    return tokenizer
 
 
 @contextmanager
@@ -94,10 +98,15 @@ def tokenizing(path: Path) -> Iterator[None]:
         kind = recognise(path)
         if kind is not None and kind.name not in ("tokenizer", "JSON list"):
             raise ConfigError(f"{path} {kind.says}, not a tokenizer", hint=kind.hint) from error
+        why, hint = why_refused(path, str(error)[:300])
         raise ConfigError(
-            f"{path} is not a tokenizer file that can be used: {str(error)[:300]}",
-            hint="name the model's own tokenizer.json",
+            f"{path} is not a tokenizer file that can be used: {why}", hint=hint
         ) from error
+
+
+def largest_token_id(tokenizer: "Tokenizer") -> int:
+    """Return the largest id of any token, added ones too; 0 where there is none."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
 
 
 def vocabulary_digest(tokenizer: "Tokenizer") -> str:

@@ -75,7 +75,12 @@ def build_token_map(tokenizer: "Tokenizer") -> NDArray[np.int32]:
     for token_id in range(num_ids):
         raw = tokenizer.id_to_token(token_id)
         if raw is None:
-            raise ConfigError(f"the tokenizer has {num_ids:,} tokens but no id {token_id}")
+            largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+            raise ConfigError(
+                f"the tokenizer has {num_ids:,} tokens but no id {token_id}: its ids have holes",
+                facts={"expected": f"ids 0 to {num_ids - 1:,}", "found": f"ids up to {largest:,}"},
+                hint="a token map needs a token for every id; name the model's own tokenizer.json",
+            )
         text = tokenizer.decode([token_id], skip_special_tokens=False)
         key = raw if _REPLACEMENT in text else normalise(text) or text
         token_map[token_id] = canonical.setdefault(key, len(canonical))

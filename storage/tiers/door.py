@@ -1,7 +1,9 @@
 """`open_store`: a folder and a tier's name in, a store out."""
 
+import os
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,4 +112,8 @@ def open_store(
             hint="lay them out as f32, or with --dtype as another: "
             f"engramctl layout {shlex.quote(str(source.path))} -o shards",
         )
-    return _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)
+    store = _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)
+    if isinstance(path, Path | str):
+        words = os.path.abspath(path), tier, budget_bytes, dtype, str(where)
+        store.reopen = partial(open_store, *words, engine=engine, scheme=scheme)
+    return store

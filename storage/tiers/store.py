@@ -7,8 +7,8 @@ A step's row ids are known when it starts, so one `prefetch` names the rows of a
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, NoReturn, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
 from engramctl.runtime.threads import renew_in_children
+from engramctl.runtime.untraced import untraced
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
@@ -63,7 +64,7 @@ class Store(ABC):
         # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
         self.near: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = {}
         self.wanted_engine = engine
-        # Within a budget copies of ids count too; other stores copy all.
+        self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
         bounded = budget_bytes is not None and self.tier == "ssd"
         self._most_copied = max(256, budget_bytes >> 15) if bounded and budget_bytes else None
         self.load(budget_bytes)
@@ -74,8 +75,8 @@ class Store(ABC):
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
 
-        Torch's own threads are not there either, and an operation on many rows would wait for them
-        for ever; so the child's torch uses one, as in the workers of torch's DataLoader.
+        Torch's own threads are not there either, and many rows would wait for them for ever; so
+        the child's torch uses one, as in the workers of torch's DataLoader.
         """
         torch.set_num_threads(1)
         self.lock = threading.Lock()
@@ -84,9 +85,11 @@ class Store(ABC):
             over = "a store on a GPU cannot be used after fork: open another in the child"
         self.usage.renew(over)
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be copied to another process."""
-        raise TypeError("a store cannot be pickled: open one in each process, with open_store")
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        """Be opened again in another process, by path: on the ssd tier, where nothing is copied."""
+        if self.reopen is None or self.tier != "ssd":
+            raise TypeError(f"a store of {self.tier} rows is not pickled: open one in each process")
+        return self.reopen, ()
 
     @abstractmethod
     def load(self, budget_bytes: int | None) -> None:
@@ -144,11 +147,9 @@ class Store(ABC):
         """Return the rows of a layer's table."""
         return self.table.num_rows(layer)
 
+    @untraced
     def gather(self, layer: int, row_ids: RowIds, out: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the rows of one layer now: as `prefetch({layer: row_ids}).wait(layer, out)`.
-
-        It takes no place among the open tickets.
-        """
+        """Return rows now: as `prefetch({layer: row_ids}).wait(layer, out)`, without a ticket."""
         with Call(self.usage):
             flat, shape = plain_ids(row_ids)
             if len(flat) <= MOST_ROWS and layer in self.near:
@@ -183,6 +184,7 @@ class Store(ABC):
         words = out.element_size(), out.data_ptr(), out.nbytes
         return int(gather_at_once(row_ids, *self.near[layer], *words))
 
+    @untraced
     def prefetch(
         self, requests: Mapping[int, RowIds], keys: NDArray[np.uint64] | None = None
     ) -> Ticket:

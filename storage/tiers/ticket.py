@@ -9,6 +9,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.runtime.untraced import untraced
 from engramctl.storage.tiers.usage import Call, Usage
 
 
@@ -75,6 +76,7 @@ class Ticket:
         self._requests = requests
         self._handle = handle
 
+    @untraced
     def wait(self, layer: int, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return a layer's rows, dequantised, in request order.
 

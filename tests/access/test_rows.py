@@ -18,7 +18,7 @@ from engramctl.access.document_starts import DocumentStarts
 from engramctl.access.ngrams import RawNgrams
 from engramctl.access.tally import MOST_SHOWN, RowRange, RowSummary, Tally
 from engramctl.access.windows import Windows
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.counting import reference
 from engramctl.errors import ConfigError, CorpusError
 from engramctl.hashing import Scheme, make_scheme

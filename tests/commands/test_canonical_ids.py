@@ -242,3 +242,13 @@ def test_rows_of_a_token_map_are_not_imported_without_one(made: Path, tmp_path: 
     assert "has a token map" in message
     assert "--tokenizer" in message
     run(*given, "--tokenizer", made / "tokenizer.json")
+
+
+def test_a_tokenizer_of_the_same_size_but_of_other_words_than_the_one_beside_is_refused(
+    made: Path, tmp_path: Path
+) -> None:
+    other = write_tokenizer(tmp_path / "tokenizer.json", OTHER_MAP)
+    message = refused("layout", made / "whole", "--tokenizer", other, "-o", tmp_path / "out")
+    assert "another vocabulary" in message
+    assert not (tmp_path / "out").exists()
+    run("layout", made / "bare", "--tokenizer", other, "-o", tmp_path / "out")  # nothing to compare

@@ -99,9 +99,8 @@ def test_a_wrong_option_exits_with_2_and_writes_nothing(
         [[1, 2**32]],
         [[1, None]],
         [],
-        [[], None],
     ],
-    ids=["negative", "too large", "null", "no documents", "no tokens"],
+    ids=["negative", "too large", "null", "no documents"],
 )
 def test_a_wrong_corpus_exits_with_1_and_keeps_the_earlier_result(
     documents: Any, run_cli: RunCli, corpus: Path, tmp_path: Path

@@ -193,7 +193,6 @@ def test_ids_in_one_file_and_text_in_another_are_refused(tmp_path: Path, tokeniz
         pa.array([[[1]]]),
         pa.array([["a"]]),
         pa.array([{"a": 1}]),
-        pa.array([b"x"]),
     ],
     ids=lambda column: str(column.type),
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.corpus.corpus import TokenBatch
+from engramctl.corpus.batch import TokenBatch
 from engramctl.counting import reference
 from engramctl.counting.chunks import Chunk, cut_chunks
 from engramctl.counting.count import Rows, count_partition, partition_chunk

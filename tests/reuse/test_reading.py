@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.caches.reference import distinct_in_chunks, interleave
-from engramctl.corpus.corpus import Corpus, TokenBatch
+from engramctl.corpus.batch import TokenBatch
+from engramctl.corpus.corpus import Corpus
 from engramctl.reuse import unique
 from engramctl.reuse.documents import Part, Reader, split, whole
 from engramctl.reuse.interleave import Block, Interleaver

@@ -1,6 +1,5 @@
 """Stores end well: closed while used, forked, interrupted, with tickets open."""
 
-import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -305,8 +304,3 @@ def test_workers_of_a_data_loader_gather(store: Store) -> None:
         data, num_workers=2, multiprocessing_context="fork", timeout=60
     )
     assert all(bool(right) for right in loader)
-
-
-def test_a_store_says_that_it_cannot_be_sent_to_another_process(store: Store) -> None:
-    with pytest.raises(TypeError, match="open one in each process"):
-        pickle.dumps(store)
