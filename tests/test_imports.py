@@ -36,6 +36,7 @@ HOUSE = (
     "engramctl/upkeep",
     "engramctl/sources",
     "engramctl/checkpoints",
+    "engramctl/model_folder",
     "engramctl/vocabulary",
     "engramctl/machine",
     "engramctl/model",

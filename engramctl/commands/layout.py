@@ -142,6 +142,7 @@ def layout(
     if not dry_run:
         check_target(out, making.maker, force=making.force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
+    sink.notes(opened.notes)
     if dictionary is not None and tokenizer is not None:
         check_counts_tokenizer(dictionary, tokenizer)
     options = LayoutOptions(

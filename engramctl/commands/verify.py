@@ -47,6 +47,7 @@ def verify(
         from engramctl.tables.opened_rows import open_rows
 
         ours, theirs = open_rows(path), open_rows(against)
+        sink.notes(theirs.notes)
         with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:
             compared = compare_rows(ours, theirs, sample_rows=sample, progress=advance)
         document |= compared_facts(against, compared)

@@ -47,6 +47,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "reads_per_token": None if reads is None else reads * parts,
         "reads_per_row": parts,
         "total_bytes": sum(layer["bytes"] for layer in layers),
+        "notes": list(checkpoint.notes),
         "layers": layers,
         "tiers": _tiers(record, [layer["num_rows"] for layer in layers], reads, parts),
     }

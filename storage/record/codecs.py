@@ -75,6 +75,7 @@ def encode(spec: RecordSpec, values: Floats, table_scale: float | None = None) -
     """
     check_values(spec, values)
     out = np.empty((len(values), spec.record_bytes), np.uint8)
+    scales: Bytes | None
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         if spec.dtype in FLOAT_SCALED:
             weights, scales = float_scales.encode(spec, values)
