@@ -52,7 +52,9 @@ def joined(parts: Sequence[Tensor], wanted: TableRows | None) -> tuple[Tensor, .
         )
     if set(rows) == {wanted.num_rows}:
         return (first,)  # every rank has all of it
-    ways = {way for way in (_by_heads(rows, wanted), _by_rows(rows, wanted)) if way is not None}
+    ways = _by_rows(rows, wanted.num_rows) | _by_heads(rows, wanted)
+    if not ways and sum(rows) == wanted.num_rows:
+        ways = {_in_turn(rows)}
     if len(ways) != 1:
         expected = f"{wanted.num_rows:,} rows, cut by rows or by {len(wanted.heads)} heads"
         hint = (
@@ -68,26 +70,31 @@ Way = tuple[tuple[int, int, int], ...]
 """Rank, first row in its part and the row after the last, in the order of the table's rows."""
 
 
-def _by_rows(rows: Sequence[int], wanted: TableRows) -> Way | None:
-    """Ranges of rows, the last one shorter or padded."""
-    if sum(rows) == wanted.num_rows:
-        return tuple((rank, 0, count) for rank, count in enumerate(rows) if count)
-    ranks = len(rows)
-    padded = {-(-wanted.num_rows // (ranks * pad)) * pad for pad in _PAD_ROWS}
-    padded |= {-(-wanted.num_rows // pad) * pad // ranks for pad in _PAD_ROWS}
-    if len(set(rows)) > 1 or rows[0] not in padded or sum(rows) < wanted.num_rows:
-        return None
-    left = [min(rows[0], max(0, wanted.num_rows - rank * rows[0])) for rank in range(ranks)]
-    return tuple((rank, 0, count) for rank, count in enumerate(left) if count)
+def _in_turn(rows: Sequence[int]) -> Way:
+    return tuple((rank, 0, count) for rank, count in enumerate(rows) if count)
 
 
-def _by_heads(rows: Sequence[int], wanted: TableRows) -> Way | None:
-    """Whole heads: neighbours in one part, which may be padded to the longest; or dealt in turn."""
+def _by_rows(rows: Sequence[int], num_rows: int) -> set[Way]:
+    """Ranges of rows: as even as can be, or the last one shorter, or padded to the others."""
+    ranks, most = len(rows), rows[0]
+    left = [min(most, max(0, num_rows - rank * most)) for rank in range(ranks)]
+    even = [num_rows // ranks + (rank < num_rows % ranks) for rank in range(ranks)]
+    if list(rows) == even or (list(rows) == left and most == -(-num_rows // ranks)):
+        return {_in_turn(rows)}
+    padded = {-(-num_rows // (ranks * pad)) * pad for pad in _PAD_ROWS}
+    padded |= {-(-num_rows // pad) * pad // ranks for pad in _PAD_ROWS if pad % ranks == 0}
+    if set(rows) == {most} and most in padded and sum(rows) >= num_rows:
+        return {_in_turn(left)}
+    return set()
+
+
+def _by_heads(rows: Sequence[int], wanted: TableRows) -> set[Way]:
+    """Whole heads: neighbours in one part, or dealt in turn; parts may be padded to the longest."""
     ranks, heads = len(rows), range(len(wanted.heads))
     each = -(-len(heads) // ranks)
     near = [[head for head in heads if head // each == rank] for rank in range(ranks)]
-    turn = [list(heads[rank::ranks]) for rank in range(ranks)]
-    for dealt in (near, turn):
+    ways: set[Way] = set()
+    for dealt in (near, [list(heads[rank::ranks]) for rank in range(ranks)]):
         sizes = [sum(wanted.heads[head] for head in one) for one in dealt]
         if list(rows) == sizes or set(rows) == {max(sizes)}:
             places = {}
@@ -95,8 +102,8 @@ def _by_heads(rows: Sequence[int], wanted: TableRows) -> Way | None:
                 ends = itertools.accumulate(wanted.heads[head] for head in one)
                 for head, end in zip(one, ends, strict=True):
                     places[head] = (rank, end - wanted.heads[head], end)
-            return _merged([places[head] for head in heads])
-    return None
+            ways.add(_merged([places[head] for head in heads]))
+    return ways
 
 
 def _merged(ranges: Sequence[tuple[int, int, int]]) -> Way:
