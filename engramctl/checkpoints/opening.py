@@ -14,6 +14,7 @@ from engramctl.checkpoints.scheme import scheme_of
 from engramctl.checkpoints.stacked_tensors import check_scales
 from engramctl.errors import FormatError
 from engramctl.hashing import Lookup, Scheme
+from engramctl.hashing.released.buffers import is_buffer
 from engramctl.model_folder.place import CONFIG, Place, find_place
 from engramctl.model_folder.tensors import FolderTensors, check_absent, read_folder
 from engramctl.storage.files.published import MANIFEST
@@ -29,12 +30,14 @@ class Checkpoint:
         rows: the tables.
         scheme: from its config.json, with the rows' dtype; None where there is none.
         notes: which of its files are absent, or read instead of what was named.
+        has_constants: whether its files hold the scheme's constants too.
     """
 
     family: str
     rows: CheckpointTables
     scheme: Lookup | None
     notes: tuple[str, ...] = ()
+    has_constants: bool = False
 
     @property
     def is_cut_by_heads(self) -> bool:
@@ -144,7 +147,7 @@ def _open_safetensors(
     if (place.model / CONFIG).exists():
         own = scheme_of(place.model, found, tokenizer)
     rows = family_tables(family, path, found.tensors, own or scheme)
-    opened = Checkpoint(family, rows, None, found.notes)
+    opened = Checkpoint(family, rows, None, found.notes, any(map(is_buffer, found.tensors)))
     if own is None:
         return opened
     check_rows(path, own, rows)

@@ -1,1 +1,1 @@
-"""A model's folder of safetensors files: which of its tensors count, and what is absent."""
+"""A model's folder of safetensors files: which tensors count."""

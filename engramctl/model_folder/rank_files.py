@@ -1,6 +1,7 @@
 """One file a GPU, as converters write them: `model0-mp2.safetensors`.
 
-Or `model-rank-0-part-0.safetensors`, as engines save their state. Such files hold the same names; their tensors are parts of one, or copies.
+Or `model-rank-0-part-0.safetensors`, as engines save their state. Such files hold the same names;
+their tensors are parts of one, or copies.
 """
 
 import re

@@ -36,6 +36,8 @@ class Opened:
         digest: xxh3-128 of what describes the source: its manifest, or a checkpoint's headers.
         family: of a checkpoint, else None.
         notes: what a checkpoint lacks, or is read instead of what was named.
+        has_constants: whether the scheme's constants go with the rows: not with those of a
+            checkpoint that ships none.
     """
 
     rows: Source
@@ -44,6 +46,7 @@ class Opened:
     digest: str
     family: str | None = None
     notes: tuple[str, ...] = ()
+    has_constants: bool = True
 
     @property
     def takes_canonical(self) -> bool:
@@ -102,8 +105,15 @@ def _open_checkpoint(path: Path, file: Path | None, tokenizer: Path | None) -> O
         )
     origin = Provenance(command=("engramctl", "layout", str(path)))
     digest = places_digest(checkpoint.rows)
-    family, notes = checkpoint.family, checkpoint.notes
-    return Opened(checkpoint.rows, scheme.to_dict(), origin, digest, family, notes)
+    return Opened(
+        checkpoint.rows,
+        scheme.to_dict(),
+        origin,
+        digest,
+        checkpoint.family,
+        checkpoint.notes,
+        checkpoint.has_constants,
+    )
 
 
 def _with_tokenizer_beside(

@@ -11,8 +11,7 @@ import torch
 
 from engramctl.checkpoints import open_checkpoint, open_store
 from engramctl.storage import open_store as open_ours
-from engramctl.storage.reading.source import read_values
-from tests.checkpoints.variants import VARIANTS, Values
+from tests.checkpoints.variants import VARIANTS, same
 from tests.conftest import RunCli
 
 LARGEST = (1 << 63) - 1
@@ -45,15 +44,6 @@ def v41_row_ids(config: Mapping[str, Any], ids: list[int], layer: int) -> list[l
                 row[-heads:] = [mixed % moduli[n] + offsets[n] for n in row[-heads:]]
         rows.append(row)
     return rows
-
-
-def same(path: Path, wanted: Values) -> bool:
-    checkpoint = open_checkpoint(path)
-    assert checkpoint.rows.layers == tuple(sorted(wanted))
-    return all(
-        np.array_equal(read_values(checkpoint.rows, layer, range(len(rows))), rows.numpy())
-        for layer, rows in wanted.items()
-    )
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from engramctl.checkpoints import open_checkpoint
 from engramctl.hashing import scheme_from_config
+from engramctl.storage.reading.source import read_values
 from tests.checkpoints import make
 
 INDEX = "model.safetensors.index.json"
@@ -22,6 +24,16 @@ Values = dict[int, torch.Tensor]
 Make = Callable[[Path], Values]
 Rows = tuple[Tensors, torch.Tensor]
 """Tensors by the last part of their name, and the values that they say."""
+
+
+def same(path: Path, wanted: Values) -> bool:
+    """Compare all rows of a checkpoint with values."""
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.rows.layers == tuple(sorted(wanted))
+    return all(
+        np.array_equal(read_values(checkpoint.rows, layer, range(len(rows))), rows.numpy())
+        for layer, rows in wanted.items()
+    )
 
 
 def tensors_of(folder: Path) -> Tensors:

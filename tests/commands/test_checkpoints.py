@@ -102,7 +102,7 @@ def test_inspect_says_what_a_checkpoint_is_and_costs(run_cli: RunCli, tmp_path: 
 
 
 def test_a_family_without_such_rows_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    make.longcat(tmp_path / "model")
+    make.qwen(tmp_path / "model", "nvfp4")
     result = run_cli("export", tmp_path / "model", "-o", tmp_path / "o", "--family", "deepseek-v41")
     assert result.exit_code == 2
     assert "--dtype f8_e4m3" in result.stderr
