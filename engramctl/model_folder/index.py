@@ -7,6 +7,7 @@ from engramctl.storage.files.strict_json import load_json, read_limited
 
 INDEX = "model.safetensors.index.json"
 MAX_INDEX_BYTES = 256 << 20
+MAX_NAME = 255  # of a file, in characters
 
 
 def index_files(folder: Path) -> list[Path]:
@@ -45,10 +46,10 @@ def read_index(path: Path) -> dict[str, str]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is no index of a checkpoint", facts={"file": path}) from error
     for file in dict.fromkeys(named.values()):
-        place = PurePosixPath(file)
-        if place.is_absolute() or ".." in place.parts or "\0" in file or not place.name:
+        parts = PurePosixPath(file).parts
+        if not parts or {"/", ".."} & {*parts} or "\0" in file or max(map(len, parts)) > MAX_NAME:
             raise FormatError(
-                f"{path} names a file outside its folder",
+                f"{path} names a file that cannot be in its folder",
                 facts={"file": path, "found": ascii(file)[:200]},
                 hint="the index is not as converters write it; fetch the checkpoint again",
             )

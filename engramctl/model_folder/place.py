@@ -1,5 +1,6 @@
 """Where a path's safetensors files lie: its folder, the index that decides, its config.json."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,11 @@ def _of_folder(path: Path) -> Place | None:
         return None
     below = sorted({one.parent for one in path.glob("*/*.safetensors")})
     named = named_files(indexes[0]) if indexes else set()
-    if len(below) != 1 or (below[0] / MANIFEST).exists() or any((path / n).exists() for n in named):
+    if (
+        len(below) != 1
+        or (below[0] / MANIFEST).exists()
+        or any(os.path.exists(path / n) for n in named)
+    ):
         return Place(path, path) if indexes else None
     note = f"the safetensors files read are those of {below[0].name}/"
     index = indexes[0] if indexes and not index_files(below[0]) else None

@@ -1,5 +1,6 @@
 """The tensors of a model's folder that count: the index decides, or there is one of each."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,7 @@ def read_folder(place: Place, family_of: Callable[[Iterable[str]], str | None]) 
         return FolderTensors(folder, _all(files), notes=(*place.notes, *_numbers(files)))
     named = read_index(index)
     others = [path for path in files if path.name not in set(named.values())]
-    is_here = {file: (folder / file).exists() for file in dict.fromkeys(named.values())}
+    is_here = {file: os.path.exists(folder / file) for file in dict.fromkeys(named.values())}
     if others and not (family_of(named) and any(is_here.values())):
         found = _instead(others, family_of(named) is not None)
         if family_of(found):

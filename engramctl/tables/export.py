@@ -132,8 +132,7 @@ def _shards(source: Opened, layer: int, parts: int | None) -> Ranges:
 def _constants(source: Opened, layer: int) -> dict[str, list[int]]:
     """Return the constants that Qwen's checkpoints ship; none of a scheme that has others."""
     scheme = lookup_from_dict(dict(source.scheme))
-    is_theirs = isinstance(scheme, Scheme) and scheme.name == "qwen-ple"
-    if not (is_theirs and source.has_constants):
+    if not isinstance(scheme, Scheme) or scheme.name != "qwen-ple" or not source.has_constants:
         return {}
     return constants_of(scheme.layer_hash(layer))
 

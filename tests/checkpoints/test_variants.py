@@ -35,7 +35,8 @@ def v41_row_ids(config: Mapping[str, Any], ids: list[int], layer: int) -> list[l
     offsets = [sum(moduli[:head]) for head in range(len(moduli))]
     rows = []
     for at in range(len(ids)):
-        mixed, row = 0, []
+        mixed = 0
+        row: list[int] = []
         for back in range(orders[-1]):
             token = ids[at - back] if at >= back else text["engram_pad_token_id"]
             mixed ^= token * (2 * int(draws[back]) + 1)

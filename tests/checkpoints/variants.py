@@ -196,7 +196,7 @@ def _padded(parts: list[torch.Tensor], rows: int) -> list[torch.Tensor]:
 
 
 def _heads(table: torch.Tensor, heads: list[int], dealt: list[list[int]]) -> list[torch.Tensor]:
-    pieces = table.view(torch.uint8).split(heads)
+    pieces = torch.split(table.view(torch.uint8), heads)
     return [torch.cat([pieces[n] for n in one]).view(table.dtype) for one in dealt]
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -88,7 +89,7 @@ def test_a_scheme_that_is_given_joins_files_without_config(tmp_path: Path) -> No
         open_checkpoint(tmp_path)
     assert "config.json tells" in str(caught.value.hint)
     with open_store(tmp_path, dtype=torch.float32, scheme=scheme_from_config(config)) as store:
-        assert torch.equal(store.gather(1, range(50)), wanted[1][:50])
+        assert torch.equal(store.gather(1, np.arange(50)), wanted[1][:50])
 
 
 def test_constants_of_ranks_that_differ_are_refused(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ MUTATIONS = (
     Mutation(
         "constants-are-added",
         "engramctl/tables/export.py",
-        "if not (is_theirs and source.has_constants):",
-        "if not is_theirs:",
+        ' or scheme.name != "qwen-ple" or not source.has_constants:',
+        ' or scheme.name != "qwen-ple":',
         (EXPORT + "test_an_export_adds_no_constants_to_a_checkpoint_without",),
     ),
     Mutation(

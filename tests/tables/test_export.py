@@ -65,7 +65,7 @@ def test_an_export_keeps_a_checkpoints_row_shards_and_constants(
     for words, shards in (((), 12), (("--parts", 16), 16)):
         out = tmp_path / f"out{shards}"
         assert run_cli("export", tmp_path / "model", "-o", out, "-q", *words).exit_code == 0
-        tensors = {}
+        tensors: dict[str, torch.Tensor] = {}
         for path in sorted(out.glob("*.safetensors")):
             tensors |= load_file(path)
         assert sum(".shard_" in name for name in tensors) == shards
