@@ -77,7 +77,7 @@ def _scale_rule(record: RecordSpec) -> str:
     if facts.scale_tensor and facts.block_scale_bytes:
         rules.append(f"{facts.scale_tensor} for {facts.block_values} values")
     if facts.row_scale_bytes:
-        rules.append("F32 for a row")
+        rules.append(f"{facts.scale_tensor} for a row")
     if facts.table_scale:
         rules.append("F32 for the table")
     if not rules and facts.block_values > 1:
