@@ -14,7 +14,7 @@ from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.storage import open_store
 from engramctl.storage.files.safetensors_header import read_header
 from tests.checkpoints import make
-from tests.checkpoints.variants import qwen
+from tests.checkpoints.variants import v41
 from tests.conftest import RunCli
 
 MAKERS: dict[str, Callable[[Path], Any]] = {
@@ -169,5 +169,5 @@ def test_bad_scales_among_values_and_in_raw_shards_are_named(
 
 
 def test_inspect_says_of_which_type_a_rows_scale_is(run_cli: RunCli, tmp_path: Path) -> None:
-    qwen(tmp_path, "int4")
+    v41(tmp_path, "int4")
     assert run_cli("inspect", tmp_path, "--json").json["scale_rule"] == "F16 for a row"
