@@ -7,7 +7,7 @@ that cannot be written to never ends the work. No control character of a file re
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -112,6 +112,11 @@ class Output:
             if self._clear is not None:
                 self._clear()
             tell(printable(text))
+
+    def notes(self, texts: Iterable[str]) -> None:
+        """Tell a person several things, a line each."""
+        for text in texts:
+            self.note(text)
 
     @contextmanager
     def progress(self, title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:

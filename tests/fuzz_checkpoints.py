@@ -16,7 +16,7 @@ import numpy as np
 from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.errors import EngramError
 from engramctl.storage.reading.source import RecordReader
-from tests.checkpoints import make, make_gguf
+from tests.checkpoints import make, make_gguf, variants
 from tests.conftest import run_in_process
 from tests.fuzz import BYTES, Random, flip, shell
 
@@ -32,6 +32,14 @@ def checkpoints(folder: Path) -> list[Path]:
     make.qwen(made[1])
     make.qwen(made[2], "nvfp4")
     make.longcat(made[3])
+    for name in ("ranks-padded-heads", "ranks-heads-in-turn", "qwen-int4", "v41-f8-f32"):
+        made.append(folder / name)
+        made[-1].mkdir()
+        variants.VARIANTS[name](made[-1])
+    made.append(folder / "partial")
+    variants.VARIANTS["prefix-model"](made[-1])
+    (made[-1] / "model-00001-of-00003.safetensors").unlink()
+    (made[-1] / "outside.safetensors").write_bytes(bytes(9))
     shards = folder / "shards"
     for words in (
         ("layout", made[0], "-o", shards),

@@ -41,6 +41,7 @@ HOUSE = (
     "engramctl/sources",
     "engramctl/checkpoints",
     "engramctl/gguf",
+    "engramctl/model_folder",
     "engramctl/vocabulary",
     "engramctl/machine",
     "engramctl/model",

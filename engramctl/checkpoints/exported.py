@@ -1,8 +1,8 @@
 """A family's own files for given rows: which tensors, of which rows and bytes, in which file."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,16 +43,28 @@ class Piece:
         return (self.rows[1] - self.rows[0]) * (self.columns[1] - self.columns[0])
 
 
-def pieces_of(
-    family: str, source: Source, heads: Callable[[int], Ranges], parts: int
-) -> list[Piece]:
+@dataclass(frozen=True)
+class Cuts:
+    """How a layer is cut into tensors, and the constants that go with them.
+
+    Attributes:
+        heads: ranges that cover its rows.
+        shards: of the families that have row shards: ranges that cover its rows.
+        constants: by the last part of their tensors' names; for families that ship them.
+    """
+
+    heads: Ranges
+    shards: Ranges
+    constants: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+def pieces_of(family: str, source: Source, cuts: Callable[[int], Cuts]) -> list[Piece]:
     """Return the tensors of a family, in the order they are written.
 
     Args:
         family: one of FAMILIES.
         source: the rows.
-        heads: a layer's heads, ranges that cover it.
-        parts: row shards, for families that have them.
+        cuts: of a layer.
 
     Raises:
         ConfigError: an unknown family, or a dtype or layers it does not have.
@@ -69,7 +81,7 @@ def pieces_of(
         )
     pieces: list[Piece] = []
     for layer in source.layers:
-        pieces += make(source, layer, heads(layer), parts)
+        pieces += make(source, layer, cuts(layer))
     return pieces
 
 
@@ -96,13 +108,22 @@ def _scalar(name: str, source: Source, layer: int) -> Piece:
     return Piece(name, "BF16", (), layer, value=np.uint16(bits >> 16).tobytes())
 
 
-def _deepseek_v41(source: Source, layer: int, heads: Ranges, parts: int) -> list[Piece]:
-    every = (0, source.num_rows(layer))
-    name = f"layers.{layer}.engram.embed"
-    return [
-        _rows(f"{name}.weight", source, layer, every),
-        _rows(f"{name}.scale", source, layer, every, "scale"),
-    ]
+def _scaled(
+    stem: str, scale: str, source: Source, layer: int, rows: tuple[int, int]
+) -> list[Piece]:
+    """Return the tensor of some rows' values, and that of their scales where they have any."""
+    pieces = [_rows(f"{stem}.weight", source, layer, rows)]
+    if source.record.scale_bytes:
+        pieces.append(_rows(f"{stem}.{scale}", source, layer, rows, "scale"))
+    return pieces
+
+
+def _deepseek_v41(source: Source, layer: int, cuts: Cuts) -> list[Piece]:
+    stem = f"layers.{layer}.engram.embed"
+    pieces = _scaled(stem, "scale", source, layer, (0, source.num_rows(layer)))
+    if source.record.facts.table_scale:
+        pieces.append(_scalar(f"{stem}.scale", source, layer))
+    return pieces
 
 
 def row_cuts(num_rows: int, parts: int) -> list[tuple[int, int]]:
@@ -116,23 +137,27 @@ def row_cuts(num_rows: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, num_rows)) for start in range(0, num_rows, step)]
 
 
-def _qwen(source: Source, layer: int, heads: Ranges, parts: int) -> list[Piece]:
-    stem = f"model.language_model.layers.{layer}.ple.ple_embedding.ngram_embedding"
+def _qwen(source: Source, layer: int, cuts: Cuts) -> list[Piece]:
+    place = f"model.language_model.layers.{layer}.ple.ple_embedding"
+    stem = f"{place}.ngram_embedding"
     pieces = []
-    for number, rows in enumerate(row_cuts(source.num_rows(layer), parts)):
+    for number, rows in enumerate(cuts.shards):
         shard = f"{stem}.shard_{number}"
-        pieces.append(_rows(f"{shard}.weight", source, layer, rows))
+        pieces += _scaled(shard, "weight_scale", source, layer, rows)
         if source.record.dtype == "nvfp4":
             scale = np.float32(source.table_scale(layer) or 1.0).tobytes()
-            pieces.append(_rows(f"{shard}.weight_scale", source, layer, rows, "scale"))
             pieces.append(Piece(f"{shard}.weight_scale_2", "F32", (), layer, value=scale))
     if source.record.dtype == "f8_e4m3_scalar":
         pieces.append(_scalar(f"{stem}.weight_scale", source, layer))
+    for name, numbers in cuts.constants.items():
+        data = np.array(numbers, np.int64).tobytes()
+        pieces.append(Piece(f"{place}.{name}", "I64", (len(numbers),), layer, value=data))
     return pieces
 
 
-def _one_tensor_a_head(template: str) -> Callable[[Source, int, Ranges, int], list[Piece]]:
-    def make(source: Source, layer: int, heads: Ranges, parts: int) -> list[Piece]:
+def _one_tensor_a_head(template: str) -> Callable[[Source, int, Cuts], list[Piece]]:
+    def make(source: Source, layer: int, cuts: Cuts) -> list[Piece]:
+        heads = cuts.heads
         if len(source.layers) > 1:
             raise ConfigError(
                 f"{template.format('N')} has one table a head and no layers",
@@ -144,24 +169,26 @@ def _one_tensor_a_head(template: str) -> Callable[[Source, int, Ranges, int], li
                 facts={"found": f"heads that begin at rows {[start for start, _ in heads[:5]]}"},
                 hint="the scheme is of another family",
             )
-        return [
-            _rows(template.format(number), source, layer, rows) for number, rows in enumerate(heads)
-        ]
+        pieces: list[Piece] = []
+        for number, rows in enumerate(heads):
+            stem = template.format(number).removesuffix(".weight")
+            pieces += _scaled(stem, "weight_scale", source, layer, rows)
+        return pieces
 
     return make
 
 
-Make = Callable[[Source, int, Ranges, int], list[Piece]]
+_ROW_SCALED = (
+    "int8", "int8_f16", "int8_bf16", "int4", "int4_row", "int4_row_f16", "int4_row_bf16",
+    "f8_e4m3", "f8_e4m3_f32", "f8_e4m3_row", "f8_e4m3_row_bf16",
+)  # fmt: skip
+_V41_DTYPES = ("f8_e4m3", *(one for one in _ROW_SCALED if one != "f8_e4m3"), "f8_e4m3_scalar")
+_HEAD_DTYPES = (*sorted(_PLAIN), *_ROW_SCALED)
+Make = Callable[[Source, int, Cuts], list[Piece]]
 FAMILIES: dict[str, tuple[Sequence[str], Make]] = {
-    "deepseek-v41": (("f8_e4m3",), _deepseek_v41),
-    "qwen-ple": (("f8_e4m3_scalar", "nvfp4", *_PLAIN), _qwen),
-    "longcat": (
-        ("bf16", "f16", "f32"),
-        _one_tensor_a_head("model.ngram_embeddings.embedders.{}.weight"),
-    ),
-    "longcat-causal": (
-        ("bf16", "f16", "f32"),
-        _one_tensor_a_head("model.oe_embed_tokens{}.weight"),
-    ),
-    "over-encoding": (("bf16", "f16", "f32"), _one_tensor_a_head("model.oe_embeddings.{}.weight")),
+    "deepseek-v41": ((*_V41_DTYPES, *_PLAIN), _deepseek_v41),
+    "qwen-ple": (("f8_e4m3_scalar", "nvfp4", *_PLAIN, *_ROW_SCALED), _qwen),
+    "longcat": (_HEAD_DTYPES, _one_tensor_a_head("model.ngram_embeddings.embedders.{}.weight")),
+    "longcat-causal": (_HEAD_DTYPES, _one_tensor_a_head("model.oe_embed_tokens{}.weight")),
+    "over-encoding": (_HEAD_DTYPES, _one_tensor_a_head("model.oe_embeddings.{}.weight")),
 }

@@ -4,12 +4,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from engramctl.checkpoints.gguf_rows import RowForm, row_form
 from engramctl.checkpoints.stacked_tensors import numbered, put_once, stacked
 from engramctl.errors import FormatError
 from engramctl.gguf.constants import read_integers
 from engramctl.gguf.header import GgufTensor
 from engramctl.gguf.parts import GgufModel, read_model
+from engramctl.gguf.rows import RowForm, row_form
 from engramctl.gguf.types import row_bytes, rows_of
 from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.region import Region

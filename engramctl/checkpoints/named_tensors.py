@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from engramctl.checkpoints.family_names import find_family
 from engramctl.checkpoints.stacked_tensors import stacked
-from engramctl.checkpoints.tensor_files import read_tensors
 from engramctl.errors import ConfigError, FormatError
-from engramctl.storage.files.safetensors_header import Tensor, read_header
+from engramctl.model_folder.place import Place, find_place
+from engramctl.model_folder.tensors import read_folder
+from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.source import CheckpointTables
 from engramctl.storage.record.record import RecordSpec
 
@@ -24,10 +26,11 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
         FormatError: a header is wrong, or there is none.
         StorageError: a file cannot be read.
     """
-    tensors = read_tensors(path) if path.is_dir() else read_header(path)
-    if not tensors:
+    place = find_place(path) if path.is_dir() else Place(path.parent, path.parent, only=path)
+    parts = {} if place is None else read_folder(place, find_family).tensors
+    if not parts:
         raise FormatError(f"{path} holds no safetensors", facts={"path": path})
-    return tensors
+    return {name: one[0] for name, one in parts.items() if len(one) == 1}
 
 
 def named_tables(

@@ -6,18 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.checkpoints.family_names import find_family
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing.released.buffers import is_buffer
 from engramctl.hashing.released.configs import scheme_from_config
 from engramctl.hashing.scheme.scheme import Scheme
-from engramctl.storage.files.safetensors_header import Tensor, read_header
+from engramctl.model_folder.place import CONFIG, find_place
+from engramctl.model_folder.tensors import FolderTensors, read_folder
+from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.kinds.recognise import stand_in
 from engramctl.storage.reading.region import RegionFiles
 from engramctl.vocabulary.fingerprints import check_same, of_tokenizer
 from engramctl.vocabulary.tokenizer_file import TOKENIZER, load_canonical
 
-CONFIG = "config.json"
 MAX_JSON_BYTES = 64 << 20
 MAX_BUFFER_BYTES = 1 << 19
 _INTEGERS = {"I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4"}
@@ -38,7 +40,23 @@ def read_scheme(folder: Path | str, tokenizer: Path | str | None = None) -> Sche
         FormatError: config.json or a file cannot be read.
     """
     folder = Path(folder)
-    config, buffers = _read_json(folder / CONFIG), read_buffers(folder)
+    place = find_place(folder)
+    found = None if place is None else read_folder(place, find_family)
+    return scheme_of(folder if place is None else place.model, found, tokenizer)
+
+
+def scheme_of(
+    folder: Path, tensors: FolderTensors | None, tokenizer: Path | str | None = None
+) -> Scheme:
+    """Return the scheme of a model whose tensors were found; see `read_scheme`.
+
+    Args:
+        folder: of config.json and tokenizer.json.
+        tensors: of its safetensors files; None: there are none.
+        tokenizer: see `read_scheme`.
+    """
+    config = _read_json(folder / CONFIG)
+    buffers = {} if tensors is None else read_buffers(tensors)
     scheme = scheme_from_config(config, buffers)
     if not scheme.canonical.takes_canonical:
         if tokenizer is not None:
@@ -75,19 +93,23 @@ def _check_beside(beside: Path, tokenizer: Path) -> None:
     check_same(own, of_tokenizer(tokenizer), "leave out --tokenizer: the file beside it is read")
 
 
-def read_buffers(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the constant buffers of every safetensors file, by tensor name.
+def read_buffers(found: FolderTensors) -> dict[str, NDArray[Any]]:
+    """Return the constant buffers of a folder, by tensor name.
 
     Raises:
-        FormatError: a file cannot be read, two files hold one buffer, or a buffer is not integers.
+        FormatError: the copies of ranks differ, or a buffer is not integers.
     """
     buffers: dict[str, NDArray[Any]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        for name, tensor in read_header(path).items():
-            if is_buffer(name):
-                if name in buffers:
-                    raise FormatError(f"{path} holds '{name}' a second time")
-                buffers[name] = _read_buffer(tensor)
+    for name, copies in found.tensors.items():
+        if not is_buffer(name):
+            continue
+        buffers[name], *others = [_read_buffer(one) for one in copies]
+        if any(not np.array_equal(one, buffers[name]) for one in others):
+            raise FormatError(
+                f"the ranks' copies of '{name}' differ",
+                facts={"file": copies[0].path, "expected": "one set of constants"},
+                hint="the rank files are not of one conversion; convert the checkpoint again",
+            )
     return buffers
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engramctl.errors import FormatError
+from engramctl.model_folder.tensors import Parts
 from engramctl.storage.files.safetensors_header import Tensor
 from engramctl.storage.reading.region import Region, RegionFiles
 from engramctl.storage.reading.source import CheckpointTables, RecordReader
@@ -85,8 +86,8 @@ def put_once(found: dict[int, Tensor], number: int, tensor: Tensor, what: str) -
         )
 
 
-def need(tensors: Mapping[str, Tensor], name: str, why: str) -> Tensor:
-    """Return a tensor.
+def need(tensors: Parts, name: str, why: str) -> tuple[Tensor, ...]:
+    """Return a tensor, or its ranks' parts.
 
     Raises:
         FormatError: it is not there.

@@ -30,8 +30,8 @@ def open_store(
     What comes of a checkpoint has no checksums, so every scale is looked at as its row is read.
 
     Args:
-        path: a folder of ours, a model's folder of safetensors files, one of raw shards, or a GGUF
-            file.
+        path: a folder of ours, a model's folder of safetensors files or one of those, a folder of
+            raw shards, or a GGUF file.
         tier: see `engramctl.storage.open_store`, as the next three.
         budget_bytes: most memory the rows may take.
         dtype: of gathered rows.
@@ -52,11 +52,11 @@ def open_store(
         if scheme is not None:
             raise ConfigError(f"{path} has its scheme in its manifest", hint="leave out scheme=")
         return open_source(path, tier, budget_bytes, dtype, device, engine=engine)
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, scheme=scheme)
     found = checkpoint.scheme if scheme is None else scheme
     if scheme is not None:
         check_rows(path, scheme, checkpoint.rows)
-        check_heads(path, scheme, checkpoint.rows)
+        check_heads(scheme, checkpoint)
     document: Mapping[str, Any] | None = None if found is None else found.to_dict()
     store = open_source(
         checkpoint.rows, tier, budget_bytes, dtype, device, engine=engine, scheme=document

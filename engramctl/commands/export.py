@@ -33,9 +33,13 @@ def export(
         ),
     ] = None,
     parts: Annotated[
-        int,
-        number("--parts", "Row shards of a table, for qwen-ple and raw-shards."),
-    ] = 128,
+        int | None,
+        number(
+            "--parts",
+            "Row shards of a table, for qwen-ple and raw-shards.  [default: those of a checkpoint "
+            "of qwen-ple, else 128]",
+        ),
+    ] = None,
     scheme: SchemeFile = None,
     dry_run: DryRun = False,
     force: Force = False,
@@ -65,6 +69,7 @@ def export(
     from engramctl.tables.view import exported_document, exported_note, exported_tables
 
     opened = open_rows(source, scheme)
+    sink.notes(opened.notes)
     plan = plan_export(opened, family, parts=parts)
     if not dry_run:
         with sink.progress("export", plan.total_bytes, "B") as advance:

@@ -118,6 +118,7 @@ def inspect(
     raw = sink.format == "csv"
     tables = described_tables(document, path, tokenizer, raw=raw, each_head=each_head)
     sink.result(document, tables)
+    sink.notes(document.get("notes", ()))
     if tokenizer is not None and (cut := narrow_counts(document, tokenizer)):
         sink.note(cut)
 

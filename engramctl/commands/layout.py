@@ -63,7 +63,9 @@ def layout(
         typer.Option(
             metavar="DTYPE",
             help="Convert the rows, and say what that lost: f32, bf16, f16, f8_e4m3, "
-            "f8_e4m3_scalar, int8, int4, int4_affine, nvfp4, q8_0, q4_0 or iq4_nl.  "
+            "f8_e4m3_scalar, int8, int4, int4_affine, nvfp4, q8_0, q4_0, iq4_nl; or as published "
+            "tables are: int8_f16, int8_bf16, int4_row, int4_row_f16, int4_row_bf16, f8_e4m3_f32, "
+            "f8_e4m3_row, f8_e4m3_row_bf16.  "
             "[default: as they are]",
         ),
     ] = None,
@@ -141,6 +143,7 @@ def layout(
     if not dry_run:
         check_target(out, making.maker, force=making.force, resume=resume)
     opened = open_rows(source, scheme, tokenizer)
+    sink.notes(opened.notes)
     if dictionary is not None and tokenizer is not None:
         check_counts_tokenizer(dictionary, tokenizer)
     options = LayoutOptions(

@@ -50,6 +50,7 @@ def verify(
         from engramctl.tables.opened_rows import open_rows
 
         ours, theirs = open_rows(path), open_rows(against, scheme)
+        sink.notes(theirs.notes)
         with sink.progress("compare", rows_to_compare(ours, sample), "rows") as advance:
             compared = compare_rows(ours, theirs, sample_rows=sample, progress=advance)
         document |= compared_facts(against, compared)

@@ -7,8 +7,9 @@ SCHEMES = (
     "longcat-flash-lite", "longcat-2.0", "longcat-next", "longcat-special-scope", "blt",
 )  # fmt: skip
 DTYPES = (
-    "f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar", "int8", "int4", "int4_affine", "nvfp4",
-    "q8_0", "q4_0", "iq4_nl",
+    "f32", "bf16", "f16", "f8_e4m3", "f8_e4m3_scalar", "int8", "int8_f16", "int8_bf16", "int4",
+    "int4_row", "int4_row_f16", "int4_row_bf16", "f8_e4m3_f32", "f8_e4m3_row", "f8_e4m3_row_bf16",
+    "int4_affine", "nvfp4", "q8_0", "q4_0", "iq4_nl",
 )  # fmt: skip
 FAMILIES = (
     "deepseek-v41", "qwen-ple", "longcat", "longcat-causal", "over-encoding", "raw-shards",

@@ -50,6 +50,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "reads_per_token": None if reads is None else reads * parts,
         "reads_per_row": parts,
         "total_bytes": sum(layer["bytes"] for layer in layers),
+        "notes": list(checkpoint.notes),
         "layers": layers,
         "tiers": [
             tier
@@ -88,7 +89,7 @@ def _scale_rule(record: RecordSpec) -> str:
     if facts.scale_tensor and facts.block_scale_bytes:
         rules.append(f"{facts.scale_tensor} for {facts.block_values} values")
     if facts.row_scale_bytes:
-        rules.append("F32 for a row")
+        rules.append(f"{facts.scale_tensor} for a row")
     if facts.table_scale:
         rules.append("F32 for the table")
     if not rules and facts.block_values > 1:

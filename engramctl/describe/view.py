@@ -94,6 +94,6 @@ def _fact_tables(document: dict[str, Any]) -> list[Table]:
     tables += [
         Table(name, rows, _CAPTIONS.get(name, ""))
         for name, rows in document.items()
-        if isinstance(rows, list) and rows
+        if isinstance(rows, list) and rows and name != "notes"
     ]
     return tables

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from engramctl import __version__
-from engramctl.checkpoints.exported import FAMILIES, Piece, Ranges, pieces_of, row_cuts
+from engramctl.checkpoints.exported import FAMILIES, Cuts, Piece, Ranges, pieces_of, row_cuts
 from engramctl.checkpoints.raw_shards import DONE, raw_name
-from engramctl.checkpoints.tensor_files import INDEX
 from engramctl.errors import ConfigError
+from engramctl.hashing import Scheme, lookup_from_dict
+from engramctl.hashing.released.buffers import constants_of
+from engramctl.model_folder.index import INDEX
 from engramctl.storage.files.atomic import new_file, os_errors, write_all, write_json
 from engramctl.storage.files.free_space import check_space
 from engramctl.storage.reading.source import RecordReader
@@ -25,6 +27,7 @@ from engramctl.tables.opened_rows import Opened
 
 SCHEMA = "engramctl.export/1"
 RAW = "raw-shards"
+PARTS = 128
 FILE_BYTES = 5 << 30  # of one safetensors file, about
 CHUNK_BYTES = 8 << 20
 Progress = Callable[[int], None]
@@ -65,21 +68,26 @@ class ExportPlan:
 
 
 def plan_export(
-    source: Opened, family: str | None = None, *, parts: int = 128, file_bytes: int = FILE_BYTES
+    source: Opened,
+    family: str | None = None,
+    *,
+    parts: int | None = None,
+    file_bytes: int = FILE_BYTES,
 ) -> ExportPlan:
     """Decide an export; nothing is written.
 
     Args:
         source: the rows.
         family: whose names; None: that of the scheme.
-        parts: row shards of qwen-ple and raw-shards.
+        parts: row shards of qwen-ple and raw-shards; None: as the source has them, where it is a
+            checkpoint of qwen-ple, else PARTS.
         file_bytes: of one safetensors file, about; a tensor is never cut.
 
     Raises:
         ConfigError: no such family, or one that has no such rows.
     """
     name = family or str(source.scheme.get("name"))
-    if parts < 1:
+    if parts is not None and parts < 1:
         raise ConfigError("--parts must be 1 at least")
     if name == RAW:
         return _plan_raw(source, parts)
@@ -90,12 +98,13 @@ def plan_export(
             hint="choose one with --family",
         )
 
-    def heads(layer: int) -> Ranges:
-        return head_rows(source, layer)
+    def cuts(layer: int) -> Cuts:
+        constants = _constants(source, layer) if name == "qwen-ple" else {}
+        return Cuts(head_rows(source, layer), _shards(source, layer, parts), constants)
 
     groups: list[list[Piece]] = []
     size = file_bytes
-    for piece in pieces_of(name, source.rows, heads, parts):
+    for piece in pieces_of(name, source.rows, cuts):
         if size + piece.num_bytes > file_bytes:
             groups.append([])
             size = 0
@@ -110,6 +119,22 @@ def plan_export(
     total = sum(piece.num_bytes for group in groups for piece in group)
     index = {"metadata": {"total_size": total}, "weight_map": places}
     return ExportPlan(name, tuple(files), {INDEX: index})
+
+
+def _shards(source: Opened, layer: int, parts: int | None) -> Ranges:
+    """Return row shards: those of a checkpoint that has them, unless their number is asked for."""
+    rows = source.rows
+    if parts is None and source.family == "qwen-ple":
+        return [(one.row_start, one.row_stop) for one in rows.regions(layer) if not one.column]
+    return row_cuts(rows.num_rows(layer), parts or PARTS)
+
+
+def _constants(source: Opened, layer: int) -> dict[str, list[int]]:
+    """Return the constants that Qwen's checkpoints ship; none of a scheme that has others."""
+    scheme = lookup_from_dict(dict(source.scheme))
+    if not isinstance(scheme, Scheme) or scheme.name != "qwen-ple" or not source.has_constants:
+        return {}
+    return constants_of(scheme.layer_hash(layer))
 
 
 def _header(pieces: Sequence[Piece]) -> bytes:
@@ -128,7 +153,7 @@ def _header(pieces: Sequence[Piece]) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-def _plan_raw(source: Opened, parts: int) -> ExportPlan:
+def _plan_raw(source: Opened, parts: int | None) -> ExportPlan:
     rows, record = source.rows, source.rows.record
     columns = {"weight": (0, record.weight_bytes)}
     if record.scale_bytes:
@@ -136,7 +161,7 @@ def _plan_raw(source: Opened, parts: int) -> ExportPlan:
     files = []
     documents = {}
     for layer in rows.layers:
-        for shard, cut in enumerate(row_cuts(rows.num_rows(layer), parts)):
+        for shard, cut in enumerate(_shards(source, layer, parts)):
             stem = f"layer{layer:02d}/{raw_name(*cut, shard)}"
             for part, span in columns.items():
                 piece = Piece(part, "U8", (), layer, cut, span)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from engramctl.checkpoints.families import family_tables, find_family
 from engramctl.checkpoints.named_tensors import embedding_table, named_tables, tensors_of
 from engramctl.checkpoints.opening import (
     check_heads,
     check_rows,
     is_checkpoint,
     open_checkpoint,
+    open_without_config,
     places_digest,
 )
 from engramctl.checkpoints.stacked_tensors import check_scales
@@ -261,10 +261,10 @@ def _open_source(
         rows = open_checkpoint(path).rows
     else:
         tensors = tensors_of(path)
-        family = None if tensor is not None else find_family(tensors)
-        if family is not None:
-            rows = family_tables(family, path, tensors)
-            check_heads(path, scheme, rows)
+        found = None if tensor is not None else open_without_config(path, scheme)
+        if found is not None:
+            rows = found.rows
+            check_heads(scheme, found)
         else:
             num_rows = {layer: scheme.num_rows(layer) for layer in sorted(scheme.layers)}
             rows = named_tables(path, tensors, num_rows, scheme.row_dim, tensor)

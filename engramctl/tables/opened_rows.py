@@ -35,6 +35,9 @@ class Opened:
         provenance: where the rows come from; the source's own.
         digest: xxh3-128 of what describes the source: its manifest, or a checkpoint's headers.
         family: of a checkpoint, else None.
+        notes: what a checkpoint lacks, or is read instead of what was named.
+        has_constants: whether the scheme's constants go with the rows: not with those of a
+            checkpoint that ships none.
     """
 
     rows: Source
@@ -42,6 +45,8 @@ class Opened:
     provenance: Provenance
     digest: str
     family: str | None = None
+    notes: tuple[str, ...] = ()
+    has_constants: bool = True
 
     @property
     def takes_canonical(self) -> bool:
@@ -84,13 +89,14 @@ def open_rows(path: Path, scheme: Path | None = None, tokenizer: Path | None = N
 
 
 def _open_checkpoint(path: Path, file: Path | None, tokenizer: Path | None) -> Opened:
-    checkpoint = open_checkpoint(path, tokenizer if file is None else None)
+    named = None if file is None else read_scheme(file)
+    checkpoint = open_checkpoint(path, tokenizer if file is None else None, named)
     scheme = checkpoint.scheme
-    if file is not None:
-        scheme = _with_tokenizer_beside(read_scheme(file), file, path, tokenizer)
+    if named is not None and file is not None:
+        scheme = _with_tokenizer_beside(named, file, path, tokenizer)
         scheme = replace(scheme, dtype=checkpoint.rows.record.dtype)
         check_rows(path, scheme, checkpoint.rows)
-        check_heads(path, scheme, checkpoint.rows)
+        check_heads(scheme, checkpoint)
     if scheme is None:
         raise ConfigError(
             f"{path} does not say by which scheme its rows are read",
@@ -102,7 +108,15 @@ def _open_checkpoint(path: Path, file: Path | None, tokenizer: Path | None) -> O
         )
     origin = Provenance(command=("engramctl", "layout", str(path)))
     digest = places_digest(checkpoint.rows)
-    return Opened(checkpoint.rows, scheme.to_dict(), origin, digest, checkpoint.family)
+    return Opened(
+        checkpoint.rows,
+        scheme.to_dict(),
+        origin,
+        digest,
+        checkpoint.family,
+        checkpoint.notes,
+        checkpoint.has_constants,
+    )
 
 
 def _with_tokenizer_beside(

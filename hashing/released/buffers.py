@@ -43,7 +43,7 @@ def compare_buffers(scheme: Scheme, buffers: Mapping[str, NDArray[Any]]) -> None
     for kind in BUFFER_NAMES:
         for name in sorted(buffers):
             if name.rsplit(".", 1)[-1] == kind:
-                _compare(name, buffers[name], _derived(kind, _layer_of(name, scheme)))
+                _compare(name, buffers[name], constants_of(_layer_of(name, scheme))[kind])
     for name in sorted(buffers):
         if not is_buffer(name):
             raise ConfigError(
@@ -63,12 +63,12 @@ def _layer_of(name: str, scheme: Scheme) -> LayerHash:
     return scheme.layer_hash(scheme.layers[0])
 
 
-def _derived(kind: str, layer: LayerHash) -> list[int]:
-    if kind == "layer_multipliers":
-        return list(layer.multipliers)
-    if kind == "ngram_heads_vocab_sizes":
-        return [head.modulus for head in layer.heads]
-    return [head.offset for head in layer.heads]
+def constants_of(layer: LayerHash) -> dict[str, list[int]]:
+    """Return the constants of a layer as checkpoints ship them, by the last part of their name."""
+    multipliers = list(layer.multipliers)
+    sizes = [head.modulus for head in layer.heads]
+    offsets = [head.offset for head in layer.heads]
+    return dict(zip(BUFFER_NAMES, (multipliers, sizes, offsets), strict=True))
 
 
 def _compare(name: str, stored: NDArray[Any], derived: list[int]) -> None:

@@ -1,8 +1,8 @@
 """Records <-> values, for every dtype: the plain numpy way that the fast ones are tested against.
 
 docs/format.md section "Records and addresses" has each dtype byte by byte. `f8_e4m3` is
-DeepSeek-V4.1's row, `f8_e4m3_scalar` and `nvfp4` are those of Qwen3.8-Flash-Next; GGUF's types are
-in `codecs_ggml`.
+DeepSeek-V4.1's row, `f8_e4m3_scalar` and `nvfp4` are those of Qwen3.8-Flash-Next; dtypes whose
+scales are floats are in `float_scales`, GGUF's types in `codecs_ggml`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.record import codecs_ggml as ggml
+from engramctl.storage.record import float_scales
 from engramctl.storage.record.dtypes import BY_NAME
+from engramctl.storage.record.float_scales import FLOAT_SCALED, nibbles, packed
 from engramctl.storage.record.group_steps import E2M1_MAX, GroupSteps, group_steps
 from engramctl.storage.record.record import (
     BLOCK_VALUES,
@@ -50,6 +52,8 @@ def decode(spec: RecordSpec, records: Bytes, table_scale: float | None = None) -
     weights = np.ascontiguousarray(records[:, : spec.weight_bytes])
     scales = np.ascontiguousarray(records[:, spec.weight_bytes :])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if spec.dtype in FLOAT_SCALED:
+            return float_scales.decode(spec, weights, scales)
         return _DECODERS[spec.dtype](weights, scales, np.float32(table_scale or 1.0))
 
 
@@ -71,8 +75,12 @@ def encode(spec: RecordSpec, values: Floats, table_scale: float | None = None) -
     """
     check_values(spec, values)
     out = np.empty((len(values), spec.record_bytes), np.uint8)
+    scales: Bytes | None
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        weights, scales = _ENCODERS[spec.dtype](values, np.float32(table_scale or 1.0))
+        if spec.dtype in FLOAT_SCALED:
+            weights, scales = float_scales.encode(spec, values)
+        else:
+            weights, scales = _ENCODERS[spec.dtype](values, np.float32(table_scale or 1.0))
     out[:, : spec.weight_bytes] = weights
     if scales is not None:
         out[:, spec.weight_bytes :] = scales
@@ -99,16 +107,6 @@ def _rows(data: NDArray[np.generic], rows: int) -> Bytes:
     return np.ascontiguousarray(data).view(np.uint8).reshape(rows, -1)
 
 
-def _nibbles(weights: Bytes) -> Bytes:
-    """Return the nibbles of bytes, the low one first."""
-    return np.stack([weights & 15, weights >> 4], axis=2).reshape(len(weights), -1)
-
-
-def _packed(codes: Bytes) -> Bytes:
-    """Return bytes of nibbles, the low one first."""
-    return np.asarray(codes[:, ::2] | (codes[:, 1::2] << 4), dtype=np.uint8)
-
-
 def _decode_f32(weights: Bytes, scales: Bytes, table: np.float32) -> Floats:
     return weights.view(np.float32)
 
@@ -130,24 +128,20 @@ def _decode_f8_scalar(weights: Bytes, scales: Bytes, table: np.float32) -> Float
     return np.asarray(e4m3_values()[weights] * table, dtype=np.float32)
 
 
-def _decode_int8(weights: Bytes, scales: Bytes, table: np.float32) -> Floats:
-    return weights.view(np.int8).astype(np.float32) * scales.view(np.float32)
-
-
 def _decode_int4(weights: Bytes, scales: Bytes, table: np.float32) -> Floats:
     factors = scales.view(np.float16).astype(np.float32).repeat(32, axis=1)
-    return (_nibbles(weights).astype(np.float32) - np.float32(8)) * factors
+    return (nibbles(weights).astype(np.float32) - np.float32(8)) * factors
 
 
 def _decode_int4_affine(weights: Bytes, scales: Bytes, table: np.float32) -> Floats:
     factors, biases = np.split(scales.view(np.float16).astype(np.float32), 2, axis=1)
-    exact = _nibbles(weights).astype(np.float64) * factors.repeat(32, axis=1)
+    exact = nibbles(weights).astype(np.float64) * factors.repeat(32, axis=1)
     return np.asarray(exact + biases.repeat(32, axis=1), dtype=np.float32)
 
 
 def _decode_nvfp4(weights: Bytes, scales: Bytes, table: np.float32) -> Floats:
     factors = (e4m3_values()[scales] * table).repeat(16, axis=1)
-    return np.asarray(E2M1_VALUES[_nibbles(weights)] * factors, dtype=np.float32)
+    return np.asarray(E2M1_VALUES[nibbles(weights)] * factors, dtype=np.float32)
 
 
 Encoded = tuple[Bytes, Bytes | None]
@@ -187,29 +181,22 @@ def _quantised(
 
 def _grouped(dtype: str, values: Floats, table: np.float32) -> tuple[Floats, GroupSteps]:
     """Return values as (n, groups, values of a group), and their steps."""
-    size = values.shape[1] if dtype == "int8" else BY_NAME[dtype].block_values
-    groups = values.reshape(len(values), -1, size)
+    groups = values.reshape(len(values), -1, BY_NAME[dtype].block_values)
     low, high, largest = groups.min(axis=2), groups.max(axis=2), np.abs(groups).max(axis=2)
     return groups, group_steps(dtype, low, high, largest, table)
-
-
-def _encode_int8(values: Floats, table: np.float32) -> Encoded:
-    groups, found = _grouped("int8", values, table)
-    codes = _quantised(groups, found.steps[:, :, None], -127, 127).astype(np.int8)
-    return _rows(codes, len(values)), found.scales
 
 
 def _encode_int4(values: Floats, table: np.float32) -> Encoded:
     groups, found = _grouped("int4", values, table)
     codes = _quantised(groups, found.steps[:, :, None], -8, 7) + 8
-    return _packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
+    return packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
 
 
 def _encode_int4_affine(values: Floats, table: np.float32) -> Encoded:
     groups, found = _grouped("int4_affine", values, table)
     assert found.biases is not None
     codes = _quantised(groups - found.biases[:, :, None], found.steps[:, :, None], 0, 15)
-    return _packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
+    return packed(codes.astype(np.uint8).reshape(len(values), -1)), found.scales
 
 
 def _encode_nvfp4(values: Floats, table: np.float32) -> Encoded:
@@ -218,7 +205,7 @@ def _encode_nvfp4(values: Floats, table: np.float32) -> Encoded:
     shrunk = np.where(factors == 0, 0, blocks / np.where(factors == 0, 1, factors))
     size = round_bits(np.abs(shrunk), mantissa_bits=1, min_exponent=0, top=7, nan=7)
     codes = (size | (np.signbit(shrunk).astype(np.uint8) << 3)).astype(np.uint8)
-    return _packed(codes.reshape(len(values), -1)), found.scales
+    return packed(codes.reshape(len(values), -1)), found.scales
 
 
 _DECODERS: dict[str, Callable[[Bytes, Bytes, np.float32], Floats]] = {
@@ -227,7 +214,6 @@ _DECODERS: dict[str, Callable[[Bytes, Bytes, np.float32], Floats]] = {
     "f16": _decode_f16,
     "f8_e4m3": _decode_f8,
     "f8_e4m3_scalar": _decode_f8_scalar,
-    "int8": _decode_int8,
     "int4": _decode_int4,
     "int4_affine": _decode_int4_affine,
     "nvfp4": _decode_nvfp4,
@@ -241,7 +227,6 @@ _ENCODERS: dict[str, Callable[[Floats, np.float32], Encoded]] = {
     "f16": _encode_f16,
     "f8_e4m3": _encode_f8,
     "f8_e4m3_scalar": _encode_f8_scalar,
-    "int8": _encode_int8,
     "int4": _encode_int4,
     "int4_affine": _encode_int4_affine,
     "nvfp4": _encode_nvfp4,

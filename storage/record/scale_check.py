@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.storage.record.float_scales import FLOAT_SCALED, widened
 from engramctl.storage.record.record import RecordSpec
 
 _NAN_E8M0 = 255
@@ -36,8 +37,9 @@ def _scales(spec: RecordSpec, records: NDArray[np.uint8]) -> NDArray[np.bool_] |
         return np.asarray(behind == _NAN_E8M0)
     if spec.dtype == "nvfp4":
         return np.asarray((behind & 0x7F) == _NAN_E4M3)
-    if spec.dtype == "int8":
-        return ~np.isfinite(np.ascontiguousarray(behind).view(np.float32))
+    if spec.dtype in FLOAT_SCALED:
+        scales = np.ascontiguousarray(behind)
+        return ~np.isfinite(widened(scales, spec.facts.scale_tensor or ""))
     if spec.dtype in ("int4", "int4_affine"):
         return ~np.isfinite(np.ascontiguousarray(behind).view(np.float16))
     if spec.dtype in ("q8_0", "q4_0", "iq4_nl"):

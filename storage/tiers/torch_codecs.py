@@ -4,12 +4,14 @@ Nothing here waits for the device: small tables of values are copied to it once,
 numbers.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
 
 from engramctl.storage.record.codecs import E2M1_VALUES
 from engramctl.storage.record.codecs_ggml import IQ4_NL
+from engramctl.storage.record.float_scales import FLOAT_SCALED
 from engramctl.storage.record.record import RecordSpec
 
 
@@ -28,6 +30,10 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
         return torch.empty((0, spec.row_dim), dtype=torch.float32, device=records.device)
     values = records[:, : spec.weight_bytes].contiguous()
     scales = records[:, spec.weight_bytes :].contiguous()
+    if spec.dtype in FLOAT_SCALED:
+        factors = scales.view(_FLOATS[spec.facts.scale_tensor or ""]).to(torch.float32)
+        factors = factors.repeat_interleave(spec.row_dim // factors.shape[1], dim=1)
+        return _NUMBERS[FLOAT_SCALED[spec.dtype]](values) * factors
     match spec.dtype:
         case "f32":
             return values.view(torch.float32)
@@ -39,8 +45,6 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
             return _e4m3(values) * _e8m0(scales).repeat_interleave(32, dim=1)
         case "f8_e4m3_scalar":
             return _e4m3(values) * table_scale
-        case "int8":
-            return values.view(torch.int8).to(torch.float32) * scales.view(torch.float32)
         case "int4":
             halves = scales.view(torch.float16).to(torch.float32)
             return (_nibbles(values).to(torch.float32) - 8) * halves.repeat_interleave(32, dim=1)
@@ -96,3 +100,11 @@ def _e8m0(data: torch.Tensor) -> torch.Tensor:
 def _nibbles(data: torch.Tensor) -> torch.Tensor:
     """Return the nibbles of bytes, the low one first."""
     return torch.stack([data & 15, data >> 4], dim=2).flatten(1)
+
+
+_FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_NUMBERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "int8": lambda values: values.view(torch.int8).to(torch.float32),
+    "int4": lambda values: _nibbles(values).to(torch.float32) - 8,
+    "e4m3": _e4m3,
+}

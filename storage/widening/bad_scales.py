@@ -6,15 +6,17 @@ import numpy as np
 from numba import carray
 
 from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.record.dtypes import BY_NAME
 from engramctl.storage.record.intrinsics import as_pointer
 from engramctl.storage.widening.widen_row import DTYPE_CODES
 
-_F8, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0, _IQ4_NL = (
-    DTYPE_CODES[name]
-    for name in (
-        "f8_e4m3", "int8", "int4", "int4_affine", "nvfp4", "q8_0", "q4_0", "iq4_nl",
-    )
-)  # fmt: skip
+_F8, _NVFP4, _Q8_0, _Q4_0, _IQ4_NL = (
+    DTYPE_CODES[name] for name in ("f8_e4m3", "nvfp4", "q8_0", "q4_0", "iq4_nl")
+)
+_F32_SCALES, _F16_SCALES, _BF16_SCALES = (
+    tuple(code for name, code in DTYPE_CODES.items() if BY_NAME[name].scale_tensor == kind)
+    for kind in ("F32", "F16", "BF16")
+)
 
 
 @njit(nogil=True, cache=True)
@@ -35,10 +37,11 @@ def has_bad_scale(code: Any, weight: Any, scale: Any, weight_bytes: Any, scale_b
         for k in range(scale_bytes):
             bad += (small[k] & bits) == bits
         return bad > 0
-    if code == _INT8:
-        top = carray(as_pointer(scale), (scale_bytes,), np.uint8)
-        return (top[3] & 0x7F) == 0x7F and (top[2] & 0x80) == 0x80
-    if code in (_INT4, _AFFINE):
+    if code in _F32_SCALES:
+        return _bad_floats(scale, 4, scale_bytes >> 2)
+    if code in _BF16_SCALES:
+        return _bad_floats(scale, 2, scale_bytes >> 1)
+    if code in _F16_SCALES:
         return _bad_halves(scale, 2, scale_bytes >> 1)
     if code == _Q8_0:
         return _bad_halves(weight, 34, weight_bytes // 34)
@@ -53,4 +56,14 @@ def _bad_halves(first: Any, step: Any, count: Any) -> Any:
     bad = 0
     for k in range(count):
         bad += (data[k * step + 1] & 0x7C) == 0x7C
+    return bad > 0
+
+
+@njit(inline="always")
+def _bad_floats(first: Any, step: Any, count: Any) -> Any:
+    """Of float32, or bfloat16, which is its upper half: whether all exponent bits are set."""
+    data = carray(as_pointer(first), (count * step,), np.uint8)
+    bad = 0
+    for k in range(1, count + 1):
+        bad += (data[k * step - 1] & 0x7F) == 0x7F and (data[k * step - 2] & 0x80) == 0x80
     return bad > 0

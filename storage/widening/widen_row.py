@@ -25,12 +25,24 @@ DTYPE_CODES = {
     "q8_0": 9,
     "q4_0": 10,
     "iq4_nl": 11,
+    "int8_f16": 12,
+    "int8_bf16": 13,
+    "int4_row": 14,
+    "int4_row_f16": 15,
+    "int4_row_bf16": 16,
+    "f8_e4m3_f32": 17,
+    "f8_e4m3_row": 18,
+    "f8_e4m3_row_bf16": 19,
 }
 _F8, _BF16, _F32, _F16, _F8_SCALAR, _INT8, _INT4, _AFFINE, _NVFP4, _Q8_0, _Q4_0 = range(11)
 _VALUES = 32  # written at a time by dtypes without blocks
 _BLOCKS = 4  # written at a time by dtypes with blocks
 _ONE, _NOWHERE = np.float32(1), 0
+_INT8_F16, _INT8_BF16, _INT4_ROW, _INT4_ROW_F16, _INT4_ROW_BF16 = range(12, 17)
+_F8_F32, _F8_ROW, _F8_ROW_BF16 = range(17, 20)
 _factor = value_reader(decoders.f32_factor)
+_factor_f16, _factor_bf16 = value_reader(decoders.f16), value_reader(decoders.bf16)
+_half_bytes = plain_writer(decoders.nibbles, _VALUES)
 
 
 def _plain(decode: Any, item_bytes: int) -> Any:
@@ -78,10 +90,19 @@ def _blocks(
     return write_row
 
 
+@njit()
+def _int4_plain_row(source: Any, factor: Any, row_dim: Any, target: Any, to_bf16: Any) -> None:
+    """Write a row of nibbles, a multiple of 32, each times one factor."""
+    size = 2 if to_bf16 else 4
+    for j in range(0, row_dim, _VALUES):
+        _half_bytes(source + (j >> 1), factor, target + size * j, to_bf16)
+
+
 _bf16_row, _f32_row = _plain(decoders.bf16, 2), _plain(decoders.f32, 4)
 _f16_row, _int8_row = _plain(decoders.f16, 2), _plain(decoders.signed_bytes, 1)
 _f8_scalar_row = _plain(decoders.e4m3, 1)
 _f8_row = _blocks(decoders.e4m3, decoders.e8m0, 32, 1)
+_f8_f32_row = _blocks(decoders.e4m3, decoders.f32_factor, 32, 4)
 _int4_row = _blocks(decoders.nibbles, decoders.f16, 16, 2)
 _affine_row = _blocks(decoders.affine, decoders.f16, 16, 2)
 _nvfp4_row = _blocks(decoders.e2m1, decoders.e4m3, 8, 1, 16)
@@ -139,5 +160,21 @@ def widen_row(
         _q8_0_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)
     elif code == _Q4_0:
         _q4_0_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)
+    elif code == _INT8_F16:
+        _int8_row(weight, _factor_f16(scale), row_dim, target, to_bf16)
+    elif code == _INT8_BF16:
+        _int8_row(weight, _factor_bf16(scale), row_dim, target, to_bf16)
+    elif code == _INT4_ROW:
+        _int4_plain_row(weight, _factor(scale), row_dim, target, to_bf16)
+    elif code == _INT4_ROW_F16:
+        _int4_plain_row(weight, _factor_f16(scale), row_dim, target, to_bf16)
+    elif code == _INT4_ROW_BF16:
+        _int4_plain_row(weight, _factor_bf16(scale), row_dim, target, to_bf16)
+    elif code == _F8_F32:
+        _f8_f32_row(weight, scale, _NOWHERE, _ONE, row_dim, target, to_bf16)
+    elif code == _F8_ROW:
+        _f8_scalar_row(weight, _factor(scale), row_dim, target, to_bf16)
+    elif code == _F8_ROW_BF16:
+        _f8_scalar_row(weight, _factor_bf16(scale), row_dim, target, to_bf16)
     else:
         _iq4_nl_row(weight + 2, weight, _NOWHERE, _ONE, row_dim, target, to_bf16)

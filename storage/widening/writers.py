@@ -23,6 +23,7 @@ from engramctl.storage.widening.decoders import (
     e4m3_times_e8m0,
     e8m0,
     f32,
+    f32_factor,
     widened_f16,
 )  # fmt: skip
 from engramctl.storage.widening.emit import (
@@ -174,7 +175,7 @@ def value_reader(decode: Decode) -> Any:
 
 def _spread(builder: Any, decode: Decode, at: Any, step: int, count: int) -> Any:
     """Emit values that lie `step` bytes apart, as one vector."""
-    if step <= 2:
+    if step <= 2 or decode is f32_factor:  # they lie close
         return decode(builder, at, count)
     return widened_f16(builder, _far_halves(builder, at, step, count), count)
 

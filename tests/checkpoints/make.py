@@ -75,9 +75,15 @@ def qwen(
     text |= {"ngram_vocab_size_base": 50, "ple_embed_dim": 16 * 32, "ple_embedding_dtype": dtype}
     text |= {"split_ngram_parts": parts, "make_ngram_vocab_size_divisible_by": 4 * parts}
     config = {**QWEN, "text_config": text} if "text_config" in QWEN else text
-    rows = scheme_from_config(config, {}).num_rows(1)
-    stem = "model.language_model.layers.1.ple.ple_embedding.ngram_embedding"
-    tensors: dict[str, torch.Tensor] = {}
+    scheme = scheme_from_config(config, {})
+    rows, layer = scheme.num_rows(1), scheme.layer_hash(1)
+    place = "model.language_model.layers.1.ple.ple_embedding"
+    stem = f"{place}.ngram_embedding"
+    tensors: dict[str, torch.Tensor] = {
+        f"{place}.layer_multipliers": torch.tensor(layer.multipliers),
+        f"{place}.ngram_heads_vocab_sizes": torch.tensor([head.modulus for head in layer.heads]),
+        f"{place}.ngram_heads_offsets": torch.tensor([head.offset for head in layer.heads]),
+    }
     records = []
     cuts = np.array_split(np.arange(rows), parts)
     for number, cut in enumerate(cuts):

@@ -14,6 +14,7 @@ from engramctl.checkpoints.opening import open_checkpoint
 from engramctl.storage import open_store
 from engramctl.storage.files.safetensors_header import read_header
 from tests.checkpoints import make
+from tests.checkpoints.variants import v41
 from tests.conftest import RunCli
 
 MAKERS: dict[str, Callable[[Path], Any]] = {
@@ -102,7 +103,7 @@ def test_inspect_says_what_a_checkpoint_is_and_costs(run_cli: RunCli, tmp_path: 
 
 
 def test_a_family_without_such_rows_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    make.longcat(tmp_path / "model")
+    make.qwen(tmp_path / "model", "nvfp4")
     result = run_cli("export", tmp_path / "model", "-o", tmp_path / "o", "--family", "deepseek-v41")
     assert result.exit_code == 2
     assert "--dtype f8_e4m3" in result.stderr
@@ -165,3 +166,8 @@ def test_bad_scales_among_values_and_in_raw_shards_are_named(
     result = run_cli("inspect", source)
     assert result.exit_code == 1
     assert f"a scale of {path.name} is NaN or infinite" in result.stderr
+
+
+def test_inspect_says_of_which_type_a_rows_scale_is(run_cli: RunCli, tmp_path: Path) -> None:
+    v41(tmp_path, "int4")
+    assert run_cli("inspect", tmp_path, "--json").json["scale_rule"] == "F16 for a row"

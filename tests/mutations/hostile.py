@@ -35,8 +35,8 @@ MUTATIONS = (
     Mutation(
         "the-limit-of-int4-is-off-by-its-scale",
         "storage/record/dtypes.py",
-        "limit=7 * _HALF",
-        "limit=8 * _HALF",
+        '"F16", 2, limit=7 * _HALF',
+        '"F16", 2, limit=8 * _HALF',
         (VALUES + "test_the_largest_value_below_the_limit_is_stored_and_the_limit_is_not",),
     ),
     Mutation(

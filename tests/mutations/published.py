@@ -3,8 +3,8 @@
 from tests.mutations import Mutation
 
 PARTS = "tests/gguf/test_parts.py::"
-ROWS = "tests/checkpoints/test_gguf_rows.py::"
-SCHEME = "tests/checkpoints/test_gguf_scheme.py::"
+ROWS = "tests/gguf/test_rows.py::"
+SCHEME = "tests/gguf/test_scheme.py::"
 KINDS = "tests/storage/kinds/test_recognise.py::"
 
 MUTATIONS = (
@@ -31,14 +31,14 @@ MUTATIONS = (
     ),
     Mutation(
         "gguf-offsets-are-believed",
-        "engramctl/checkpoints/gguf_scheme.py",
+        "engramctl/gguf/scheme.py",
         "    if offsets is not None:",
         "    if offsets is None:",
         (SCHEME + "test_a_constant_that_differs_gives_no_scheme_and_says_so",),
     ),
     Mutation(
         "gguf-pad-is-the-familys",
-        "engramctl/checkpoints/gguf_scheme.py",
+        "engramctl/gguf/scheme.py",
         'pad = _fact(model, r"engram[._]pad(?:_token)?(?:_id)?")',
         "pad = 2",
         (SCHEME + "test_engram_tensors_give_the_models_row_ids",),

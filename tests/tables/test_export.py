@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+from engramctl.checkpoints import open_checkpoint
+from engramctl.hashing import Scheme
+from engramctl.hashing.released.buffers import is_buffer
 from engramctl.storage.reading.source import RecordReader
 from engramctl.tables import export as exporting
 from engramctl.tables.export import plan_export, run_export
 from engramctl.tables.opened_rows import open_rows
+from tests.checkpoints import make
+from tests.conftest import RunCli
 from tests.helpers.small_table import small_table
 
 
@@ -49,3 +55,42 @@ def test_raw_shards_of_many_chunks_are_those_of_one(
         data = (tmp_path / "cut" / file.name).read_bytes()
         assert data == (tmp_path / "whole" / file.name).read_bytes()
         assert len(data) == file.num_bytes
+
+
+def test_an_export_keeps_a_checkpoints_row_shards_and_constants(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    """Sixteen shards as released, and the constants that the model's own code loads."""
+    make.qwen(tmp_path / "model", parts=12)
+    for words, shards in (((), 12), (("--parts", 16), 16)):
+        out = tmp_path / f"out{shards}"
+        assert run_cli("export", tmp_path / "model", "-o", out, "-q", *words).exit_code == 0
+        tensors: dict[str, torch.Tensor] = {}
+        for path in sorted(out.glob("*.safetensors")):
+            tensors |= load_file(path)
+        assert sum(".shard_" in name for name in tensors) == shards
+        scheme = open_checkpoint(tmp_path / "model").scheme
+        assert isinstance(scheme, Scheme)
+        place = "model.language_model.layers.1.ple.ple_embedding"
+        heads = scheme.layer_hash(1).heads
+        for name, numbers in (
+            ("layer_multipliers", scheme.layer_hash(1).multipliers),
+            ("ngram_heads_vocab_sizes", [head.modulus for head in heads]),
+            ("ngram_heads_offsets", [head.offset for head in heads]),
+        ):
+            assert tensors[f"{place}.{name}"].tolist() == list(numbers)
+        (out / "config.json").write_text((tmp_path / "model" / "config.json").read_text())
+        assert run_cli("inspect", out, "-q").exit_code == 0  # the constants are compared
+
+
+def test_an_export_adds_no_constants_to_a_checkpoint_without(
+    run_cli: RunCli, tmp_path: Path
+) -> None:
+    make.qwen(tmp_path / "model")
+    for path in (tmp_path / "model").glob("*.safetensors"):
+        held = {name: one for name, one in load_file(path).items() if not is_buffer(name)}
+        save_file(held, path)
+    (tmp_path / "model" / "model.safetensors.index.json").unlink()
+    assert run_cli("export", tmp_path / "model", "-o", tmp_path / "out", "-q").exit_code == 0
+    names = [name for one in (tmp_path / "out").glob("*.safetensors") for name in load_file(one)]
+    assert not any(map(is_buffer, names))

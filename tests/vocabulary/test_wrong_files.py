@@ -15,8 +15,8 @@ from tests.helpers.tokenizer_files import OURS, write_tokenizer
 NUM_IDS = 260
 CONTENTS = {
     "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:44\nsize 12\n",
-    "web page": b"<!DOCTYPE html><html></html>",
-    "is empty": b"",
+    "HTML page": b"<!DOCTYPE html><html></html>",
+    "is an empty file": b"",
     "no JSON object": b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02",
     "settings of a tokenizer": b'{"tokenizer_class": "LlamaTokenizer", "model_max_length": 3}',
     "vocabulary without its rules": b'{"a": 0, "b": 1}',

@@ -15,6 +15,7 @@ from engramctl.storage import open_store
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.codecs import E2M1_VALUES, decode, encode, table_scale_for
 from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record.float_scales import FLOAT_SCALED
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.torch_codecs import widen
 from engramctl.storage.writing.seeded_values import RowInit
@@ -24,6 +25,9 @@ GGML = {"q8_0": "Q8_0", "q4_0": "Q4_0", "iq4_nl": "IQ4_NL"}
 # largest error of a value, as a share of the largest value of its block
 COARSE = {"f32": 0, "f16": 2**-11, "bf16": 2**-8, "f8_e4m3": 1 / 16, "f8_e4m3_scalar": 1 / 16}
 COARSE |= {"int8": 1 / 250, "int4": 1 / 13, "int4_affine": 1 / 14, "nvfp4": 1 / 5}
+COARSE |= {f"int8_{kind}": 1 / 240 for kind in ("f16", "bf16")}
+COARSE |= {f"int4_row{kind}": 1 / 13 for kind in ("", "_f16", "_bf16")}
+COARSE |= {f"f8_e4m3_{kind}": 1 / 16 for kind in ("f32", "row", "row_bf16")}
 COARSE |= {"q8_0": 1 / 200, "q4_0": 1 / 7, "iq4_nl": 1 / 6}
 
 
@@ -32,7 +36,7 @@ def random_records(dtype: str, rows: int, row_dim: int = 96) -> tuple[RecordSpec
     spec = RecordSpec(dtype, row_dim)
     random = np.random.default_rng(rows)
     records = random.integers(0, 256, (rows, spec.record_bytes), dtype=np.uint8)
-    if dtype in ("f32", "bf16", "f16", "int8", "int4", "int4_affine", *GGML):
+    if dtype in ("f32", "bf16", "f16", "int8", "int4", "int4_affine", *FLOAT_SCALED, *GGML):
         values = random.normal(size=(rows, row_dim)).astype(np.float32)
         records = encode(spec, values)
     if dtype == "f8_e4m3":
@@ -133,7 +137,7 @@ def test_tiers_read_what_the_plain_decoder_reads(tmp_path: Path, dtype: str, for
     assert 0.01 < np.std(wanted) < 0.03
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int4", "int4_affine", "nvfp4", *GGML])
+@pytest.mark.parametrize("dtype", ["int4", "int4_affine", "nvfp4", *FLOAT_SCALED, *GGML])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused_by_dtypes_without_it(dtype: str, bad: float) -> None:
     values = np.zeros((4, 32), np.float32)

@@ -29,8 +29,11 @@ def test_the_first_record_with_a_bad_scale_is_named(dtype: str, row: int, place:
     facts, block = BY_NAME[dtype], place // BY_NAME[dtype].block_values
     if dtype in ("f8_e4m3", "nvfp4"):
         records[row, spec.weight_bytes + block] = 255
-    elif dtype == "int8":
-        records[row, -4:] = np.array([np.inf], np.float32).view(np.uint8)
+    elif facts.scale_tensor in ("F32", "BF16"):
+        size, at = facts.scale_item_bytes, 0 if facts.row_scale_bytes else block
+        records[row, spec.weight_bytes + size * at :][size - 2 : size] = [0x80, 0x7F]  # infinity
+    elif facts.row_scale_bytes:
+        records[row, -2:] = [0, 0x7C]
     elif facts.scale_tensor:
         records[row, spec.weight_bytes + 2 * block :][:2] = [0, 0xFC]  # -infinity
     else:

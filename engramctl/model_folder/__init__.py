@@ -1,0 +1,1 @@
+"""A model's folder of safetensors files: which tensors count."""
