@@ -224,7 +224,7 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         LookupError, TypeError: a result with parts missing.
     """
-    unsaid: dict[str, Any] = dict.fromkeys(("created_utc", "command", "step_fit"))
+    unsaid: dict[str, Any] = dict.fromkeys(("created_utc", "command", "step_fit", "recipe"))
     if document["schema"] == SCHEMA:
         return (
             unsaid | dict(document) | {"cases": [_with_later(case) for case in document["cases"]]}
