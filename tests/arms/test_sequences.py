@@ -53,9 +53,11 @@ def test_a_sequence_of_a_wave_is_read_as_if_it_were_alone(
         calls.append(len(ids))
         return logits[-1]
 
-    def filled(ids, *others):  # type: ignore[no-untyped-def]
+    def filled(ids, state, *others):  # type: ignore[no-untyped-def]
+        assert state.conv
+        assert not any(history.any() for history in state.conv.values())
         calls.append(ids.numel())
-        return prefill(ids, *others)
+        return prefill(ids, state, *others)
 
     lengths = spread_lengths(BATCH, *LENGTHS)
     with open_store(table.rows, "host", dtype=torch.float32, scheme=table.scheme) as store:

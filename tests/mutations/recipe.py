@@ -34,4 +34,11 @@ MUTATIONS = (
         "",
         (f"{_RECIPES}test_what_is_cut_is_named_with_both_sizes",),
     ),
+    Mutation(
+        "wave-forgets-tokens-of-the-longest",
+        "engramctl/arms/sequences.py",
+        "return range(self._common, int(self._lengths[0]))",
+        "return range(self._common, int(self._lengths[0]) - 1)",
+        (_WAVE,),
+    ),
 )
