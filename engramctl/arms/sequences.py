@@ -22,6 +22,7 @@ from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
 from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.model.decoder import Decoder, RowSource
+from engramctl.model.graphed import why_not
 
 Outputs = Mapping[int, torch.Tensor]
 
@@ -66,6 +67,7 @@ class SequencesArm(Arm):
         super().__init__(tier, subject, ground)
         self._model = model
         self._range = lengths
+        self.graphs = (False, why_not(model) or "the batch of a wave shrinks")
         self._state = model.new_state(1, 1)
         self._filled = False
         self._out: dict[int, dict[int, torch.Tensor]] = {}

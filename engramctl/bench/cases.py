@@ -42,6 +42,7 @@ def measured_case(
         rows=arm.rows, tokens=tokens, batch=options.batch, samples_ns=arm.samples_ns,
     )  # fmt: skip
     case.threads = threads_of(arm)
+    case.graphs, case.graphs_reason = arm.graphs
     if loop.case == "step":
         compare(case, arms, place, resident_tier)
     elif arm.other_threads():
@@ -134,7 +135,9 @@ def note_residual(cases: Sequence[Case], model: Decoder, phase: str, options: Be
 
     Of whole sequences all calls count as decode steps of the whole batch.
     """
-    found = residual_time(model, options.batch, options.tokens if phase == "prefill" else 1)
+    tokens = options.tokens if phase == "prefill" else 1
+    graphed = any(case.graphs for case in cases)
+    found = residual_time(model, options.batch, tokens, graphed=graphed)
     if phase == SEQUENCES:
         calls = num_calls(options.batch, *options.lengths)
         found = replace(found, time_ns=calls * found.time_ns, floor_ns=calls * found.floor_ns)

@@ -11,10 +11,12 @@ import torch
 
 from engramctl.layers.config import ResidualMode
 from engramctl.model.cost import residual_bytes
+from engramctl.model.graphed import captured
 from engramctl.model.residual_time import copied_bytes_per_s
 from tests.benchmarks.harness import Row, interleave, row, skipped
 from tests.benchmarks.mhc import MODES, SITES, all_sites, made_sites, shape
 from tests.gpu import Skipped
+from tests.gpu.gathers import wait
 from tests.gpu.tile_kernels import TILE_KERNELS, tile_sites
 
 WIDTHS, TOKENS, ROUNDS = (2560, 4096), (1, 8, 64, 4096), 15
@@ -69,7 +71,7 @@ def compared(
     expected = work["eager"]().float()
     for name, arm in work.items():
         torch.testing.assert_close(arm().float(), expected, rtol=2e-2, atol=6e-2, msg=name)
-    seconds = interleave({name: captured(arm, device) for name, arm in work.items()}, rounds)
+    seconds = interleave({name: replayed(arm, device) for name, arm in work.items()}, rounds)
     of_one = {name: [one / SITES for one in found] for name, found in seconds.items()}
     what = f"{mode}, {tokens} x {BRANCHES} x {width} bfloat16, a sublayer"
     floor = floor_bytes(mode, width, tokens) / rate
@@ -89,21 +91,12 @@ def floor_bytes(mode: ResidualMode, width: int, tokens: int) -> float:
     return residual_bytes(shape(mode, "fused", width), tokens, 2) / (2 * SITES)
 
 
-def captured(arm: Arm, device: torch.device) -> Arm:
-    """Return what replays an arm from a CUDA graph and waits for it; elsewhere the arm itself."""
-    if device.type != "cuda":
-        return arm
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        arm()
-    torch.cuda.current_stream(device).wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        arm()
+def replayed(arm: Arm, device: torch.device) -> Arm:
+    """Return what does an arm's work from a CUDA graph, and waits until it is done."""
+    work = captured(arm, device)
 
-    def replayed() -> None:
-        graph.replay()
-        torch.cuda.synchronize(device)
+    def run() -> None:
+        work()
+        wait(device)
 
-    return replayed
+    return run

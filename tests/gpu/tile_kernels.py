@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import torch
 
@@ -25,8 +26,8 @@ def tile_sites(
         Skipped: the package is not installed, or does not start here.
     """
     try:
-        from tile_kernels.modeling.mhc import mhc_pre
-        from tile_kernels.modeling.mhc.ops.post import mhc_post
+        mhc_pre = import_module("tile_kernels.modeling.mhc").mhc_pre
+        mhc_post = import_module("tile_kernels.modeling.mhc.ops.post").mhc_post
     except ModuleNotFoundError as error:
         raise Skipped(f"{error.name} is not installed: pip install {TILE_KERNELS}") from error
     except Exception as error:

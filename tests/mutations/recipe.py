@@ -41,4 +41,11 @@ MUTATIONS = (
         "return range(self._common, int(self._lengths[0]) - 1)",
         (_WAVE,),
     ),
+    Mutation(
+        "graph-waits-for-all-rows-first",
+        "engramctl/model/graphed.py",
+        "        self._graphs[-1].capture_end()\n        self._begin()\n        return",
+        "        return",
+        ("tests/model/test_graphed.py::test_graphs_are_broken_where_a_memory_takes_its_rows",),
+    ),
 )
