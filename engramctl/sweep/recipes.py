@@ -114,8 +114,10 @@ def cut_from(recipe: Recipe, options: BenchOptions, parameters: int) -> list[dic
     Returns:
         `what`, its `published` value and that of this run, `here`.
     """
+    every = recipe.whole["sequences"]
+    read = options.batch * options.num_samples("step", SEQUENCES)
     found: dict[str, tuple[Any, Any]] = {
-        "sequences": (recipe.whole["sequences"], options.sequences),
+        "sequences": (every, min(every, read)),
         "lengths": (list(recipe.whole["lengths"]), list(options.lengths)),
     }
     for name in options.values("preset"):

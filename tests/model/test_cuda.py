@@ -130,8 +130,7 @@ def test_a_step_from_graphs_gives_the_logits_of_the_plain_one(
             state.position = TOKENS - 1
         expected = model.decode(ids, states[0], lambda _, rows=rows: rows)
         found = graphed.decode(ids, lambda _, rows=rows: rows)
-        near = {"rtol": 1e-2, "atol": 1e-2}
-        torch.testing.assert_close(found, expected, **near)
-        torch.testing.assert_close(states[1].kv, states[0].kv, **near)
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(states[1].kv, states[0].kv, rtol=1e-2, atol=1e-2)
         for layer, history in states[0].conv.items():
-            torch.testing.assert_close(states[1].conv[layer], history, **near)
+            torch.testing.assert_close(states[1].conv[layer], history, rtol=1e-2, atol=1e-2)

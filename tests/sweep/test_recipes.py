@@ -44,10 +44,16 @@ def test_the_whole_test_has_nothing_cut() -> None:
 
 def test_what_is_cut_is_named_with_both_sizes() -> None:
     options = chosen_options(
-        NAME, preset=["4b"], layers=[2], sequences=8, settings=["vocab_size=512"], lengths="5-6"
+        NAME,
+        preset=["4b"],
+        layers=[2],
+        batch=[4],
+        sequences=8,
+        settings=["vocab_size=512"],
+        lengths="5-6",
     )
     assert [tuple(one.values()) for one in cut_from(OFFLOAD, options, 7)] == [
-        ("sequences", 512, 8),
+        ("sequences", 512, 20),  # five waves are the least
         ("lengths", [100, 1024], [5, 6]),
         ("layers of 4b", 36, 2),
         ("vocab_size of 4b", 151_936, 512),
