@@ -21,8 +21,11 @@ class Arm(ABC):
         waits_ns: by layer of the table, how long each sample waited for its rows.
         arrivals_ns: by layer, how long after a sample's start its rows were there.
         leads_ns: how long before a sample's start its rows were asked for; 0: not before.
+        graphs: whether its model's steps are CUDA graphs, and why not; None where it makes none.
         threads: what the process computed with at the end of samples, warm-up included.
     """
+
+    graphs: tuple[bool | None, str | None] = (None, None)
 
     def __init__(self, tier: str, subject: Subject | None, ground: Ground) -> None:
         """`subject` is None for a model that reads from no store."""

@@ -17,6 +17,7 @@ from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
 from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.model.decoder import Decoder, RowSource
+from engramctl.model.graphed import NO_DEVICE, decoder_of, why_not
 from engramctl.storage.tiers.ticket import Ticket
 
 Asked = tuple[RowsToRead, Ticket]
@@ -63,6 +64,11 @@ class StepArm(Arm):
         self._ids = RowsToRead({}, None, {})
         self._out: dict[int, torch.Tensor] = {}
         self._early: Asked | None = None
+        self._decode = decoder_of(model, self._state)
+        reason = why_not(model)
+        if phase != "decode" and reason != NO_DEVICE:
+            reason = "prompts are read without graphs"
+        self.graphs = (reason is None, reason)
 
     def prepare(self, window: Window) -> None:
         """Rewind the cache to its context; poison the outputs."""
@@ -74,6 +80,8 @@ class StepArm(Arm):
             self._state = self._model.new_state(batch, self._context + tokens)
             self._state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(0))
             self._filled = True
+            self._state.position = self._context
+            self._decode = decoder_of(self._model, self._state)
         self._state.position = self._context
         if self._checked is not None:
             self._ids = self._checked.row_ids(window.token_ids_BT, window.history_BC)
@@ -105,7 +113,7 @@ class StepArm(Arm):
         rows, mask_BT = self._rows(waits)
         if self._phase == "decode":
             mask_B = None if mask_BT is None else mask_BT[:, 0]
-            self._model.decode(self._model_ids[:, 0], self._state, rows, mask_B)
+            self._decode(self._model_ids[:, 0], rows, mask_B)
         else:
             self._model.prefill(self._model_ids, self._state, rows, mask_BT)
         synchronise(self._model.device)

@@ -38,22 +38,28 @@ class Waits:
         """Begin now."""
         self._clock = clock
         self._begun = clock.now()
-        self._of: dict[int, tuple[Any, Any]] = {}
+        self._of: dict[int, list[tuple[Any, Any]]] = {}
 
     def rows(self, layer: int, wait: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Return what `wait` does, and keep when it was called and when it was done."""
+        """Return what `wait` does, and keep when it was called and when it was done.
+
+        A sample of several steps waits several times for a layer.
+        """
         called = self._clock.now()
         rows = wait()
-        self._of[layer] = (called, self._clock.now())
+        self._of.setdefault(layer, []).append((called, self._clock.now()))
         return rows
 
     def waited_ns(self) -> dict[int, int]:
-        """Return by layer how long it was waited for."""
-        return {layer: self._clock.between_ns(*moments) for layer, moments in self._of.items()}
+        """Return by layer how long it was waited for, all steps together."""
+        return {
+            layer: sum(self._clock.between_ns(*moments) for moments in waits)
+            for layer, waits in self._of.items()
+        }
 
     def arrived_ns(self) -> dict[int, int]:
-        """Return by layer how long after the beginning its rows were there."""
+        """Return by layer how long after the beginning its last rows were there."""
         return {
-            layer: self._clock.between_ns(self._begun, there)
-            for layer, (_, there) in self._of.items()
+            layer: self._clock.between_ns(self._begun, waits[-1][1])
+            for layer, waits in self._of.items()
         }

@@ -2,8 +2,9 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from engramctl.arms.sequences import num_calls, spread_lengths
 from engramctl.arms.subject import Subject
 from engramctl.bench.compared import OTHER_THREADS, compare, threads_of
 from engramctl.bench.loop_arms import LoopArms, Place, places
@@ -16,6 +17,7 @@ from engramctl.results.document import LEAST_SAMPLES, NONE, READY, Case
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.launch_bound import launch_bound, over_floor_percent
 from engramctl.results.resolution import resolution_percent
+from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import Loop
 from engramctl.sweep.options import BenchOptions
 
@@ -34,12 +36,13 @@ def measured_case(
     """
     arm = arms.timed[place]
     tier, issue = place
-    tokens = options.batch * (1 if loop.phase == "decode" else options.tokens)
+    tokens = tokens_of(options, loop.phase)
     case = Case(
         name=loop.case, phase=loop.phase, tier=tier, cache=None, loop=loop.cache, issue=issue,
         rows=arm.rows, tokens=tokens, batch=options.batch, samples_ns=arm.samples_ns,
     )  # fmt: skip
     case.threads = threads_of(arm)
+    case.graphs, case.graphs_reason = arm.graphs
     if loop.case == "step":
         compare(case, arms, place, resident_tier)
     elif arm.other_threads():
@@ -128,8 +131,16 @@ def hold_against(
 
 
 def note_residual(cases: Sequence[Case], model: Decoder, phase: str, options: BenchOptions) -> None:
-    """Give measured steps what their residual takes, and whether its launches dominate."""
-    found = residual_time(model, options.batch, 1 if phase == "decode" else options.tokens)
+    """Give measured steps what their residual takes, and whether its launches dominate.
+
+    Of whole sequences all calls count as decode steps of the whole batch.
+    """
+    tokens = options.tokens if phase == "prefill" else 1
+    graphed = any(case.graphs for case in cases)
+    found = residual_time(model, options.batch, tokens, graphed=graphed)
+    if phase == SEQUENCES:
+        calls = num_calls(options.batch, *options.lengths)
+        found = replace(found, time_ns=calls * found.time_ns, floor_ns=calls * found.floor_ns)
     for case in cases:
         if case.samples_ns:
             step_ns = statistics.median(case.samples_ns)
@@ -169,6 +180,13 @@ def outliers(cases: Sequence[Case]) -> list[str]:
         for case in cases
         if case.samples_ns and max(case.samples_ns) > 20 * statistics.median(case.samples_ns)
     ]
+
+
+def tokens_of(options: BenchOptions, phase: str) -> int:
+    """Return the tokens of a sample, all sequences."""
+    if phase == SEQUENCES:
+        return int(spread_lengths(options.batch, *options.lengths).sum())
+    return options.batch * (1 if phase == "decode" else options.tokens)
 
 
 def _median(values: list[int]) -> int | None:

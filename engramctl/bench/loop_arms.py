@@ -2,7 +2,8 @@
 
 A step's loop has, beside every tier at every issue point: the model without memory, the model whose
 rows are ready, and of each tier a fetch without a model. So compute alone, fetch alone and both are
-measured in the same rounds.
+measured in the same rounds. Whole sequences are read without and with the memory, and once more by
+a copy: a wave of them is many steps, of which the fetches are not timed apart.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
+from engramctl.arms.sequences import SequencesArm
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject
 from engramctl.bench.measured_model import Models
 from engramctl.results.document import NONE, READY
-from engramctl.sweep.loops import Loop
+from engramctl.sweep.axes import SEQUENCES
+from engramctl.sweep.loops import USUAL_ISSUE, Loop
 from engramctl.sweep.options import TIERS, BenchOptions
 
 Place = tuple[str, str | None]  # a tier or baseline, and its issue point; None: it asks for nothing
@@ -47,6 +50,8 @@ class LoopArms:
 def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:
     """Return where a loop measures its tiers, baselines apart."""
     issues = options.issues if loop.case == "step" else (None,)
+    if loop.phase == SEQUENCES:
+        issues = (USUAL_ISSUE,)
     return [(tier, issue) for tier in tiers for issue in issues]
 
 
@@ -83,19 +88,23 @@ def make_arms(
             return GatherArm(tier, subjects[tier], ground)
         if loop.case == "lookup":
             return LookupArm(tier, subjects[tier], ground, models().with_memory)
+        model = models().without if tier == NONE else models().with_memory
+        if whole:
+            return SequencesArm(tier, subjects.get(tier), ground, model, options.lengths)
         return (ReadyArm if tier == READY else StepArm)(
-            tier, subjects.get(tier), ground,
-            models().without if tier == NONE else models().with_memory,
-            loop.phase, options.context, beside=beside, issue=issue or "start",
+            tier, subjects.get(tier), ground, model, loop.phase,
+            options.context, beside=beside, issue=issue or "start",
             tail="before" in options.issues,
         )  # fmt: skip
 
+    whole = loop.phase == SEQUENCES
     beside = subjects.get(resident_tier) or next(iter(subjects.values()), None)
     wanted = places(options, loop, tuple(subjects))
     if loop.case == "step":
-        wanted = [(NONE, None), *([(READY, None)] if beside else []), *wanted]
+        ready = [(READY, None)] if beside and not whole else []
+        wanted = [(NONE, None), *ready, *wanted]
     arms = LoopArms({place: made(place) for place in wanted})
-    if loop.case == "step":
+    if loop.case == "step" and not whole:
         arms.fetches = {tier: FetchArm(tier, one, ground) for tier, one in subjects.items()}
     arms.copied = copied_place(arms.timed)
     arms.copy = None if arms.copied is None else made(arms.copied)

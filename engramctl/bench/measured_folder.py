@@ -12,41 +12,50 @@ from engramctl.hashing import Lookup, lookup_from_dict
 from engramctl.output import Output
 from engramctl.storage import TableFiles
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.tiers.door import tier_missing
+from engramctl.sweep.recipes import table_of
 from engramctl.tables.opened_rows import Opened
 
 TEMPORARY_SLOTS = 85_000  # about 1 GiB of V4.1-shaped rows
 
 
 @contextmanager
-def measured_folder(named: Path | None, sink: Output) -> Iterator[tuple[Path, str | None]]:
+def measured_folder(
+    named: Path | None, sink: Output, recipe: str | None = None
+) -> Iterator[tuple[Path, str | None]]:
     """Give the folder and what was assumed, told in one line; a temporary table is removed.
 
     Args:
         named: shards or tables; None: ./shards, else ./tables, else a table that is made.
         sink: told what is assumed and how far the making is.
+        recipe: whose own table is made, even where there are shards; None: there is none.
     """
     if named is not None:
         yield named, None
         return
-    for name in ("shards", "tables"):
+    for name in ("shards", "tables") if recipe is None else ():
         if Path(name).is_dir():
             assumed = f"measuring ./{name}"
             sink.note(f"assumed: {assumed}")
             yield Path(name), assumed
             return
-    with _temporary_table(sink) as made:
+    with _temporary_table(sink, recipe) as made:
         yield made
 
 
 @contextmanager
-def _temporary_table(sink: Output) -> Iterator[tuple[Path, str]]:
+def _temporary_table(sink: Output, recipe: str | None) -> Iterator[tuple[Path, str]]:
     from engramctl.schemes.options import SchemeOptions
     from engramctl.tables.build import plan_build, run_build
 
+    options = SchemeOptions(slots=TEMPORARY_SLOTS)
+    if recipe is not None:
+        options = SchemeOptions(**table_of(recipe, on_gpu=tier_missing("gpu") is None))
     with tempfile.TemporaryDirectory(prefix="engramctl-bench-") as folder:
-        plan = plan_build(SchemeOptions(slots=TEMPORARY_SLOTS), tier="ssd")
+        plan = plan_build(options, tier="ssd")
+        why = "no ./shards or ./tables" if recipe is None else "the recipe's own table"
         assumed = (
-            f"no ./shards or ./tables: a temporary {plan.scheme.name} table of "
+            f"{why}: a temporary {plan.scheme.name} table of "
             f"{plan.table.row_file_bytes:,} bytes, removed afterwards"
         )
         sink.note(f"assumed: {assumed}")

@@ -105,7 +105,7 @@ def refuse_too_large(
     load = Load(
         options.batch,
         options.tokens,
-        cached=max(options.context + 1, options.tokens),
+        cached=options.longest,
         states=len(options.tiers) + 3,  # none, resident, the copy
         tables=tables if tables <= free else 0,
     )

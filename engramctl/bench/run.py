@@ -27,6 +27,7 @@ from engramctl.bench.loop_arms import LoopArms, make_arms
 from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import memory_facts, wanted_memory
 from engramctl.bench.opened import OpenedParts
+from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
 from engramctl.bench.step_verdict import engine_layers, verdict
 from engramctl.errors import EngramError, StorageError, TierUnavailable
@@ -36,6 +37,7 @@ from engramctl.machine.environment import capture
 from engramctl.results.document import SCHEMA, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.storage.tiers.door import tier_missing
+from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
@@ -177,6 +179,7 @@ class _Run:
             "ceilings": self._ceilings.document(),
             "warnings": self.book.warnings,
             "step_fit": verdict(cases, self._options, sorted(self._scheme.layers)),
+            "recipe": recipe_facts(cases, self._options, self._table.rows),
             "cases": cases,
         }
 
@@ -263,10 +266,11 @@ class _Run:
 
     def _windows(self, loop: Loop) -> list[Window]:
         options = loop.options
+        tokens = {"decode": 1, "prefill": options.tokens, SEQUENCES: options.lengths[1]}
         windows = self._trace.windows(
             num_rounds(loop),
             options.batch,
-            1 if loop.phase == "decode" else options.tokens,
+            tokens[loop.phase],
             self._scheme.max_order - 1,
         )
         if self._trace.wrapped:

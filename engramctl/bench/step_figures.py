@@ -3,12 +3,14 @@
 import statistics
 
 from engramctl.arms.arm import Arm
+from engramctl.arms.sequences import SequencesArm
 from engramctl.bench.loop_arms import LoopArms, Place
 from engramctl.bench.measured_model import Models
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.floor import call_floor
 from engramctl.results.document import NONE, READY, Case
 from engramctl.results.overlap import hidden_share, layer_times
+from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import Loop
 from engramctl.sweep.options import BenchOptions
 
@@ -22,7 +24,7 @@ def give_layers(case: Case, arms: LoopArms, place: Place, resident_tier: str) ->
     arm = arms.timed[place]
     if arm.subject is None:
         return
-    tier, issue = place
+    issue = place[1]
     is_step = case.name == "step"
     resident = arms.timed.get((resident_tier, issue)) if is_step else None
     copied = arms.timed[arms.copied] if arms.copied is not None else None
@@ -31,7 +33,7 @@ def give_layers(case: Case, arms: LoopArms, place: Place, resident_tier: str) ->
         {} if case.name == "gather" else arm.waits_ns,
         {} if resident is None or resident is arm else resident.waits_ns,
         [{} if one is None or not is_step else one.waits_ns for one in (copied, arms.copy)],
-        (arms.fetches[tier] if is_step else arm).arrivals_ns,
+        _arrivals(arms, place),
     )  # fmt: skip
     if is_step and arm is copied and arms.copy is not None:
         for one in case.layers:
@@ -41,7 +43,7 @@ def give_layers(case: Case, arms: LoopArms, place: Place, resident_tier: str) ->
 def give_hidden(case: Case, arms: LoopArms, place: Place) -> None:
     """Fill in what a step hides of its fetch, and how long before the step it asked."""
     arm, ready = arms.timed[place], arms.timed.get((READY, None))
-    if arm.subject is None or case.name != "step":
+    if arm.subject is None or place[0] not in arms.fetches:
         return
     case.fetch_samples_ns = arms.fetches[place[0]].samples_ns
     compute = [] if ready is None else ready.samples_ns
@@ -81,6 +83,8 @@ def give_floor(
     at = {} if memory is None else {layer: position for position, layer in memory.layers}
     for one in case.layers or ():
         one["at"] = at.get(one["layer"])
+    if loop.phase == SEQUENCES:
+        return  # many calls of many shapes: no one floor
     decodes = loop.phase == "decode"
     values = 0 if memory is None else memory.row_dim * model.dtype.itemsize
     record = arm.subject.store.table.record.record_bytes if arm.subject else values
@@ -88,3 +92,12 @@ def give_floor(
         model.config, options.batch, 1 if decodes else options.tokens,
         options.context if decodes else 0, model.dtype, record, ceilings,
     )  # fmt: skip
+
+
+def _arrivals(arms: LoopArms, place: Place) -> dict[int, list[int]]:
+    """Return when a fetch alone has its rows: none is known of whole sequences."""
+    fetch = arms.fetches.get(place[0])
+    arm = arms.timed[place]
+    if fetch is None:
+        return {} if isinstance(arm, SequencesArm) else arm.arrivals_ns
+    return fetch.arrivals_ns

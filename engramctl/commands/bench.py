@@ -29,14 +29,16 @@ from engramctl.sweep.declared import (
     Context,
     FusionName,
     Layers,
+    Lengths,
     MemoryLayers,
     Mhc,
     Preset,
+    Recipe,
     Residual,
+    Sequences,
     Tiers,
     Tokens,
 )  # fmt: skip
-from engramctl.terminal.numbers import parse_bytes
 
 
 def bench(
@@ -48,6 +50,7 @@ def bench(
             "./shards, else ./tables, else a temporary table of about 1 GiB]",
         ),
     ] = None,
+    recipe: Recipe = None,
     tier: Tiers = None,
     case: Annotated[
         list[str] | None,
@@ -85,6 +88,8 @@ def bench(
     batch: Batch = None,
     tokens: Tokens = None,
     context: Context = None,
+    sequences: Sequences = None,
+    lengths: Lengths = None,
     preset: Preset = None,
     settings: Settings = None,
     layers: Layers = None,
@@ -145,21 +150,17 @@ def bench(
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
     from engramctl.shown.tables import raw_tables, result_tables
-    from engramctl.sweep.axes import CASES
+    from engramctl.sweep.chosen import chosen_options
     from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
-    from engramctl.sweep.options import TIERS, BenchOptions
-    from engramctl.sweep.repeated import repeated
 
     sink = Output(format="json" if json else format, quiet=quiet)
-    options = BenchOptions(
-        tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
-        cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, seed=seed,
-        trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
-        engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
-        issues=tuple(dict.fromkeys(issue or ("start",))), threads=threads,
-        store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
-        **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
-                   residual=residual, mhc=mhc, fusion=fusion, memory_layers=memory_layers),
+    options = chosen_options(
+        recipe, tier=tier, case=case, cache=cache, samples=samples, seed=seed, trace=trace,
+        budget=budget, engine=engine, settings=settings, model_dtype=model_dtype, issue=issue,
+        threads=threads, store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
+        sequences=sequences, lengths=lengths, batch=batch, tokens=tokens, context=context,
+        preset=preset, layers=layers, residual=residual, mhc=mhc, fusion=fusion,
+        memory_layers=memory_layers,
     )  # fmt: skip
     if list_:
         listed = listed_cases(options)
@@ -170,7 +171,7 @@ def bench(
     target = None if out is None else result_file(out, force=force, resume=resume)
     show = raw_tables if sink.format == "csv" else result_tables
     if dry_run:
-        with measured_folder(shards, sink) as (path, _):
+        with measured_folder(shards, sink, recipe) as (path, _):
             document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
@@ -178,7 +179,7 @@ def bench(
 
     with (
         kept_when_stopped(sink, target, show) as kept,
-        measured_folder(shards, sink) as (path, assumed),
+        measured_folder(shards, sink, recipe) as (path, assumed),
     ):
         earlier = earlier_result(target) if resume and target is not None else None
         document = measure(path, options, sink, assumed, target, kept, earlier, scheme)

@@ -23,6 +23,7 @@ VALUES = {
     "bench --case": ("gather", "lookup", "step"),
     "bench --cache": ("cold", "warm", "both"),
     "bench --preset": ("tiny", "small", "1b", "4b", "8b", "moe27", "v41-module"),
+    "bench --recipe": ("engram-offload",),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),
     "bench --model-dtype": ("f32", "bf16"),
     "bench --fusion": FUSIONS,

@@ -76,7 +76,11 @@ def _result_tables(document: dict[str, Any], path: Path, raw: bool) -> list[Tabl
         if raw:
             return program_tables(document["cases"])
         shown = shown_tables(
-            document["measured"], document["cases"], document["step_fit"], document["memory"]
+            document["measured"],
+            document["cases"],
+            document["step_fit"],
+            document["memory"],
+            document["recipe"],
         )
         return [facts_table(document), *shown]
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -13,6 +13,7 @@ import torch
 
 from engramctl.model.cost import residual_bytes
 from engramctl.model.decoder import Decoder, Layer
+from engramctl.model.graphed import captured
 from engramctl.residual.launches import launches_per_sublayer, sublayer
 
 _ROUNDS = 5
@@ -38,10 +39,13 @@ class ResidualTime:
     floor_ns: int
 
 
-def residual_time(model: Decoder, batch: int, tokens: int) -> ResidualTime:
+def residual_time(
+    model: Decoder, batch: int, tokens: int, *, graphed: bool = False
+) -> ResidualTime:
     """Measure the residual of a step of `batch` sequences, `tokens` tokens each.
 
-    Waits for the device, a few times.
+    Waits for the device, a few times. Of a step that is replayed from CUDA graphs (`graphed`) it is
+    replayed too.
     """
     config, device = model.config, model.device
     mode = config.residual.mode
@@ -57,12 +61,17 @@ def residual_time(model: Decoder, batch: int, tokens: int) -> ResidualTime:
     y = torch.zeros_like(X[:, :, 0])
     launches = launches_per_sublayer(sites[0], X, mode)
     times = []
+
+    def all_sites() -> None:
+        for site in sites:
+            sublayer(site, X, y, mode)
+
     with torch.inference_mode():
+        work = captured(all_sites, device) if graphed else all_sites
         for _ in range(1 + _ROUNDS):
             _wait(device)
             started = time.perf_counter_ns()
-            for site in sites:
-                sublayer(site, X, y, mode)
+            work()
             _wait(device)
             times.append(time.perf_counter_ns() - started)
     moved = residual_bytes(config, batch * tokens, model.dtype.itemsize)

@@ -4,7 +4,7 @@ Shapes: B sequences, S = max_tokens, P parts, G key-value heads, A values of eac
 cache_shape), C rotated_dim, D model width, R branches, N = max_order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,11 @@ class State:
     cos: Tensor
     sin: Tensor
     conv: dict[int, Tensor]
+
+    def first(self, count: int) -> "State":
+        """Return the state of the first `count` sequences: views, with a position of their own."""
+        conv = {layer: history[:count] for layer, history in self.conv.items()}
+        return replace(self, kv=self.kv[:, :, :count], conv=conv)
 
 
 def new_state(

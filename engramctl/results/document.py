@@ -109,6 +109,8 @@ class Case:
         bytes_per_token: of rows by where they are read from; None where that is not known.
         threads: of model and store, with which samples ended: where one did not end with the
             run's, its own.
+        graphs: whether a step was replayed from CUDA graphs; None but for steps.
+        graphs_reason: why it was not.
         flags: why the case cannot be compared.
         against: median over the same loop's median, minus one, in percent: against the model
             without memory, against a table on the compute device (asked for at the same time), and
@@ -160,6 +162,8 @@ class Case:
         default_factory=lambda: dict(_UNKNOWN["bytes_per_token"])
     )
     threads: dict[str, int] | None = None
+    graphs: bool | None = None
+    graphs_reason: str | None = None
     flags: list[str] = field(default_factory=list)
     against: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["against"]))
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
@@ -200,7 +204,7 @@ _LATER: dict[str, Any] = {  # keys that older cases lack
         (
             "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows",
             "queue_depth", "issue", "lead_ns", "layers", "floor", "threads", "tokens_per_s",
-            "exposed_ns", "id",
+            "exposed_ns", "id", "graphs", "graphs_reason",
         )
     ),
     "fetch_samples_ns": [], "flags": [], "axes": {}, "traffic": _NO_TRAFFIC, "mhc": NO_MHC,
@@ -224,7 +228,7 @@ def as_current(document: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         LookupError, TypeError: a result with parts missing.
     """
-    unsaid: dict[str, Any] = dict.fromkeys(("created_utc", "command", "step_fit"))
+    unsaid: dict[str, Any] = dict.fromkeys(("created_utc", "command", "step_fit", "recipe"))
     if document["schema"] == SCHEMA:
         return (
             unsaid | dict(document) | {"cases": [_with_later(case) for case in document["cases"]]}

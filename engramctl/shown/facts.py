@@ -46,6 +46,7 @@ def result_facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": document["warnings"],
         "mismatches": sum(case["check"]["mismatches"] for case in document["cases"]),
         "step_fit": document["step_fit"],
+        "recipe": document["recipe"],
         "cases": rows,
     }  # fmt: skip
 

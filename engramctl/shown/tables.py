@@ -9,6 +9,7 @@ from engramctl.results.launch_bound import residual_lines
 from engramctl.shown.figures import duration, percent
 from engramctl.shown.memory_text import memory_text
 from engramctl.shown.places import is_sweep, place_columns
+from engramctl.shown.recipe_tables import recipe_tables
 from engramctl.shown.rows import case_rows
 from engramctl.shown.step_fit_tables import step_fit_tables
 from engramctl.shown.step_tables import legend, step_tables
@@ -29,8 +30,8 @@ LEGEND = {
 def result_tables(document: dict[str, Any]) -> list[Table]:
     """Return the tables people read: lookups, steps, the verdict, and why cases were skipped."""
     config = document["config"]
-    rows, fit = case_rows(document), document["step_fit"]
-    return shown_tables(config["path"], rows, fit, memory_text(config))
+    rows, fit, recipe = case_rows(document), document["step_fit"], document["recipe"]
+    return shown_tables(config["path"], rows, fit, memory_text(config), recipe)
 
 
 def raw_tables(document: dict[str, Any]) -> list[Table]:
@@ -48,6 +49,7 @@ def shown_tables(
     rows: Sequence[Mapping[str, Any]],
     fit: Mapping[str, Any] | None,
     memory: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> list[Table]:
     """Return the tables of `result_tables`, of rows that `case_rows` made.
 
@@ -56,6 +58,7 @@ def shown_tables(
         rows: one a case.
         fit: the verdict of `step_fit`, or None.
         memory: how rows enter the model, see `memory_text`.
+        recipe: what a recipe found, or None.
 
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
@@ -79,7 +82,7 @@ def shown_tables(
     ]
     notes += residual_lines(rows)
     tables[-1] = replace(tables[-1], caption="\n".join([*tables[-1].caption.splitlines(), *notes]))
-    tables += step_fit_tables(fit)
+    tables += [*recipe_tables(recipe), *step_fit_tables(fit)]
     for status in ("skipped", "failed"):
         if whys := _reasons([row for row in rows if row["status"] == status]):
             tables.append(Table(status, whys))

@@ -11,6 +11,7 @@ from typing import Any
 
 CASES = ("gather", "lookup", "step")
 PHASES = ("decode", "prefill")
+SEQUENCES = "sequences"  # whole sequences of mixed lengths: a phase of steps, when it is named
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Axis:
         name: its field of `BenchOptions`; the option is the same with dashes.
         mark: stands before its value in the ID of a case.
         cases: that it changes, of CASES.
-        phases: that it changes, of PHASES.
+        phases: that it changes, of PHASES and SEQUENCES.
         of_model: whether another value is another model, to be drawn anew.
         always: whether an ID says its default value too.
     """
@@ -29,7 +30,7 @@ class Axis:
     name: str
     mark: str
     cases: tuple[str, ...] = CASES
-    phases: tuple[str, ...] = PHASES
+    phases: tuple[str, ...] = (*PHASES, SEQUENCES)
     of_model: bool = False
     always: bool = False
 
@@ -81,7 +82,7 @@ def case_id(
 
     Args:
         case: of CASES.
-        phase: of PHASES.
+        phase: of PHASES, or SEQUENCES.
         tier: its own.
         loop: `warm` or `cold`.
         axes: its value of every axis, None where it has none.

@@ -45,6 +45,32 @@ Tiers = Annotated[
         parser=lambda value: one_value("--tier", str(value)),
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="A published test: engram-offload. It sets options and makes its own table; what is "
+        "given beside it beats it.",
+    ),
+]
+Sequences = Annotated[
+    int | None,
+    typer.Option(
+        "--sequences",
+        metavar="N",
+        help="Whole sequences that --case step.sequences reads, --batch at a time.  [default: 512]",
+        parser=lambda value: whole_number(value, "--sequences", 1),
+    ),
+]
+Lengths = Annotated[
+    str | None,
+    typer.Option(
+        "--lengths",
+        metavar="N-N",
+        help="Tokens of the shortest and of the longest of them.  [default: 100-1024]",
+    ),
+]
 Batch = Annotated[
     list[int] | None, swept_number("--batch", "Sequences a sample *.  [default: 1]", metavar="B")
 ]

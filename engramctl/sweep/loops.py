@@ -1,13 +1,13 @@
 """The loops of a run: what is measured interleaved, and in which order loops come."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
 from engramctl.errors import ConfigError, near
 from engramctl.results.document import Case, LoopName, loop_name
-from engramctl.sweep.axes import AXES, PHASES, axes_of, case_id
+from engramctl.sweep.axes import AXES, SEQUENCES, axes_of, case_id
 from engramctl.sweep.options import BenchOptions
 
 WARM_UP = 2
@@ -21,7 +21,7 @@ class Loop:
 
     Attributes:
         case: of CASES.
-        phase: of PHASES.
+        phase: of PHASES, or SEQUENCES.
         cache: warm or cold.
         tiers: that were asked for; baselines come on top.
         options: of this point.
@@ -51,7 +51,8 @@ class Loop:
 
     def ids_of(self, tier: str) -> list[str]:
         """Return the IDs of all its cases on a tier."""
-        issues = self.options.issues if self.case == "step" else (None,)
+        asks = self.case == "step" and self.phase != SEQUENCES
+        issues = self.options.issues if asks else (None,)
         return [self.id_of(tier, issue) for issue in issues]
 
     def cache_of(self, tier: str) -> str:
@@ -97,12 +98,16 @@ def _all_loops(options: BenchOptions) -> Iterator[Loop]:
     for model in _points(options, of_model=True):
         for cache in ("warm", "cold"):
             tiers = tuple(tier for tier in options.tiers if cache in options.caches(tier))
-            for case, phase in product(cases, PHASES if tiers else ()):
+            for case, phase in _phased(cases if tiers else (), options):
                 for point in _points(options, of_model=False):
                     loop = Loop(case, phase, cache, tiers, options.at({**model, **point}))
                     if loop.name not in seen:
                         seen.add(loop.name)
                         yield loop
+
+
+def _phased(cases: Iterable[str], options: BenchOptions) -> Iterator[tuple[str, str]]:
+    return ((case, phase) for case in cases for phase in options.phases(case))
 
 
 def _points(options: BenchOptions, *, of_model: bool) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from engramctl.layers.fusions import KINDS
 from engramctl.model.presets import PRESETS
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
-from engramctl.sweep.axes import CASES, NAMES
+from engramctl.sweep.axes import CASES, NAMES, PHASES, SEQUENCES
 
 TIERS = ("gpu", "host", "ssd")
 CACHES = ("cold", "warm", "both")
@@ -54,6 +54,9 @@ class BenchOptions:
         issues: when a step asks for its rows, of ISSUES; each is measured.
         threads: of the model, torch's; None: as many as torch takes.
         store_threads: that gather the rows of large requests; None: one a processor.
+        sequences: whole ones that are read in the phase `sequences`, `batch` at a time.
+        lengths: of the shortest and the longest of them.
+        recipe: of which these options are, see `engramctl.sweep.recipes`; None: of none.
         step_ms: of somebody's engine, for the verdict of `step_fit`; None: no verdict.
         step_layers: of that engine; None: the preset's.
         sweep: all values of every axis that has several; its field above holds the first.
@@ -85,6 +88,9 @@ class BenchOptions:
     issues: tuple[str, ...] = ("start",)
     threads: int | None = None
     store_threads: int | None = None
+    sequences: int = 512
+    lengths: tuple[int, int] = (100, 1024)
+    recipe: str | None = None
     step_ms: float | None = None
     step_layers: int | None = None
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -114,6 +120,9 @@ class BenchOptions:
             ("--threads", self.threads),
             ("--store-threads", self.store_threads),
             ("--step-layers", self.step_layers),
+            ("--sequences", self.sequences),
+            ("--lengths", self.lengths[0]),
+            ("--lengths", self.lengths[1]),
         ):
             if number is None:
                 continue
@@ -121,6 +130,12 @@ class BenchOptions:
                 raise ConfigError(f"{option} must be at least 1", facts={"found": number})
             if number > MOST:
                 raise ConfigError(f"{option} must be at most {MOST:,}", facts={"found": number})
+        if self.lengths[0] > self.lengths[1]:
+            raise ConfigError(
+                "--lengths begin with the shortest",
+                facts={"found": "-".join(map(str, self.lengths))},
+                hint="write them as --lengths 100-1024",
+            )
         if self.step_ms is not None and not 0 < self.step_ms < MOST:
             raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
@@ -169,8 +184,24 @@ class BenchOptions:
             return ("warm",) if self.cache != "cold" else ()
         return ("warm", "cold") if self.cache == "both" else (self.cache,)
 
+    def phases(self, case: str) -> tuple[str, ...]:
+        """Return the phases of a case, of CASES: whole sequences are read only when named."""
+        named = any(one.split(".")[:2] == ["step", SEQUENCES] for one in self.cases)
+        return (*PHASES, SEQUENCES) if named and case == "step" else PHASES
+
+    @property
+    def longest(self) -> int:
+        """The most tokens of a sequence that a state holds."""
+        read = self.lengths[1] if SEQUENCES in self.phases("step") else 0
+        return max(self.context + 1, self.tokens, read)
+
     def num_samples(self, case: str, phase: str) -> int:
-        """Return how many samples a case takes: fewer where one costs more, at least five."""
+        """Return how many samples a case takes: fewer where one costs more, at least five.
+
+        Of whole sequences, as many as it takes to read them all.
+        """
+        if phase == SEQUENCES:
+            return max(LEAST_SAMPLES, -(-self.sequences // self.batch))
         share = {"gather": 1, "lookup": 1, "step": 4}[case] * {"decode": 1, "prefill": 10}[phase]
         return max(LEAST_SAMPLES, self.samples // share)
 

@@ -43,6 +43,13 @@ def test_every_case_runs_where_cuda_is(shards: Path, monkeypatch: pytest.MonkeyP
         document = run_bench(shards, OPTIONS, lambda windows: None)
     assert measured(document) >= WANTED
     assert set(machine.waits) == {"cuda:1"}
+    for case in document["cases"]:
+        graphed = {"decode": True, "prefill": False}[case["phase"]]
+        assert case["graphs"] is (graphed if case["name"] == "step" else None)
+        assert case["graphs_reason"] == (
+            "prompts are read without graphs" if case["graphs"] is False else None
+        )
+    assert {what for what, _ in machine.graphs} == {"made", "begin", "end", "replay"}
     assert document["environment"]["gpu"]["available"]
 
 

@@ -39,7 +39,7 @@ def test_the_document_of_the_format_names_every_key_of_a_case() -> None:
     text = (ROOT / "docs" / "result.md").read_text()
     named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)))
     around = ["schema", "created_utc", "command", "environment", "config", "warnings", "cases"]
-    around += ["ceilings", "step_fit"]
+    around += ["ceilings", "step_fit", "recipe"]
     assert {*case.to_dict(), *around} == set(named)
     assert SCHEMA in text
 

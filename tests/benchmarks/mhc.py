@@ -52,12 +52,7 @@ def compared(
     arms: dict[str, Callable[[], torch.Tensor]] = {}
     launches = {}
     for kernels in KERNELS:
-        residual = ResidualConfig(mode=mode, init="random", kernels=kernels)
-        config = DecoderConfig(
-            width=width, num_layers=SITES, num_attention_heads=1, num_kv_heads=1,
-            attention_head_dim=2, ffn_width=1, vocab_size=1, residual=residual,
-        )  # fmt: skip
-        sites = [make_site(config, at, Draw(at, dtype, device)) for at in range(SITES)]
+        sites = made_sites(mode, kernels, width, dtype, device)
         launches[kernels] = launches_per_sublayer(sites[0], X, mode)
         arms[kernels] = partial(all_sites, sites, X, y, mode)
     ours, theirs = arms["fused"]().float(), arms["eager"]().float()
@@ -71,6 +66,24 @@ def compared(
         target=1.0,
         bound=f"{launches['fused']} launches against {launches['eager']}, "
         f"{torch.get_num_threads()} threads",
+    )  # fmt: skip
+
+
+def made_sites(
+    mode: ResidualMode, kernels: ResidualKernels, width: int, dtype: torch.dtype,
+    device: torch.device,
+) -> list[Site]:  # fmt: skip
+    """Draw the sites of a model's sublayers, random ones."""
+    config = shape(mode, kernels, width)
+    return [make_site(config, at, Draw(at, dtype, device)) for at in range(SITES)]
+
+
+def shape(mode: ResidualMode, kernels: ResidualKernels, width: int) -> DecoderConfig:
+    """Return a model of two sublayers for each of SITES, of which only the residual counts."""
+    residual = ResidualConfig(mode=mode, init="random", kernels=kernels)
+    return DecoderConfig(
+        width=width, num_layers=SITES, num_attention_heads=1, num_kv_heads=1,
+        attention_head_dim=2, ffn_width=1, vocab_size=1, residual=residual,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from engramctl.storage.record.dtypes import DTYPES
 from engramctl.sweep.axes import CASES
 from engramctl.sweep.options import CACHES, FUSIONS, MODEL_DTYPES, RESIDUALS, TIERS
 from engramctl.sweep.options import ENGINES as BENCH_ENGINES
+from engramctl.sweep.recipes import RECIPES
 from engramctl.tables.export import RAW
 from engramctl.tables.initial_rows import KINDS
 from engramctl.traffic.trace import GENERATED
@@ -29,6 +30,7 @@ KNOWN: dict[str, Any] = {
     "bench --case": CASES,
     "bench --cache": CACHES,
     "bench --preset": presets.PRESETS,
+    "bench --recipe": RECIPES,
     "bench --residual": RESIDUALS,
     "bench --model-dtype": MODEL_DTYPES,
     "bench --fusion": FUSIONS,

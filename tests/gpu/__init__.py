@@ -35,11 +35,14 @@ class Section:
 
 # Tests first: they also compile, once for all, most of what the measurements run on the CPU.
 SECTIONS = (
-    Section("environment", 25, needs_gpu=False),
-    Section("marked_tests", 125),
-    Section("hashing_cuda", 45),
-    Section("gathers", 60),
-    Section("bench", 90),
+    Section("environment", 20, needs_gpu=False),
+    Section("marked_tests", 95),
+    Section("hashing_cuda", 30),
+    Section("gathers", 40),
+    Section("bench", 45),
+    Section("mhc", 25),
+    Section("steps", 50),
+    Section("offload", 50),
 )
 
 

@@ -20,17 +20,21 @@ def run() -> Any:
 
 
 def measured(dtype: str, slots: int, *words: str) -> Any:
-    """Build a table, measure it by the command, and return what it prints.
+    """Build a table, and return what `benched` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        return benched(packed_table(Path(folder) / "shards", dtype, slots).path, *words)
+
+
+def benched(table: Path, *words: str) -> Any:
+    """Measure a table by the command, and return what it prints.
 
     Raises:
         Failed: the command ended with another exit code than 0.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        table = packed_table(Path(folder) / "shards", dtype, slots)
-        ended = subprocess.run(
-            [sys.executable, "-m", "engramctl", "bench", str(table.path), *words, "--json", "-q"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-m", "engramctl", "bench", str(table), *words, "--json", "-q"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if ended.returncode:
         raise Failed(f"bench ended with {ended.returncode}: {ended.stderr[-2000:]}")
     return json.loads(ended.stdout)

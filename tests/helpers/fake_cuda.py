@@ -7,8 +7,9 @@ has to wait for a value, raises as it would (or would wait) on a GPU.
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -34,11 +35,13 @@ class Machine:
         uploads: operations that read a tensor of the CPU and gave one of a device.
         downloads: the other way; each waits for the device.
         waits: devices that were synchronised.
+        graphs: `made`, `begin`, `end`, `replay` of each CUDA graph, numbered from 0 as made.
     """
 
     uploads: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    graphs: list[tuple[str, int]] = field(default_factory=list)
 
 
 class _Transfers(TorchDispatchMode):
@@ -105,6 +108,11 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
         "torch.cuda.Event": _Event,
+        "torch.cuda.Stream": _Stream,
+        "torch.cuda.current_stream": _Stream,
+        "torch.cuda.stream": nullcontext,
+        "torch.cuda.graph_pool_handle": lambda: (0, 1),
+        "torch.cuda.CUDAGraph": partial(_Graph, machine.graphs),
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
     }
@@ -132,6 +140,32 @@ class _Event:
 
     def elapsed_time(self, later: "_Event") -> float:
         return 1.0
+
+
+class _Stream:
+    def __init__(self, device: Any = None) -> None:
+        pass
+
+    def wait_stream(self, other: "_Stream") -> None:
+        pass
+
+
+class _Graph:
+    """Captures nothing; tells what was asked of it."""
+
+    def __init__(self, told: list[tuple[str, int]]) -> None:
+        self._told = told
+        self._number = 1 + max((number for _, number in told), default=-1)
+        told.append(("made", self._number))
+
+    def capture_begin(self, **words: Any) -> None:
+        self._told.append(("begin", self._number))
+
+    def capture_end(self) -> None:
+        self._told.append(("end", self._number))
+
+    def replay(self) -> None:
+        self._told.append(("replay", self._number))
 
 
 class _Properties:

@@ -7,6 +7,7 @@ import torch
 from engramctl.layers.config import ResidualMode
 from engramctl.layers.fusions import Fusion
 from engramctl.model.decoder import Decoder
+from engramctl.model.graphed import GraphedDecode
 from engramctl.model.presets import preset
 from tests.helpers.fake_cuda import fake_cuda
 from tests.model.backbones import tiny
@@ -102,3 +103,34 @@ def test_mla_and_experts_give_the_logits_of_the_cpu() -> None:
         logits.append(decoder.prefill(IDS.to(device), state).cpu())
     torch.testing.assert_close(logits[1], logits[0], rtol=1e-9, atol=1e-9)
     assert (logits[2].double() - logits[0]).abs().mean() < 0.1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("mode", "fusion"), SHAPES)
+def test_a_step_from_graphs_gives_the_logits_of_the_plain_one(
+    mode: ResidualMode, fusion: Fusion | None
+) -> None:
+    """For other ids, rows and cache values than those of the capture, convolutions moved on."""
+    given = memory(fusion) if fusion else None
+    shape = preset("tiny", residual=residual(mode), memory=given)
+    model = Decoder(shape, 0, torch.bfloat16, "cuda")
+    states = [model.new_state(2, TOKENS) for _ in range(2)]
+    for state in states:
+        state.position = TOKENS - 1
+    graphed = GraphedDecode(model, states[1])
+    heads = given.num_heads if given else 4
+    for seed in range(4):
+        drawn = torch.Generator("cuda").manual_seed(seed)
+        ids = torch.randint(0, 512, (2,), device="cuda", generator=drawn)
+        rows = torch.randn((2, 1, heads, 8), device="cuda", generator=drawn).bfloat16()
+        cache = torch.randn(states[0].kv.shape, device="cuda", generator=drawn)
+        for state in states:
+            state.kv.copy_(cache)
+            state.position = TOKENS - 1
+        expected = model.decode(ids, states[0], lambda _, rows=rows: rows)
+        found = graphed.decode(ids, lambda _, rows=rows: rows)
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(states[1].kv, states[0].kv, rtol=1e-2, atol=1e-2)
+        for layer, history in states[0].conv.items():
+            torch.testing.assert_close(states[1].conv[layer], history, rtol=1e-2, atol=1e-2)

@@ -36,7 +36,7 @@ def test_the_file_that_bench_writes_is_described(run_cli: RunCli, tmp_path: Path
 
 def test_older_results_are_described_too(fresh: dict[str, Any]) -> None:
     DESCRIBED.validate(FIRST)
-    later = ("created_utc", "command", "step_fit")
+    later = ("created_utc", "command", "step_fit", "recipe")
     older = {name: fresh[name] for name in fresh if name not in later}
     DESCRIBED.validate(older)
     current = as_current(older)
