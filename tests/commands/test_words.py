@@ -18,8 +18,8 @@ from tests.helpers.small_table import small_table
 @pytest.mark.parametrize(
     ("words", "option", "found"),
     [
-        ("bench x --batch 1 --batch 8", "--batch", "1, 8"),
-        ("bench x --residual none --residual=mhc", "--residual", "none, mhc"),
+        ("bench x --samples 1 --samples 8", "--samples", "1, 8"),
+        ("bench x --cache cold --cache=warm", "--cache", "cold, warm"),
         ("bench x -o a.json --out b.json", "--out", "a.json, b.json"),
         ("build --slots 1 --slots 1", "--slots", "1, 1"),
         ("mine c -o d --memory 1GiB --memory 2GiB", "--memory", "1GiB, 2GiB"),
@@ -47,7 +47,7 @@ def test_flags_and_options_of_several_values_may_be_repeated(
 
 @pytest.mark.parametrize(
     ("line", "found"),
-    [("batch = [1, 8]", "1, 8"), ('trace = ["zipf"]', "zipf"), ("quiet = []", "an empty list")],
+    [("samples = [1, 8]", "1, 8"), ('trace = ["zipf"]', "zipf"), ("quiet = []", "an empty list")],
 )
 def test_a_list_in_the_config_for_an_option_of_one_value_is_refused(
     run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, found: str
