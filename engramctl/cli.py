@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import engramctl
-from engramctl.commands.words import Asked, WatchedCommand, asks_for_json
+from engramctl.arguments.words import Asked, WatchedCommand, asks_for_json
 from engramctl.errors import EngramError, error_document, near, printable
 from engramctl.storage.io.bus_errors import catch_when_mapped
 from engramctl.terminal.command_line import typed

@@ -18,6 +18,7 @@ HOUSE = (
     "engramctl/__main__.py",
     "engramctl/cli.py",
     "engramctl/commands",
+    "engramctl/arguments",
     "engramctl/completion",
     "engramctl/demo",
     "engramctl/describe",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import (
+from engramctl.arguments.options import (
     Config,
     Force,
     Format,
