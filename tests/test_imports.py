@@ -22,6 +22,7 @@ HOUSE = (
     "engramctl/completion",
     "engramctl/demo",
     "engramctl/describe",
+    "engramctl/comparison",
     "engramctl/bench",
     "engramctl/traffic",
     "engramctl/sweep",
