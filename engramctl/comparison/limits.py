@@ -71,7 +71,7 @@ def refuse_slower(document: Mapping[str, Any]) -> None:
         return
     facts = {
         _named(row): f"{100 * (row['ratio'] - 1):+.1f} % ({percents(row)}), "
-        f"at most {row['limit_percent']:+g} % is allowed"
+        f"over {row['limit_percent']:+g} %"
         for row in slow[:_SHOWN]
     } | {one["case"]: one["reason"] for one in wrong[:_SHOWN]}
     left = len(slow) + len(wrong) - len(facts)

@@ -17,7 +17,7 @@ from engramctl.results.document import LEAST_FOR_P99
 
 CONFIDENCE_PERCENT = 95
 NO_DIFFERENCE = "no difference seen"
-TOO_FEW = "too few samples to tell"
+TOO_FEW = "too few samples"
 _OLD_SEED, _NEW_SEED = range(2)
 
 

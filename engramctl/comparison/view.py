@@ -9,8 +9,8 @@ from engramctl.shown.figures import duration
 from engramctl.shown.places import place_columns
 
 _CAPTION = (
-    "NEW over OLD: how much longer it takes, and between what it lies, {percent} times in 100 for\n"
-    "all rows together: sample noise, and what the runs show of drift from run to run"
+    "change: NEW over OLD; between: what it may be, {percent} times in 100 for all rows\n"
+    "together, by noise of samples and what the runs show of drift between them"
 )
 
 
@@ -64,7 +64,7 @@ def _line(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]
         "of": row["of"],
         "OLD": duration(row["old_ns"]),
         "NEW": duration(row["new_ns"]),
-        "NEW over OLD": f"{100 * (row['ratio'] - 1):+.1f} %",
+        "change": f"{100 * (row['ratio'] - 1):+.1f} %",
         "between": None if row["ratio_low"] is None else percents(row),
         "verdict": row["verdict"],
         "gate": _gate(row),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.comparison.noisy import Machine, noisy_result
 from tests.conftest import RunCli
+from tests.helpers.small_table import small_table
 
 QUIET = Machine(sample=0.01, wander=0.002, run=0.002, place=0.001)
 
@@ -60,7 +61,7 @@ def test_what_differs_stands_first_and_then_the_ratios(
     found = run_cli("compare", old, slow, "-f", form)
     text = found.stdout
     assert "\x1b" not in text
-    assert text.index("not the same") < text.index("machine: cpu") < text.index("NEW over OLD")
+    assert text.index("not the same") < text.index("machine: cpu") < text.index("change")
     assert "no difference seen" in text
     assert "slower" in text
     assert "None" not in text
@@ -120,3 +121,16 @@ def test_a_limit_may_stand_in_the_config_file(
     monkeypatch.chdir(tmp_path)
     Path("engramctl.toml").write_text('[compare]\nfail-if = ["p50:5%"]\n')
     assert run_cli("compare", files[0], files[2]).exit_code == 3
+
+
+def test_bench_ends_with_how_to_compare_where_it_kept_a_file(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_table(tmp_path / "shards", tier="host")
+    document = noisy_result(0, QUIET)
+    monkeypatch.setattr("engramctl.bench.run.run_bench", lambda *_, **__: document)
+    words = ("bench", tmp_path / "shards", "-o", tmp_path / "r.json", "--force")
+    hint = f"engramctl compare {tmp_path / 'r.json'} OTHER.json"
+    assert run_cli(*words).stderr.rstrip().endswith(hint)
+    assert hint not in run_cli(*words, "-q").stderr
+    assert "compare" not in run_cli(*words[:2]).stderr

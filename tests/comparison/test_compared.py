@@ -140,7 +140,7 @@ def test_a_tail_of_few_samples_has_no_interval_and_a_limit_on_it_is_refused(
 ) -> None:
     paths = written(results[0], "old"), [written(results[1], "new")]
     rows = [row for row in compared(*paths, {})["rows"] if row["of"] == "p99"]
-    assert {row["verdict"] for row in rows} == {"too few samples to tell"}
+    assert {row["verdict"] for row in rows} == {"too few samples"}
     assert {row["ratio_high"] for row in rows} == {None}
     with pytest.raises(ConfigError, match="too few samples"):
         compared(*paths, {"p99": 10.0})
@@ -153,10 +153,13 @@ def test_ten_thousand_samples_tell_of_their_tail(written: Written) -> None:
 
 
 def test_samples_that_follow_each_other_count_for_fewer() -> None:
-    random = np.random.default_rng(0)
-    alone = spread(np.exp(random.standard_normal(1_000)), 50, 0)
-    alike = spread(np.exp(np.repeat(random.standard_normal(100), 10)), 50, 0)
-    assert alike.deviation > 2 * alone.deviation
+    ratios = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        alone = spread(np.exp(random.standard_normal(200)), 50, 0)
+        alike = spread(np.exp(np.repeat(random.standard_normal(20), 10)), 50, 0)
+        ratios.append(alike.deviation / alone.deviation)
+    assert np.mean(ratios) > 1.7
 
 
 @pytest.mark.parametrize(
