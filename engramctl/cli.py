@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import engramctl
-from engramctl.commands.words import Asked, WatchedCommand, asks_for_json
+from engramctl.arguments.words import Asked, WatchedCommand, asks_for_json
 from engramctl.errors import EngramError, error_document, near, printable
 from engramctl.storage.io.bus_errors import catch_when_mapped
 from engramctl.terminal.command_line import typed
@@ -39,6 +39,7 @@ COMMANDS = {
     "build": "Make tables for a scheme: seeded, composed or imported rows.",
     "layout": "Lay tables out for a tier, bit for bit the same rows.",
     "bench": "Measure gated-lookup latency, tier by tier.",
+    "compare": "Say what became slower from one result of bench to another.",
     "inspect": "Say what a folder, a scheme or a result is.",
     "verify": "Check a folder: manifest, sizes, headers and every checksum.",
     "export": "Write tables back as engines load them.",

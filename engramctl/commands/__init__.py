@@ -1,1 +1,1 @@
-"""One file a verb, and the options they share: parse, call, show."""
+"""One file a verb: parse, call, show."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import (
+from engramctl.arguments.options import (
     Config,
     Force,
     Format,
@@ -175,7 +175,10 @@ def bench(
             document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
+    from shlex import quote
+
     from engramctl.bench.watched_run import kept_when_stopped, measure
+    from engramctl.storage.files.output_file import is_stream
 
     with (
         kept_when_stopped(sink, target, show) as kept,
@@ -185,3 +188,5 @@ def bench(
         document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
     refuse_mismatches(document)
+    if out is not None and not is_stream(out):
+        sink.note(f"hold another run against it: engramctl compare {quote(str(out))} OTHER.json")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.options import Config, Force, Json, Quiet, output_for
+from engramctl.arguments.options import Config, Force, Json, Quiet, output_for
 
 
 def demo(

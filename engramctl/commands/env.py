@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, output_for
+from engramctl.arguments.options import Config, Json, Quiet, output_for
 
 
 def env(

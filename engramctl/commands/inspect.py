@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engramctl.commands.options import (
+from engramctl.arguments.options import (
     Config,
     EachHead,
     Format,
@@ -15,7 +15,7 @@ from engramctl.commands.options import (
     Quiet,
     Tokenizer,
 )
-from engramctl.commands.words import source_of
+from engramctl.arguments.words import source_of
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 from engramctl.terminal.numbers import parse_numbers, whole_number

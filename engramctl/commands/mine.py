@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
-from engramctl.commands.options import (
+from engramctl.arguments.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
+from engramctl.arguments.options import (
     Config,
     EachHead,
     Force,

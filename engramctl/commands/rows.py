@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.inputs import keep_inputs
-from engramctl.commands.options import (
+from engramctl.arguments.inputs import keep_inputs
+from engramctl.arguments.options import (
     Config,
     Force,
     Heads,

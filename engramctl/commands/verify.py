@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engramctl.commands.options import Config, Json, Quiet, SchemeFile, number, output_for
+from engramctl.arguments.options import Config, Json, Quiet, SchemeFile, number, output_for
 from engramctl.errors import ConfigError
 
 

@@ -18,6 +18,10 @@ FUSIONS = (
     "engram", "engram-demo", "deepseek-v41", "qwen-ple", "over-encoding", "over-encoding-concat",
     "longcat", "blt", "dictionary",
 )  # fmt: skip
+DIFFERENT = (
+    "machine", "table", "threads", "settings", "model-dtype", "budget-bytes", "engine", "trace",
+    "seed", "preset", "layers", "mhc", "fusion", "memory-layers", "residual",
+)  # fmt: skip
 VALUES = {
     "bench --tier": TIERS,
     "bench --case": ("gather", "lookup", "step"),
@@ -34,6 +38,7 @@ VALUES = {
     "build --dtype": DTYPES,
     "build --init": ("normal", "zeros", "token-mean", "import"),
     "build --tier": TIERS,
+    "compare --allow-different": DIFFERENT,
     "export --family": FAMILIES,
     "inspect PATH": SCHEMES,
     "layout --tier": TIERS,

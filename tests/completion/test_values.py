@@ -7,6 +7,7 @@ import pytest
 from engramctl.arms.issue import ISSUES
 from engramctl.checkpoints.exported import FAMILIES
 from engramctl.cli import COMMANDS, app
+from engramctl.comparison.differences import NAMES as DIFFERENT
 from engramctl.completion.values import VALUES, values_of
 from engramctl.hashing import PRESETS
 from engramctl.mining.engines import ENGINES
@@ -41,6 +42,7 @@ KNOWN: dict[str, Any] = {
     "build --dtype": DTYPES,
     "build --init": KINDS,
     "build --tier": geometry.TIERS,
+    "compare --allow-different": DIFFERENT,
     "export --family": (*FAMILIES, RAW),
     "inspect PATH": PRESETS,
     "layout --tier": geometry.TIERS,

@@ -6,7 +6,7 @@ CACHE = "tests/runtime/test_kernel_cache.py"
 MEMORY = "tests/test_memory.py"
 OUTPUT = "tests/test_output.py"
 STREAMS = "tests/terminal/test_streams.py"
-INPUTS = "tests/commands/test_inputs.py"
+INPUTS = "tests/arguments/test_inputs.py"
 
 MUTATIONS = (
     Mutation(
@@ -112,14 +112,14 @@ MUTATIONS = (
     ),
     Mutation(
         "output-holds-an-input",
-        "engramctl/commands/inputs.py",
+        "engramctl/arguments/inputs.py",
         "            return place in origin.parents",
         "            return False",
         (f"{INPUTS}::test_an_output_that_is_an_input_is_refused_and_nothing_is_touched",),
     ),
     Mutation(
         "output-inside-an-input",
-        "engramctl/commands/inputs.py",
+        "engramctl/arguments/inputs.py",
         "        return source.is_dir() and origin in place.parents",
         "        return False",
         (f"{INPUTS}::test_an_output_that_is_an_input_is_refused_and_nothing_is_touched",),

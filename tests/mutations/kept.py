@@ -4,7 +4,7 @@ from tests.mutations import Mutation
 
 _INTERRUPTED = "tests/bench/test_interrupted.py"
 _RESUMED = "tests/bench/test_resumed.py"
-_WORDS = "tests/commands/test_words.py"
+_WORDS = "tests/arguments/test_words.py"
 
 MUTATIONS = (
     Mutation(
@@ -44,7 +44,7 @@ MUTATIONS = (
     ),
     Mutation(
         "last-value-wins",
-        "engramctl/commands/words.py",
+        "engramctl/arguments/words.py",
         "if len(values[name]) > 1:",
         "if False:",
         (f"{_WORDS}::test_an_option_of_one_value_given_twice_names_both",),

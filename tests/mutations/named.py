@@ -33,7 +33,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one-dash-before-a-long-option",
-        "engramctl/commands/words.py",
+        "engramctl/arguments/words.py",
         'if len(word) > 2 and f"-{word}" in names:',
         "if False:",
         ("tests/test_cli.py::test_what_is_mistyped_is_answered_with_what_is_near",),

@@ -22,10 +22,10 @@ MUTATIONS = (
     ),
     Mutation(
         "rival-in-the-config-stays",
-        "engramctl/commands/words.py",
+        "engramctl/arguments/words.py",
         "        _settle_rivals(ctx)\n",
         "",
-        ("tests/commands/test_words.py::test_a_given_option_beats_its_rival_in_the_config",),
+        ("tests/arguments/test_words.py::test_a_given_option_beats_its_rival_in_the_config",),
     ),
     Mutation(
         "wide-tables-cut",

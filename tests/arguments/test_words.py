@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.commands.words import asks_for_json
+from engramctl.arguments.words import asks_for_json
 from engramctl.errors import EngramError
 from tests.conftest import ROOT, RunCli
 from tests.helpers.small_table import small_table

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engramctl.commands.words import takes_list
+from engramctl.arguments.words import takes_list
 from engramctl.config import DEFAULT_FILE, command_defaults
 from engramctl.output import Output
 from engramctl.terminal.numbers import whole_number

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engramctl.commands.inputs import keep_inputs
+from engramctl.arguments.inputs import keep_inputs
 from engramctl.errors import ConfigError
 from tests.conftest import RunCli
 from tests.helpers.small_table import small_table
