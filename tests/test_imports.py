@@ -22,6 +22,7 @@ HOUSE = (
     "engramctl/demo",
     "engramctl/describe",
     "engramctl/bench",
+    "engramctl/ranks",
     "engramctl/traffic",
     "engramctl/sweep",
     "engramctl/arms",

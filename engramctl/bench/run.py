@@ -27,13 +27,16 @@ from engramctl.bench.loop_arms import LoopArms, make_arms
 from engramctl.bench.measured_folder import folder_facts, scheme_of
 from engramctl.bench.measured_model import memory_facts, wanted_memory
 from engramctl.bench.opened import OpenedParts
+from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.step_figures import give_floor
 from engramctl.bench.step_verdict import engine_layers, verdict
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
-from engramctl.results.document import SCHEMA, utc_now
+from engramctl.ranks.measured import LISTS
+from engramctl.ranks.peers import AllRefuse, Peers
+from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.storage.tiers.door import tier_missing
 from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
@@ -56,6 +59,7 @@ def run_bench(
     earlier: Earlier | None = None,
     scheme_file: Path | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    peers: Peers | None = None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
 
@@ -72,6 +76,7 @@ def run_bench(
         earlier: a run of some of these cases: its finished loops are taken over, not measured.
         scheme_file: of a checkpoint whose own files do not say its scheme.
         tell: told which token ids were chosen, where `options.trace` is `auto`.
+        peers: the other ranks, that run the same; None: this process is alone.
 
     Raises:
         ConfigError: no scheme, no such case, or `earlier` is of another table or machine.
@@ -94,7 +99,7 @@ def run_bench(
     if chosen.told is not None:
         tell(f"assumed: {chosen.told}; --trace names others")
     told = "; ".join(one for one in (assumed, chosen.told) if one) or None
-    with _Run(path, table, options, scheme, missing, loops, chosen, told) as run:
+    with _Run(path, table, options, scheme, missing, loops, chosen, told, peers) as run:
         book = run.book
         if earlier is not None:
             book.go_on_from(earlier, run.document())
@@ -128,6 +133,7 @@ class _Run:
         loops: list[Loop],
         chosen: Chosen,
         assumed: str | None,
+        peers: Peers | None,
     ) -> None:
         self._created_utc = utc_now()
         self._path = path
@@ -140,7 +146,10 @@ class _Run:
         has_model = any(loop.case != "gather" for loop in loops)
         self._memory = wanted_memory(options, scheme) if has_model and not options.sweep else None
         self.book = Book(loops, self._tiers, missing)
-        self._parts = OpenedParts(table, scheme, options, self.book.warn)
+        self._ranked = None if peers is None else RankedRun(peers, table, scheme, options)
+        held = table if self._ranked is None else self._ranked.held
+        device = None if peers is None else peers.device
+        self._parts = OpenedParts(held, scheme, options, self.book.warn, device)
         self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
         self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
@@ -195,13 +204,24 @@ class _Run:
         else:
             try:
                 self._measure(loop, advance)
+            except AllRefuse as refused:
+                self.book.fail(loop, refused.error)
             except (EngramError, MemoryError, RuntimeError) as error:
+                if self._ranked is not None:
+                    raise  # the other ranks do not know of it: nobody can go on
                 self.book.fail(loop, known_error(error))
         if left:
             progress(left)
 
     def _measure(self, loop: Loop, progress: Progress) -> None:
         """Measure one loop; every tier of it gets a case, measured or not."""
+        if self._ranked is not None:
+            read = [self._windows(loop) for _ in range(LISTS)]
+            parts, ground, missing = self._parts, self._ground, self._missing
+            self._finish(
+                loop, self._ranked.cases(loop, parts, ground, missing, read, progress), read[0]
+            )
+            return
         subjects: dict[str, Subject] = {}
         skipped: dict[str, str] = dict(self._missing)
         for tier in self._tiers(loop):
@@ -229,6 +249,10 @@ class _Run:
                 if case.samples_ns:
                     arm = arms.timed[case.tier, case.issue]
                     give_floor(case, loop.options, loop, models(), arm, self._ceilings)
+        self._finish(loop, cases, windows)
+
+    def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
+        """Say what is odd about the cases of a loop, and keep them."""
         for case in cases:
             case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
         odd = odd_tokens(windows, self._chosen.name)

@@ -92,13 +92,13 @@ def measure(
         earlier: the result of a run that ended early, to go on from.
         scheme: scheme.json of a checkpoint whose own files do not say it.
     """
+    from engramctl.bench.ranked_run import run_ranked
     from engramctl.bench.run import run_bench
 
+    run = run_bench if options.ranks is None else run_ranked
     sink.announce_compilation()
     with sink.progress("bench", total_rounds(options), "rounds") as advance:
-        document = run_bench(
-            path, options, advance, assumed, kept.keep, earlier, scheme, tell=sink.note
-        )
+        document = run(path, options, advance, assumed, kept.keep, earlier, scheme, tell=sink.note)
     if earlier is not None and document is earlier.document:
         sink.note(f"{target} is finished: nothing is left to measure")
     elif target is not None:

@@ -14,6 +14,8 @@ from engramctl.commands.options import (
     ModelDtype,
     ModelThreads,
     Quiet,
+    Ranks,
+    RankShard,
     Resume,
     SchemeFile,
     Settings,
@@ -98,6 +100,8 @@ def bench(
     store_threads: StoreThreads = None,
     step_ms: StepMs = None,
     step_layers: StepLayers = None,
+    ranks: Ranks = None,
+    rank_shard: RankShard = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -142,22 +146,29 @@ def bench(
       Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
     from engramctl.bench.measured_folder import measured_folder
+    from engramctl.ranks.place import asked_ranks
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
     from engramctl.shown.tables import raw_tables, result_tables
-    from engramctl.sweep.axes import CASES
+    from engramctl.sweep.axes import CASES, RANKS
     from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
     from engramctl.sweep.options import TIERS, BenchOptions
+    from engramctl.sweep.ranked import smallest_batch
     from engramctl.sweep.repeated import repeated
 
-    sink = Output(format="json" if json else format, quiet=quiet)
+    ranks, follows = asked_ranks(ranks)
+    sink = Output(format="json" if json else format, quiet=quiet or follows, silent=follows)
+    if ranks is not None and not batch:
+        batch = [smallest_batch(ranks)]
     options = BenchOptions(
         tiers=tuple(dict.fromkeys(tier or TIERS)), named=bool(tier),
-        cases=tuple(dict.fromkeys(case or CASES)), cache=cache, samples=samples, seed=seed,
+        cases=tuple(dict.fromkeys(case or (CASES if ranks is None else (RANKS,)))),
+        cache=cache, samples=samples, seed=seed,
         trace=trace, budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
         engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
         issues=tuple(dict.fromkeys(issue or ("start",))), threads=threads,
         store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
+        ranks=ranks, rank_shard=rank_shard,
         **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
                    residual=residual, mhc=mhc, fusion=fusion, memory_layers=memory_layers),
     )  # fmt: skip
@@ -167,7 +178,7 @@ def bench(
         return
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")
-    target = None if out is None else result_file(out, force=force, resume=resume)
+    target = None if out is None or follows else result_file(out, force=force, resume=resume)
     show = raw_tables if sink.format == "csv" else result_tables
     if dry_run:
         with measured_folder(shards, sink) as (path, _):

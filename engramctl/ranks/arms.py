@@ -145,9 +145,7 @@ class RankStepArm(RankArm):
         """Rewind the caches too."""
         super().prepare(window)
         if not self._states:
-            self._states = [
-                (self._filled(part), self._filled(part)) for part in range(self._parts)
-            ]
+            self._states = [(self._filled(part), self._filled(part)) for part in range(self._parts)]
         self._some = [
             MicroBatch(windows, *states)
             for windows, states in zip(self._windows, self._states, strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup
-from engramctl.ranks.sharding import HEADS, ROWS
 from engramctl.schemes.options import Ranges, head_ranges
 from engramctl.storage.format.dealt_heads import dealt_heads
 from engramctl.storage.reading.part import PartOfTable
 from engramctl.storage.reading.source import Source
+from engramctl.sweep.ranked import HEADS, ROWS
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,4 @@ def _by_heads(heads: Ranges, world: int) -> tuple[Ranges, ...]:
 
 def _by_rows(num_rows: int, world: int) -> tuple[Ranges, ...]:
     cuts = [num_rows * rank // world for rank in range(world + 1)]
-    return tuple(((start, stop),) for start, stop in zip(cuts, cuts[1:], strict=False))
+    return tuple(((start, stop),) for start, stop in pairwise(cuts))

@@ -24,7 +24,7 @@ class Awaited:
         """Hand the tensor over, from the thread that made it."""
         done: Any = None
         if tensor.device.type == "cuda":
-            done = torch.cuda.Event()
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record()
         self._future.set_result((tensor, done))
 
@@ -43,7 +43,7 @@ class Awaited:
         if done is not None:
             here = torch.cuda.current_stream(tensor.device)
             here.wait_event(done)
-            tensor.record_stream(here)  # type: ignore[no-untyped-call]
+            tensor.record_stream(here)
         return tensor
 
 
@@ -77,7 +77,7 @@ class Exchange:
         """Do a job after those before it; what it raises is raised where it is waited for."""
         before: Any = None
         if self.peers.device.type == "cuda":  # what the caller's stream has made is read after it
-            before = torch.cuda.Event()
+            before = torch.cuda.Event()  # type: ignore[no-untyped-call]
             before.record()
 
         def run() -> None:

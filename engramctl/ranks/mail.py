@@ -58,9 +58,7 @@ class Mail:
 
     def own_ids(self, of_layers: Mapping[int, Parcels]) -> dict[int, NDArray[np.int64]]:
         """Return what this rank gathers, by its part's own numbers."""
-        return {
-            layer: self.part.numbers(layer, one.sent_ids) for layer, one in of_layers.items()
-        }
+        return {layer: self.part.numbers(layer, one.sent_ids) for layer, one in of_layers.items()}
 
     def ask(self, windows: Sequence[Window]) -> tuple[dict[int, Awaited], list[RowsToRead]]:
         """Ask for a micro-batch's rows of all layers, in the exchange's thread.

@@ -23,6 +23,19 @@ class LostPeers(EngramError):
     """Another rank ended, or did not answer in time."""
 
 
+class AllRefuse(Exception):
+    """What kept one rank from going on, raised on every rank, so that all leave it out.
+
+    Attributes:
+        error: the first such rank's.
+    """
+
+    def __init__(self, error: EngramError) -> None:
+        """Keep it."""
+        super().__init__(error.message)
+        self.error = error
+
+
 class Peers:
     """This rank and the others.
 
@@ -50,6 +63,17 @@ class Peers:
         with self._known():
             dist.all_gather_object(found, mine)
         return found
+
+    def refuse_together(self, mine: EngramError | None) -> None:
+        """Go on where no rank has an error.
+
+        Raises:
+            AllRefuse: one has, on all ranks alike.
+            LostPeers: one is gone.
+        """
+        for error in self.each(mine):
+            if error is not None:
+                raise AllRefuse(error)
 
     def wait_for_all(self) -> None:
         """Return when every rank has come here.

@@ -1,5 +1,7 @@
-"""A model in two stages on every rank: the first for its own sequences, the second for those of the
-rank before it, whose branches it is sent. So all ranks work at once, as in DualPipe.
+"""A model in two stages on every rank, and a step of all ranks through both.
+
+A rank runs the first stage for its own sequences, and the second for those of the rank before it,
+whose branches it is sent. So all ranks work at once, as in DualPipe.
 
 With one micro-batch, rows and branches are waited for with nothing else to do. With two, the rows
 of the second come while the first is computed, and the branches of the first while the second is.
@@ -129,7 +131,7 @@ class Pipeline:
 
         def job() -> None:
             if flat.device.type == "cuda":
-                flat.record_stream(torch.cuda.current_stream())  # type: ignore[no-untyped-call]
+                flat.record_stream(torch.cuda.current_stream())
             counts = [[len(flat) * (rank == one) for rank in range(world)] for one in (to, of)]
             came.give(exchange.swap("streams", flat, *counts).view_as(sent))
 

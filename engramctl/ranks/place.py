@@ -34,7 +34,7 @@ def launched_place() -> Place | None:
         ConfigError: only a part of it is said, or it cannot be.
     """
     said = [name for name in _NAMES if name in os.environ]
-    if "RANK" not in said and "WORLD_SIZE" not in said:
+    if "RANK" not in said or "WORLD_SIZE" not in said:
         return None
     if len(said) < len(_NAMES):
         raise ConfigError(
@@ -54,3 +54,24 @@ def launched_place() -> Place | None:
             facts={"expected": f"0 to {world - 1}", "found": rank},
         )
     return Place(rank, world, local, local_world, "env://")
+
+
+def asked_ranks(named: int | None) -> tuple[int | None, bool]:
+    """Return on how many ranks a run is, and whether this process is one that another speaks for.
+
+    Args:
+        named: `--ranks`; None: those that were launched, else none.
+
+    Raises:
+        ConfigError: another number was launched.
+    """
+    place = launched_place()
+    if place is None:
+        return named, False
+    if named not in (None, place.world):
+        raise ConfigError(
+            f"--ranks {named}, and {place.world} ranks were started",
+            facts={"expected": place.world, "found": named},
+            hint="leave --ranks to whatever starts them",
+        )
+    return place.world, place.rank > 0

@@ -2,10 +2,6 @@
 
 from engramctl.arms.window import Window
 
-PLAIN = "plain"
-TWO = "two micro-batches"
-SCHEDULES = {PLAIN: 1, TWO: 2}  # micro-batches of each
-
 
 def share(window: Window, rank: int, world: int, part: int, parts: int) -> Window:
     """Return one micro-batch of one rank: sequences are dealt in order, equally many to each.
@@ -22,13 +18,3 @@ def share(window: Window, rank: int, world: int, part: int, parts: int) -> Windo
     first = (rank * parts + part) * size
     some = slice(first, first + size)
     return Window(window.history_BC[some], window.token_ids_BT[some])
-
-
-def equal_shares(batch: int, world: int) -> bool:
-    """Tell whether a batch can be cut into equal micro-batches of every schedule.
-
-    Example:
-        >>> equal_shares(4, 2), equal_shares(6, 2)
-        (True, False)
-    """
-    return batch % (world * max(SCHEDULES.values())) == 0
