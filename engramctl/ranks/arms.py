@@ -176,6 +176,11 @@ class RankStepArm(RankArm):
         if self.logits_off is None:
             self.logits_off = max(map(self._off, range(self._parts)))
 
+    def last_logits(self) -> torch.Tensor:
+        """Return what the last sample gave: (B, V) of the sequences of the rank before."""
+        found = [one.logits for one in self._some if one.logits is not None]
+        return torch.cat(found)
+
     def _off(self, part: int) -> float:
         """Return how far a micro-batch's logits are from those of one process."""
         one, before = self._some[part], (self._peers.rank - 1) % self._peers.world
