@@ -50,7 +50,7 @@ class RankedRun:
             ConfigError: there are not enough of them.
         """
         self.peers, self._whole, self._scheme = peers, table, scheme
-        self._dealt = Dealt.of(table.rows, scheme, peers.world, options.rank_shard)
+        self._dealt = Dealt.of(table.rows, scheme, peers.world, options.deal)
         self._part = self._dealt.part(table.rows, peers.rank)
         self.held = replace(table, rows=self._part.source)
 
@@ -163,7 +163,7 @@ class RankedRun:
             case.flags.append(OTHER_THREADS)
         case.ranks = {
             "number": self.peers.world,
-            "shard": self._dealt.shard,
+            "dealt": self._dealt.shard,
             "backend": self.peers.backend,
             "second_stage": first_of_second_stage(model.config),
             **ranked_figures(told, SCHEDULES, tokens),

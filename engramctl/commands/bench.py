@@ -7,6 +7,7 @@ import typer
 
 from engramctl.commands.options import (
     Config,
+    Deal,
     Force,
     Format,
     Issue,
@@ -15,7 +16,6 @@ from engramctl.commands.options import (
     ModelThreads,
     Quiet,
     Ranks,
-    RankShard,
     Resume,
     SchemeFile,
     Settings,
@@ -101,7 +101,7 @@ def bench(
     step_ms: StepMs = None,
     step_layers: StepLayers = None,
     ranks: Ranks = None,
-    rank_shard: RankShard = None,
+    deal: Deal = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -168,7 +168,7 @@ def bench(
         engine=engine, settings=tuple(settings or ()), model_dtype=model_dtype,
         issues=tuple(dict.fromkeys(issue or ("start",))), threads=threads,
         store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
-        ranks=ranks, rank_shard=rank_shard,
+        ranks=ranks, deal=deal,
         **repeated(batch=batch, tokens=tokens, context=context, preset=preset, layers=layers,
                    residual=residual, mhc=mhc, fusion=fusion, memory_layers=memory_layers),
     )  # fmt: skip

@@ -163,10 +163,10 @@ Ranks = Annotated[
         "[default: those that torchrun started, else none]",
     ),
 ]
-RankShard = Annotated[
+Deal = Annotated[
     str | None,
     typer.Option(
-        "--rank-shard",
+        "--deal",
         metavar="heads|rows",
         help="What of the table is dealt to ranks.  [default: heads, where each gets one]",
     ),

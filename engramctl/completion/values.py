@@ -20,7 +20,7 @@ FUSIONS = (
 VALUES = {
     "bench --tier": TIERS,
     "bench --case": ("gather", "lookup", "step", "ranks"),
-    "bench --rank-shard": ("heads", "rows"),
+    "bench --deal": ("heads", "rows"),
     "bench --cache": ("cold", "warm", "both"),
     "bench --preset": ("tiny", "small", "1b", "4b", "8b", "moe27", "v41-module"),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),

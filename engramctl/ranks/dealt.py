@@ -50,7 +50,7 @@ class Dealt:
         if shard == HEADS and scheme.num_heads < world:
             raise ConfigError(
                 f"{scheme.num_heads} heads cannot be dealt to {world} ranks",
-                hint="deal rows: --rank-shard rows",
+                hint="deal rows: --deal rows",
             )
         ranges = {}
         for layer in table.layers:

@@ -10,7 +10,7 @@ def rank_columns(ranks: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what a case says of its ranks as flat columns; none of other cases."""
     if ranks is None:
         return {}
-    alone = ("number", "shard", "backend", "second_stage", "logits_off")
+    alone = ("number", "dealt", "backend", "second_stage", "logits_off")
     found = {f"ranks_{name}": ranks[name] for name in alone}
     for kind in ("rows", "streams"):
         found[f"ranks_{kind}_bytes_per_token"] = ranks["bytes_per_token"][kind]

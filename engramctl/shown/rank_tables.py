@@ -42,7 +42,7 @@ def rank_tables(title: str, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
             | {
                 "ranks": row["ranks_number"],
                 "by": row["ranks_backend"],
-                "dealt": row["ranks_shard"],
+                "dealt": row["ranks_dealt"],
                 "rows/token": round(row["ranks_rows_bytes_per_token"]),
                 "branches/token": round(row["ranks_streams_bytes_per_token"]),
             }

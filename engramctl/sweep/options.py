@@ -60,7 +60,7 @@ class BenchOptions:
         step_layers: of that engine; None: the preset's.
         ranks: processes that the sequences, the model and the table are dealt to; None: one, and
             the cases of CASES. A multiple of twice as many sequences are in a sample.
-        rank_shard: what of the table is dealt to them, of SHARDS; None: heads, where each rank
+        deal: what of the table is dealt to them, of SHARDS; None: heads, where each rank
             gets one.
         sweep: all values of every axis that has several; its field above holds the first.
 
@@ -94,7 +94,7 @@ class BenchOptions:
     step_ms: float | None = None
     step_layers: int | None = None
     ranks: int | None = None
-    rank_shard: str | None = None
+    deal: str | None = None
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class BenchOptions:
             ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
             ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
             ("--issue", self.issues, ISSUES),
-            ("--rank-shard", () if self.rank_shard is None else (self.rank_shard,), SHARDS),
+            ("--deal", () if self.deal is None else (self.deal,), SHARDS),
         ):
             for value in values:
                 if value not in known:
@@ -138,8 +138,8 @@ class BenchOptions:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
         if self.ranks is not None:
             refuse_ranks(self.ranks, self.batch, self.issues, self.step_ms)
-        elif self.rank_shard is not None:
-            raise ConfigError("--rank-shard deals a table to ranks", hint="name how many: --ranks")
+        elif self.deal is not None:
+            raise ConfigError("--deal deals a table to ranks", hint="name how many: --ranks")
         self.shape()
         for name, swept in self.sweep.items():
             for value in swept:
