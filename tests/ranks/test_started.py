@@ -32,10 +32,15 @@ def work(how: str, place: Place, report: Report) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         if place.rank == 1 and how == "error":
             raise ConfigError("rank 1 cannot go on", hint="run: something else")
-        if place.rank == 1 and how == "stuck":
-            time.sleep(600)
         peers.wait_for_all()
     return None
+
+
+def late_cause(place: Place, report: Report) -> None:
+    if place.rank == 0:
+        raise LostPeers("rank 0 of 2 lost another one")
+    time.sleep(1)
+    raise ConfigError("after the other was told")
 
 
 def test_a_rank_that_is_killed_ends_all_with_a_message() -> None:
@@ -50,6 +55,12 @@ def test_the_error_of_a_rank_is_the_run_s_own() -> None:
     with pytest.raises(ConfigError, match="rank 1 cannot go on") as told:
         run_all(2, partial(work, "error"), {})
     assert told.value.hint == "run: something else"
+
+
+def test_the_cause_is_told_and_not_that_a_rank_was_lost() -> None:
+    """The rank that is left says first that it lost another; why that one ended comes later."""
+    with pytest.raises(ConfigError, match="after the other was told"):
+        run_all(2, late_cause, {})
 
 
 def test_what_one_rank_lacks_is_refused_by_all() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engramctl.hashing import make_scheme
+from engramctl.ranks.exchange import Exchange
 from engramctl.ranks.started import run_all
 from engramctl.storage import open_table
 from engramctl.storage.reading.source import read_values
@@ -49,6 +50,18 @@ def test_the_logits_of_all_ranks_are_those_of_the_whole_batch(found) -> None:  #
     for schedule in (0, 1):  # rank 0 ends with the sequences of rank 1, and the other way round
         both = np.concatenate([ranks[1]["logits"][schedule], ranks[0]["logits"][schedule]])
         assert np.allclose(both, whole.numpy(), atol=2e-4), np.abs(both - whole.numpy()).max()
+
+
+def test_an_exchange_counts_what_leaves_the_rank() -> None:
+    class TwoPeers:
+        rank, world, device = 1, 2, torch.device("cpu")
+
+        def swap(self, sent: torch.Tensor, *_: object) -> torch.Tensor:
+            return sent
+
+    with Exchange(TwoPeers()) as exchange:  # type: ignore[arg-type]
+        exchange.swap("rows", torch.zeros(5, 3, dtype=torch.bfloat16), [2, 3], [5, 0])
+    assert exchange.sent_bytes == {"rows": 2 * 3 * 2, "streams": 0}
 
 
 def test_what_is_sent_shows_the_width_of_the_residual(found) -> None:  # type: ignore[no-untyped-def]
