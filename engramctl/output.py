@@ -82,8 +82,10 @@ def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
 class Output:
     """Where a command's words go. One per command run."""
 
-    def __init__(self, *, format: Format = "table", quiet: bool = False) -> None:
-        """`quiet` drops notes and progress, never the result.
+    def __init__(
+        self, *, format: Format = "table", quiet: bool = False, silent: bool = False
+    ) -> None:
+        """`quiet` drops notes and progress, never the result; `silent` the result too.
 
         Raises:
             ConfigError: the format is none of FORMATS.
@@ -92,11 +94,14 @@ class Output:
             raise unknown("format", format, FORMATS)
         self.format = format
         self.quiet = quiet
+        self.silent = silent
         self._clear: Callable[[], object] | None = None  # of the bar that is open
 
     def result(self, document: Mapping[str, object], tables: Sequence[Table] = ()) -> None:
         """Print the result once, in the format asked for."""
         tables = [table.printable() for table in tables]
+        if self.silent:
+            return
         if self.format == "json":
             print(json.dumps(document, indent=1, default=str).replace("\x7f", "\\u007f"))
         elif self.format == "csv":

@@ -24,6 +24,8 @@ HOUSE = (
     "engramctl/describe",
     "engramctl/comparison",
     "engramctl/bench",
+    "engramctl/measured",
+    "engramctl/ranks",
     "engramctl/traffic",
     "engramctl/sweep",
     "engramctl/arms",

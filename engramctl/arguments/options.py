@@ -155,3 +155,19 @@ StepMs = Annotated[
 StepLayers = Annotated[
     int | None, number("--step-layers", "Layers of that engine.  [default: the preset's]")
 ]
+Ranks = Annotated[
+    int | None,
+    number(
+        "--ranks",
+        "Deal the model and the table to N processes, and measure what they send each other.  "
+        "[default: those that torchrun started, else none]",
+    ),
+]
+Deal = Annotated[
+    str | None,
+    typer.Option(
+        "--deal",
+        metavar="heads|rows",
+        help="What of the table is dealt to ranks.  [default: heads, where each gets one]",
+    ),
+]

@@ -15,7 +15,7 @@ from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
 from engramctl.arms.sequences import SequencesArm
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject
-from engramctl.bench.measured_model import Models
+from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import USUAL_ISSUE, Loop

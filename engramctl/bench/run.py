@@ -24,9 +24,7 @@ from engramctl.bench.cases import (
 )
 from engramctl.bench.compared import unfair
 from engramctl.bench.loop_arms import LoopArms, make_arms
-from engramctl.bench.measured_folder import folder_facts, scheme_of
-from engramctl.bench.measured_model import memory_facts, wanted_memory
-from engramctl.bench.opened import OpenedParts
+from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
 from engramctl.bench.step_verdict import engine_layers, verdict
@@ -34,7 +32,12 @@ from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
-from engramctl.results.document import SCHEMA, utc_now
+from engramctl.measured.folder import folder_facts, scheme_of
+from engramctl.measured.model import memory_facts, wanted_memory
+from engramctl.measured.opened import OpenedParts
+from engramctl.ranks.measured import LISTS
+from engramctl.ranks.peers import AllRefuse, Peers
+from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.storage.tiers.door import tier_missing
 from engramctl.sweep.axes import SEQUENCES
@@ -58,6 +61,7 @@ def run_bench(
     earlier: Earlier | None = None,
     scheme_file: Path | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    peers: Peers | None = None,
 ) -> dict[str, Any]:
     """Measure a table and return the `engramctl.bench/2` document.
 
@@ -74,6 +78,7 @@ def run_bench(
         earlier: a run of some of these cases: its finished loops are taken over, not measured.
         scheme_file: of a checkpoint whose own files do not say its scheme.
         tell: told which token ids were chosen, where `options.trace` is `auto`.
+        peers: the other ranks, that run the same; None: this process is alone.
 
     Raises:
         ConfigError: no scheme, no such case, or `earlier` is of another table or machine.
@@ -84,9 +89,8 @@ def run_bench(
     if options.named and len(missing) == len(options.tiers):
         raise TierUnavailable(
             f"no tier asked for is here: {', '.join(options.tiers)}",
-            facts=missing,
-            hint="run: engramctl env",
-        )
+            facts=missing, hint="run: engramctl env",
+        )  # fmt: skip
     loops = plan_loops(options)
     table = open_rows(path, scheme_file)
     if options.step_ms is not None:
@@ -96,7 +100,7 @@ def run_bench(
     if chosen.told is not None:
         tell(f"assumed: {chosen.told}; --trace names others")
     told = "; ".join(one for one in (assumed, chosen.told) if one) or None
-    with _Run(path, table, options, scheme, missing, loops, chosen, told) as run:
+    with _Run(path, table, options, scheme, missing, loops, chosen, told, peers) as run:
         book = run.book
         if earlier is not None:
             book.go_on_from(earlier, run.document())
@@ -130,6 +134,7 @@ class _Run:
         loops: list[Loop],
         chosen: Chosen,
         assumed: str | None,
+        peers: Peers | None,
     ) -> None:
         self._created_utc = utc_now()
         self._path = path
@@ -140,7 +145,10 @@ class _Run:
         self._chosen = chosen
         self._assumed = assumed
         self.book = Book(loops, self._tiers, missing)
-        self._parts = OpenedParts(table, scheme, options, self.book.warn)
+        self._ranked = None if peers is None else RankedRun(peers, table, scheme, options)
+        held = table if self._ranked is None else self._ranked.held
+        device = None if peers is None else peers.device
+        self._parts = OpenedParts(held, scheme, options, self.book.warn, device)
         self._memory = None
         if not options.sweep and any(loop.case != "gather" for loop in loops):
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
@@ -200,13 +208,24 @@ class _Run:
         else:
             try:
                 self._measure(loop, advance)
+            except AllRefuse as refused:
+                self.book.fail(loop, refused.error)
             except (EngramError, MemoryError, RuntimeError) as error:
+                if self._ranked is not None:
+                    raise  # the other ranks do not know of it: nobody can go on
                 self.book.fail(loop, known_error(error))
         if left:
             progress(left)
 
     def _measure(self, loop: Loop, progress: Progress) -> None:
         """Measure one loop; every tier of it gets a case, measured or not."""
+        if self._ranked is not None:
+            read = [self._windows(loop) for _ in range(LISTS)]
+            parts, ground, missing = self._parts, self._ground, self._missing
+            self._finish(
+                loop, self._ranked.cases(loop, parts, ground, missing, read, progress), read[0]
+            )
+            return
         subjects: dict[str, Subject] = {}
         skipped: dict[str, str] = dict(self._missing)
         for tier in self._tiers(loop):
@@ -234,6 +253,10 @@ class _Run:
                 if case.samples_ns:
                     arm = arms.timed[case.tier, case.issue]
                     give_floor(case, loop.options, loop, models(), arm, self._ceilings)
+        self._finish(loop, cases, windows)
+
+    def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
+        """Say what is odd about the cases of a loop, and keep them."""
         for case in cases:
             case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
         odd = odd_tokens(windows, self._chosen.name)
@@ -268,10 +291,7 @@ class _Run:
         options = loop.options
         tokens = {"decode": 1, "prefill": options.tokens, SEQUENCES: options.lengths[1]}
         windows = self._trace.windows(
-            num_rounds(loop),
-            options.batch,
-            tokens[loop.phase],
-            self._scheme.max_order - 1,
+            num_rounds(loop), options.batch, tokens[loop.phase], self._scheme.max_order - 1
         )
         if self._trace.wrapped:
             self.book.warn("the trace is shorter than the run and was read more than once")

@@ -5,9 +5,9 @@ import statistics
 from engramctl.arms.arm import Arm
 from engramctl.arms.sequences import SequencesArm
 from engramctl.bench.loop_arms import LoopArms, Place
-from engramctl.bench.measured_model import Models
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.floor import call_floor
+from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY, Case
 from engramctl.results.overlap import hidden_share, layer_times
 from engramctl.sweep.axes import SEQUENCES

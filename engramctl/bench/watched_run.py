@@ -1,5 +1,6 @@
 """A run as it is watched and kept: progress, the file of finished cases, warnings."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,13 +93,13 @@ def measure(
         earlier: the result of a run that ended early, to go on from.
         scheme: scheme.json of a checkpoint whose own files do not say it.
     """
+    from engramctl.bench.ranked_run import run_ranked
     from engramctl.bench.run import run_bench
 
+    run = run_bench if options.ranks is None else run_ranked
     sink.announce_compilation()
     with sink.progress("bench", total_rounds(options), "rounds") as advance:
-        document = run_bench(
-            path, options, advance, assumed, kept.keep, earlier, scheme, tell=sink.note
-        )
+        document = run(path, options, advance, assumed, kept.keep, earlier, scheme, tell=sink.note)
     if earlier is not None and document is earlier.document:
         sink.note(f"{target} is finished: nothing is left to measure")
     elif target is not None:
@@ -106,3 +107,10 @@ def measure(
     for warning in document["warnings"]:
         sink.note(f"warning: {warning}")
     return document
+
+
+def next_step(out: Path | None) -> list[str]:
+    """Return what can be done with a result that was kept; nothing of one that was not."""
+    if out is None or is_stream(out):
+        return []
+    return [f"hold another run against it: engramctl compare {shlex.quote(str(out))} OTHER.json"]

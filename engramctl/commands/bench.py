@@ -7,6 +7,7 @@ import typer
 
 from engramctl.arguments.options import (
     Config,
+    Deal,
     Force,
     Format,
     Issue,
@@ -14,6 +15,7 @@ from engramctl.arguments.options import (
     ModelDtype,
     ModelThreads,
     Quiet,
+    Ranks,
     Resume,
     SchemeFile,
     Settings,
@@ -103,6 +105,8 @@ def bench(
     store_threads: StoreThreads = None,
     step_ms: StepMs = None,
     step_layers: StepLayers = None,
+    ranks: Ranks = None,
+    deal: Deal = None,
     trace: Annotated[
         str,
         typer.Option(
@@ -146,21 +150,27 @@ def bench(
 
       Example:  engramctl bench shards --tier ssd --json | jq .cases
     """  # fmt: skip
-    from engramctl.bench.measured_folder import measured_folder
+    from engramctl.measured.folder import measured_folder
+    from engramctl.ranks.place import asked_ranks
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
     from engramctl.shown.tables import raw_tables, result_tables
+    from engramctl.sweep.axes import RANKS
     from engramctl.sweep.chosen import chosen_options
     from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
+    from engramctl.sweep.ranked import smallest_batch
 
-    sink = Output(format="json" if json else format, quiet=quiet)
+    ranks, follows = asked_ranks(ranks)
+    sink = Output(format="json" if json else format, quiet=quiet or follows, silent=follows)
+    if ranks is not None:
+        batch, case = batch or [smallest_batch(ranks)], case or [RANKS]
     options = chosen_options(
         recipe, tier=tier, case=case, cache=cache, samples=samples, seed=seed, trace=trace,
         budget=budget, engine=engine, settings=settings, model_dtype=model_dtype, issue=issue,
         threads=threads, store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
         sequences=sequences, lengths=lengths, batch=batch, tokens=tokens, context=context,
         preset=preset, layers=layers, residual=residual, mhc=mhc, fusion=fusion,
-        memory_layers=memory_layers,
+        memory_layers=memory_layers, ranks=ranks, deal=deal,
     )  # fmt: skip
     if list_:
         listed = listed_cases(options)
@@ -168,17 +178,14 @@ def bench(
         return
     if resume and out is None:
         raise ConfigError("--resume goes on from a result file", hint="name it with -o FILE")
-    target = None if out is None else result_file(out, force=force, resume=resume)
+    target = None if out is None or follows else result_file(out, force=force, resume=resume)
     show = raw_tables if sink.format == "csv" else result_tables
     if dry_run:
         with measured_folder(shards, sink, recipe) as (path, _):
             document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
-    from shlex import quote
-
-    from engramctl.bench.watched_run import kept_when_stopped, measure
-    from engramctl.storage.files.output_file import is_stream
+    from engramctl.bench.watched_run import kept_when_stopped, measure, next_step
 
     with (
         kept_when_stopped(sink, target, show) as kept,
@@ -188,5 +195,4 @@ def bench(
         document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
     refuse_mismatches(document)
-    if out is not None and not is_stream(out):
-        sink.note(f"hold another run against it: engramctl compare {quote(str(out))} OTHER.json")
+    sink.notes(next_step(out))

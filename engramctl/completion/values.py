@@ -24,7 +24,8 @@ DIFFERENT = (
 )  # fmt: skip
 VALUES = {
     "bench --tier": TIERS,
-    "bench --case": ("gather", "lookup", "step"),
+    "bench --case": ("gather", "lookup", "step", "ranks"),
+    "bench --deal": ("heads", "rows"),
     "bench --cache": ("cold", "warm", "both"),
     "bench --preset": ("tiny", "small", "1b", "4b", "8b", "moe27", "v41-module"),
     "bench --recipe": ("engram-offload",),

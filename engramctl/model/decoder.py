@@ -7,6 +7,7 @@ embedding before it becomes branches.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -40,6 +41,20 @@ class RowSource(Protocol):
         Where a head reads no row, it gives zeros.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What goes from one layer to the next, and from one stage of a pipeline to the next.
+
+    Attributes:
+        X_BTRD: the branches, in the model's dtype.
+        carry_BTR: the input mix of the sublayer before, float32: what the residual `single_pass`
+            and its read-out need.
+    """
+
+    X_BTRD: Tensor
+    carry_BTR: Tensor
 
 
 class Layer(nn.Module):
@@ -174,16 +189,36 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"{num_tokens} tokens at position {start} do not fit a state of {state.max_tokens}"
             )
-        cos, sin = state.cos[start:end], state.sin[start:end]
-        mask_TS = chunk_mask(num_tokens, start, self.device)
+        flow = self.enter(token_ids_BT, rows, mask_BT)
+        flow = self.through(flow, range(self.config.num_layers), state, rows, mask_BT)
+        state.position = end
+        return self.leave(flow)
+
+    def enter(self, token_ids_BT: Tensor, rows: RowSource | None, mask_BT: Tensor | None) -> Flow:
+        """Return what flows into layer 0: a call is `enter`, `through` all layers, `leave`."""
         x_BTD = F.embedding(token_ids_BT, self.embedding)
         if self.input_memory is not None:
             x_BTD = self._remember(INPUT, self.input_memory, x_BTD, None, rows, mask_BT)
         X = replicate(x_BTD, self.config.num_branches)
-        carry = first_pre(X)
+        return Flow(X, first_pre(X))
+
+    def through(
+        self,
+        flow: Flow,
+        layers: range,
+        state: State,
+        rows: RowSource | None,
+        mask_BT: Tensor | None,
+    ) -> Flow:
+        """Run some layers, from `state.position` on, which is not moved: all layers share it."""
+        X, carry = flow.X_BTRD, flow.carry_BTR
+        num_tokens, start = X.shape[1], state.position
+        cos, sin = (one[start : start + num_tokens] for one in (state.cos, state.sin))
+        mask_TS = chunk_mask(num_tokens, start, self.device)
         deferred = self.config.residual.mode == "single_pass"
         ahead: Tensor | None = None  # the next sublayer's input, where it was made with X
-        for index, layer in enumerate(self.layers):
+        for index in layers:
+            layer = self.layers[index]
             assert isinstance(layer, Layer)
             if layer.memory is not None:
                 X = self._remember(index, layer.memory, X, state.conv.get(index), rows, mask_BT)
@@ -203,11 +238,16 @@ class Decoder(nn.Module):
                 else:
                     y = layer.ffn(u)
                 self._mark(index, "expand")
-                follows = name == "attention" or self._reads_branches_next(index)
-                X, ahead = site.advance(X, y, found, ahead=deferred and follows)
+                inside = index + 1 < layers.stop and self._reads_branches_next(index)
+                X, ahead = site.advance(
+                    X, y, found, ahead=deferred and (name == "attention" or inside)
+                )
                 carry = found.pre_BTR
-        state.position = end
-        last = self.readout(X[:, -1], carry[:, -1])
+        return Flow(X, carry)
+
+    def leave(self, flow: Flow) -> Tensor:
+        """Return the logits (B, V) of the last token, of what flowed out of the last layer."""
+        last = self.readout(flow.X_BTRD[:, -1], flow.carry_BTR[:, -1])
         return F.linear(self.norm(last), self.head)
 
     def _reads_branches_next(self, index: int) -> bool:

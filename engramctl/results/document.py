@@ -72,7 +72,7 @@ class Case:
     """One point of the sweep; a case that could not run keeps its place and says why.
 
     Attributes:
-        name: gather, lookup or step.
+        name: gather, lookup, step or ranks.
         phase: decode (one token a sequence) or prefill.
         tier: gpu, host, ssd; NONE for the model without memory, READY for rows that are in place.
         cache: warm or cold; None where no store is read.
@@ -118,6 +118,7 @@ class Case:
         mhc: of a model step: how the residual runs (`kernels`, `threads`), its
             `launches_per_sublayer`, the `time_ns` of all sublayers, the `floor_ns` of moving their
             bytes, and whether it is `launch_bound`; see `engramctl.results.launch_bound`.
+        ranks: of a run on several ranks, see `engramctl.results.ranked.ranked_figures`; else None.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Case:
     against: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["against"]))
     check: dict[str, int] = field(default_factory=lambda: {"rows": 0, "mismatches": 0})
     mhc: dict[str, Any] = field(default_factory=NO_MHC.copy)
+    ranks: dict[str, Any] | None = None
 
     @property
     def loop_name(self) -> LoopName:
@@ -204,7 +206,7 @@ _LATER: dict[str, Any] = {  # keys that older cases lack
         (
             "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows",
             "queue_depth", "issue", "lead_ns", "layers", "floor", "threads", "tokens_per_s",
-            "exposed_ns", "id", "graphs", "graphs_reason",
+            "exposed_ns", "id", "graphs", "graphs_reason", "ranks",
         )
     ),
     "fetch_samples_ns": [], "flags": [], "axes": {}, "traffic": _NO_TRAFFIC, "mhc": NO_MHC,

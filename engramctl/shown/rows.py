@@ -10,6 +10,7 @@ from typing import Any
 from engramctl.results.document import percentile
 from engramctl.results.launch_bound import NO_MHC
 from engramctl.results.overlap import NO_SHARE_PERCENT
+from engramctl.shown.rank_columns import rank_columns
 
 _GROUPS = {
     "resident_percent": ("before", "after"),
@@ -82,7 +83,7 @@ def _row(case: Mapping[str, Any]) -> dict[str, Any]:
         row["hidden_percent"] = None
     row["fetch_p50_ns"] = _p50(case["fetch_samples_ns"])
     row["flags"] = "; ".join(case["flags"]) or None
-    return row | _layers(case["layers"] or ())
+    return row | _layers(case["layers"] or ()) | rank_columns(case["ranks"])
 
 
 def _layers(layers: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:

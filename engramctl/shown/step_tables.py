@@ -102,7 +102,7 @@ def _waits(row: Mapping[str, Any]) -> list[dict[str, object]]:
         first = not lines
         lines.append(
             {
-                "layer": None if at == "-" else int(at),
+                "layer": None if at == "-" else int(at) if at.isdecimal() else at,
                 "waits": None if waited == "-" else duration(int(waited)),
                 "exposed": _exposed(exposed),
                 "fetch": duration(row["fetch_p50_ns"]) if first else None,

@@ -9,6 +9,7 @@ from engramctl.results.launch_bound import residual_lines
 from engramctl.shown.figures import duration, percent
 from engramctl.shown.memory_text import memory_text
 from engramctl.shown.places import is_sweep, place_columns
+from engramctl.shown.rank_tables import rank_tables
 from engramctl.shown.recipe_tables import recipe_tables
 from engramctl.shown.rows import case_rows
 from engramctl.shown.step_fit_tables import step_fit_tables
@@ -64,13 +65,17 @@ def shown_tables(
         LookupError, TypeError, ValueError: rows that a stranger made.
     """
     shown = [row for row in rows if row["samples"]]
-    lookups = [row for row in shown if row["name"] != "step"]
+    lookups = [row for row in shown if row["name"] not in ("step", "ranks")]
+    ranked = [row for row in shown if row["name"] == "ranks"]
     tables = []
-    for title, some in _groups(f"lookups in {measured}", lookups):
+    for title, some in [] if ranked else _groups(f"lookups in {measured}", lookups):
         lines = [_row(row, place) for row, place in zip(some, place_columns(some), strict=True)]
         tables.append(Table(title, lines))
     used = [line for table in tables for line in table.rows]
-    tables[-1] = replace(tables[-1], caption=legend(LEGEND, used))
+    if tables:
+        tables[-1] = replace(tables[-1], caption=legend(LEGEND, used))
+    for title, some in _groups(f"steps on ranks, {measured}", ranked) if ranked else ():
+        tables += rank_tables(title, some)
     steps = [row for row in shown if row["name"] == "step"]
     for title, some in _groups("model steps", steps) if steps else ():
         tables += step_tables(title, some)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CASES = ("gather", "lookup", "step")
+RANKS = "ranks"  # the one case of a run on several ranks
 PHASES = ("decode", "prefill")
 SEQUENCES = "sequences"  # whole sequences of mixed lengths: a phase of steps, when it is named
 
@@ -21,7 +22,7 @@ class Axis:
     Attributes:
         name: its field of `BenchOptions`; the option is the same with dashes.
         mark: stands before its value in the ID of a case.
-        cases: that it changes, of CASES.
+        cases: that it changes, of CASES, or RANKS.
         phases: that it changes, of PHASES and SEQUENCES.
         of_model: whether another value is another model, to be drawn anew.
         always: whether an ID says its default value too.
@@ -29,7 +30,7 @@ class Axis:
 
     name: str
     mark: str
-    cases: tuple[str, ...] = CASES
+    cases: tuple[str, ...] = (*CASES, RANKS)
     phases: tuple[str, ...] = (*PHASES, SEQUENCES)
     of_model: bool = False
     always: bool = False
@@ -54,11 +55,11 @@ class Axis:
         return self.mark + re.sub(r"[^A-Za-z0-9_-]+", "-", words)
 
 
-_WITH_MODEL = ("lookup", "step")
+_WITH_MODEL = ("lookup", "step", RANKS)
 # A swept option is a line here, a field of BenchOptions, a list among the command's options.
 AXES = (
     Axis("batch", "b", always=True),
-    Axis("context", "c", cases=("step",), phases=("decode",), always=True),
+    Axis("context", "c", cases=("step", RANKS), phases=("decode",), always=True),
     Axis("tokens", "t", phases=("prefill",), always=True),
     Axis("preset", "preset-", cases=_WITH_MODEL, of_model=True),
     Axis("layers", "l", cases=_WITH_MODEL, of_model=True),

@@ -11,7 +11,8 @@ from engramctl.layers.fusions import KINDS
 from engramctl.model.presets import PRESETS
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
-from engramctl.sweep.axes import CASES, NAMES, PHASES, SEQUENCES
+from engramctl.sweep.axes import CASES, NAMES, PHASES, RANKS, SEQUENCES
+from engramctl.sweep.ranked import SHARDS, refuse_ranks
 
 TIERS = ("gpu", "host", "ssd")
 CACHES = ("cold", "warm", "both")
@@ -30,7 +31,8 @@ class BenchOptions:
     Attributes:
         tiers: tiers to measure, of TIERS.
         named: whether the caller named them; then a run that can measure none of them fails.
-        cases: of CASES, or IDs of cases or their beginnings, cut at a dot.
+        cases: of CASES (with `ranks`, RANKS alone), or IDs of cases or their beginnings, cut at a
+            dot.
         cache: state of the page cache on the ssd tier, of CACHES.
         samples: timed lookups of a decode gather; larger work takes fewer, see `num_samples`.
         batch: sequences a sample.
@@ -59,6 +61,10 @@ class BenchOptions:
         recipe: of which these options are, see `engramctl.sweep.recipes`; None: of none.
         step_ms: of somebody's engine, for the verdict of `step_fit`; None: no verdict.
         step_layers: of that engine; None: the preset's.
+        ranks: processes that the sequences, the model and the table are dealt to; None: one, and
+            the cases of CASES. A multiple of twice as many sequences are in a sample.
+        deal: what of the table is dealt to them, of SHARDS; None: heads, where each rank
+            gets one.
         sweep: all values of every axis that has several; its field above holds the first.
 
     Raises:
@@ -93,13 +99,16 @@ class BenchOptions:
     recipe: str | None = None
     step_ms: float | None = None
     step_layers: int | None = None
+    ranks: int | None = None
+    deal: str | None = None
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
+        known_cases = CASES if self.ranks is None else (RANKS,)
         for option, values, known in (
             ("--tier", self.tiers, TIERS),
-            ("--case", tuple(one.partition(".")[0] for one in self.cases), CASES),
+            ("--case", tuple(one.partition(".")[0] for one in self.cases), known_cases),
             ("--cache", (self.cache,), CACHES),
             ("--preset", (self.preset,), PRESETS),
             ("--residual", (self.residual,), RESIDUALS),
@@ -108,6 +117,7 @@ class BenchOptions:
             ("--model-dtype", (self.model_dtype or "f32",), MODEL_DTYPES),
             ("--fusion", () if self.fusion is None else (self.fusion,), FUSIONS),
             ("--issue", self.issues, ISSUES),
+            ("--deal", () if self.deal is None else (self.deal,), SHARDS),
         ):
             for value in values:
                 if value not in known:
@@ -123,6 +133,7 @@ class BenchOptions:
             ("--sequences", self.sequences),
             ("--lengths", self.lengths[0]),
             ("--lengths", self.lengths[1]),
+            ("--ranks", self.ranks),
         ):
             if number is None:
                 continue
@@ -140,6 +151,10 @@ class BenchOptions:
             raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+        if self.ranks is not None:
+            refuse_ranks(self.ranks, self.batch, self.issues, self.step_ms)
+        elif self.deal is not None:
+            raise ConfigError("--deal deals a table to ranks", hint="name how many: --ranks")
         self.shape()
         for name, swept in self.sweep.items():
             for value in swept:
@@ -202,7 +217,8 @@ class BenchOptions:
         """
         if phase == SEQUENCES:
             return max(LEAST_SAMPLES, -(-self.sequences // self.batch))
-        share = {"gather": 1, "lookup": 1, "step": 4}[case] * {"decode": 1, "prefill": 10}[phase]
+        costs = {"gather": 1, "lookup": 1, "step": 4, RANKS: 4}
+        share = costs[case] * {"decode": 1, "prefill": 10}[phase]
         return max(LEAST_SAMPLES, self.samples // share)
 
 

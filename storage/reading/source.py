@@ -50,11 +50,11 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class CheckpointTables:
-    """The tables of a model's checkpoint, where they lie.
+class PlacedTables:
+    """Tables given as the regions of files that hold their rows.
 
     Attributes:
-        path: the checkpoint.
+        path: the folder or file.
         record: how its rows are stored.
         tables: regions by layer.
         scales: the layers' `table_scale`, for dtypes that have one.
@@ -110,6 +110,14 @@ class CheckpointTables:
     def regions(self, layer: int) -> tuple[Region, ...]:
         """Return what holds a layer: every byte of every record once; by column, then row."""
         return self.tables[layer]
+
+
+class CheckpointTables(PlacedTables):
+    """The tables of a model's checkpoint, where they lie: without checksums, so scales are doubted.
+
+    Raises:
+        FormatError: as `PlacedTables`.
+    """
 
 
 def no_such_layer(layer: int, known: Iterable[int]) -> ValueError:

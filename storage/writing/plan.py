@@ -9,6 +9,7 @@ from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import dump_json
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.files.strict_json import MAX_VALUES
+from engramctl.storage.format.dealt_heads import dealt_heads
 from engramctl.storage.format.dictionary_entry import Dictionary
 from engramctl.storage.format.geometry import PAGE_BYTES, Layout
 from engramctl.storage.format.manifest import (
@@ -56,8 +57,7 @@ class TablePlan:
         table_scales: the layers' `table_scale`, for dtypes that have one.
         head_rows: each layer's heads as ranges of rows that cover the layer once, in any order, for
             `head_shards`.
-        head_shards: files a layer's heads are dealt to, file k taking heads k, k + n, ...: heads of
-            longer orders are read more, so neighbours part.
+        head_shards: files a layer's heads are dealt to, see `dealt_heads`.
         dictionary: the n-gram dictionary to be, all but its digests; None: none.
         identity_extra: what else decides the bytes, e.g. the initialiser; for `--resume`.
 
@@ -161,7 +161,7 @@ class TablePlan:
             return
         ranges = self.head_rows[layer]
         for shard in range(min(self.head_shards, len(ranges))):
-            heads = tuple(range(shard, len(ranges), self.head_shards))
+            heads = dealt_heads(len(ranges), shard, self.head_shards)
             yield tuple(ranges[head] for head in heads), heads
 
     def _file(

@@ -10,8 +10,8 @@ from engramctl.arms.ground import Ground
 from engramctl.arms.sequences import SequencesArm, num_calls, spread_lengths
 from engramctl.arms.subject import Subject
 from engramctl.arms.window import Window
-from engramctl.bench.measured_folder import scheme_of
-from engramctl.bench.measured_model import make_models
+from engramctl.measured.folder import scheme_of
+from engramctl.measured.model import make_models
 from engramctl.storage import open_store
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import open_rows

@@ -13,9 +13,9 @@ import pytest
 
 from engramctl.arms import subject
 from engramctl.arms.subject import Subject, Unmeasurable
-from engramctl.bench.measured_folder import scheme_of
 from engramctl.bench.run import run_bench
 from engramctl.machine import ceilings
+from engramctl.measured.folder import scheme_of
 from engramctl.shown.tables import result_tables
 from engramctl.storage import open_store
 from engramctl.storage.reading.table import open_table

@@ -77,7 +77,7 @@ def test_without_any_table_a_temporary_one_is_made_and_removed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("engramctl.bench.measured_folder.TEMPORARY_SLOTS", 300)
+    monkeypatch.setattr("engramctl.measured.folder.TEMPORARY_SLOTS", 300)
     result = run_cli("bench", "--tier", "ssd", "--case", "gather", *SMALL, "--json")
     assert result.exit_code == 0
     assert "a temporary deepseek-v41 table" in result.stderr

@@ -18,8 +18,8 @@ from engramctl.arms.rounds import interleave
 from engramctl.arms.subject import Subject
 from engramctl.bench.cases import loop_cases
 from engramctl.bench.loop_arms import make_arms
-from engramctl.bench.measured_folder import scheme_of
-from engramctl.bench.measured_model import Models
+from engramctl.measured.folder import scheme_of
+from engramctl.measured.model import Models
 from engramctl.results.document import percent_over
 from engramctl.shown.rows import below_resolution
 from engramctl.storage import open_store

@@ -12,8 +12,8 @@ import torch
 from engramctl.arms.step import StepArm
 from engramctl.arms.subject import opened_store
 from engramctl.bench.compared import OTHER_THREADS
-from engramctl.bench.measured_model import Models, make_models
 from engramctl.bench.run import run_bench
+from engramctl.measured.model import Models, make_models
 from engramctl.model.decoder import Decoder
 from engramctl.shown.step_tables import NOTHING
 from engramctl.shown.tables import result_tables
@@ -23,7 +23,7 @@ from engramctl.sweep.options import BenchOptions
 from tests.helpers.sleeping_store import SleepingStore
 
 Wrap = Callable[[Store], Any]
-OPENED = "engramctl.bench.opened"
+OPENED = "engramctl.measured.opened"
 OPTIONS: dict[str, Any] = {
     "tiers": ("host", "ssd"), "cases": ("step",), "cache": "warm", "samples": 20, "tokens": 2,
     "context": 3, "preset": "tiny", "threads": 1,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from engramctl.bench import measured_model, opened
+from engramctl.measured import model as measured_model
+from engramctl.measured import opened
 from tests.conftest import RunCli
 from tests.helpers.small_bench import SMALL_BENCH
 from tests.helpers.small_table import small_table

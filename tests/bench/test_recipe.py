@@ -50,7 +50,7 @@ def test_a_recipe_makes_its_own_table_even_beside_shards(
 ) -> None:
     (tmp_path / "shards").symlink_to(shards)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("engramctl.bench.measured_folder.table_of", small)
+    monkeypatch.setattr("engramctl.measured.folder.table_of", small)
     result = run_cli("bench", *WORDS, "--json")
     assert result.exit_code == 0, result.stderr
     assert "the recipe's own table: a temporary engram-27b table" in result.stderr

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engramctl.bench import opened
-from engramctl.bench.measured_model import make_models
 from engramctl.bench.run import run_bench
 from engramctl.errors import ConfigError, EngramError
+from engramctl.measured import opened
+from engramctl.measured.model import make_models
 from engramctl.shown.tables import result_tables
 from engramctl.sweep.loops import plan_loops, total_rounds
 from engramctl.sweep.options import BenchOptions

@@ -42,8 +42,12 @@ def test_zsh_and_fish_read_what_a_word_means_as_well() -> None:
     meaning = "Turn token ids into row ids, one line a sequence"
     assert asked("zsh", "engramctl\nro", 1) == [f"rows:{meaning}"]
     assert asked("fish", "engramctl ro") == [f"rows\t{meaning}"]
-    assert asked("fish", "engramctl bench --case ") == ["gather\t", "lookup\t", "step\t"]
-    assert asked("zsh", "engramctl\nbench\n--case\n", 3) == ["gather", "lookup", "step"]
+    assert asked("fish", "engramctl bench --case ") == [
+        "gather\t", "lookup\t", "step\t", "ranks\t"
+    ]  # fmt: skip
+    assert asked("zsh", "engramctl\nbench\n--case\n", 3) == [
+        "gather", "lookup", "step", "ranks"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("instruction", ["1", "complete_", "source_bash", "complete_ksh"])

@@ -17,9 +17,10 @@ from engramctl.schemes.names import DICTIONARY
 from engramctl.storage.format import geometry
 from engramctl.storage.readers import choose as readers
 from engramctl.storage.record.dtypes import DTYPES
-from engramctl.sweep.axes import CASES
+from engramctl.sweep.axes import CASES, RANKS
 from engramctl.sweep.options import CACHES, FUSIONS, MODEL_DTYPES, RESIDUALS, TIERS
 from engramctl.sweep.options import ENGINES as BENCH_ENGINES
+from engramctl.sweep.ranked import SHARDS
 from engramctl.sweep.recipes import RECIPES
 from engramctl.tables.export import RAW
 from engramctl.tables.initial_rows import KINDS
@@ -28,7 +29,8 @@ from tests.completion.programs import PROGRAM
 
 KNOWN: dict[str, Any] = {
     "bench --tier": TIERS,
-    "bench --case": CASES,
+    "bench --case": (*CASES, RANKS),
+    "bench --deal": SHARDS,
     "bench --cache": CACHES,
     "bench --preset": presets.PRESETS,
     "bench --recipe": RECIPES,

@@ -36,7 +36,7 @@ MUTATIONS = (
     ),
     Mutation(
         "models-share-no-weights",
-        "engramctl/bench/measured_model.py",
+        "engramctl/measured/model.py",
         "device, like=with_memory)",
         "device)",
         (

@@ -94,7 +94,7 @@ MUTATIONS = (
     Mutation(
         "out-is-looked-at-after-measuring",
         "engramctl/commands/bench.py",
-        "target = None if out is None else result_file(out, force=force, resume=resume)",
+        "target = None if out is None or follows else result_file(out, force=force, resume=resume)",
         "target = out",
         (f"{_FILE}::test_an_earlier_result_is_kept_unless_told",),
     ),

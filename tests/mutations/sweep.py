@@ -23,14 +23,14 @@ MUTATIONS = (
     ),
     Mutation(
         "models-of-all-points-kept",
-        "engramctl/bench/opened.py",
+        "engramctl/measured/opened.py",
         "            self._models = self._drawn_for = None\n",
         "            pass\n",
         (f"{_SWEEP}::test_one_pair_of_models_is_in_memory_at_a_time",),
     ),
     Mutation(
         "first-model-for-every-point",
-        "engramctl/bench/opened.py",
+        "engramctl/measured/opened.py",
         "if self._models is None or self._drawn_for != wanted:",
         "if self._models is None:",
         (f"{_SWEEP}::test_one_pair_of_models_is_in_memory_at_a_time",),

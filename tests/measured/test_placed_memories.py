@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from engramctl.bench.measured_model import cut_model, wanted_memory
 from engramctl.errors import ConfigError
 from engramctl.hashing import Scheme, make_scheme
+from engramctl.measured.model import cut_model, wanted_memory
 from engramctl.sweep.options import BenchOptions
 
 SCHEME = make_scheme("deepseek-v41", slots=200)  # layers 1 and 14

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 import torch
 
 from engramctl.arms.subject import opened_store
-from engramctl.bench.measured_model import (
+from engramctl.hashing import Lookup
+from engramctl.measured.model import (
     Models,
     compute_dtype,
     cut_model,
     make_models,
     refuse_too_large,
 )
-from engramctl.hashing import Lookup
 from engramctl.storage import Store
 from engramctl.storage.tiers.door import indexed
 from engramctl.sweep.axes import AXES
@@ -28,7 +28,12 @@ class OpenedParts:
     """Stores and models of a run, each made when it is first needed."""
 
     def __init__(
-        self, table: Opened, scheme: Lookup, options: BenchOptions, warn: Callable[[str], None]
+        self,
+        table: Opened,
+        scheme: Lookup,
+        options: BenchOptions,
+        warn: Callable[[str], None],
+        device: torch.device | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -37,8 +42,9 @@ class OpenedParts:
             scheme: of the table.
             options: of the run.
             warn: told what a store could not have.
+            device: that computes; None: a GPU where there is one.
         """
-        self.device = indexed("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._table = table
         self._scheme = scheme
         self._options = options

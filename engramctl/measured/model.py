@@ -99,7 +99,9 @@ def refuse_too_large(
         ConfigError: no such model can be made.
     """
     on_cpu = device.type == "cpu"
-    free = available_bytes() if on_cpu else torch.cuda.mem_get_info(device)[0]
+    free = (
+        available_bytes() // (options.ranks or 1) if on_cpu else torch.cuda.mem_get_info(device)[0]
+    )
     rows = sum(table.num_rows(layer) for layer in table.layers)
     tables = rows * table.record.record_bytes
     load = Load(
