@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_report
 from engramctl.arguments.options import (
     Config,
     Force,
@@ -145,6 +146,7 @@ def bench(
     from engramctl.results.document import refuse_mismatches
     from engramctl.results.file import earlier_result, result_file
     from engramctl.shown.tables import raw_tables, result_tables
+    from engramctl.storage.files.output_file import is_stream
     from engramctl.sweep.axes import CASES
     from engramctl.sweep.listing import listed_cases, listed_tables, planned_cases, planned_tables
     from engramctl.sweep.options import TIERS, BenchOptions
@@ -183,4 +185,6 @@ def bench(
         earlier = earlier_result(target) if resume and target is not None else None
         document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
+    if target is not None and out is not None and not is_stream(target):
+        tell_report(sink, out)
     refuse_mismatches(document)

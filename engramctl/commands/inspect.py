@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_report
 from engramctl.arguments.options import (
     Config,
     EachHead,
@@ -118,6 +119,8 @@ def inspect(
     raw = sink.format == "csv"
     tables = described_tables(document, path, tokenizer, raw=raw, each_head=each_head)
     sink.result(document, tables)
+    if document["kind"] in ("counts", "bench result"):
+        tell_report(sink, path)
 
 
 def _is_filed(ctx: typer.Context, name: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_report
 from engramctl.arguments.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
 from engramctl.arguments.options import (
     Config,
@@ -191,3 +192,5 @@ def mine(
     making.record()
     sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")
+    if curves:
+        tell_report(sink, out)

@@ -11,8 +11,7 @@ from engramctl.describe.checkpoints import describe_checkpoint, scheme_facts
 from engramctl.describe.schemes import described_scheme
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, near
 from engramctl.hashing import PRESETS, lookup_from_dict, make_scheme
-from engramctl.results.document import SCHEMAS, as_current
-from engramctl.results.file import not_as_written
+from engramctl.results.file import not_as_written, result_of
 from engramctl.reuse.study import SCHEMA as REUSE_SCHEMA
 from engramctl.schemes.options import read_scheme
 from engramctl.shown.facts import result_facts
@@ -80,16 +79,10 @@ def _result(path: Path) -> dict[str, Any] | None:
     Raises:
         FormatError: it calls itself one, and is not as `bench` writes them.
     """
-    try:
-        found = load_json(read_limited(path))
-        ours = isinstance(found, dict) and found["schema"] in SCHEMAS
-    except (EngramError, ValueError, LookupError, TypeError):
-        return None
-    if not ours:
+    document = result_of(path)
+    if document is None:
         return None
     try:
-        document = as_current(found)
-        assert document is not None
         return {"path": str(path), **result_facts(document)}
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise not_as_written(path, error) from error

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engramctl.errors import ConfigError, FormatError
-from engramctl.results.document import SCHEMA
+from engramctl.errors import ConfigError, EngramError, FormatError
+from engramctl.results.document import SCHEMA, SCHEMAS, as_current
 from engramctl.results.earlier import Earlier
 from engramctl.storage.files.atomic import dump_json, os_errors
 from engramctl.storage.files.output_file import (
@@ -65,6 +65,43 @@ def earlier_result(target: Path) -> Earlier | None:
             hint=hint,
         )
     return Earlier(document, target)
+
+
+def result_of(path: Path) -> dict[str, Any] | None:
+    """Return a result as `engramctl.bench/2` has it, None when the file is no result.
+
+    Raises:
+        FormatError: it calls itself one, and is not as `bench` writes them.
+    """
+    try:
+        found = load_json(read_limited(path))
+        ours = isinstance(found, dict) and found["schema"] in SCHEMAS
+    except (EngramError, ValueError, LookupError, TypeError):
+        return None
+    if not ours:
+        return None
+    try:
+        return as_current(found)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise not_as_written(path, error) from error
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Return a result as `engramctl.bench/2` has it.
+
+    Raises:
+        FormatError: it is none, or not as `bench` writes them.
+        StorageError: it is not there, or cannot be read.
+    """
+    found = result_of(path)
+    if found is None:
+        read_limited(path)  # raises where that is the reason
+        raise FormatError(
+            f"{path} is no result of engramctl bench",
+            facts={"expected": f"JSON with the schema {SCHEMA}"},
+            hint="name a file that bench wrote with -o; engramctl inspect says what this one is",
+        )
+    return found
 
 
 def write_result(document: Mapping[str, Any], target: Path) -> None:
