@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engramctl.errors import printable
 from engramctl.report.drawing.axis import calibrated
 from engramctl.report.drawing.style import BAND, GRID, INK, POINTS, WIDTH_INCHES, colour
 from engramctl.report.drawing.ticks import limits, ticks, words
@@ -133,7 +134,8 @@ def _draw_key(drawing: Any, keys: Mapping[str, str]) -> None:
 
 
 def _shortened(label: str) -> str:
-    """Cut the middle of a label that does not fit."""
+    """Return a label without control characters; its middle is cut where it does not fit."""
+    label = printable(label)
     if len(label) <= _MOST_WORDS:
         return label
     half = _MOST_WORDS // 2
