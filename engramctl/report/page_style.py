@@ -42,5 +42,5 @@ footer{{color:var(--soft);border-top:1px solid var(--line);padding-top:1rem}}
 @media print{{body{{max-width:none;padding:0;font-size:10pt}}nav{{display:none}}
 figure,tr,h2{{break-inside:avoid}}h2{{break-after:avoid}}.both{{display:block}}
 svg{{max-width:4.2in}}.scroll{{overflow:visible}}table{{font-size:8pt;margin-top:.75rem}}
-thead{{display:table-header-group}}}}
+thead{{display:table-header-group}}caption,thead{{break-after:avoid}}}}
 """

@@ -21,7 +21,7 @@ MUTATIONS = (
         "report-shows-what-is-below-resolution",
         "engramctl/report/figures/overhead.py",
         "    marks = {} if more is None else",
-        '    more = one.case["against"][f"{baseline}_percent"]\n    marks = {} if more is None else',
+        '    marks = {"value": one.case["against"][f"{baseline}_percent"]} if more is None else',
         ("tests/report/figures/test_latency.py",),
     ),
 )

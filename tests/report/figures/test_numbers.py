@@ -1,6 +1,7 @@
 """Numbers in figures are those of the tables: read back from the drawing, and from its data."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +11,9 @@ from engramctl.shown.figures import BELOW, duration, overhead
 from tests.report.drawn_svg import read_svg
 
 pytest.importorskip("matplotlib")
-COLUMNS = {  # of a figure: the mark that its column shows, and how
+COLUMNS: dict[
+    str, tuple[str, str, Callable[[float], object]]
+] = {  # of a figure: the mark that its column shows, and how
     "latency": ("median", "p50", duration),
     "waits": ("median", "waits p50", duration),
     "ceiling": ("value", "rows/s", float),
