@@ -52,8 +52,10 @@ def _conclusion(part: Sequence[Shown]) -> str:
     if not known:
         return "No ceiling is known here: this shows rates alone."
     least, one = min(known, key=lambda found: found[0])
-    text = f"{one.label} has the smallest share of what its device can give: {percent(least)}."
-    if len(known) > 1:
-        most, other = max(known, key=lambda found: found[0])
-        text += f" {other.label} has the largest: {percent(most)}."
-    return text
+    if len(known) == 1:
+        return f"{one.label} has {percent(least)} of what its device can give."
+    most, other = max(known, key=lambda found: found[0])
+    return (
+        f"{one.label} has the smallest share of what its device can give: {percent(least)}. "
+        f"{other.label} has the largest: {percent(most)}."
+    )
