@@ -40,6 +40,7 @@ COMMANDS = {
     "layout": "Lay tables out for a tier, bit for bit the same rows.",
     "bench": "Measure gated-lookup latency, tier by tier.",
     "compare": "Say what became slower from one result of bench to another.",
+    "report": "Draw results and counts: one page, with what to conclude.",
     "inspect": "Say what a folder, a scheme or a result is.",
     "verify": "Check a folder: manifest, sizes, headers and every checksum.",
     "export": "Write tables back as engines load them.",

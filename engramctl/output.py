@@ -73,6 +73,25 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def markdown(tables: Sequence[Table]) -> str:
+    """Return tables as Markdown, captions below; those without rows are left out."""
+    text = []
+    for table in tables:
+        if table.rows:
+            names = table.names
+            lines = [names, *([cell(row.get(name)) for name in names] for row in table.rows)]
+            rows = ["| " + " | ".join(map(_in_markdown, line)) + " |" for line in lines]
+            rows.insert(1, "|" + "---|" * len(names))
+            text += [f"**{_in_markdown(table.title)}**", "", *rows, ""]
+            text += [_in_markdown(table.caption), ""] if table.caption else []
+    return "\n".join(text)
+
+
+def _in_markdown(text: str) -> str:
+    """Escape what would end a cell or begin an HTML tag."""
+    return text.replace("<", "&lt;").replace("|", "\\|")
+
+
 def _column(name: str, rows: Sequence[Mapping[str, object]]) -> Column:
     values = [row.get(name) for row in rows]
     number = all(value is None or isinstance(value, int | float) for value in values)
@@ -195,15 +214,5 @@ class Output:
                 writer.writerows([dict(row) for row in table.rows])
 
     def _markdown(self, tables: Sequence[Table]) -> None:
-        for table in tables:
-            if table.rows:
-                names = table.names
-                print(f"**{table.title}**\n")
-                lines = [names, *([cell(row.get(name)) for name in names] for row in table.rows)]
-                text = [
-                    "| " + " | ".join(one.replace("|", "\\|") for one in line) + " |"
-                    for line in lines
-                ]
-                text.insert(1, "|" + "---|" * len(names))
-                print("\n".join(text))
-                print(f"\n{table.caption}" if table.caption else "")
+        if text := markdown(tables):
+            print(text)

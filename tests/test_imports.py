@@ -21,6 +21,9 @@ HOUSE = (
     "engramctl/arguments",
     "engramctl/completion",
     "engramctl/demo",
+    "engramctl/report",
+    "engramctl/report/drawing",
+    "engramctl/report/figures",
     "engramctl/describe",
     "engramctl/comparison",
     "engramctl/bench",
@@ -86,7 +89,7 @@ MOST_FILES = 13  # of a room, its `__init__` apart
 PRINTERS = ("engramctl/cli.py", "engramctl/commands", "engramctl/output.py", "engramctl/terminal")
 LINE = re.compile(r"    ((?:engramctl|hashing|storage)/\S*) +(\S.*)")
 NOT_OURS = ("self", "cls", "os", "torch", "global_compiler_lock", "store.usage.changed")
-HEAVY = ("torch", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")
+HEAVY = ("torch", "matplotlib", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")
 
 
 def modules() -> dict[str, Path]:

@@ -1,6 +1,5 @@
 """A run as it is watched and kept: progress, the file of finished cases, warnings."""
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,10 +106,3 @@ def measure(
     for warning in document["warnings"]:
         sink.note(f"warning: {warning}")
     return document
-
-
-def next_step(out: Path | None) -> list[str]:
-    """Return what can be done with a result that was kept; nothing of one that was not."""
-    if out is None or is_stream(out):
-        return []
-    return [f"hold another run against it: engramctl compare {shlex.quote(str(out))} OTHER.json"]

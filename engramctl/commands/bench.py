@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_result
 from engramctl.arguments.options import (
     Config,
     Deal,
@@ -185,7 +186,7 @@ def bench(
             document = planned_cases(path, options, scheme)
             sink.result(document, planned_tables(document))
         return
-    from engramctl.bench.watched_run import kept_when_stopped, measure, next_step
+    from engramctl.bench.watched_run import kept_when_stopped, measure
 
     with (
         kept_when_stopped(sink, target, show) as kept,
@@ -195,4 +196,4 @@ def bench(
         document = measure(path, options, sink, assumed, target, kept, earlier, scheme)
     sink.result(document, show(document))
     refuse_mismatches(document)
-    sink.notes(next_step(out))
+    tell_result(sink, None if target is None else out)

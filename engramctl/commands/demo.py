@@ -25,15 +25,16 @@ def demo(
     """Run the whole pipeline once, on Python's own source.
 
     Takes about a minute, no network and no GPU. Writes the standard library as a corpus, trains
-    a small tokenizer, then mines, builds, lays out, verifies and measures with
-    the commands it prints.
+    a small tokenizer, then mines, builds, lays out, verifies, measures and
+    reports with the commands it prints.
 
       Example:  engramctl demo -o engramctl-demo
     """
     from engramctl.corpus.sample import write_sample_corpus
     from engramctl.demo.folder import check_place, make_folder
-    from engramctl.demo.steps import plan_steps
+    from engramctl.demo.steps import Step, plan_steps, report_step
     from engramctl.demo.view import DURATION, demo_document, demo_tables
+    from engramctl.report.drawing.loaded import has_matplotlib
 
     sink = output_for(json=json, quiet=quiet)
     started = time.perf_counter()
@@ -44,13 +45,20 @@ def demo(
     make_folder(out)
     corpus = write_sample_corpus(out)
     results = {}
-    for step in plan_steps(out):
+
+    def run(step: Step) -> None:
         words = (*step.words, "--force") if force and step.forcible else step.words
         sink.note(f"$ {step.command}")
         results[step.command] = run_step(ctx, (*words, "--quiet") if quiet else words)
+
+    for step in plan_steps(out):
+        run(step)
+    last = report_step(out, drawn=has_matplotlib())
+    run(last)
     document = demo_document(out, corpus, results, time.perf_counter() - started)
     sink.result(document, demo_tables(document))
-    sink.note(f"done in {document['seconds']} s; look around with: engramctl inspect {out}/tables")
+    sink.note(f"done in {document['seconds']} s; the report is {last.makes}")
+    sink.note(f"look around with: engramctl inspect {out}/tables")
 
 
 def run_step(ctx: typer.Context, words: tuple[str, ...]) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_report
 from engramctl.arguments.options import (
     Config,
     EachHead,
@@ -121,6 +122,8 @@ def inspect(
     sink.notes(document.get("notes", ()))
     if tokenizer is not None and (cut := narrow_counts(document, tokenizer)):
         sink.note(cut)
+    if document["kind"] in ("counts", "bench result"):
+        tell_report(sink, path)
 
 
 def _is_filed(ctx: typer.Context, name: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engramctl.arguments.hints import tell_report
 from engramctl.arguments.inputs import CorpusNames, HeldOut, IfNeeded, begin_making, keep_inputs
 from engramctl.arguments.options import (
     Config,
@@ -181,8 +182,7 @@ def mine(
         progress=sink.progress,
         note=sink.note,
     )
-    for file, reason in source.skipped:
-        sink.note(f"left out {file}: {reason}")
+    sink.notes(f"left out {file}: {reason}" for file, reason in source.skipped)
     also = None if asked is None else asked.maker(source, sink.note, sink.progress)
     sink.announce_compilation()
     summary = mine_with(
@@ -197,3 +197,4 @@ def mine(
         sink.note(cut)
     sink.result(summary, summary_tables(summary, each_head=each_head))
     sink.note(f"wrote {out}")
+    tell_report(sink, out, wanted=curves)

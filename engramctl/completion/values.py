@@ -47,6 +47,7 @@ VALUES = {
     "layout --dtype": DTYPES,
     "mine --scheme": SCHEMES,
     "mine --engine": ("local", "ray"),
+    "report --format": ("html", "md", "png", "svg"),
     "rows --scheme": (*SCHEMES, "dictionary"),
 }
 FORMATS = ("table", "json", "csv", "md")  # of every command's --format
@@ -59,4 +60,4 @@ def values_of(command: str, option: str) -> tuple[str, ...]:
         command: its name.
         option: the long name, or the metavar of an argument.
     """
-    return FORMATS if option == "--format" else VALUES.get(f"{command} {option}", ())
+    return VALUES.get(f"{command} {option}", FORMATS if option == "--format" else ())

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from engramctl.corpus.sample import CORPUS, TOKENIZER, is_sample_corpus
-from engramctl.demo.steps import plan_steps
+from engramctl.demo.steps import Step, plan_steps, report_step
 from engramctl.errors import ConfigError
 from engramctl.storage.files.atomic import NEW_NAME, old_path, os_errors
 from engramctl.storage.files.held_folder import shown
@@ -34,7 +34,7 @@ def check_folder(out: Path) -> None:
         ConfigError: so it is.
         StorageError: it cannot be listed.
     """
-    made = [step.makes for step in plan_steps(out) if step.makes is not None]
+    made = [step.makes for step in _all_steps(out) if step.makes is not None]
     ours = {CORPUS, TOKENIZER}
     ours |= {place.name for one in made for place in (one, partial_path(one), old_path(one))}
     with os_errors("open", out):
@@ -62,7 +62,7 @@ def make_folder(out: Path) -> None:
 
 def artefacts(out: Path) -> list[dict[str, object]]:
     """Return what lies in the folder, its size, and the command that made it."""
-    makers = {step.makes: step.command for step in plan_steps(out)}
+    makers = {step.makes: step.command for step in _all_steps(out)}
     rows: list[dict[str, object]] = []
     for path in sorted(out.iterdir()):
         files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
@@ -74,3 +74,7 @@ def artefacts(out: Path) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _all_steps(out: Path) -> list[Step]:
+    return [*plan_steps(out), *(report_step(out, drawn=drawn) for drawn in (True, False))]

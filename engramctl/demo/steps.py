@@ -48,3 +48,17 @@ def plan_steps(out: Path) -> list[Step]:
         bench(ssd, "ssd", "ssd.json"),
         bench(host, "gpu", "gpu.json"),
     ]
+
+
+def report_step(out: Path, *, drawn: bool) -> Step:
+    """Return the last step: a report of all that was counted and measured.
+
+    Args:
+        out: the folder of the demo.
+        drawn: as a page with figures; else as Markdown, which needs no matplotlib.
+    """
+    made = [out / name for name in ("counts", "host.json", "ssd.json", "gpu.json")]
+    files = [str(one) for one in made if one.exists()]
+    page = out / ("report.html" if drawn else "report.md")
+    form = () if drawn else ("--format", "md")
+    return Step(("report", *files, *form, "-o", str(page)), page, True)

@@ -12,7 +12,7 @@ from engramctl.output import Table
 SIZES_SHOWN = 4  # of the caches of an order, and of chunks
 MIB = 1 << 20
 
-_EARLIER_NAMES = {"oracle": "best_fixed"}  # of policies, in documents of earlier versions
+EARLIER_NAMES = {"oracle": "best_fixed"}  # of policies, in documents of earlier versions
 
 _POLICIES = (
     "text: tenth is every tenth document, of which nothing was learnt; the n-grams and rows above "
@@ -51,20 +51,20 @@ def reuse_tables(document: Mapping[str, Any]) -> list[Table]:
 
 def cache_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return hit rates: a row a text, order and cache size, a column a policy."""
-    curves = _one_by_one(document["curves"])
+    curves = one_by_one(document["curves"])
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    for curve in _not_mined(curves):
+    for curve in not_mined(curves):
         order = "all" if curve["order"] == 0 else str(curve["order"])
         rates = dict(zip(curve["cache_rows"], curve["hit_rate"], strict=True))
         for size in _spread(curve["cache_rows"]):
             row = {
-                "text": _name(curve),
+                "text": text_name(curve),
                 "order": order,
                 "cache rows": size,
                 "MiB": size * document["bytes_per_cache_row"] / MIB,
             }
             shown = rows.setdefault(tuple(row.values()), row)
-            shown[_EARLIER_NAMES.get(curve["policy"], curve["policy"])] = _percent(rates[size])
+            shown[EARLIER_NAMES.get(curve["policy"], curve["policy"])] = _percent(rates[size])
             if "by_chance" in curve:
                 chances = dict(zip(curve["cache_rows"], curve["by_chance"], strict=True))
                 shown["by chance"] = _percent(chances[size])
@@ -73,11 +73,11 @@ def cache_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
 
 def unique_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     """Return shares of distinct n-grams: a row a text and order, a column a chunk's tokens."""
-    found = _not_mined(_one_by_one(document["unique"]))
+    found = not_mined(one_by_one(document["unique"]))
     sizes = _spread(sorted({row["chunk_tokens"] for row in found}))
     return _pivot(
         (
-            {"text": _name(row), "order": row["order"]},
+            {"text": text_name(row), "order": row["order"]},
             f"{row['chunk_tokens']:,}",
             _percent(row["share"]),
         )
@@ -91,15 +91,15 @@ def dictionary_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     orders = document["orders"]
     rows = []
     shown: set[tuple[str, int]] = set()
-    for one in _one_by_one(document["dictionary"]["served"]):
-        held = (_name(one), one["entries_held"])
+    for one in one_by_one(document["dictionary"]["served"]):
+        held = (text_name(one), one["entries_held"])
         if held in shown:
             continue
         shown.add(held)
         hits = zip(orders, one["hit_rate_after_dedup"], strict=True)
         rows.append(
             {
-                "text": _name(one),
+                "text": text_name(one),
                 "entries": one["entries"],
                 **{f"order {order} hit %": _percent(hit) for order, hit in hits},
                 "reads": round(one["reads_per_token"], 2),
@@ -110,13 +110,13 @@ def dictionary_rows(document: Mapping[str, Any]) -> list[dict[str, object]]:
     return rows
 
 
-def _one_by_one(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def one_by_one(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return what was found of the fewest documents read in turn."""
     fewest = min((one["interleave"] for one in found), default=1)
     return [one for one in found if one["interleave"] == fewest]
 
 
-def _not_mined(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def not_mined(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return what was found of text that was held out, or of the mined text where none was."""
     return [one for one in found if one["held_out"] is not None] or found
 
@@ -132,7 +132,8 @@ def _percent(share: float) -> float:
     return round(100 * share, 1)
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def text_name(row: Mapping[str, Any]) -> str:
+    """Return which text was read: the name of what was held out, or `mined`."""
     return "mined" if row["held_out"] is None else str(row["held_out"])
 
 

@@ -24,7 +24,7 @@ def asked(shell: str, line: str, number: int | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "number", "found"),
     [
-        ("engramctl r", 1, ["rows"]),
+        ("engramctl ro", 1, ["rows"]),
         ("engramctl bench --tier ", 3, ["gpu", "host", "ssd"]),
         ("engramctl\nbench\n--tier\n=\nss", 4, ["ssd"]),
         ("engramctl\nbench\n--tier\n=", 3, ["gpu", "host", "ssd"]),

@@ -13,6 +13,7 @@ from engramctl.hashing import PRESETS
 from engramctl.mining.engines import ENGINES
 from engramctl.model import presets
 from engramctl.output import FORMATS
+from engramctl.report.written import FORMATS as REPORT_FORMATS
 from engramctl.schemes.names import DICTIONARY
 from engramctl.storage.format import geometry
 from engramctl.storage.readers import choose as readers
@@ -52,6 +53,7 @@ KNOWN: dict[str, Any] = {
     "layout --dtype": DTYPES,
     "mine --scheme": PRESETS,
     "mine --engine": ENGINES,
+    "report --format": REPORT_FORMATS,
     "rows --scheme": (*PRESETS, DICTIONARY),
 }
 

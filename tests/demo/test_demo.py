@@ -78,6 +78,9 @@ def test_the_demo_prints_one_document_and_tells_each_command(
         "corpus.parquet", "tokenizer.json", "counts", "tables", "shards-host", "shards-ssd",
         "host.json", "ssd.json",
     }  # fmt: skip
+    report = next(path for path in folder.iterdir() if path.name in ("report.html", "report.md"))
+    assert f"the report is {report}" in result.stderr
+    assert "Latency: gather, decode" in report.read_text()
     for artefact in result.json["artefacts"]:
         path = Path(artefact["artefact"])
         files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]

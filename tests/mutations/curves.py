@@ -28,8 +28,8 @@ MUTATIONS = (
     Mutation(
         "oracle-of-old-files-unknown",
         "engramctl/reuse/view.py",
-        '_EARLIER_NAMES = {"oracle": "best_fixed"}',
-        "_EARLIER_NAMES: dict[str, str] = {}",
+        'EARLIER_NAMES = {"oracle": "best_fixed"}',
+        "EARLIER_NAMES: dict[str, str] = {}",
         (f"{_VIEW}::test_a_file_that_calls_the_best_fixed_set_oracle_is_shown_as_a_new_one",),
     ),
     Mutation(
