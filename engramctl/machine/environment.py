@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.hashing.kernels.choice import kernel
+from engramctl.machine.own_commit import own_commit
 from engramctl.memory import available_bytes
 
 LIBRARIES = (
@@ -117,6 +118,7 @@ def capture(path: Path | None = None) -> dict[str, Any]:
     has_gpu = gpu["available"]
     return {
         "engramctl": _version_of("engramctl"),
+        "commit": own_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),

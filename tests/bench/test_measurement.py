@@ -43,7 +43,7 @@ def measured(
         return (wrap(store) if tier == "ssd" else store), told
 
     monkeypatch.setattr(f"{OPENED}.opened_store", opened)
-    monkeypatch.setattr("engramctl.sweep.loops.PHASES", ("decode",))
+    monkeypatch.setattr("engramctl.sweep.options.PHASES", ("decode",))
     return run_bench(shards, BenchOptions(**(OPTIONS | changes)), lambda _: None)
 
 

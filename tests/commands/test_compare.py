@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engramctl.results.document import as_current
 from tests.comparison.noisy import Machine, noisy_result
 from tests.conftest import RunCli
 from tests.helpers.small_table import small_table
@@ -127,7 +128,7 @@ def test_bench_ends_with_how_to_compare_where_it_kept_a_file(
     tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_table(tmp_path / "shards", tier="host")
-    document = noisy_result(0, QUIET)
+    document = as_current(noisy_result(0, QUIET))
     monkeypatch.setattr("engramctl.bench.run.run_bench", lambda *_, **__: document)
     words = ("bench", tmp_path / "shards", "-o", tmp_path / "r.json", "--force")
     hint = f"engramctl compare {tmp_path / 'r.json'} OTHER.json"

@@ -9,6 +9,7 @@ from engramctl.hashing import DictionaryScheme
 from engramctl.schemes.options import read_scheme
 from tests.conftest import RunCli, run_in_process
 from tests.helpers.corpora import write_ids
+from tests.helpers.small_bench import SMALL_BENCH
 
 # (1, 2) occurs 5 times, (1, 2, 3) 3 times, (2, 3) 4 times; nothing else more than twice.
 DOCUMENTS = [[1, 2, 3], [1, 2, 3, 9], [1, 2, 3], [2, 3], [1, 2], [1, 2, 7]]
@@ -116,10 +117,12 @@ def test_inspect_build_and_verify_take_a_dictionary(
     assert run_cli("inspect", tables, "--json").json["num_ngrams"] == 3
     rows = run_cli("rows", folder / "tokens.jsonl", "--scheme", tables)
     assert rows.stdout == '{"rows":{"0":[[-1],[-1],[0],[2],[-1],[1]]}}\n'
-    for words in (("bench", tables, "--tier", "host"), ("inspect", file, "--counts", folder)):
-        refused = run_cli(*words)
-        assert refused.exit_code in (1, 2)
-        assert "a dictionary" in refused.stderr
+    measured = run_cli("bench", tables, "--tier", "host", *SMALL_BENCH)
+    assert measured.exit_code == 0, measured.stderr
+    assert "dictionary at the input embedding" in measured.stdout
+    refused = run_cli("inspect", file, "--counts", folder)
+    assert refused.exit_code in (1, 2)
+    assert "a dictionary" in refused.stderr
 
 
 def test_a_table_of_no_rows_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
