@@ -188,14 +188,14 @@ def test_gathers_are_compared_and_checked(stores: tuple[Store, Store]) -> None:
 def test_wrong_rows_of_either_tier_end_the_comparison(
     stores: tuple[Store, Store], tier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = type(stores[tier]).finish
+    right = stores[tier].gather
 
     def wrong(*arguments: Any) -> torch.Tensor:
         rows = right(*arguments)
         rows[-1, 0] += 1
         return rows
 
-    monkeypatch.setattr(type(stores[tier]), "finish", wrong)
+    monkeypatch.setattr(stores[tier], "gather", wrong)
     with pytest.raises(AssertionError, match="other rows"):
         gathers.compared(*stores, 24, 1)
 

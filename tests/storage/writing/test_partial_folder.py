@@ -131,6 +131,9 @@ def test_unfinished_missing_and_foreign_folders_are_told_apart(tmp_path: Path) -
             read_manifest(tmp_path / name)
         assert "engramctl build ... --resume" in (caught.value.hint or "")
     (tmp_path / "other").mkdir()
+    with pytest.raises(FormatError, match="is an empty folder"):
+        read_manifest(tmp_path / "other")
+    (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(FormatError, match=r"no manifest\.json"):
         read_manifest(tmp_path / "other")
     with pytest.raises(StorageError, match="No such file"):
