@@ -163,9 +163,10 @@ def test_a_table_larger_than_the_device_is_refused(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(GpuStore, "allocated", full)
-    with fake_cuda(), pytest.raises(StorageError, match="does not fit") as caught:
+    with fake_cuda():
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 80 << 30))
-        open_store(folders["bf16"], "gpu")
+        with pytest.raises(StorageError, match="does not fit") as caught:
+            open_store(folders["bf16"], "gpu")
     assert caught.value.facts == {
         "needed": f"{ROWS * ROW_DIM * 2:,} bytes", "limit": "1,000 bytes",
     }  # fmt: skip
