@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground, synchronise
+from engramctl.arms.model_input import model_tokens
 from engramctl.arms.subject import Subject
 from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
@@ -82,8 +83,7 @@ class SequencesArm(Arm):
         batch, most = window.token_ids_BT.shape
         self._lengths = spread_lengths(batch, *self._range)
         self._common = int(self._lengths[-1])
-        vocab_size = self._model.config.vocab_size
-        self._model_ids = torch.from_numpy(window.token_ids_BT % vocab_size).to(self._model.device)
+        self._model_ids = model_tokens(self._model, window)
         if not self._filled:
             self._state = self._model.new_state(batch, most)
             self._filled = True

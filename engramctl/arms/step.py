@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground, synchronise
+from engramctl.arms.model_input import filled_state, model_tokens
 from engramctl.arms.subject import Subject
 from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
@@ -73,14 +74,10 @@ class StepArm(Arm):
     def prepare(self, window: Window) -> None:
         """Rewind the cache to its context; poison the outputs."""
         self._window = window
-        batch, tokens = window.token_ids_BT.shape
-        vocab_size = self._model.config.vocab_size
-        self._model_ids = torch.from_numpy(window.token_ids_BT % vocab_size).to(self._model.device)
+        self._model_ids = model_tokens(self._model, window)
         if not self._filled:
-            self._state = self._model.new_state(batch, self._context + tokens)
-            self._state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(0))
+            self._state = filled_state(self._model, window, self._context, 0)
             self._filled = True
-            self._state.position = self._context
             self._decode = decoder_of(self._model, self._state)
         self._state.position = self._context
         if self._checked is not None:

@@ -20,7 +20,7 @@ from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
 from engramctl.storage import Store, open_store
-from engramctl.storage.reading.source import read_values
+from engramctl.storage.reading.source import Source, read_values
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.tables.opened_rows import Opened
 
@@ -165,16 +165,28 @@ class Subject:
 
     def check(self, row_ids: RowIds, rows: Mapping[int, torch.Tensor]) -> None:
         """Compare gathered rows with the plain reader's; a sample of large gathers."""
-        table = self.store.table
         for layer, ids in row_ids.items():
-            flat, found = ids.reshape(-1), rows[layer].reshape(-1, self.store.row_dim)
-            some = np.arange(len(flat))
-            if len(flat) > _CHECKED_ROWS:
-                some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
-            wanted = torch.from_numpy(read_values(table, layer, flat[some]))
-            same = found[torch.from_numpy(some)].cpu() == wanted.to(self.store.dtype)
-            self.checked_rows += len(some)
-            self.mismatches += int((~same.all(dim=1)).sum())
+            self.compare(self.store.table, layer, ids, rows[layer])
+
+    def compare(
+        self, table: Source, layer: int, ids: NDArray[np.integer[Any]], rows: torch.Tensor
+    ) -> None:
+        """Compare rows of a layer with what the plain reader has of a table, and count them.
+
+        Args:
+            table: where the ids are of; the store's own, or the whole that it is a part of.
+            layer: of the table.
+            ids: any shape.
+            rows: of that shape and row_dim.
+        """
+        flat, found = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
+        some = np.arange(len(flat))
+        if len(flat) > _CHECKED_ROWS:
+            some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
+        wanted = torch.from_numpy(read_values(table, layer, flat[some]))
+        same = found[torch.from_numpy(some)].cpu() == wanted.to(rows.dtype)
+        self.checked_rows += len(some)
+        self.mismatches += int((~same.all(dim=1)).sum())
 
     def row_ids(self, token_ids_BT: Any, history_BC: Any, layer: int | None = None) -> RowsToRead:
         """Hash a window for every layer, or for one."""

@@ -15,7 +15,7 @@ from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.threads import Threads
 from engramctl.arms.window import Window
 from engramctl.bench.book import known_error
-from engramctl.bench.cases import unmeasured_case
+from engramctl.bench.cases import tokens_of, unmeasured_case
 from engramctl.bench.compared import OTHER_THREADS
 from engramctl.errors import EngramError
 from engramctl.hashing import Lookup
@@ -142,7 +142,7 @@ class RankedRun:
     ) -> Case:
         """Return the case that all ranks' samples make, the same on every rank."""
         options, store = loop.options, subject.store
-        tokens = options.batch * (1 if loop.phase == "decode" else options.tokens)
+        tokens = tokens_of(options, loop.phase)
         first = next(iter(SCHEDULES))
         samples = slowest([rank["schedules"][first]["samples_ns"] for rank in told])
         case = Case(

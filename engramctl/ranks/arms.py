@@ -5,6 +5,7 @@ import torch
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground, synchronise
+from engramctl.arms.model_input import filled_state, model_tokens
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
@@ -12,11 +13,9 @@ from engramctl.model.decoder import Decoder
 from engramctl.model.state import State
 from engramctl.ranks.mail import Mail
 from engramctl.ranks.parcels import RowIds
-from engramctl.ranks.pipeline import MicroBatch, Pipeline, model_tokens
+from engramctl.ranks.pipeline import MicroBatch, Pipeline
 from engramctl.ranks.shares import share
 from engramctl.storage.reading.source import Source, read_values
-
-_CHECKED_ROWS = 256
 
 
 class RankArm(Arm):
@@ -40,7 +39,6 @@ class RankArm(Arm):
         super().__init__(tier, subject, ground)
         self._mail, self._whole, self._parts = mail, whole, parts
         self._peers = mail.exchange.peers
-        self._random = np.random.default_rng(self._peers.rank)
         self.sent_bytes: list[dict[str, int]] = []
 
     def prepare(self, window: Window) -> None:
@@ -81,14 +79,7 @@ class RankArm(Arm):
 
     def check_rows(self, layer: int, ids: RowIds, rows: torch.Tensor) -> None:
         """Compare rows that came with the plain reader's of the whole table."""
-        flat, found = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
-        some = np.arange(len(flat))
-        if len(flat) > _CHECKED_ROWS:
-            some = self._random.choice(len(flat), _CHECKED_ROWS, replace=False)
-        wanted = torch.from_numpy(read_values(self._whole, layer, flat[some])).to(rows.dtype)
-        same = (found[torch.from_numpy(some)].cpu() == wanted).all(dim=1)
-        self.subject.checked_rows += len(some)
-        self.subject.mismatches += int((~same).sum())
+        self.subject.compare(self._whole, layer, ids, rows)
 
 
 class AloneArm(RankArm):
@@ -153,11 +144,7 @@ class RankStepArm(RankArm):
 
     def _filled(self, part: int) -> State:
         """Return a state whose cache has its context: the same for all who run a micro-batch."""
-        batch, tokens = self._windows[part][0].token_ids_BT.shape
-        state = self._model.new_state(batch, self._context + tokens)
-        state.kv.normal_(generator=torch.Generator(self._model.device).manual_seed(part))
-        state.position = self._context
-        return state
+        return filled_state(self._model, self._windows[part][0], self._context, part)
 
     def run(self, waits: Waits) -> None:
         """Run both stages of every micro-batch."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from engramctl.arms.model_input import model_tokens
 from engramctl.arms.waits import Clock, Waits
 from engramctl.arms.window import Window
 from engramctl.fusion.rows_to_read import RowsToRead
@@ -36,11 +37,6 @@ def stages_of(config: DecoderConfig) -> dict[int, int]:
     cut = first_of_second_stage(config)
     layers = config.memory.layers if config.memory else ()
     return {table: int(place != INPUT and int(place) >= cut) for place, table in layers}
-
-
-def model_tokens(model: Decoder, window: Window) -> torch.Tensor:
-    """Return a window's token ids as the model takes them, (B, T)."""
-    return torch.from_numpy(window.token_ids_BT % model.config.vocab_size).to(model.device)
 
 
 @dataclass
