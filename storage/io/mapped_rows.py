@@ -5,6 +5,7 @@ others are asked for together before the first is needed. When a gather of touch
 the same, and pages were faulted in, the kernel has evicted some: they count as untouched again.
 """
 
+import functools
 import mmap
 import resource
 from collections.abc import Mapping
@@ -180,10 +181,13 @@ class MappedRows:
 
 def _major_faults() -> int | None:
     """Count the pages that this process has waited for; None where the system counts none."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt if _faults_are_counted() else None
+
+
+@functools.cache
+def _faults_are_counted() -> bool:
     try:
         facts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+        return int(facts.get("pgmajfault", 0)) > 0
     except (OSError, ValueError):
-        return None
-    if not int(facts.get("pgmajfault", 0)):
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+        return False
