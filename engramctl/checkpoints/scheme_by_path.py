@@ -5,11 +5,10 @@ from pathlib import Path
 from engramctl.checkpoints.scheme import read_scheme as scheme_of_checkpoint
 from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.hashing import Lookup, lookup_from_dict
+from engramctl.model_folder.place import CONFIG
 from engramctl.storage.files.published import MANIFEST
 from engramctl.storage.files.strict_json import load_json, read_limited
 from engramctl.storage.reading.table import open_table
-
-CONFIG = "config.json"
 
 
 def read_scheme(path: Path | str, tokenizer: Path | str | None = None) -> Lookup:

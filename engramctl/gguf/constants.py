@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError
 from engramctl.gguf.header import GgufTensor, IntegerList
-from engramctl.gguf.types import type_name
+from engramctl.gguf.types import described
 from engramctl.storage.reading.region import RegionFiles
 
 MAX_BYTES = 1 << 27  # of a token map: 2^24 ids of 8 bytes
@@ -31,7 +31,7 @@ def integer_tensor(tensor: GgufTensor, file_bytes: int) -> IntegerList:
             facts={
                 "file": tensor.path,
                 "expected": "I8, I16, I32 or I64 that lie inside the file",
-                "found": f"{type_name(tensor.kind)} {list(reversed(tensor.shape))}",
+                "found": described(tensor),
             },
         )
     return IntegerList(tensor.path, tensor.name, dtype, count, tensor.offset)

@@ -1,5 +1,6 @@
 """How a row of a GGUF table lies: a dtype of ours, bytes with scales beside them, or packed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
 from engramctl.gguf.header import GgufTensor
-from engramctl.gguf.types import I8, row_bytes, type_name
+from engramctl.gguf.types import I8, described, row_bytes, type_name
 from engramctl.storage.reading.packing import Packing
 from engramctl.storage.record.codecs import decode
 from engramctl.storage.record.codecs_k import READ_ONLY
@@ -95,8 +96,8 @@ def _bytes(table: GgufTensor) -> RowForm:
 def _scaled(table: GgufTensor, scale: GgufTensor) -> RowForm:
     """Bytes with scales beside them: e4m3 where those are bytes, else int8."""
     columns = table.shape[0]
-    rows = _product(table.shape[1:])
-    groups, rest = divmod(_product(scale.shape), max(1, rows))
+    rows = math.prod(table.shape[1:])
+    groups, rest = divmod(math.prod(scale.shape), max(1, rows))
     if not groups or rest or columns % groups:
         raise _no_scales(table, scale)
     if scale.kind == I8:
@@ -127,20 +128,13 @@ def _int8_values(columns: int, factor: RecordSpec) -> Values:
     return values
 
 
-def _product(sizes: tuple[int, ...]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
-
-
 def _no_table(table: GgufTensor, expected: str) -> FormatError:
     return FormatError(
         f"'{table.name}' cannot be a table",
         facts={
             "file": table.path,
             "expected": expected,
-            "found": f"{type_name(table.kind)} {list(reversed(table.shape))}",
+            "found": described(table),
         },
     )
 
@@ -152,7 +146,7 @@ def _no_scales(table: GgufTensor, scale: GgufTensor) -> FormatError:
             "file": scale.path,
             "expected": f"of {table.shape[0]:,} columns: one I8 for each {BLOCK_VALUES}, or the "
             "same number of F32, F16 or BF16 in each row",
-            "found": f"{type_name(scale.kind)} {list(reversed(scale.shape))}",
+            "found": described(scale),
         },
         hint="fetch the model again",
     )

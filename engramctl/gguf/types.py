@@ -23,6 +23,11 @@ def type_name(number: int) -> str:
     return SIZES[number][0] if number in SIZES else f"ggml type {number}"
 
 
+def described(tensor: GgufTensor) -> str:
+    """Return a tensor's type and its shape as other formats have it, for messages."""
+    return f"{type_name(tensor.kind)} {list(reversed(tensor.shape))}"
+
+
 def row_bytes(number: int, columns: int) -> int | None:
     """Return the bytes of a row; None where it is no whole number of blocks, or not known."""
     if number not in SIZES or columns % SIZES[number][1]:

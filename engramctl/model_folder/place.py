@@ -7,9 +7,9 @@ from pathlib import Path
 
 from engramctl.model_folder.index import INDEX, index_files, named_files
 from engramctl.model_folder.rank_files import rank_of
+from engramctl.storage.kinds.folders import MANIFEST
 
 CONFIG = "config.json"
-MANIFEST = "manifest.json"
 NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors", re.ASCII)
 
 

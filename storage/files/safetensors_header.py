@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 from engramctl.errors import FormatError
 from engramctl.storage.files.regular_file import regular_file
 from engramctl.storage.files.strict_json import load_strict
+from engramctl.storage.kinds.files import MAX_HEADER_BYTES
 from engramctl.storage.kinds.recognise import stand_in
 
-MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_DIMENSIONS = 64
 MAX_NAME = 512  # patterns are matched with names, in more than linear time
 _MOST_VALUES = 1 << 64

@@ -10,7 +10,7 @@ from pathlib import Path
 from engramctl.storage.kinds.kind import PathKind
 
 BEGINNING_BYTES = 1 << 16
-MOST_HEADER_BYTES = 100_000_000  # of safetensors, the format's own limit
+MAX_HEADER_BYTES = 100_000_000  # of safetensors, the format's own limit
 _IRREGULAR: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISFIFO, "a pipe (FIFO)"),
     (stat.S_ISSOCK, "a socket"),
@@ -87,7 +87,7 @@ def _binary(path: Path, data: bytes, size: int) -> PathKind | None:
             f"of a corpus run: engramctl mine {file} -o counts; of counts name the folder",
         )
     length = int.from_bytes(data[:8], "little")
-    if data[8:9] == b"{" and 2 <= length <= min(MOST_HEADER_BYTES, size - 8):
+    if data[8:9] == b"{" and 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
         return PathKind(
             "safetensors file",
             "is one safetensors file of a checkpoint or of tables",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 FILE, OFFSET, LENGTH, ADDRESS, NEEDED = range(5)  # the columns of `ranges_R5`
 PAGE = mmap.PAGESIZE
-MOST_BYTES = 1 << 30  # of one range: one read returns less than 2 GiB
 
 
 @dataclass(frozen=True)

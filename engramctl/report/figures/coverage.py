@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engramctl.output import Table
+from engramctl.report.figures.counted_layers import counted_layers
 from engramctl.report.figures.figure import Figure, Line, Lines
 
 _HOW = "Rows are those that the counted text reads most; the axis of rows is logarithmic."
@@ -18,31 +19,30 @@ def coverage_figures(
         counts: documents of `describe`, by name.
         keys: what a name is called in keys of figures.
     """
-    for name, document in counts.items():
-        for layer in (document.get("access") or {"layers": ()})["layers"]:
-            title = f"Coverage: layer {layer['layer']}, of {name}"
-            rows = []
-            lines = []
-            for place, part in enumerate((*layer["orders"], layer)):
-                order = str(part.get("order", "all"))
-                known = [one for one in part["coverage"] if one["share"] is not None]
-                x = tuple(float(one["rows"]) for one in known)
-                y = tuple(100 * one["share"] for one in known)
-                lines.append(Line(f"order {order}", place, x, y, dashed=order == "all"))
-                rows += [
-                    {
-                        "order": order,
-                        "rows": one["rows"],
-                        "of the rows %": 100 * one["rows"] / part["num_rows"],
-                        "of accesses %": 100 * one["share"],
-                    }
-                    for one in known
-                ]
-            if any(line.x for line in lines):
-                plot = Lines(tuple(lines), "hottest rows", "% of accesses they serve", x_log=True)
-                says = f"{_conclusion(layer)} {_HOW}"
-                key = f"coverage-{keys[name]}-layer-{layer['layer']}"
-                yield Figure(key, title, says, plot, Table(title, rows))
+    for name, layer in counted_layers(counts):
+        title = f"Coverage: layer {layer['layer']}, of {name}"
+        rows = []
+        lines = []
+        for place, part in enumerate((*layer["orders"], layer)):
+            order = str(part.get("order", "all"))
+            known = [one for one in part["coverage"] if one["share"] is not None]
+            x = tuple(float(one["rows"]) for one in known)
+            y = tuple(100 * one["share"] for one in known)
+            lines.append(Line(f"order {order}", place, x, y, dashed=order == "all"))
+            rows += [
+                {
+                    "order": order,
+                    "rows": one["rows"],
+                    "of the rows %": 100 * one["rows"] / part["num_rows"],
+                    "of accesses %": 100 * one["share"],
+                }
+                for one in known
+            ]
+        if any(line.x for line in lines):
+            plot = Lines(tuple(lines), "hottest rows", "% of accesses they serve", x_log=True)
+            says = f"{_conclusion(layer)} {_HOW}"
+            key = f"coverage-{keys[name]}-layer-{layer['layer']}"
+            yield Figure(key, title, says, plot, Table(title, rows))
 
 
 def _conclusion(layer: Mapping[str, Any]) -> str:

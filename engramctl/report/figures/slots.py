@@ -5,6 +5,7 @@ from typing import Any
 
 from engramctl.hashing.diagnose.mean_head import mean_head
 from engramctl.output import Table
+from engramctl.report.figures.counted_layers import counted_layers
 from engramctl.report.figures.figure import Figure, Line, Lines
 
 _HOW = (
@@ -22,33 +23,32 @@ def slot_figures(
         counts: documents of `describe`, by name.
         keys: what a name is called in keys of figures.
     """
-    for name, document in counts.items():
-        for layer in (document.get("access") or {"layers": ()})["layers"]:
-            title = f"Load of slots: layer {layer['layer']}, of {name}"
-            lines = []
-            rows = []
-            for place, order in enumerate(layer["orders"]):
-                counted, chance = (
-                    _shares(order["heads"], kind)
-                    for kind in ("slots_by_ngrams", "expected_slots_by_ngrams")
-                )
-                x = tuple(map(float, range(len(counted) - 1)))
-                name_of = f"order {order['order']}"
-                lines.append(Line(name_of, place, x, counted[:-1]))
-                lines.append(Line(f"{name_of}, chance", place, x, chance[:-1], dashed=True))
-                rows += [
-                    {
-                        "order": order["order"],
-                        "n-grams a slot": f"{at}{'+' if at == len(counted) - 1 else ''}",
-                        "slots %": one,
-                        "by chance %": other,
-                    }
-                    for at, (one, other) in enumerate(zip(counted, chance, strict=True))
-                ]
-            plot = Lines(tuple(lines), "distinct n-grams in a slot", "% of slots")
-            says = f"{_conclusion(layer['orders'])} {_HOW}"
-            key = f"slots-{keys[name]}-layer-{layer['layer']}"
-            yield Figure(key, title, says, plot, Table(title, rows))
+    for name, layer in counted_layers(counts):
+        title = f"Load of slots: layer {layer['layer']}, of {name}"
+        lines = []
+        rows = []
+        for place, order in enumerate(layer["orders"]):
+            counted, chance = (
+                _shares(order["heads"], kind)
+                for kind in ("slots_by_ngrams", "expected_slots_by_ngrams")
+            )
+            x = tuple(map(float, range(len(counted) - 1)))
+            name_of = f"order {order['order']}"
+            lines.append(Line(name_of, place, x, counted[:-1]))
+            lines.append(Line(f"{name_of}, chance", place, x, chance[:-1], dashed=True))
+            rows += [
+                {
+                    "order": order["order"],
+                    "n-grams a slot": f"{at}{'+' if at == len(counted) - 1 else ''}",
+                    "slots %": one,
+                    "by chance %": other,
+                }
+                for at, (one, other) in enumerate(zip(counted, chance, strict=True))
+            ]
+        plot = Lines(tuple(lines), "distinct n-grams in a slot", "% of slots")
+        says = f"{_conclusion(layer['orders'])} {_HOW}"
+        key = f"slots-{keys[name]}-layer-{layer['layer']}"
+        yield Figure(key, title, says, plot, Table(title, rows))
 
 
 def _shares(heads: Sequence[Mapping[str, Any]], kind: str) -> tuple[float, ...]:
