@@ -14,7 +14,12 @@ from engramctl.errors import EngramError
 from engramctl.hashing import Lookup
 from engramctl.traffic.trace import ZIPF_EXPONENT, ids_of
 from engramctl.vocabulary.fingerprints import Fingerprints, of_counts, of_scheme, of_tokenizer
-from engramctl.vocabulary.tokenizer_file import load_canonical, load_tokenizer, map_fingerprint
+from engramctl.vocabulary.tokenizer_file import (
+    TOKENIZER,
+    load_canonical,
+    load_tokenizer,
+    map_fingerprint,
+)
 
 AUTO = "auto"
 LEAST_TOKENS = 10_000  # a shorter text would be read again and again
@@ -95,7 +100,7 @@ def _mined_corpus(counts: Path, wanted: Fingerprints, tokenizer: Path | None) ->
 def _tokenizers(table: Path, wanted: Fingerprints) -> Iterator[Path]:
     """Yield each tokenizer.json of a table's folder, or beside it, that may be the scheme's."""
     for folder in (table, table.parent):
-        path = folder / "tokenizer.json"
+        path = folder / TOKENIZER
         try:
             found = of_tokenizer(path) if path.is_file() else None
             if found is None or wanted.differs(found) is not None:
