@@ -52,14 +52,13 @@ def report(
     """
     from engramctl.errors import ConfigError, unknown
     from engramctl.output import Output, markdown
-    from engramctl.report.contents import contents_of
+    from engramctl.report.contents import MARK, contents_of
     from engramctl.report.drawing.pictures import PICTURES
     from engramctl.report.page import page
     from engramctl.report.sources import read_sources
     from engramctl.report.view import report_tables
     from engramctl.report.written import (
         FORMATS,
-        MARK,
         check_report,
         write_pictures,
         write_report,

@@ -22,6 +22,7 @@ from engramctl.shown.facts import facts_table, result_facts
 from engramctl.shown.tables import result_tables
 
 SCHEMA = "engramctl.report/1"
+MARK = f"<!-- {SCHEMA} -->"  # stands at the beginning of every report that is text
 _WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 

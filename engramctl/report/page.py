@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from engramctl.output import Table, cell
-from engramctl.report.contents import SCHEMA, Contents
+from engramctl.report.contents import MARK, Contents
 from engramctl.report.drawing.inline import escaped, inline_svg
 from engramctl.report.figures.figure import Figure
 from engramctl.report.page_style import STYLE
 
-BEGINNING = f"<!doctype html>\n<!-- {SCHEMA} -->\n"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -22,7 +21,7 @@ def page(contents: Contents, title: str) -> str:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    return BEGINNING + "\n".join(_parts(contents, title)) + "\n"
+    return f"<!doctype html>\n{MARK}\n" + "\n".join(_parts(contents, title)) + "\n"
 
 
 def _parts(contents: Contents, title: str) -> Iterator[str]:

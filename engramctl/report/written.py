@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from engramctl.errors import ConfigError
-from engramctl.report.contents import SCHEMA, Contents
+from engramctl.report.contents import MARK, Contents
 from engramctl.report.drawing.pictures import picture
 from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.files.output_file import BEGINNING_BYTES, output_file, written_whole
 
 FORMATS = ("html", "md", "png", "svg")
-MARK = f"<!-- {SCHEMA} -->"
 
 
 def check_report(out: Path, *, force: bool) -> Path:
