@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engramctl.access.tally import RowRange, RowsRead, RowSummary, Tally
 from engramctl.access.windows import Windows
 from engramctl.access.writer import AccessWriter
+from engramctl.counts.accesses import access_name
 from engramctl.errors import ConfigError
 from engramctl.hashing.kernels.windows import WindowHash
 from engramctl.hashing.scheme.scheme import Scheme
@@ -30,16 +31,6 @@ MAX_ROWS = 2**32  # row ids of the file are uint32
 
 Summaries = dict[tuple[int, int], RowSummary]
 """(layer, column) -> what was counted."""
-
-
-def access_name(layer: int) -> str:
-    """Return the name of a layer's file.
-
-    Example:
-        >>> access_name(1)
-        'access.layer01.parquet'
-    """
-    return f"access.layer{layer:02d}.parquet"
 
 
 def count_access(

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from engramctl.access.count import Summaries, access_name
+from engramctl.access.count import Summaries
 from engramctl.access.spectrum import Spectrum
 from engramctl.access.tally import MOST_SHOWN, RowSummary
 from engramctl.access.zipf import zipf
+from engramctl.counts.accesses import access_name
 from engramctl.hashing.diagnose.chance import CountHistogram
 from engramctl.hashing.diagnose.load import HeadLoad
 from engramctl.hashing.scheme.scheme import Scheme

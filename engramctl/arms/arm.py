@@ -6,12 +6,19 @@ before every sample alike, and check. `run` is the sample.
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from engramctl.arms.ground import Ground
 from engramctl.arms.subject import Subject, read_bytes_so_far
 from engramctl.arms.threads import Threads, threads_now
 from engramctl.arms.waits import Clock, Waits
 from engramctl.arms.window import Window
+
+ASKED = "rows_asked"
+COUNTED = (
+    "device_reads", "device_bytes", "rows_unique", "cache_hits", "cache_misses", "chance_hits",
+    "dictionary_hits", "log_hits", "log_bytes_written",
+)  # fmt: skip
 
 
 class Arm(ABC):
@@ -20,6 +27,8 @@ class Arm(ABC):
     Attributes:
         waits_ns: by layer of the table, how long each sample waited for its rows.
         arrivals_ns: by layer, how long after a sample's start its rows were there.
+        counted: by field of StoreStats, what each sample added to it; of COUNTED.
+        rows_before: row ids that the store was asked for before the first sample that was kept.
         leads_ns: how long before a sample's start its rows were asked for; 0: not before.
         graphs: whether its model's steps are CUDA graphs, and why not; None where it makes none.
         threads: what the process computed with at the end of samples, warm-up included.
@@ -38,11 +47,10 @@ class Arm(ABC):
         self.arrivals_ns: dict[int, list[int]] = {}
         self.leads_ns: list[int] = []
         self.device_bytes: list[int] = []
-        self.device_reads: list[int] = []
-        self.asked_bytes: list[int] = []
-        self.unique_rows: list[int] = []
+        self.counted: dict[str, list[int]] = {name: [] for name in COUNTED}
         self.threads: set[Threads] = set()
         self.rows = 0
+        self.rows_before: int | None = None
 
     def sample(self, window: Window, *, keep: bool) -> None:
         """Prepare, time and settle one sample; `keep` is False while warming up."""
@@ -67,10 +75,10 @@ class Arm(ABC):
                     kept.setdefault(layer, []).append(time_ns)
             if before[0] is not None and after[0] is not None:
                 self.device_bytes.append(after[0] - before[0])
-            done = [now - then for now, then in zip(after[1], before[1], strict=True)]
-            self.device_reads.append(done[0])
-            self.asked_bytes.append(done[1])
-            self.unique_rows.append(done[2])
+            for name, kept_counts in self.counted.items():
+                kept_counts.append(after[1].get(name, 0) - before[1].get(name, 0))
+            if self.rows_before is None:
+                self.rows_before = before[1].get(ASKED, 0)
 
     def stalls_ns(self) -> list[int]:
         """Return how long each sample waited for rows, all layers together."""
@@ -80,12 +88,9 @@ class Arm(ABC):
         """Return with which threads a sample ended that are not the run's, or None."""
         return next((one for one in self.threads if one != self._ground.threads), None)
 
-    def _counts(self) -> tuple[int, int, int]:
-        """Reads of the disk so far, bytes asked of it, distinct rows."""
-        if self.subject is None:
-            return 0, 0, 0
-        stats = self.subject.store.stats()
-        return stats.device_reads, stats.device_bytes, stats.rows_unique
+    def _counts(self) -> Mapping[str, int]:
+        """What the store has counted so far; nothing of a model without one."""
+        return {} if self.subject is None else self.subject.store.stats().to_dict()
 
     @abstractmethod
     def prepare(self, window: Window) -> None:

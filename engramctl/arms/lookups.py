@@ -6,9 +6,10 @@ import torch
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground, synchronise
-from engramctl.arms.subject import RowIds, Subject
+from engramctl.arms.subject import Subject
 from engramctl.arms.waits import Waits
 from engramctl.arms.window import Window
+from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.layers.fusions import INPUT
 from engramctl.model.decoder import Decoder
 
@@ -29,8 +30,8 @@ class GatherArm(Arm):
         """Gather every layer."""
         self._fetch(self._ids, waits)
 
-    def _fetch(self, ids: RowIds, waits: Waits) -> None:
-        ticket = self.subject.store.prefetch(ids)
+    def _fetch(self, ids: RowsToRead, waits: Waits) -> None:
+        ticket = self.subject.store.prefetch(ids, ids.ngram_keys)
         for layer, out in self._out.items():
             waits.rows(layer, partial(ticket.wait, layer, out))
         synchronise(self.subject.store.device)
@@ -87,7 +88,7 @@ class LookupArm(Arm):
         """Hash, fetch, gate, add; layer by layer."""
         X = self._X
         self._ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
-        ticket = self.subject.store.prefetch(self._ids)
+        ticket = self.subject.store.prefetch(self._ids, self._ids.ngram_keys)
         with torch.inference_mode():
             for place, table_layer, memory in self._memories:
                 out = self._out[table_layer]

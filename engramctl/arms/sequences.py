@@ -92,7 +92,7 @@ class SequencesArm(Arm):
             history.zero_()
         self.rows = 0
         if self.subject is not None:
-            self.subject.prepare(self._ids_at(0, self._common, batch))
+            self.subject.prepare(self._ids_at(0, most, batch))
             self._out = {
                 active: self.subject.outputs(self._ids_at(self._common, self._common + 1, active))
                 for active in {self._active(at) for at in self._steps}
@@ -140,7 +140,7 @@ class SequencesArm(Arm):
         ids = self._ids_at(start, end, active)
         if outs is None:
             self._first_ids = ids
-        ticket = self.subject.store.prefetch(ids)
+        ticket = self.subject.store.prefetch(ids, ids.ngram_keys)
         self._ids, self._last = ids, out
 
         def waited(layer: int, /) -> torch.Tensor:

@@ -138,7 +138,7 @@ class StepArm(Arm):
         """Hash for all layers and prefetch."""
         assert self.subject is not None
         ids = self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC)
-        return ids, self.subject.store.prefetch(ids)
+        return ids, self.subject.store.prefetch(ids, ids.ngram_keys)
 
     def _rows_in_layer(self, waits: Waits, layer: int, /) -> torch.Tensor:
         """Hash for one layer, and fetch."""
@@ -147,7 +147,7 @@ class StepArm(Arm):
 
         def fetched() -> torch.Tensor:
             ids = subject.row_ids(window.token_ids_BT, window.history_BC, layer)
-            return subject.store.prefetch(ids).wait(layer, self._out[layer])
+            return subject.store.prefetch(ids, ids.ngram_keys).wait(layer, self._out[layer])
 
         return self._ids.used(layer, waits.rows(layer, fetched))
 

@@ -2,8 +2,10 @@
 
 "Cold" and "warm" are claims about the page cache, so every sample's own pages are asked of the
 kernel (`mincore`) before it is timed and after; and that a dropped page takes several times longer
-to read than a cached one is measured once. What cannot be proved is called so. Every sample's
-output is poisoned before and compared with the plain reader's rows after, untimed.
+to read than a cached one is measured once. Past the page cache they are claims about the store's
+own row cache. "Traffic" claims nothing: rows are where the samples before left them. What cannot be
+proved is called so. Every sample's output is poisoned before and compared with the plain reader's
+rows after, untimed.
 """
 
 import warnings
@@ -15,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.arms.kept_rows import bring, row_cache
+from engramctl.arms.states import TRAFFIC
 from engramctl.errors import StorageError
 from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
@@ -62,7 +66,7 @@ class Subject:
     """One tier in one cache state.
 
     Attributes:
-        state: `cold` or `warm` when that is proved, else `unproved`.
+        state: `cold` or `warm` when that is proved, else `unproved`; or `traffic`.
         state_reason: why it is not proved, or None.
     """
 
@@ -70,7 +74,7 @@ class Subject:
         """Bring the store into its state.
 
         Raises:
-            Unmeasurable: it cannot be made warm.
+            Unmeasurable: it cannot be made warm, or keeps no rows of the traffic before.
         """
         self.store = store
         self.scheme = scheme
@@ -83,10 +87,18 @@ class Subject:
         self.state = cache
         self.state_reason: str | None = None
         self._random = np.random.default_rng(0)
+        self._rows_kept = row_cache(store)
         if not isinstance(store, SsdStore):
             return
-        if cache == "warm" and store.mode == "direct":
-            raise Unmeasurable("with a budget every row is read past the page cache: none is warm")
+        if cache == "warm" and store.mode == "direct" and self._rows_kept is None:
+            raise Unmeasurable(
+                "with a budget every row is read past the page cache: none is warm; with "
+                "--row-cache some are"
+            )
+        if cache == TRAFFIC:
+            if self._rows_kept is None and not store.uses_keys:
+                raise Unmeasurable("nothing is kept of the rows that were read before")
+            return
         if cache == "cold":
             store.drop()  # all of it once, then of each sample its own pages
         self.state_reason = self._doubt(store)
@@ -109,9 +121,17 @@ class Subject:
         return not_slower_when_dropped(largest) if self.cache == "cold" else None
 
     def prepare(self, row_ids: RowIds) -> None:
-        """Make the next sample's rows cold where they must be, and note what is resident."""
+        """Make the next sample's rows cold or warm where they must be; note what is resident.
+
+        Raises:
+            Unmeasurable: they are not.
+        """
         if self.cache == "cold" and isinstance(self.store, SsdStore):
-            self.store.drop({layer: _flat(ids) for layer, ids in row_ids.items()})
+            self.store.drop(_flat_all(row_ids))
+        if self.cache == "warm" and self._rows_kept is not None:
+            why_not = bring(self.store, self._rows_kept, _flat_all(row_ids))
+            if why_not is not None:
+                raise Unmeasurable(why_not)
         percent = self._resident_percent(row_ids)
         if percent is None or self._unknown:
             return
@@ -192,7 +212,13 @@ class Subject:
         """Hash a window for every layer, or for one."""
         store = self.store
         layers = store.layers if layer is None else (layer,)
-        return rows_to_read(self.scheme, layers, token_ids_BT, history_BC, store.device)
+        return rows_to_read(
+            self.scheme, layers, token_ids_BT, history_BC, store.device, with_keys=store.uses_keys
+        )
+
+
+def _flat_all(row_ids: RowIds) -> dict[int, NDArray[np.int64]]:
+    return {layer: _flat(ids) for layer, ids in row_ids.items()}
 
 
 def _flat(row_ids: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

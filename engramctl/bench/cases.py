@@ -8,6 +8,7 @@ from engramctl.arms.sequences import num_calls, spread_lengths
 from engramctl.arms.subject import Subject
 from engramctl.bench.compared import OTHER_THREADS, compare, threads_of
 from engramctl.bench.loop_arms import LoopArms, Place, places
+from engramctl.bench.saved_reads import give_saved
 from engramctl.bench.step_figures import give_bytes, give_hidden, give_layers
 from engramctl.machine.ceilings import Ceilings
 from engramctl.machine.disk_probe import PAGE
@@ -55,15 +56,16 @@ def measured_case(
     case.state, case.state_reason = subject.state, subject.state_reason
     case.fallback = subject.store.stats().fallback
     case.useful_bytes = arm.rows * subject.store.table.record.record_bytes
-    case.unique_rows = _mean(arm.unique_rows)
+    case.unique_rows = _mean(arm.counted["rows_unique"])
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
     case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns())
     if tier == "ssd":
         case.device_bytes = _mean(arm.device_bytes)
-        case.device_reads = _mean(arm.device_reads)
-        case.asked_bytes = _mean(arm.asked_bytes)
+        case.device_reads = _mean(arm.counted["device_reads"])
+        case.asked_bytes = _mean(arm.counted["device_bytes"])
         case.queue_depth = subject.store.stats().queue_depth
+        give_saved(case, arm)
     if subject.mismatches:
         case.status, case.reason = "failed", "gathered rows differ from the plain reader's"
     return case
@@ -117,7 +119,7 @@ def hold_against(
     """Give measured cases on host and ssd the most rows a second there could be.
 
     Cold rows are held against the disk's best rate of random pages, warm ones against one core's
-    rate of random cache lines.
+    rate of random cache lines; those after traffic come from both.
     """
     for case in cases:
         subject = subjects.get(case.tier)
@@ -125,7 +127,7 @@ def hold_against(
             continue
         if case.cache == "cold" and case.asked_bytes:
             case.ceiling_rows_per_s = ceilings.of_disk(case.asked_bytes / PAGE / case.rows)
-        elif case.cache != "cold":
+        elif case.cache == "warm":
             record_bytes = subject.store.table.record.record_bytes
             case.ceiling_rows_per_s = ceilings.of_memory(record_bytes)
 

@@ -13,6 +13,7 @@ from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
 from engramctl.arms.sequences import SequencesArm
+from engramctl.arms.states import TRAFFIC
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject
 from engramctl.measured.model import Models
@@ -40,11 +41,25 @@ class LoopArms:
     copied: Place | None = None
     copy: Arm | None = None
 
-    def by_windows(self) -> list[list[Arm]]:
-        """Return all arms, those together that read the same windows."""
+    def by_windows(self, *, apart: bool) -> list[list[Arm]]:
+        """Return all arms, those together that read the same windows.
+
+        Args:
+            apart: whether no two of a group may read one store: what the first leaves in its
+                memory would be there for the second.
+        """
+        timed = [list(self.timed.values())]
+        if apart:
+            turns: dict[Subject | None, int] = {}
+            timed = []
+            for arm in self.timed.values():
+                turn = 0 if arm.subject is None else turns.get(arm.subject, 0)
+                turns[arm.subject] = turn + 1
+                timed += [[]] if turn == len(timed) else []
+                timed[turn].append(arm)
         copies = [] if self.copy is None else [self.copy]
         others = list(self.fetches.values()), copies
-        return [list(self.timed.values()), *(group for group in others if group)]
+        return [*timed, *(group for group in others if group)]
 
 
 def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:
@@ -98,7 +113,8 @@ def make_arms(
         )  # fmt: skip
 
     whole = loop.phase == SEQUENCES
-    beside = subjects.get(resident_tier) or next(iter(subjects.values()), None)
+    others = (one for one in subjects.values() if one.cache != TRAFFIC)
+    beside = subjects.get(resident_tier) or next(others, None)
     wanted = places(options, loop, tuple(subjects))
     if loop.case == "step":
         ready = [(READY, None)] if beside and not whole else []

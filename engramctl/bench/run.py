@@ -11,6 +11,7 @@ import torch
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.rounds import interleave
+from engramctl.arms.states import TRAFFIC
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.threads import fixed_threads
 from engramctl.arms.window import Window
@@ -28,26 +29,26 @@ from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
 from engramctl.bench.step_verdict import engine_layers, verdict
+from engramctl.bench.token_ids import READ_AGAIN, TokenIds
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
 from engramctl.machine.environment import capture
 from engramctl.measured.folder import folder_facts, scheme_of
 from engramctl.measured.model import memory_facts, wanted_memory
-from engramctl.measured.opened import OpenedParts
+from engramctl.measured.opened import OpenedParts, accesses_of
 from engramctl.ranks.measured import LISTS
 from engramctl.ranks.peers import AllRefuse, Peers
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.storage.tiers.door import tier_missing
-from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
 from engramctl.traffic.chosen import Chosen, choose_trace
 from engramctl.traffic.oddities import odd_tokens, traffic_of
-from engramctl.traffic.trace import Trace, other_rows
+from engramctl.traffic.trace import other_rows
 
 Progress = Callable[[int], None]
 
@@ -148,7 +149,8 @@ class _Run:
         self._ranked = None if peers is None else RankedRun(peers, table, scheme, options)
         held = table if self._ranked is None else self._ranked.held
         device = None if peers is None else peers.device
-        self._parts = OpenedParts(held, scheme, options, self.book.warn, device)
+        self._accesses = accesses_of(options.warm, table.rows)
+        self._parts = OpenedParts(held, scheme, options, self.book.warn, device, self._accesses)
         self._memory = None
         if not options.sweep and any(loop.case != "gather" for loop in loops):
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
@@ -156,7 +158,7 @@ class _Run:
         self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
         self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
-        self._trace = Trace.of(chosen.name, scheme, options.seed, chosen.ids)
+        self._token_ids = TokenIds(chosen, scheme, options)
         if warning := other_rows(chosen.name, scheme.canonical):
             self.book.warn(warning)
 
@@ -183,6 +185,7 @@ class _Run:
                 "assumed": self._assumed,
                 "memory": None if self._memory is None else memory_facts(self._memory),
                 **folder_facts(self._path, self._table),
+                "warm_xxh3_128": None if self._accesses is None else self._accesses.digest,
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.book.warnings,
@@ -201,13 +204,10 @@ class _Run:
             progress(rounds)
 
         if self.book.is_taken_over(loop):
-            cases = self.book.take_over(loop)
-            others = ("fetch_samples_ns", "copy_samples_ns")
-            for _ in range(1 + sum(any(getattr(case, name) for case in cases) for name in others)):
-                self._windows(loop)  # so that the next one reads those after them
+            self._token_ids.pass_over(loop, self.book.take_over(loop))
         else:
             try:
-                self._measure(loop, advance)
+                self._measure(loop, advance, progress)
             except AllRefuse as refused:
                 self.book.fail(loop, refused.error)
             except (EngramError, MemoryError, RuntimeError) as error:
@@ -217,8 +217,11 @@ class _Run:
         if left:
             progress(left)
 
-    def _measure(self, loop: Loop, progress: Progress) -> None:
-        """Measure one loop; every tier of it gets a case, measured or not."""
+    def _measure(self, loop: Loop, progress: Progress, before: Progress) -> None:
+        """Measure one loop; `before` is told of what is looked up before it, `progress` of rounds.
+
+        Every tier gets a case, measured or not.
+        """
         if self._ranked is not None:
             read = [self._windows(loop) for _ in range(LISTS)]
             parts, ground, missing = self._parts, self._ground, self._missing
@@ -235,6 +238,8 @@ class _Run:
                     subjects[tier] = Subject(store, self._scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
+        if loop.cache == TRAFFIC and "ssd" in subjects:
+            self._token_ids.look_up_before(subjects["ssd"], before)
         models = partial(self._parts.models, loop.options)
         resident = self._parts.resident_tier
         arms = make_arms(loop.options, loop, subjects, self._ground, models, resident)
@@ -257,8 +262,10 @@ class _Run:
 
     def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
         """Say what is odd about the cases of a loop, and keep them."""
-        for case in cases:
-            case.traffic = traffic_of(windows[WARM_UP:]) if case.samples_ns else case.traffic
+        for case in (one for one in cases if one.samples_ns):
+            case.traffic = traffic_of(windows[WARM_UP:])
+            if loop.cache == TRAFFIC and self._token_ids.wrapped:
+                case.flags.append(READ_AGAIN)
         odd = odd_tokens(windows, self._chosen.name)
         for warning in (*outliers(cases), *unfair(cases, self._threads), *odd):
             self.book.warn(warning)
@@ -278,7 +285,7 @@ class _Run:
         """
         arms: list[Arm] = []
         read: list[list[Window]] = []
-        for number, group in enumerate(measured.by_windows()):
+        for number, group in enumerate(measured.by_windows(apart=loop.cache == TRAFFIC)):
             arms += group
             read += [self._windows(loop) if number else windows] * len(group)
         try:
@@ -288,11 +295,7 @@ class _Run:
         return None
 
     def _windows(self, loop: Loop) -> list[Window]:
-        options = loop.options
-        tokens = {"decode": 1, "prefill": options.tokens, SEQUENCES: options.lengths[1]}
-        windows = self._trace.windows(
-            num_rounds(loop), options.batch, tokens[loop.phase], self._scheme.max_order - 1
-        )
-        if self._trace.wrapped:
+        windows = self._token_ids.windows(loop)
+        if self._token_ids.wrapped:
             self.book.warn("the trace is shorter than the run and was read more than once")
         return windows

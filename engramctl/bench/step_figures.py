@@ -58,7 +58,8 @@ def give_bytes(case: Case, arm: Arm) -> None:
     """Fill in where the bytes of a token's rows come from.
 
     Of a mapped file the kernel says what its disk delivered, and which share of the pages was in
-    memory before a sample (the worst one); that share of the rows' bytes is the page cache's.
+    memory before a sample (the worst one); that share of the rows' bytes is the page cache's. The
+    row cache counts itself.
     """
     if arm.subject is None or not case.tokens:
         return
@@ -70,6 +71,9 @@ def give_bytes(case: Case, arm: Arm) -> None:
     found["disk"] = None if case.device_bytes is None else case.device_bytes / case.tokens
     if case.mode == "direct":
         found["page_cache"] = 0.0
+        if case.kept["cache_bytes"]:
+            hits, misses = case.saved["cache_hits"] or 0, case.saved["cache_misses"] or 0
+            found["row_cache"] = useful * hits / (hits + misses) if hits + misses else 0.0
     elif (before := case.resident_percent["before"]) is not None:
         found["page_cache"] = useful * before / 100
 

@@ -25,6 +25,7 @@ from engramctl.arguments.options import (
     StoreThreads,
     number,
 )
+from engramctl.arguments.ssd_memory import After, Budget, Cache, Engine, RowCache, Warm
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 from engramctl.sweep.declared import (
@@ -63,24 +64,12 @@ def bench(
             "to a dot; repeat for more.  [default: all]",
         ),
     ] = None,
-    cache: Annotated[
-        str,
-        typer.Option(
-            metavar="cold|warm|both", help="State of the page cache for the ssd tier, proved."
-        ),
-    ] = "both",
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory of the ssd tier, which then reads past the page cache.  [default: the "
-            "page cache]",
-        ),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="What reads on ssd: auto, io_uring, pread or willneed."),
-    ] = "auto",
+    cache: Cache = "both",
+    budget: Budget = None,
+    row_cache: RowCache = None,
+    warm: Warm = None,
+    after: After = 0,
+    engine: Engine = "auto",
     samples: Annotated[
         int,
         number(
@@ -167,7 +156,8 @@ def bench(
         batch, case = batch or [smallest_batch(ranks)], case or [RANKS]
     options = chosen_options(
         recipe, tier=tier, case=case, cache=cache, samples=samples, seed=seed, trace=trace,
-        budget=budget, engine=engine, settings=settings, model_dtype=model_dtype, issue=issue,
+        budget=budget, row_cache=row_cache, warm=None if warm is None else str(warm),
+        after=after, engine=engine, settings=settings, model_dtype=model_dtype, issue=issue,
         threads=threads, store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
         sequences=sequences, lengths=lengths, batch=batch, tokens=tokens, context=context,
         preset=preset, layers=layers, residual=residual, mhc=mhc, fusion=fusion,

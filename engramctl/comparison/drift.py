@@ -105,6 +105,6 @@ def of_rates(case: Mapping[str, Any], old: Mapping[str, float], new: Mapping[str
     """
     needed = [MEMORY]
     needed += [PRODUCTS] if case["name"] != "gather" else []
-    needed += [DISK] if case["cache"] == "cold" else []
+    needed += [DISK] if case["cache"] in ("cold", "traffic") else []
     shared = [name for name in needed if name in old and name in new]
     return max((abs(math.log(new[name] / old[name])) for name in shared), default=0.0)

@@ -19,14 +19,15 @@ FUSIONS = (
     "longcat", "blt", "dictionary",
 )  # fmt: skip
 DIFFERENT = (
-    "machine", "table", "threads", "settings", "model-dtype", "budget-bytes", "engine", "trace",
-    "seed", "preset", "layers", "mhc", "fusion", "memory-layers", "residual",
+    "machine", "table", "threads", "settings", "model-dtype", "budget-bytes", "row-cache-bytes",
+    "warm", "after", "engine", "trace", "seed", "preset", "layers", "mhc", "fusion",
+    "memory-layers", "residual",
 )  # fmt: skip
 VALUES = {
     "bench --tier": TIERS,
     "bench --case": ("gather", "lookup", "step", "ranks"),
     "bench --deal": ("heads", "rows"),
-    "bench --cache": ("cold", "warm", "both"),
+    "bench --cache": ("cold", "warm", "both", "traffic"),
     "bench --preset": ("tiny", "small", "1b", "4b", "8b", "moe27", "v41-module"),
     "bench --recipe": ("engram-offload",),
     "bench --residual": ("none", "hc", "mhc", "single_pass"),

@@ -20,6 +20,7 @@ class RowsToRead(dict[int, NDArray[np.integer[Any]]]):
 
     Attributes:
         mask_BT: what `Decoder.prefill` takes as its mask; None: every token uses its rows.
+        ngram_keys: what `Store.prefetch` takes as its keys; None: none are needed.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class RowsToRead(dict[int, NDArray[np.integer[Any]]]):
         ids: Mapping[int, NDArray[np.integer[Any]]],
         mask_BT: torch.Tensor | None,
         counted: Mapping[int, torch.Tensor],
+        ngram_keys: NDArray[np.uint64] | None = None,
     ) -> None:
         """`counted` holds, by layer, (B, T, H, 1) bool: which rows count; all where it has none."""
         super().__init__(ids)
         self.mask_BT = mask_BT
+        self.ngram_keys = ngram_keys
         self._counted = counted
 
     def used(self, layer: int, rows_BTHE: torch.Tensor) -> torch.Tensor:
@@ -45,6 +48,8 @@ def rows_to_read(
     token_ids_BT: NDArray[np.int64],
     history_BC: NDArray[np.int64],
     device: torch.device,
+    *,
+    with_keys: bool = False,
 ) -> RowsToRead:
     """Hash a window for every layer.
 
@@ -54,6 +59,7 @@ def rows_to_read(
         token_ids_BT: of this step.
         history_BC: before it.
         device: of the model, where masks go.
+        with_keys: pack the n-grams too, once for all layers.
     """
     ids: dict[int, NDArray[np.integer[Any]]] = {}
     counted: dict[int, torch.Tensor] = {}
@@ -67,4 +73,5 @@ def rows_to_read(
         if use.tokens_BT is not None:  # the same for every layer: it is of the token
             mask_BT = use.tokens_BT
     mask = None if mask_BT is None else torch.from_numpy(mask_BT).to(device)
-    return RowsToRead(ids, mask, counted)
+    keys = scheme.ngram_keys(token_ids_BT, history_BC) if with_keys else None
+    return RowsToRead(ids, mask, counted, keys)

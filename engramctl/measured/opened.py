@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from engramctl.arms.kept_rows import row_cache
 from engramctl.arms.subject import opened_store
+from engramctl.counts.accesses import Accesses
+from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup
 from engramctl.measured.model import (
     Models,
@@ -16,12 +20,25 @@ from engramctl.measured.model import (
     refuse_too_large,
 )
 from engramctl.storage import Store
+from engramctl.storage.reading.source import Source
 from engramctl.storage.tiers.door import indexed
+from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.sweep.axes import AXES
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened
 
 T = TypeVar("T")
+
+
+def accesses_of(counts: str | None, rows: Source) -> Accesses | None:
+    """Return the accesses of a table's rows that a counts folder has; None where none is named.
+
+    Raises:
+        ConfigError, FormatError: as `Accesses`.
+    """
+    if counts is None:
+        return None
+    return Accesses(Path(counts), {layer: rows.num_rows(layer) for layer in rows.layers})
 
 
 class OpenedParts:
@@ -34,6 +51,7 @@ class OpenedParts:
         options: BenchOptions,
         warn: Callable[[str], None],
         device: torch.device | None = None,
+        accesses: Accesses | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -43,12 +61,14 @@ class OpenedParts:
             options: of the run.
             warn: told what a store could not have.
             device: that computes; None: a GPU where there is one.
+            accesses: what the row cache of the ssd tier is filled with; None: it begins empty.
         """
         self.device = device or indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._table = table
         self._scheme = scheme
         self._options = options
         self._warn = warn
+        self._accesses = accesses
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
@@ -77,6 +97,8 @@ class OpenedParts:
             for one in told:
                 self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)
+            if tier == "ssd" and self._accesses is not None:
+                _fill(store, self._accesses)
         return self._stores[tier]
 
     def refuse_too_large(self, options: BenchOptions) -> None:
@@ -97,3 +119,16 @@ class OpenedParts:
             self._models = make_models(options, self._scheme, self.device)
             self._drawn_for = wanted
         return self._models
+
+
+def _fill(store: Store, accesses: Accesses) -> None:
+    """Fill the row cache of an ssd tier with the rows that are read most.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    cache = row_cache(store)
+    if cache is None or not isinstance(store, SsdStore):
+        raise ConfigError("--warm fills a row cache, and this budget leaves room for none",
+                          hint="name its size: --row-cache 1GiB")  # fmt: skip
+    store.warm(accesses.most_read(cache.capacity))

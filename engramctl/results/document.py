@@ -59,11 +59,18 @@ def p99(samples: Sequence[int]) -> int | None:
     return percentile(samples, 99) if len(samples) >= LEAST_FOR_P99 else None
 
 
+# Fields of StoreStats: what a sample adds to them, and what they are in the end.
+SAVED = (
+    "cache_hits", "cache_misses", "chance_hits", "dictionary_hits", "log_hits", "log_bytes_written",
+)  # fmt: skip
+KEPT = ("cache_rows", "cache_bytes", "dictionary_bytes")
 # Groups of figures, none of which is known.
 _UNKNOWN: dict[str, dict[str, float | None]] = {
     "against": dict.fromkeys(("none_percent", "resident_percent", "ready_percent")),
     "hidden": dict.fromkeys(("percent", "resolution_percent")),
-    "bytes_per_token": dict.fromkeys(("gpu", "host", "page_cache", "disk")),
+    "bytes_per_token": dict.fromkeys(("gpu", "host", "page_cache", "row_cache", "disk")),
+    "saved": dict.fromkeys(SAVED),
+    "kept": dict.fromkeys(KEPT),
 }
 
 
@@ -75,9 +82,10 @@ class Case:
         name: gather, lookup, step or ranks.
         phase: decode (one token a sequence) or prefill.
         tier: gpu, host, ssd; NONE for the model without memory, READY for rows that are in place.
-        cache: warm or cold; None where no store is read.
+        cache: warm, cold or traffic; None where no store is read.
         issue: when a step asks for its rows: before, start, layer; None where it does not.
-        loop: warm or cold: arms of one case, phase, loop and axes were measured interleaved.
+        loop: warm, cold or traffic: arms of one case, phase, loop and axes were measured
+            interleaved.
         id: the same in every run that measures the same, see `engramctl.sweep.axes.case_id`.
         axes: its place in the sweep: the value of every option that may be swept, None of one that
             changes nothing of the case.
@@ -86,7 +94,7 @@ class Case:
         engine: what read the rows.
         mode: memory; on ssd mapped (the page cache is the cache) or direct (past it, in a budget).
         fallback: what the engine could not have and did without; None: nothing.
-        state: cold or warm when that was proved, else unproved; None without a memory.
+        state: cold or warm when that was proved, else unproved; traffic; None without a memory.
         state_reason: why it is not proved.
         rows: rows a sample, all layers; 0 for `none`.
         tokens: tokens a sample, all sequences.
@@ -96,6 +104,14 @@ class Case:
         device_reads: runs of pages asked for a sample; None where no disk is read.
         asked_bytes: bytes of those pages; the page cache may have had some of them.
         unique_rows: distinct rows a sample, each layer's of a request counted alone.
+        tokens_before: of the state traffic, tokens looked up in the store before the first sample.
+        saved: of a store that reads past the page cache, means a sample of what it counts: row ids
+            found in its row cache (`cache_hits`), of these rows that another n-gram had brought
+            (`chance_hits`), row ids that were not there (`cache_misses`), n-grams served by a
+            record of the mined dictionary (`dictionary_hits`) or of the self-filled log
+            (`log_hits`), bytes written to that (`log_bytes_written`).
+        kept: what that store has in memory when the loop ends: `cache_rows`, `cache_bytes` of its
+            row cache, `dictionary_bytes` of indices of n-grams.
         queue_depth: most reads that were under way at once, since the store was opened.
         resolution_percent: of the loop, see `engramctl.results.resolution`.
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
@@ -149,6 +165,9 @@ class Case:
     device_reads: float | None = None
     asked_bytes: float | None = None
     unique_rows: float | None = None
+    tokens_before: int | None = None
+    saved: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["saved"]))
+    kept: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["kept"]))
     queue_depth: int | None = None
     resident_percent: dict[str, float | None] = field(
         default_factory=lambda: {"before": None, "after": None}
@@ -206,7 +225,7 @@ _LATER: dict[str, Any] = {  # keys that older cases lack
         (
             "mode", "fallback", "state", "state_reason", "asked_bytes", "unique_rows",
             "queue_depth", "issue", "lead_ns", "layers", "floor", "threads", "tokens_per_s",
-            "exposed_ns", "id", "graphs", "graphs_reason", "ranks",
+            "exposed_ns", "id", "graphs", "graphs_reason", "ranks", "tokens_before",
         )
     ),
     "fetch_samples_ns": [], "flags": [], "axes": {}, "traffic": _NO_TRAFFIC, "mhc": NO_MHC,

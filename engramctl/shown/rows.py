@@ -7,7 +7,7 @@ as a number, so none can print it; the result itself keeps it, beside the sample
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engramctl.results.document import percentile
+from engramctl.results.document import KEPT, SAVED, percentile
 from engramctl.results.launch_bound import NO_MHC
 from engramctl.results.overlap import NO_SHARE_PERCENT
 from engramctl.shown.rank_columns import rank_columns
@@ -18,7 +18,9 @@ _GROUPS = {
     "check": ("rows", "mismatches"),
     "hidden": ("percent", "resolution_percent"),
     "floor": ("ns", "flops", "bytes"),
-    "bytes_per_token": ("gpu", "host", "page_cache", "disk"),
+    "bytes_per_token": ("gpu", "host", "page_cache", "row_cache", "disk"),
+    "saved": SAVED,
+    "kept": KEPT,
     "threads": ("model", "store"),
     "traffic": ("top_token_percent", "repeated_percent"),
     "mhc": tuple(NO_MHC),

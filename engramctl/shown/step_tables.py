@@ -5,9 +5,11 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.shown.figures import BELOW, duration, overhead, percent
+from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache
 from engramctl.shown.places import place_columns
 
 LEGEND = {
+    **MEMORY_LEGEND,
     "asked": "when: before a step, at its start, or in the layer that needs the rows",
     "over none": "longer than the same model without memory (tier none)",
     "over memory": "longer than with all rows in the compute device's memory",
@@ -73,6 +75,8 @@ def _cost(row: Mapping[str, Any]) -> dict[str, object]:
         "p50": duration(p50),
         "p90": duration(row["p90_ns"]),
         "p99": duration(row["p99_ns"]),
+        "from cache": from_cache(row),
+        "tokens before": row["tokens_before"],
         "tokens/s": None if row["tokens_per_s"] is None else round(row["tokens_per_s"]),
         "over none": _over(row, "none"),
         "over memory": _over(row, "resident"),
@@ -129,7 +133,8 @@ def _hidden(row: Mapping[str, Any]) -> str | None:
 
 def _bytes(row: Mapping[str, Any]) -> str | None:
     """Show where a token's rows come from, as far as it is known."""
-    places = {"gpu": "gpu", "host": "host", "page_cache": "cache", "disk": "disk"}
+    places = {"gpu": "gpu", "host": "host", "page_cache": "cache",
+              "row_cache": "row cache", "disk": "disk"}  # fmt: skip
     found = {shown: row[f"bytes_per_token_{name}"] for name, shown in places.items()}
     known = [f"{shown} {size:,.0f}" for shown, size in found.items() if size is not None]
     return ", ".join(known) or None

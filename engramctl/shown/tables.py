@@ -7,6 +7,7 @@ from typing import Any
 from engramctl.output import Table
 from engramctl.results.launch_bound import residual_lines
 from engramctl.shown.figures import duration, percent
+from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache
 from engramctl.shown.memory_text import memory_text
 from engramctl.shown.places import is_sweep, place_columns
 from engramctl.shown.rank_tables import rank_tables
@@ -21,6 +22,7 @@ LEGEND = {
     "disk bytes": "what the disk delivered a sample, as the kernel counts it",
     "reads": "runs of pages asked of the disk a sample, those that touch joined",
     "amplified": "bytes of these runs over bytes of the distinct rows",
+    **MEMORY_LEGEND,
     "resident": "share of its rows' pages in memory before a sample, the worst one",
     "waits": "median time a sample stood still for rows",
     "flag": "why this line cannot be compared with others",
@@ -134,6 +136,8 @@ def _row(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]:
         "disk bytes": None if disk_bytes is None else round(disk_bytes),
         "reads": None if row["device_reads"] is None else round(row["device_reads"]),
         "amplified": _amplified(row),
+        "from cache": from_cache(row),
+        "tokens before": row["tokens_before"],
         "resident": None if before is None else f"{before:.0f} %",
         "waits": duration(row["stall_ns"]),
         "resolution": percent(row["resolution_percent"]),

@@ -85,7 +85,7 @@ def case_id(
         case: of CASES.
         phase: of PHASES, or SEQUENCES.
         tier: its own.
-        loop: `warm` or `cold`.
+        loop: `warm`, `cold` or `traffic`.
         axes: its value of every axis, None where it has none.
         usual: the default of every axis, which is left out where `always` is False.
 

@@ -21,7 +21,8 @@ def chosen_options(recipe: str | None = None, **given: Any) -> BenchOptions:
     Args:
         recipe: whose options hold where none was given; None: the usual ones.
         given: by name, None where nothing was typed: every axis as a list, `tier`, `case` and
-            `issue` as lists, `budget` and `lengths` as text, the others as in BenchOptions.
+            `issue` as lists, `budget`, `row_cache` and `lengths` as text, the others as in
+            BenchOptions.
 
     Raises:
         ConfigError: no such recipe, or a value outside its choices or range.
@@ -32,13 +33,15 @@ def chosen_options(recipe: str | None = None, **given: Any) -> BenchOptions:
         given = with_recipe(recipe, given, on_gpu=tier_missing("gpu") is None)
     swept = {name: given.pop(name, None) for name in NAMES}
     lists = {name: given.pop(name, None) for name in ("tier", "case", "issue", "settings")}
-    budget = given.pop("budget", None)
+    for name in ("budget", "row_cache"):
+        text = given.pop(name, None)
+        if text is not None:
+            given[f"{name}_bytes"] = parse_bytes(text, f"--{name.replace('_', '-')}")
     return BenchOptions(
         tiers=tuple(dict.fromkeys(lists["tier"] or TIERS)), named=bool(lists["tier"]),
         cases=tuple(dict.fromkeys(lists["case"] or CASES)),
         issues=tuple(dict.fromkeys(lists["issue"] or (USUAL_ISSUE,))),
         settings=tuple(lists["settings"] or ()), recipe=recipe,
-        budget_bytes=None if budget is None else parse_bytes(budget, "--budget"),
         **repeated(**swept),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip

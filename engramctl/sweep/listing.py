@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from engramctl.output import Table
-from engramctl.storage.tiers.door import tier_missing
+from engramctl.storage.tiers.door import READING_BYTES, tier_missing
 from engramctl.sweep.axes import NAMES
 from engramctl.sweep.loops import plan_loops
 from engramctl.sweep.options import BenchOptions
@@ -48,13 +48,22 @@ def planned_cases(path: Path, options: BenchOptions, scheme: Path | None = None)
             "case": loop.case, "phase": loop.phase, "tier": tier,
             "cache": loop.cache if tier == "ssd" else "warm",
             "samples": loop.options.num_samples(loop.case, loop.phase),
-            "memory_bytes": 0 if tier == "ssd" and loop.cache == "cold" else in_memory,
+            "memory_bytes": _memory(options, tier, loop.cache, in_memory),
             "missing": tier_missing(tier), "id": loop.id_of(tier), "axes": loop.axes,
         }
         for loop in plan_loops(options)
         for tier in loop.tiers
     ]  # fmt: skip
     return {"path": str(path), "cases": cases}
+
+
+def _memory(options: BenchOptions, tier: str, cache: str, in_memory: int) -> int:
+    """Return the bytes that a tier's rows take: of a budget, at most all of it."""
+    if tier != "ssd":
+        return in_memory
+    if options.budget_bytes is None and options.row_cache_bytes:
+        return options.row_cache_bytes + READING_BYTES
+    return options.budget_bytes or (0 if cache == "cold" else in_memory)
 
 
 def planned_tables(document: dict[str, Any]) -> list[Table]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
+from engramctl.arms.states import STATES
 from engramctl.errors import ConfigError, near
 from engramctl.results.document import Case, LoopName, loop_name
 from engramctl.sweep.axes import AXES, SEQUENCES, axes_of, case_id
 from engramctl.sweep.options import BenchOptions
 
 WARM_UP = 2
+CHUNK = 2048  # tokens that are looked up together before the first sample of TRAFFIC
 USUAL_ISSUE = "start"
 _USUAL = {one.name: one.default for one in fields(BenchOptions)}
 
@@ -22,7 +24,7 @@ class Loop:
     Attributes:
         case: of CASES.
         phase: of PHASES, or SEQUENCES.
-        cache: warm or cold.
+        cache: warm, cold or TRAFFIC.
         tiers: that were asked for; baselines come on top.
         options: of this point.
     """
@@ -56,7 +58,7 @@ class Loop:
         return [self.id_of(tier, issue) for issue in issues]
 
     def cache_of(self, tier: str) -> str:
-        """Return the cache state a tier is measured in: only the ssd tier can be cold."""
+        """Return the cache state a tier is measured in: only the ssd tier has a choice."""
         return self.cache if tier == "ssd" else "warm"
 
     def placed(self, cases: Sequence[Case]) -> list[Case]:
@@ -96,7 +98,7 @@ def _all_loops(options: BenchOptions) -> Iterator[Loop]:
     cases = dict.fromkeys(one.partition(".")[0] for one in options.cases)
     seen = set()
     for model in _points(options, of_model=True):
-        for cache in ("warm", "cold"):
+        for cache in STATES:
             tiers = tuple(tier for tier in options.tiers if cache in options.caches(tier))
             for case, phase in _phased(cases if tiers else (), options):
                 for point in _points(options, of_model=False):
@@ -136,5 +138,5 @@ def num_rounds(loop: Loop) -> int:
 
 
 def total_rounds(options: BenchOptions) -> int:
-    """Return the rounds of a run, for progress."""
-    return sum(map(num_rounds, plan_loops(options)))
+    """Return the rounds of a run, for progress: each chunk of the traffic before is one more."""
+    return sum(map(num_rounds, plan_loops(options))) + -(-options.after // CHUNK)

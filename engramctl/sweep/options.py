@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from engramctl.arms.issue import ISSUES
+from engramctl.arms.states import STATES, TRAFFIC
 from engramctl.errors import ConfigError, unknown
 from engramctl.layers.config import DecoderConfig
 from engramctl.layers.fusions import KINDS
@@ -15,7 +16,7 @@ from engramctl.sweep.axes import CASES, NAMES, PHASES, RANKS, SEQUENCES
 from engramctl.sweep.ranked import SHARDS, refuse_ranks
 
 TIERS = ("gpu", "host", "ssd")
-CACHES = ("cold", "warm", "both")
+CACHES = (*STATES, "both")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 FUSIONS = tuple(KINDS)
 MHCS = ("fused", "eager")
@@ -33,7 +34,7 @@ class BenchOptions:
         named: whether the caller named them; then a run that can measure none of them fails.
         cases: of CASES (with `ranks`, RANKS alone), or IDs of cases or their beginnings, cut at a
             dot.
-        cache: state of the page cache on the ssd tier, of CACHES.
+        cache: state of the ssd tier's memory, of CACHES.
         samples: timed lookups of a decode gather; larger work takes fewer, see `num_samples`.
         batch: sequences a sample.
         tokens: tokens a sequence in a prefill sample.
@@ -52,6 +53,10 @@ class BenchOptions:
             `engramctl.model.memory_of`.
         budget_bytes: memory of the ssd tier, which then reads past the page cache; None: the page
             cache is its memory.
+        row_cache_bytes: of that memory, what keeps rows that were read; None: as `open_store`.
+        warm: a counts folder, whose most read rows the row cache holds from the beginning; None:
+            it begins empty.
+        after: tokens of the trace that are looked up before the first sample in the state TRAFFIC.
         engine: what reads on the ssd tier, of ENGINES.
         issues: when a step asks for its rows, of ISSUES; each is measured.
         threads: of the model, torch's; None: as many as torch takes.
@@ -90,6 +95,9 @@ class BenchOptions:
     fusion: str | None = None
     memory_layers: str | None = None
     budget_bytes: int | None = None
+    row_cache_bytes: int | None = None
+    warm: str | None = None
+    after: int = 0
     engine: str = "auto"
     issues: tuple[str, ...] = ("start",)
     threads: int | None = None
@@ -151,8 +159,9 @@ class BenchOptions:
             raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
+        self._refuse_memory()
         if self.ranks is not None:
-            refuse_ranks(self.ranks, self.batch, self.issues, self.step_ms)
+            refuse_ranks(self.ranks, self.batch, self.issues, self.step_ms, self.cache == TRAFFIC)
         elif self.deal is not None:
             raise ConfigError("--deal deals a table to ranks", hint="name how many: --ranks")
         self.shape()
@@ -191,12 +200,40 @@ class BenchOptions:
         """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""
         if tier != "ssd":
             return {}
-        return {"budget_bytes": self.budget_bytes, "engine": self.engine}
+        return {
+            "budget_bytes": self.budget_bytes,
+            "engine": self.engine,
+            "cache_bytes": self.row_cache_bytes,
+        }
+
+    def _refuse_memory(self) -> None:
+        """Refuse what the ssd tier's memory cannot be."""
+        budget, cache = self.budget_bytes, self.row_cache_bytes
+        if budget is not None and cache is not None and cache >= budget:
+            raise ConfigError(
+                "--row-cache is a part of --budget, and leaves memory for rows on their way",
+                facts={"expected": f"less than {budget:,} bytes", "found": f"{cache:,} bytes"},
+                hint="leave out --budget: it is then 64 MiB more than --row-cache",
+            )
+        if self.cache != TRAFFIC:
+            for option, value in (("--warm", self.warm), ("--after", self.after or None)):
+                if value is not None:
+                    raise ConfigError(
+                        f"{option} says what was read before, and --cache {self.cache} forgets it",
+                        hint=f"add --cache {TRAFFIC}: nothing is dropped or brought for a sample",
+                    )
+        elif budget is None and not cache:
+            raise ConfigError(
+                f"--cache {TRAFFIC} is of rows that the ssd tier keeps in memory of its own",
+                hint="say how much: --row-cache 1GiB",
+            )
+        if not 0 <= self.after <= MOST:
+            raise ConfigError(f"--after must be from 0 to {MOST:,}", facts={"found": self.after})
 
     def caches(self, tier: str) -> tuple[str, ...]:
         """Return the cache states a tier is measured in."""
         if tier != "ssd":
-            return ("warm",) if self.cache != "cold" else ()
+            return ("warm",) if self.cache in ("warm", "both") else ()
         return ("warm", "cold") if self.cache == "both" else (self.cache,)
 
     def phases(self, case: str) -> tuple[str, ...]:
@@ -227,5 +264,5 @@ WIDENING = ("named", "tiers", "cases", "cache", "sweep", "step_ms", "step_layers
 # Keys of a result's `config` that must be equal for a run to go on from it.
 DECIDING = (
     *(one.name for one in fields(BenchOptions) if one.name not in WIDENING),
-    "path", "scheme", "layout", "num_rows", "table_xxh3_128",
+    "path", "scheme", "layout", "num_rows", "table_xxh3_128", "warm_xxh3_128",
 )  # fmt: skip

@@ -23,8 +23,17 @@ def smallest_batch(ranks: int) -> int:
     return ranks * max(SCHEDULES.values())
 
 
-def refuse_ranks(ranks: int, batch: int, issues: Sequence[str], step_ms: float | None) -> None:
+def refuse_ranks(
+    ranks: int, batch: int, issues: Sequence[str], step_ms: float | None, traffic: bool
+) -> None:
     """Refuse what cannot be measured on ranks.
+
+    Args:
+        ranks: how many.
+        batch: sequences a sample.
+        issues: when rows are asked for.
+        step_ms: of somebody's engine, or None.
+        traffic: whether caches are left as the tokens before left them.
 
     Raises:
         ConfigError: a batch that cannot be dealt out, or an option of other cases.
@@ -42,6 +51,10 @@ def refuse_ranks(ranks: int, batch: int, issues: Sequence[str], step_ms: float |
             "with --ranks rows are asked for when a step begins",
             facts={"found": f"--issue {' --issue '.join(issues)}"},
             hint="leave out --issue",
+        )
+    if traffic:
+        raise ConfigError(
+            "--cache traffic is of one process that reads a table", hint="leave out --ranks"
         )
     if step_ms is not None:
         raise ConfigError(

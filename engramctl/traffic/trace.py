@@ -4,6 +4,8 @@ Uniform ids are the worst case for every cache, a repeated filler token the best
 between, so a result names its trace.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,6 +79,31 @@ class Trace:
             ids_BS = self._pieces(batch, context + count)
             pieces = [ids_BS[:, step : step + context + 1] for step in range(count)]
         return [Window(ids_BS[:, :context], ids_BS[:, context:]) for ids_BS in pieces]
+
+    def chunks(self, total: int, most: int, context: int) -> Iterator[Window]:
+        """Yield the next `total` ids as one text, in windows of at most `most`.
+
+        Every window has the `context` ids before it, of the window before where there is one.
+
+        Raises:
+            CorpusError: the trace has not so many ids.
+        """
+        if not total:
+            return
+        if self._stream is not None and context + total > len(self._stream) - self._next:
+            raise CorpusError(
+                f"the trace {self.name} is too short to be read before the first sample",
+                facts={
+                    "expected": f"{context + total:,} token ids, and then those of the samples",
+                    "found": f"{len(self._stream) - self._next:,}",
+                },
+                hint="name a longer text with --trace, or fewer tokens with --after",
+            )
+        before_1C = self._pieces(1, context)
+        for start in range(0, total, most):
+            ids_1T = self._pieces(1, min(most, total - start))
+            yield Window(before_1C, ids_1T)
+            before_1C = np.concatenate([before_1C, ids_1T], axis=1)[:, ids_1T.shape[1] :]
 
     def _pieces(self, batch: int, length: int) -> NDArray[np.int64]:
         """Return the next ids of the trace, (batch, length), each row a text of its own."""

@@ -71,7 +71,7 @@ def runs(
             }
             arms = make_arms(OPTIONS, LOOP, subjects, Ground(cpu), no_models, "host")
             assert arms.copy is not None
-            measured = [arm for group in arms.by_windows() for arm in group]
+            measured = [arm for group in arms.by_windows(apart=False) for arm in group]
             windows = [trace.window(1, 1, scheme.max_order - 1) for _ in range(ROUNDS)]
             with monkeypatch.context() as patch:
                 patch.setattr(time, "perf_counter_ns", RandomClock(seed))

@@ -87,3 +87,23 @@ def test_prompts_are_new_each_time() -> None:
     assert len(np.unique(read)) == len(read)
     for one in prompts:
         np.testing.assert_array_equal(one.history_BC[:, -1] + 1, one.token_ids_BT[:, 0])
+
+
+def test_what_is_read_before_is_one_text_in_chunks_and_samples_follow_it() -> None:
+    trace = Trace("text", 1000, 0, np.arange(1000))
+    chunks = list(trace.chunks(100, 30, context=3))
+    assert [one.token_ids_BT.shape for one in chunks] == [(1, 30), (1, 30), (1, 30), (1, 10)]
+    read = np.concatenate([one.token_ids_BT[0] for one in chunks])
+    np.testing.assert_array_equal(read, np.arange(3, 103))
+    for one in chunks:
+        np.testing.assert_array_equal(one.history_BC[0], one.token_ids_BT[0, 0] + np.arange(-3, 0))
+    assert trace.window(1, 4, 3).history_BC.tolist() == [[103, 104, 105]]
+    assert not trace.wrapped
+    assert list(Trace("text", 9, 0, np.arange(9)).chunks(0, 30, context=3)) == []
+
+
+def test_a_text_too_short_to_be_read_before_is_refused() -> None:
+    trace = Trace("text", 1000, 0, np.arange(102))
+    with pytest.raises(CorpusError, match="too short to be read before") as error:
+        list(trace.chunks(100, 30, context=3))
+    assert error.value.facts["found"] == "102"

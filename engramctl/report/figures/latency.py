@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from engramctl.output import Table
 from engramctl.report.figures.figure import Figure, Row, Rows
-from engramctl.report.figures.places import BESIDE_COLD, Shown, parts, phases
+from engramctl.report.figures.places import BESIDE_COLD, BESIDE_TRAFFIC, Shown, parts, phases
 from engramctl.shown.figures import duration
 
 MARKS = {"median": "p50", "tail": "p99 (of 100 samples or more)"}
@@ -12,7 +12,11 @@ _HOW = (
     "Each dot is one sample; within a line the first is lowest, so a lean is drift. "
     "The axis is logarithmic."
 )
-_BESIDE = f"'{BESIDE_COLD}' was measured in turn with cold cases."
+_BESIDE = {
+    BESIDE_COLD: f"'{BESIDE_COLD}' was measured in turn with cold cases.",
+    BESIDE_TRAFFIC: f"'{BESIDE_TRAFFIC}' was measured in turn with cases of ssd that find in "
+    "memory what the tokens before left there.",
+}
 
 
 def latency_figures(shown: Sequence[Shown]) -> Iterator[Figure]:
@@ -23,7 +27,9 @@ def latency_figures(shown: Sequence[Shown]) -> Iterator[Figure]:
             rows = tuple(_row(one) for one in part)
             table = Table(part_title, [_line(one) for one in part])
             plot = Rows(rows, "time of one sample", "ns", True, MARKS)
-            beside = [_BESIDE] if any(BESIDE_COLD in one.label for one in part) else []
+            beside = [
+                text for word, text in _BESIDE.items() if any(word in one.label for one in part)
+            ]
             says = " ".join([_conclusion(part), _HOW, *beside])
             yield Figure(key, part_title, says, plot, table)
 

@@ -10,6 +10,7 @@ from engramctl.shown.rows import case_rows
 
 MOST_ROWS = 24  # lines of one figure
 BESIDE_COLD = "beside cold"  # measured in turn with cold cases
+BESIDE_TRAFFIC = "beside traffic"  # measured in turn with those that find what was read before
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def _words(
     """Return what names a line: the tier, with its state or loop, then what was swept."""
     tier = case["tier"]
     yield f"{tier} {case['cache']}" if tier == "ssd" else tier
-    if tier != "ssd" and case["loop"] == "cold":
-        yield BESIDE_COLD
+    beside = {"cold": BESIDE_COLD, "traffic": BESIDE_TRAFFIC}.get(case["loop"])
+    if tier != "ssd" and beside is not None:
+        yield beside
     if row["state"] == "unproved":
         yield "unproved"
     if case["issue"] not in (None, "start"):

@@ -1,0 +1,86 @@
+"""The token ids of a run: what each loop reads, and what is looked up before its first sample."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import torch
+
+from engramctl.arms.states import TRAFFIC
+from engramctl.arms.subject import Subject
+from engramctl.arms.window import Window
+from engramctl.hashing import Lookup
+from engramctl.results.document import Case
+from engramctl.sweep.axes import SEQUENCES
+from engramctl.sweep.loops import CHUNK, Loop, num_rounds
+from engramctl.sweep.options import BenchOptions
+from engramctl.traffic.chosen import Chosen
+from engramctl.traffic.trace import Trace
+
+READ_AGAIN = "its token ids were read before"
+_LISTS = ("fetch_samples_ns", "copy_samples_ns")  # of a case: its loop read windows for them
+
+
+class TokenIds:
+    """One trace, read once from its beginning on: first what comes before all samples.
+
+    Attributes:
+        wrapped: whether it was too short, and went on from its beginning.
+    """
+
+    def __init__(self, chosen: Chosen, scheme: Lookup, options: BenchOptions) -> None:
+        """Take what is looked up before the first sample.
+
+        Raises:
+            CorpusError: the trace holds no usable ids, or fewer than that.
+        """
+        self._context = scheme.max_order - 1
+        self._trace = Trace.of(chosen.name, scheme, options.seed, chosen.ids)
+        self._first = list(self._trace.chunks(options.after, CHUNK, self._context))
+        self._owed: list[Window] = []
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the trace was shorter than the run."""
+        return self._trace.wrapped
+
+    def windows(self, loop: Loop) -> list[Window]:
+        """Return the next windows of a loop, one a round."""
+        options = loop.options
+        tokens = {"decode": 1, "prefill": options.tokens, SEQUENCES: options.lengths[1]}
+        return self._trace.windows(
+            num_rounds(loop), options.batch, tokens[loop.phase], self._context
+        )
+
+    def pass_over(self, loop: Loop, cases: Sequence[Case]) -> None:
+        """Leave out what a loop of an earlier run has read, so that the next reads what follows.
+
+        In the state TRAFFIC its windows are looked up before the next sample, as they were then.
+
+        Args:
+            loop: that is not measured.
+            cases: of that run.
+        """
+        lists = 1 + sum(any(getattr(case, name) for case in cases) for name in _LISTS)
+        if loop.cache == TRAFFIC:
+            lists += max(Counter(case.tier for case in cases).values()) - 1  # see `by_windows`
+        for _ in range(lists):
+            windows = self.windows(loop)
+            self._owed += windows if loop.cache == TRAFFIC else []
+
+    def look_up_before(self, subject: Subject, progress: Callable[[int], None]) -> None:
+        """Look up in a store what comes before the next sample, untimed; each window once.
+
+        Args:
+            subject: the store, in the state TRAFFIC.
+            progress: told of each chunk of what comes before all samples.
+        """
+        outs: dict[tuple[int, tuple[int, ...]], torch.Tensor] = {}
+        for windows, told in ((self._first, progress), (self._owed, lambda _: None)):
+            for window in windows:
+                ids = subject.row_ids(window.token_ids_BT, window.history_BC)
+                ticket = subject.store.prefetch(ids, ids.ngram_keys)
+                for layer, layer_ids in ids.items():
+                    place = (layer, layer_ids.shape)
+                    outs[place] = ticket.wait(layer, outs.get(place))
+                told(1)
+            windows.clear()

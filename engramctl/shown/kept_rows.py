@@ -1,0 +1,26 @@
+"""What was found in memory of the ssd tier's own, as columns of a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+MEMORY_LEGEND = {
+    "from cache": "of the row ids that a sample asked for, those found in the row cache",
+    "tokens before": "that the store had looked up before the first sample",
+}
+
+
+def from_cache(row: Mapping[str, Any]) -> str | None:
+    """Show the share of row ids that the row cache had; None where there is none.
+
+    Args:
+        row: that `case_rows` made.
+
+    Example:
+        >>> row = {"saved_cache_hits": 36.0, "saved_cache_misses": 12.0, "kept_cache_bytes": 4096}
+        >>> from_cache(row), from_cache(row | {"kept_cache_bytes": 0})
+        ('75 %', None)
+    """
+    hits, misses = row["saved_cache_hits"], row["saved_cache_misses"]
+    if not row["kept_cache_bytes"] or hits is None or misses is None or not hits + misses:
+        return None
+    return f"{100 * hits / (hits + misses):.0f} %"
