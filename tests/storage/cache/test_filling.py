@@ -141,3 +141,18 @@ def test_a_filter_a_quarter_full_remembers_nearly_all_and_takes_few_for_others()
     for size in (15, (1 << 35) + 1):
         with pytest.raises(ConfigError):
             SeenOnce(size)
+
+
+def test_whatever_is_allowed_closing_keeps_to_it(tmp_path: Path) -> None:
+    written = set()
+    for allowed in range(0, 24_000, 150):
+        path = tmp_path / str(allowed)
+        with small_log(path) as log:
+            filling = Filling(log, SeenOnce(1 << 12), 1.0)
+            filling.tokens(allowed)
+            for one in ngrams(6):
+                offer(filling, [one])
+                offer(filling, [one])
+        assert filling.bytes_written <= allowed
+        written.add(filling.bytes_written)
+    assert {0, 8192, 12288} <= written

@@ -11,6 +11,7 @@ from engramctl.errors import ConfigError
 from engramctl.storage.cache.live_index import LiveIndex
 from engramctl.storage.format.key_mixing import mix
 from tests.storage.cache.logs import KEY_BITS, ORDERS, arrays, ngrams
+from tests.storage.unmixing import unmix
 
 RECORDS = 64
 NGRAM = st.tuples(
@@ -77,13 +78,7 @@ def test_a_key_longer_than_the_index_knows_is_not_found() -> None:
 
 def test_ngrams_that_all_want_one_slot_cost_hits_and_bounded_work() -> None:
     """An entry farther from home than can be said is left out; the others stay right."""
-    inverse = (0x9CB4B2F8129337DB, 0x4F74430C22A54005)
-    lows = []
-    for m in range(2000):  # mixed words that agree in bucket and low half: all one home
-        x = m << 32
-        for factor in inverse:
-            x = (x ^ (x >> 33)) * factor % 2**64
-        lows.append(x ^ (x >> 33))
+    lows = [unmix(m << 32) for m in range(2000)]  # agree in bucket and low half: all one home
     assert int(mix(np.uint64(lows[7]))) == 7 << 32
     index = LiveIndex(4000, num_orders=1, key_bits=64)
     orders, keys = arrays([(0, low, 0) for low in lows])
@@ -110,3 +105,24 @@ def test_what_no_exact_index_can_hold_is_refused() -> None:
     for records in (0, 1 << 26):
         with pytest.raises(ConfigError, match="records"):
             LiveIndex(records, num_orders=3, key_bits=68)
+
+
+def test_entries_that_may_not_move_on_make_a_new_one_give_way() -> None:
+    """One home is full to its end; an entry of a home in front would have to move them."""
+    index = LiveIndex(4000, num_orders=1, key_bits=64)
+    width = 4000 * 8 // 7 // 2 + 1
+    step = -(-(1 << 32) // width)  # of low halves: the next home
+    home = [(0, unmix((m << 32) + 9 * step), 0) for m in range(256)]
+    index.insert(*arrays(home), np.arange(256))
+    before = [(0, unmix((m << 32) + 5 * step), 0) for m in range(6)]
+    index.insert(*arrays(before), np.arange(300, 306))
+    assert index.find(*arrays(home)).tolist() == list(range(256))
+    assert index.find(*arrays(before)).tolist() == [300, 301, 302, 303, -1, -1]
+    assert index.entries == 260
+
+
+def test_an_ngram_with_the_same_low_word_that_lies_at_anothers_home_is_not_it() -> None:
+    index = LiveIndex(RECORDS, num_orders=ORDERS, key_bits=KEY_BITS)  # two slots a bucket
+    three = [(0, unmix(m << 32), 0) for m in range(3)]  # the third lies in the next one's
+    index.insert(*arrays(three), np.arange(3))
+    assert index.find(*arrays([*three, (1, three[2][1], 0)])).tolist() == [0, 1, 2, -1]

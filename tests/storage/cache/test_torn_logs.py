@@ -155,3 +155,16 @@ def test_a_loss_of_power_leaves_a_log_that_opens_and_serves_the_right_rows(tmp_p
             assert append(log, ASKED[25:28]) == 3
         assert served_of_file(there / "log", ASKED) >= set(ASKED[25:28])
     assert most >= 5
+
+
+def test_a_footer_with_one_flipped_bit_is_not_believed(tmp_path: Path) -> None:
+    """It would hide records, and its n-grams would never be taken again."""
+    path = tmp_path / "log"
+    with small_log(path) as log:
+        append(log, ASKED[:2])
+        footer = log.first_offset - 4096 + log.segment_bytes - 4096
+    whole = bytearray(path.read_bytes())
+    assert whole[footer : footer + 8] == b"EGRAMEND"
+    whole[footer + 40] ^= 1  # of the first entry's low word
+    path.write_bytes(whole)
+    assert served_of_file(path, ASKED) == set(ASKED[:2])
