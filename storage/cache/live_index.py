@@ -80,6 +80,11 @@ class LiveIndex:
         self._hidden = np.zeros(2, np.int64)
         self.entries = 0
         self.renew()
+        none = np.empty(0, np.int64), np.empty((0, 2), np.uint64)
+        self.find(*none)  # compiled now, not when rows are waited for
+        self.insert(*none, none[0])
+        self.remove(*none, none[0])
+        sweep_entries(0, 0, 0, 0, self._shape[3], self._remainders, self._words)
 
     def renew(self) -> None:
         """Make the lock anew in a forked child."""
@@ -105,7 +110,7 @@ class LiveIndex:
             int64 (n,).
         """
         out = np.empty(len(keys), np.int64)
-        orders = order_index.astype(np.uint64)
+        orders, keys = order_index.astype(np.uint64), np.ascontiguousarray(keys)
         with self._lock:
             find_entries(
                 orders, keys, self._highest, self._shape, self._remainders, self._words, out

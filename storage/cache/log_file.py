@@ -1,5 +1,7 @@
 """The file of an n-gram log: made or known again, kept from other processes, written by pages."""
 
+import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import FormatError, StorageError
-from engramctl.storage.cache.log_format import PAGE, LogFormat, facts_of
+from engramctl.storage.cache.log_format import PAGE, VERSION, LogFormat, facts_of
 from engramctl.storage.files.atomic import os_errors, write_all
 
 _REMOVE = "delete it, or name another file: it is a cache, no row is lost with it"
@@ -36,6 +38,7 @@ class LogFile:
         """
         self.path = path
         self.bytes_written = 0
+        self._direct = False
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         with os_errors("open", path):
             self._descriptor = os.open(path, flags, 0o644)
@@ -77,11 +80,15 @@ class LogFile:
 
         So a reader past the cache never waits until it is written back.
         """
-        try:
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._set_direct(os.O_DIRECT)
+
+    def _set_direct(self, flag: int) -> None:
+        self._direct = False
+        with contextlib.suppress(OSError):
             flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-        except OSError:
-            pass
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT | flag)
+            self._direct = bool(flag)
 
     def read(self, offset: int, num_bytes: int) -> bytes:
         """Return bytes of the file, as far as there are any.
@@ -103,7 +110,13 @@ class LogFile:
             OSError: they cannot be written.
         """
         self.bytes_written += len(data)
-        write_all(self._descriptor, data.data, offset)
+        try:
+            write_all(self._descriptor, data.data, offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not self._direct:
+                raise
+            self._set_direct(0)  # it said it could
+            write_all(self._descriptor, data.data, offset)
 
     def sync(self) -> None:
         """Wait until what was written is on the disk.
@@ -129,7 +142,7 @@ def _refusal(path: Path, header: bytes, log_format: LogFormat) -> FormatError:
             facts={"file": path},
             hint=_REMOVE,
         )
-    for name, expected in log_format.facts().items():
+    for name, expected in {"version": VERSION, **log_format.facts()}.items():
         if facts.get(name) != expected:
             other = "table" if name == "table_xxh3_128" else "geometry"
             return FormatError(

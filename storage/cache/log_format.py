@@ -25,7 +25,7 @@ HEAD_WORDS = struct.Struct("<QQQI")  # the same without the zero
 SEGMENT_BYTES = 64 << 20
 MAX_SEQUENCE = 1 << 48
 SUM_BYTES = 8  # of an entry's checksum, which covers what follows it
-_VERSION = 1
+VERSION = 1
 _MAGIC, _SEGMENT, _FOOTER = b"EGRAMLOG", b"EGRAMSEG", b"EGRAMEND"
 _FILE_HEAD = struct.Struct("<8sQII")  # magic, xxh3 of what follows, version, bytes of the JSON
 _SEGMENT_HEAD = struct.Struct("<8sQ16s")  # magic, sequence, table's digest; then xxh3 of them
@@ -80,7 +80,10 @@ class LogFormat:
         size_bytes: int,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> "LogFormat":
-        """Return the geometry of a log of at most `size_bytes`: four segments, or more.
+        """Return the geometry of a log of at most `size_bytes`.
+
+        Segments are smaller than `segment_bytes` where there would be less than four of them, but
+        for those that hold one record.
 
         Raises:
             ConfigError: records of no bytes or more than 1 GiB; no room for two segments.
@@ -88,7 +91,7 @@ class LogFormat:
         if not 1 <= record_bytes <= _MAX_RECORD_BYTES:
             raise ConfigError(f"an n-gram log has no records of {record_bytes:,} bytes")
         least = 2 * PAGE + pages_of(HEAD_BYTES + record_bytes)
-        wanted = min(segment_bytes, size_bytes // 4) // PAGE * PAGE
+        wanted = min(segment_bytes, (size_bytes - PAGE) // 4) // PAGE * PAGE
         segment = max(wanted, least)
         segments = (size_bytes - PAGE) // segment
         if segments < 2:
@@ -143,9 +146,8 @@ class LogFormat:
         return PAGE + segment * self.segment_bytes
 
     def facts(self) -> dict[str, Any]:
-        """Return what the file's header says."""
+        """Return what the JSON of the file's header says."""
         return {
-            "version": _VERSION,
             "table_xxh3_128": self.table_xxh3_128,
             "record_bytes": self.record_bytes,
             "num_orders": self.num_orders,
@@ -156,9 +158,8 @@ class LogFormat:
 
     def file_header(self) -> bytes:
         """Return the file's first page."""
-        facts = {name: value for name, value in self.facts().items() if name != "version"}
-        text = json.dumps(facts, separators=(",", ":")).encode()
-        rest = struct.pack("<II", _VERSION, len(text)) + text
+        text = json.dumps(self.facts(), separators=(",", ":")).encode()
+        rest = struct.pack("<II", VERSION, len(text)) + text
         rest = rest.ljust(PAGE - 16, b"\0")
         return _MAGIC + struct.pack("<Q", xxhash.xxh3_64_intdigest(rest)) + rest
 
@@ -200,7 +201,7 @@ class LogFormat:
 
 
 def facts_of(header: bytes) -> dict[str, Any] | None:
-    """Return what the first page of a file says; None: it is no log's, or not whole."""
+    """Return what a file's first page says, and its version; None: it is no log's, or not whole."""
     if len(header) != PAGE or not header.startswith(_MAGIC):
         return None
     _, digest, version, size = _FILE_HEAD.unpack_from(header)

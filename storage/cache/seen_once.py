@@ -43,6 +43,7 @@ class SeenOnce:
             )
         self._sets = np.zeros((num_bytes // _SET_BYTES, WAYS), np.uint16)
         self._lock = threading.Lock()
+        self.second(np.empty(0, np.int64), np.empty((0, 2), np.uint64))  # compiled now
 
     @property
     def num_bytes(self) -> int:
@@ -62,7 +63,7 @@ class SeenOnce:
             bool (n,); few are wrongly True.
         """
         out = np.empty(len(keys), np.bool_)
-        orders = order_index.astype(np.uint64)
+        orders, keys = order_index.astype(np.uint64), np.ascontiguousarray(keys)
         with self._lock:
             _second(orders, keys, self._sets, out)
         return out

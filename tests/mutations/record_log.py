@@ -6,6 +6,7 @@ _LOG = "tests/storage/cache/test_record_log.py"
 _TORN = "tests/storage/cache/test_torn_logs.py"
 _FAULTS = "tests/storage/cache/test_log_faults.py"
 _FILLING = "tests/storage/cache/test_filling.py"
+_IN_ORDER = "test_a_footer_is_written_after_its_data_is_on_the_disk_and_a_header_before_entries_are"
 _INDEX = "tests/storage/cache/test_live_index.py"
 
 MUTATIONS = (
@@ -116,5 +117,19 @@ MUTATIONS = (
         "if (np.int64(words[end]) & mask) == most or end - slot == _LONGEST_RUN:",
         "if end - slot == _LONGEST_RUN:",
         (f"{_INDEX}::test_entries_that_may_not_move_on_make_a_new_one_give_way",),
+    ),
+    Mutation(
+        "a-footer-before-its-data",
+        "storage/cache/segment_writer.py",
+        "            self._file.sync()\n            self._format.seal(",
+        "            self._format.seal(",
+        (f"{_FAULTS}::{_IN_ORDER}",),
+    ),
+    Mutation(
+        "entries-before-their-header",
+        "storage/cache/segment_writer.py",
+        "        self._file.sync()  # before an entry of the old life is written over\n",
+        "",
+        (f"{_FAULTS}::{_IN_ORDER}",),
     ),
 )

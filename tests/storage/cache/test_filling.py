@@ -1,6 +1,8 @@
 """A log is filled at second sight, and never beyond what may be written a token."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -99,6 +101,37 @@ def test_at_no_moment_more_is_written_than_allowed(
                 assert filling.bytes_written == written
         served(log, ngrams(60))
         log.close()
+
+
+def test_eight_threads_keep_to_what_is_allowed_together(tmp_path: Path) -> None:
+    these, written = ngrams(60), 0
+    broken: list[int] = []
+    real = os.pwrite
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        nonlocal written
+        written += len(data)
+        if written > 1000 * tokens:
+            broken.append(written)
+        return real(descriptor, data, offset)
+
+    with small_log(tmp_path / "log") as log, mock.patch.object(os, "pwrite", pwrite):
+        filling, tokens, lock = Filling(log, SeenOnce(1 << 12), 1000.0), 0, threading.Lock()
+
+        def work(number: int) -> None:
+            nonlocal tokens
+            random = np.random.default_rng(number)
+            for _ in range(30):
+                with lock:
+                    tokens += 5
+                filling.tokens(5)
+                offer(filling, [these[i] for i in random.integers(0, 60, 10)])
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        assert filling.recorded > 100
+        assert filling.refused > 0
+    assert broken == []
 
 
 def test_a_log_that_stopped_is_offered_nothing(tmp_path: Path) -> None:

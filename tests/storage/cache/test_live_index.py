@@ -55,15 +55,15 @@ def test_the_index_finds_what_a_dict_finds(steps: list, others: list) -> None:  
 
 
 def test_a_full_index_finds_every_ngram_and_no_stranger() -> None:
-    count = 50_000
+    count = 80_000  # more slots than are swept at once
     index = LiveIndex(count, num_orders=ORDERS, key_bits=KEY_BITS)
     held, strangers = arrays(ngrams(count)), arrays(ngrams(count, seed=1))
     index.insert(*held, np.arange(count))
     assert np.array_equal(index.find(*held), np.arange(count))
     assert set(index.find(*strangers).tolist()) == {-1}
-    assert index.drop(10_000, 30_000) == 20_000
+    assert index.drop(10_000, 70_000) == 60_000
     expected = np.arange(count)
-    expected[10_000:30_000] = -1
+    expected[10_000:70_000] = -1
     assert np.array_equal(index.find(*held), expected)
 
 

@@ -1,6 +1,7 @@
 """A disk that is full or fails ends the filling, never the serving; what is written is counted."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -104,3 +105,48 @@ def test_writes_that_the_system_cuts_short_are_gone_on_with(tmp_path: Path) -> N
     ):
         append(log, ngrams(200))
     assert served_of_file(tmp_path / "log", ngrams(200), **LARGER) == set(ngrams(200))
+
+
+def test_a_file_system_that_cannot_write_past_the_cache_after_all_is_written_to_as_it_can(
+    tmp_path: Path,
+) -> None:
+    real = os.pwrite
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return real(descriptor, data, offset)
+
+    with mock.patch.object(os, "pwrite", pwrite), small_log(tmp_path / "log") as log:
+        assert append(log, ASKED[:5]) == 5
+        assert log.stopped is None
+    assert served_of_file(tmp_path / "log", ASKED) == set(ASKED[:5])
+
+
+def test_a_footer_is_written_after_its_data_is_on_the_disk_and_a_header_before_entries_are(
+    tmp_path: Path,
+) -> None:
+    events: list[int | None] = []  # where a page was written; None: a sync
+    real_write, real_sync = os.pwrite, os.fdatasync
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        events.append(offset)
+        return real_write(descriptor, data, offset)
+
+    def fdatasync(descriptor: int) -> None:
+        events.append(None)
+        real_sync(descriptor)
+
+    with small_log(tmp_path / "log") as log:
+        first, size = log.first_offset, log.segment_bytes
+        assert (size, log.entries_per_segment) == (3 * 4096, 2)  # header, entries, footer
+        with (
+            mock.patch.object(os, "pwrite", pwrite),
+            mock.patch.object(os, "fdatasync", fdatasync),
+        ):
+            append(log, ASKED[:8])
+    expected = []
+    for segment in (0, 1, 2, 0):
+        entries = first + segment * size
+        expected += [entries - 4096, None, entries, None, entries + 4096, None]
+    assert events == expected

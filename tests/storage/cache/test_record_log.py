@@ -179,7 +179,7 @@ def test_what_cannot_be_made_is_an_error_with_its_path(tmp_path: Path) -> None:
 
 def test_segments_shrink_until_there_are_four(tmp_path: Path) -> None:
     planned = LogFormat.planned(**{**SMALL, "size_bytes": 1 << 20, "segment_bytes": 64 << 20})
-    assert (planned.num_segments, planned.segment_bytes) == (3, 1 << 18)
+    assert (planned.num_segments, planned.segment_bytes) == (4, 63 << 12)
     planned = LogFormat.planned(**{**SMALL, "size_bytes": 1 << 30, "segment_bytes": 64 << 20})
     assert (planned.num_segments, planned.segment_bytes) == (15, 64 << 20)
 
@@ -218,6 +218,20 @@ def test_a_closed_log_finds_and_takes_nothing(tmp_path: Path) -> None:
     log.close()
     assert served(log, ASKED) == set()
     assert append(log, ASKED) == 0
+
+
+def test_a_log_whose_file_was_deleted_serves_on_and_the_next_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with small_log(path) as log:
+        append(log, ASKED[:4])
+        there = tmp_path / "there"
+        os.link(path, there)
+        path.unlink()
+        assert append(log, ASKED[4:6]) == 2
+        with small_log(path) as fresh:
+            assert fresh.entries == 0
+        log.path = there
+        assert served(log, ASKED) == set(ASKED[:6])
 
 
 def test_eight_threads_append_and_find_and_no_row_is_wrong(tmp_path: Path) -> None:
