@@ -8,8 +8,9 @@ far an entry lies from its home slot, the farthest it may. A slot has a mixed lo
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import compiled
-from engramctl.storage.format.key_mixing import bucket_of, mix
+from engramctl.storage.format.key_mixing import bucket_of
 
 _LONGEST_RUN = 1 << 12  # entries that one insertion moves at most
 
@@ -60,7 +61,7 @@ def find_entries(
     for i in range(len(keys)):
         out[i] = -1
         if keys[i, 1] <= highest:
-            mixed = mix(keys[i, 0])
+            mixed = fmix64(keys[i, 0])
             slot = _slot_of(mixed, _home(mixed, keys[i, 1], orders[i], shape), shape, remainders,
                             words)  # fmt: skip
             if slot >= 0:
@@ -81,7 +82,7 @@ def insert_entries(
     mask = (np.int64(1) << away_bits) - 1
     added = 0
     for i in range(len(keys)):
-        mixed = mix(keys[i, 0])
+        mixed = fmix64(keys[i, 0])
         home = _home(mixed, keys[i, 1], orders[i], shape)
         numbered = (np.int64(numbers[i]) + 1) << away_bits
         slot = _slot_of(mixed, home, shape, remainders, words)
@@ -135,7 +136,7 @@ def remove_entries(
     away_bits = np.int64(shape[3])
     removed = 0
     for i in range(len(keys)):
-        mixed = mix(keys[i, 0])
+        mixed = fmix64(keys[i, 0])
         slot = _slot_of(mixed, _home(mixed, keys[i, 1], orders[i], shape), shape, remainders, words)
         if slot >= 0 and np.int64(words[slot]) >> away_bits == np.int64(numbers[i]) + 1:
             _take_out(slot, (np.int64(1) << away_bits) - 1, remainders, words)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import compiled
-from engramctl.storage.format.key_mixing import mix
 
 WAYS = 8
 _SET_BYTES = 2 * WAYS
@@ -77,7 +77,7 @@ def _second(
     out: NDArray[np.bool_],
 ) -> None:  # pragma: no cover
     for i in range(len(keys)):
-        mixed = mix(keys[i, 0] ^ mix(mix(keys[i, 1]) + orders[i] + np.uint64(1)))
+        mixed = fmix64(keys[i, 0] ^ fmix64(fmix64(keys[i, 1]) + orders[i] + np.uint64(1)))
         place = ((mixed >> np.uint64(32)) * np.uint64(len(sets))) >> np.uint64(32)
         fingerprint = np.uint16(max(np.uint64(1), mixed & np.uint64(0xFFFF)))  # 0: nothing there
         out[i] = False

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.format.key_mixing import (
     WORD_BITS,
     bucket_of,
     highest_word,
     keys_fit,
-    mix,
     mixed_keys,
     order_bits,
     surplus_bits,
@@ -181,7 +181,7 @@ def find_records(  # type: ignore[no-untyped-def]  # pragma: no cover
         out[i] = -1
         if high > highest:
             continue
-        m = mix(keys[i, 0])
+        m = fmix64(keys[i, 0])
         bucket = bucket_of(m, high, order, order_bits, bits)
         first, last = np.int64(offsets[bucket]), np.int64(offsets[bucket + np.uint64(1)])
         while last - first > _LONG_BUCKET:  # a stranger's: its remainders ascend, or are not found

@@ -1,8 +1,8 @@
 """How exact indices hold an n-gram's key: a mixed word, and the bucket that keeps the rest of it.
 
 Quotienting (Knuth, TAOCP volume 3, section 6.4, exercise 13): of a key's low word `lo` a bijection
-`m = mix(lo)` is kept whole; what a key has beyond it, `s` (the high word's bits, then the order's),
-moves it to another bucket:
+`m = fmix64(lo)` is kept whole; what a key has beyond it, `s` (the high word's bits, then the
+order's), moves it to another bucket:
 
     bucket = (s + (m >> (64 - b))) mod 2^b,  s < 2^b
 
@@ -12,6 +12,7 @@ Bucket and m give back s, and m gives back lo: equal pairs are equal keys.
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import compiled
 
 WORD_BITS = 64
@@ -50,14 +51,6 @@ def keys_fit(
 
 
 @compiled
-def mix(word: np.uint64) -> np.uint64:  # pragma: no cover
-    """Return MurmurHash3's 64-bit finaliser (Appleby, public domain), a bijection."""
-    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return word ^ (word >> np.uint64(33))
-
-
-@compiled
 def bucket_of(
     mixed: np.uint64, high: np.uint64, order: np.uint64, order_bits: np.uint64, bits: np.uint64
 ) -> np.uint64:  # pragma: no cover
@@ -73,6 +66,6 @@ def mixed_keys(
     """Return the mixed low words and the buckets of keys, uint64 (n,) each."""
     mixed, buckets = np.empty(len(keys), np.uint64), np.empty(len(keys), np.uint64)
     for i in range(len(keys)):
-        mixed[i] = mix(keys[i, 0])
+        mixed[i] = fmix64(keys[i, 0])
         buckets[i] = bucket_of(mixed[i], keys[i, 1], orders[i], order_bits, bits)
     return mixed, buckets

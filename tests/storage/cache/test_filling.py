@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.storage.cache.filling import Filling
 from engramctl.storage.cache.seen_once import WAYS, SeenOnce
-from engramctl.storage.format.key_mixing import mix
 from tests.storage.cache.logs import (
     LARGER,
     Ngram,
@@ -156,8 +156,8 @@ def test_the_filter_is_sets_of_eight_fingerprints(batches: list[list[Ngram]], si
     for batch in batches:
         expected = []
         for order, low, high in batch:
-            inner = (int(mix(np.uint64(high))) + order + 1) % 2**64
-            mixed = int(mix(np.uint64(low ^ int(mix(np.uint64(inner))))))
+            inner = (int(fmix64(np.uint64(high))) + order + 1) % 2**64
+            mixed = int(fmix64(np.uint64(low ^ int(fmix64(np.uint64(inner))))))
             held, mark = sets[(mixed >> 32) * len(sets) >> 32], max(1, mixed & 0xFFFF)
             expected.append(mark in held)
             if mark not in held:

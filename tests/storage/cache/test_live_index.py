@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.storage.cache.live_index import LiveIndex
-from engramctl.storage.format.key_mixing import mix
 from tests.storage.cache.logs import KEY_BITS, ORDERS, arrays, ngrams
 from tests.storage.unmixing import unmix
 
@@ -79,7 +79,7 @@ def test_a_key_longer_than_the_index_knows_is_not_found() -> None:
 def test_ngrams_that_all_want_one_slot_cost_hits_and_bounded_work() -> None:
     """An entry farther from home than can be said is left out; the others stay right."""
     lows = [unmix(m << 32) for m in range(2000)]  # agree in bucket and low half: all one home
-    assert int(mix(np.uint64(lows[7]))) == 7 << 32
+    assert int(fmix64(np.uint64(lows[7]))) == 7 << 32
     index = LiveIndex(4000, num_orders=1, key_bits=64)
     orders, keys = arrays([(0, low, 0) for low in lows])
     index.insert(orders, keys, np.arange(2000))
