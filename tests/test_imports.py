@@ -68,6 +68,7 @@ HOUSE = (
     "storage/dictionary",
     "storage/direct",
     "storage/cache",
+    "storage/record_log",
     "storage/io",
     "storage/readers",
     "storage/writing",

@@ -1,1 +1,1 @@
-"""Rows not read again: a row cache, and n-gram records that fill themselves."""
+"""Rows not read again: the row cache, and n-gram records that rows are taken from."""

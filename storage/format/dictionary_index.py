@@ -1,13 +1,8 @@
 """Which record holds an n-gram: an exact index of eight bytes an entry.
 
-Quotienting (Knuth, TAOCP volume 3, section 6.4, exercise 13): of a key's low word `lo` a bijection
-`m = mix(lo)` is kept whole; what a key has beyond it, `s` (the high word's bits, then the order's),
-moves it to another bucket:
-
-    bucket = (s + (m >> (64 - b))) mod 2^b,  s < 2^b
-
-Bucket and m give back s, and m gives back lo: equal entries are equal keys, so a hit is never
-false. Entries ascend by (bucket, m), and the place in that order is the record's number.
+An entry is a key's mixed low word, in the bucket that the rest of the key gives it (`key_mixing`):
+equal entries are equal keys, so a hit is never false. Entries ascend by bucket and word, and the
+place in that order is the record's number.
 """
 
 from dataclasses import dataclass
@@ -16,21 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, FormatError
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.format.key_mixing import (
+    WORD_BITS,
+    bucket_of,
+    highest_word,
+    keys_fit,
+    mixed_keys,
+    order_bits,
+    surplus_bits,
+)
 
 MAX_BUCKET_BITS = 24
 MAX_ENTRIES = (1 << 32) - 1
 BUCKET_ENTRIES = 8  # at least, but for the last doubling below 16
 _LONG_BUCKET = 64  # entries that are looked through one by one
-_U64 = 64
-_SHIFT = np.uint64(33)
-_MULTIPLIER_A = np.uint64(0xFF51AFD7ED558CCD)
-_MULTIPLIER_B = np.uint64(0xC4CEB9FE1A85EC53)
-
-
-def surplus_bits(num_orders: int, key_bits: int) -> int:
-    """Return the bits of a key and its order beyond the low word."""
-    return max(0, key_bits - _U64) + (num_orders - 1).bit_length()
 
 
 def bucket_bits(entries: int, num_orders: int, key_bits: int) -> int:
@@ -44,7 +40,7 @@ def bucket_bits(entries: int, num_orders: int, key_bits: int) -> int:
         17
     """
     needed = surplus_bits(num_orders, key_bits)
-    if not 0 <= entries <= MAX_ENTRIES or num_orders < 1 or not 1 <= key_bits <= 2 * _U64:
+    if not 0 <= entries <= MAX_ENTRIES or num_orders < 1 or not 1 <= key_bits <= 2 * WORD_BITS:
         raise ConfigError(f"{entries:,} n-grams of {key_bits} bits cannot be indexed")
     if needed > MAX_BUCKET_BITS:
         raise ConfigError(
@@ -61,13 +57,6 @@ def bucket_bits(entries: int, num_orders: int, key_bits: int) -> int:
 def index_bytes(entries: int, num_orders: int, key_bits: int) -> int:
     """Return the bytes of an index, in RAM as in its file without header."""
     return 8 * entries + 4 * ((1 << bucket_bits(entries, num_orders, key_bits)) + 1)
-
-
-def mixed_words(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return MurmurHash3's 64-bit finaliser (Appleby, public domain), a bijection."""
-    x = (x ^ (x >> _SHIFT)) * _MULTIPLIER_A
-    x = (x ^ (x >> _SHIFT)) * _MULTIPLIER_B
-    return x ^ (x >> _SHIFT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +120,11 @@ class NgramIndex:
             ConfigError: as `bucket_bits`; a key that is too long, or is there twice.
         """
         bits = bucket_bits(len(keys), num_orders, key_bits)
-        if not _fits(order_index, keys, num_orders, key_bits).all():
+        if not keys_fit(order_index, keys, num_orders, key_bits).all():
             raise ConfigError(f"n-gram keys are longer than {key_bits} bits")
-        order_bits = np.uint64((num_orders - 1).bit_length())
-        surplus = (keys[:, 1] << order_bits) | order_index.astype(np.uint64)
-        mixed = mixed_words(keys[:, 0])
-        mask = np.uint64((1 << bits) - 1)
-        bucket = (surplus + (mixed >> np.uint64(_U64 - bits))) & mask
+        orders = order_index.astype(np.uint64)
+        width = np.uint64(order_bits(num_orders))
+        mixed, bucket = mixed_keys(orders, keys, width, np.uint64(bits))
         turn = np.lexsort((mixed, bucket))
         remainders, ordered = mixed[turn], bucket[turn]
         if bool(((remainders[1:] == remainders[:-1]) & (ordered[1:] == ordered[:-1])).any()):
@@ -176,22 +163,12 @@ class NgramIndex:
         if not 0 <= order_index < self.num_orders:
             raise ValueError(f"order index {order_index} is not in [0, {self.num_orders})")
         out = np.empty(len(keys), np.int64)
-        high_bits = max(0, self.key_bits - _U64)
-        highest = np.uint64((1 << high_bits) - 1)
-        order_bits = np.uint64((self.num_orders - 1).bit_length())
+        width = np.uint64(order_bits(self.num_orders))
         find_records(
-            np.uint64(order_index), keys, highest, order_bits, np.uint64(self.bucket_bits),
-            self.remainders, self.offsets, out,
+            np.uint64(order_index), keys, highest_word(self.key_bits), width,
+            np.uint64(self.bucket_bits), self.remainders, self.offsets, out,
         )  # fmt: skip
         return out
-
-
-def _fits(
-    order_index: NDArray[np.integer], keys: NDArray[np.uint64], num_orders: int, key_bits: int
-) -> NDArray[np.bool_]:
-    highest = [np.uint64((1 << max(0, min(64, bits))) - 1) for bits in (key_bits, key_bits - 64)]
-    fits: NDArray[np.bool_] = np.all(keys <= np.array(highest, np.uint64), axis=1)
-    return fits & (order_index >= 0) & (order_index < num_orders)
 
 
 @njit(nogil=True, cache=True)
@@ -199,18 +176,13 @@ def find_records(  # type: ignore[no-untyped-def]  # pragma: no cover
     order, keys, highest, order_bits, bits, remainders, offsets, out
 ):
     """Write the record of every key of one order, -1 where it has none."""
-    mask = (np.uint64(1) << bits) - np.uint64(1)
-    shift = np.uint64(64) - bits
     for i in range(len(keys)):
         high = keys[i, 1]
         out[i] = -1
         if high > highest:
             continue
-        m = keys[i, 0]
-        m = (m ^ (m >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-        m = (m ^ (m >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-        m = m ^ (m >> np.uint64(33))
-        bucket = (((high << order_bits) | order) + (m >> shift)) & mask
+        m = fmix64(keys[i, 0])
+        bucket = bucket_of(m, high, order, order_bits, bits)
         first, last = np.int64(offsets[bucket]), np.int64(offsets[bucket + np.uint64(1)])
         while last - first > _LONG_BUCKET:  # a stranger's: its remainders ascend, or are not found
             middle = (first + last) // 2

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, FormatError
 from engramctl.storage.format.dictionary_index import NgramIndex, find_records, index_bytes
+from tests.storage.unmixing import unmix
 
 ORDERS, KEY_BITS = 3, 68
 ENTRY = st.tuples(
@@ -61,13 +62,6 @@ class Counted:
         self.looks += 1
         found: np.uint64 = self.remainders[place]
         return found
-
-
-def unmix(x: int) -> int:
-    """Undo the index's bijection, as docs/format.md has it."""
-    for factor in (0x9CB4B2F8129337DB, 0x4F74430C22A54005):
-        x = (x ^ (x >> 33)) * factor % 2**64
-    return x ^ (x >> 33)
 
 
 def test_a_bucket_that_a_stranger_filled_is_searched_by_halves() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
 from engramctl.hashing.kernels.keys import pack_windows
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.storage.dictionary.read import DictionaryFiles
-from engramctl.storage.format.dictionary_index import bucket_bits, mixed_words
+from engramctl.storage.format.dictionary_index import bucket_bits
 from engramctl.storage.format.manifest_check import parse_manifest
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
@@ -82,7 +83,7 @@ def test_the_worked_key_of_the_page_is_what_the_code_makes() -> None:
     walk = [np.array([[one]]) for one in (8, 7, 6, 100_000)]
     low, high = map(int, pack_windows(walk, (2, 3, 4), 129_280)[0, 0, 2])
     assert f"the key {high << 64 | low:#x}: high = {high},\nlow = {low:#x}." in example
-    mixed = int(mixed_words(np.array([low], np.uint64))[0])
+    mixed = int(fmix64(np.uint64(low)))
     s = (high << 2) + 2
     bucket = (s + (mixed >> 47)) % (1 << 17)
     assert f"m = {mixed:#x}, s = {s}, bucket = {mixed >> 47:#x} + {s} = {bucket:,}." in example
@@ -93,7 +94,7 @@ def test_the_worked_key_of_the_page_is_what_the_code_makes() -> None:
 @given(st.integers(0, 2**64 - 1))
 def test_the_documents_unmix_undoes_mix(x: int) -> None:
     text = (DOCS / "format.md").read_text().split("    unmix(x):")[1]
-    y = int(mixed_words(np.array([x], np.uint64))[0])
+    y = int(fmix64(np.uint64(x)))
     for factor in re.findall(r"\(x >> 33\)\) \* (0x[0-9A-F]{16})", text)[:2]:
         y = (y ^ (y >> 33)) * int(factor, 16) % 2**64
     assert y ^ (y >> 33) == x
