@@ -58,7 +58,7 @@ def test_the_short_help_is_the_help(run_cli: RunCli, words: tuple[str, ...]) -> 
         ("env --jsno", "--json"),
         ("build --slot 5", "did you mean '--slots'?"),
         ("build -slots 5", "did you mean '--slots'?"),
-        ("bench x -tier ssd", "did you mean '--tier'?"),
+        ("bench x -tier ssd", "did you mean '--tier'"),
         ("bench x --preset smal --dry-run", "did you mean 'small'?"),
         ("rows --scheme dictionry", "did you mean 'dictionary'?"),
         ("bench x --tier sdd", "did you mean 'ssd'?"),

@@ -13,12 +13,10 @@ from engramctl.arms.subject import Subject, read_bytes_so_far
 from engramctl.arms.threads import Threads, threads_now
 from engramctl.arms.waits import Clock, Waits
 from engramctl.arms.window import Window
+from engramctl.results.document import SAVED
 
 ASKED = "rows_asked"
-COUNTED = (
-    "device_reads", "device_bytes", "rows_unique", "cache_hits", "cache_misses", "chance_hits",
-    "dictionary_hits", "log_hits", "log_bytes_written",
-)  # fmt: skip
+COUNTED = ("device_reads", "device_bytes", "rows_unique", *SAVED)
 
 
 class Arm(ABC):

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.arms.kept_rows import bring, row_cache
-from engramctl.arms.states import TRAFFIC
 from engramctl.errors import StorageError
 from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
+from engramctl.results.states import TRAFFIC
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import Source, read_values
 from engramctl.storage.tiers.ssd import SsdStore

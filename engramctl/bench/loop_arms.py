@@ -13,11 +13,11 @@ from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
 from engramctl.arms.sequences import SequencesArm
-from engramctl.arms.states import TRAFFIC
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject
 from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY
+from engramctl.results.states import TRAFFIC
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import USUAL_ISSUE, Loop
 from engramctl.sweep.options import TIERS, BenchOptions

@@ -11,7 +11,6 @@ import torch
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.rounds import interleave
-from engramctl.arms.states import TRAFFIC
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.threads import fixed_threads
 from engramctl.arms.window import Window
@@ -29,7 +28,7 @@ from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
 from engramctl.bench.step_verdict import engine_layers, verdict
-from engramctl.bench.token_ids import READ_AGAIN, TokenIds
+from engramctl.bench.token_ids import TokenIds
 from engramctl.errors import EngramError, StorageError, TierUnavailable
 from engramctl.hashing import Lookup
 from engramctl.machine.ceilings import Ceilings, largest_file
@@ -41,6 +40,7 @@ from engramctl.ranks.measured import LISTS
 from engramctl.ranks.peers import AllRefuse, Peers
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
+from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.door import tier_missing
 from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.sweep.options import BenchOptions
@@ -264,8 +264,7 @@ class _Run:
         """Say what is odd about the cases of a loop, and keep them."""
         for case in (one for one in cases if one.samples_ns):
             case.traffic = traffic_of(windows[WARM_UP:])
-            if loop.cache == TRAFFIC and self._token_ids.wrapped:
-                case.flags.append(READ_AGAIN)
+            case.flags += self._token_ids.flags(loop)
         odd = odd_tokens(windows, self._chosen.name)
         for warning in (*outliers(cases), *unfair(cases, self._threads), *odd):
             self.book.warn(warning)

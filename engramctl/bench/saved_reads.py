@@ -3,8 +3,8 @@
 import statistics
 
 from engramctl.arms.arm import Arm
-from engramctl.arms.states import TRAFFIC
 from engramctl.results.document import KEPT, SAVED, Case
+from engramctl.results.states import TRAFFIC
 
 
 def give_saved(case: Case, arm: Arm) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from engramctl.arms.states import TRAFFIC
 from engramctl.arms.subject import Subject
 from engramctl.arms.window import Window
 from engramctl.hashing import Lookup
 from engramctl.results.document import Case
+from engramctl.results.states import TRAFFIC
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import CHUNK, Loop, num_rounds
 from engramctl.sweep.options import BenchOptions
@@ -50,6 +50,10 @@ class TokenIds:
         return self._trace.windows(
             num_rounds(loop), options.batch, tokens[loop.phase], self._context
         )
+
+    def flags(self, loop: Loop) -> list[str]:
+        """Return why cases of a loop that was measured cannot be compared."""
+        return [READ_AGAIN] if loop.cache == TRAFFIC and self.wrapped else []
 
     def pass_over(self, loop: Loop, cases: Sequence[Case]) -> None:
         """Leave out what a loop of an earlier run has read, so that the next reads what follows.

@@ -61,7 +61,8 @@ def p99(samples: Sequence[int]) -> int | None:
 
 # Fields of StoreStats: what a sample adds to them, and what they are in the end.
 SAVED = (
-    "cache_hits", "cache_misses", "chance_hits", "dictionary_hits", "log_hits", "log_bytes_written",
+    "cache_hits", "cache_misses", "chance_hits", "dictionary_hits", "log_hits", "record_reads",
+    "log_bytes_written",
 )  # fmt: skip
 KEPT = ("cache_rows", "cache_bytes", "dictionary_bytes")
 # Groups of figures, none of which is known.
@@ -109,7 +110,8 @@ class Case:
             found in its row cache (`cache_hits`), of these rows that another n-gram had brought
             (`chance_hits`), row ids that were not there (`cache_misses`), n-grams served by a
             record of the mined dictionary (`dictionary_hits`) or of the self-filled log
-            (`log_hits`), bytes written to that (`log_bytes_written`).
+            (`log_hits`), reads of such records (`record_reads`), bytes written to the log
+            (`log_bytes_written`).
         kept: what that store has in memory when the loop ends: `cache_rows`, `cache_bytes` of its
             row cache, `dictionary_bytes` of indices of n-grams.
         queue_depth: most reads that were under way at once, since the store was opened.

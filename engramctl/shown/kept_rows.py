@@ -5,6 +5,7 @@ from typing import Any
 
 MEMORY_LEGEND = {
     "from cache": "of the row ids that a sample asked for, those found in the row cache",
+    "from records": "n-grams of a sample whose rows one read of a record brought",
     "tokens before": "that the store had looked up before the first sample",
 }
 
@@ -24,3 +25,13 @@ def from_cache(row: Mapping[str, Any]) -> str | None:
     if not row["kept_cache_bytes"] or hits is None or misses is None or not hits + misses:
         return None
     return f"{100 * hits / (hits + misses):.0f} %"
+
+
+def from_records(row: Mapping[str, Any]) -> int | None:
+    """Show how many n-grams a record served, of the mined dictionary or of the log; None: none.
+
+    Example:
+        >>> from_records({"saved_dictionary_hits": 2.0, "saved_log_hits": 1.25})
+        3
+    """
+    return round((row["saved_dictionary_hits"] or 0) + (row["saved_log_hits"] or 0)) or None

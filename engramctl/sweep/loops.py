@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
-from engramctl.arms.states import STATES
 from engramctl.errors import ConfigError, near
 from engramctl.results.document import Case, LoopName, loop_name
+from engramctl.results.states import STATES
 from engramctl.sweep.axes import AXES, SEQUENCES, axes_of, case_id
 from engramctl.sweep.options import BenchOptions
 

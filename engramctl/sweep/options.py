@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from engramctl.arms.issue import ISSUES
-from engramctl.arms.states import STATES, TRAFFIC
 from engramctl.errors import ConfigError, unknown
 from engramctl.layers.config import DecoderConfig
 from engramctl.layers.fusions import KINDS
 from engramctl.model.presets import PRESETS
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
+from engramctl.results.states import STATES, TRAFFIC
 from engramctl.sweep.axes import CASES, NAMES, PHASES, RANKS, SEQUENCES
 from engramctl.sweep.ranked import SHARDS, refuse_ranks
 

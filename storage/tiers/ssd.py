@@ -239,5 +239,6 @@ def _give_kept(stats: StoreStats, read: DirectRows) -> None:
     stats.record_reads = read.record_reads
     if records is not None:
         mined = records.files[0]
+        stats.dictionary_bytes = sum(one.index_bytes for one in records.files)
         stats.dictionary_hits, stats.dictionary_compared = mined.hits, mined.compared
         stats.dictionary_lost = mined.lost

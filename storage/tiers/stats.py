@@ -27,6 +27,7 @@ class StoreStats:
         cache_rows: rows in it now.
         cache_bytes: memory it takes, all it needs beside the rows included.
         dictionary_hits: n-grams whose missed rows one record of the table's dictionary served.
+        dictionary_bytes: memory that indices of n-gram records take.
         dictionary_compared: of its records, those that were compared with the table's rows.
         dictionary_lost: why nothing is taken from it any more; None: it serves.
         record_reads: of the device reads, those of records.
@@ -49,6 +50,7 @@ class StoreStats:
     cache_rows: int = 0
     cache_bytes: int = 0
     dictionary_hits: int = 0
+    dictionary_bytes: int = 0
     dictionary_compared: int = 0
     dictionary_lost: str | None = None
     record_reads: int = 0

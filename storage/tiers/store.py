@@ -133,11 +133,6 @@ class Store(ABC):
         """What reads the rows, for results."""
         return "memory"
 
-    @property
-    def uses_keys(self) -> bool:
-        """Whether `prefetch` has a use for the n-gram keys of its rows."""
-        return False
-
     def num_rows(self, layer: int) -> int:
         """Return the rows of a layer's table."""
         return self.table.num_rows(layer)

@@ -137,15 +137,15 @@ def test_the_issue_point_decides_what_is_waited_for(
 class OtherThreads(SleepingStore):
     """An arm that takes more of the machine than the others."""
 
-    def prefetch(self, requests: Mapping[int, Any]) -> Any:
+    def prefetch(self, requests: Mapping[int, Any], keys: Any = None) -> Any:
         torch.set_num_threads(2)
-        return super().prefetch(requests)
+        return super().prefetch(requests, keys)
 
 
 class OtherStoreThreads(SleepingStore):
-    def prefetch(self, requests: Mapping[int, Any]) -> Any:
+    def prefetch(self, requests: Mapping[int, Any], keys: Any = None) -> Any:
         set_gather_threads(5)
-        return super().prefetch(requests)
+        return super().prefetch(requests, keys)
 
 
 @pytest.mark.parametrize(

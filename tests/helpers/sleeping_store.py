@@ -40,8 +40,8 @@ class SleepingStore:
     def __exit__(self, *_: object) -> None:
         self._store.close()
 
-    def prefetch(self, requests: Mapping[int, Any]) -> "_Ticket":
-        return _Ticket(self, self._store.prefetch(requests))
+    def prefetch(self, requests: Mapping[int, Any], keys: Any = None) -> "_Ticket":
+        return _Ticket(self, self._store.prefetch(requests, keys))
 
 
 class _Ticket:

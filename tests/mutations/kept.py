@@ -16,9 +16,9 @@ MUTATIONS = (
     ),
     Mutation(
         "resumed-reads-the-first-windows-again",
-        "engramctl/bench/run.py",
-        "for _ in range(1 + sum(any(getattr(case, name) for case in cases) for name in others)):",
-        "for _ in range(1):",
+        "engramctl/bench/token_ids.py",
+        "lists = 1 + sum(any(getattr(case, name) for case in cases) for name in _LISTS)",
+        "lists = 1",
         (f"{_RESUMED}::test_it_reads_the_windows_that_a_whole_run_reads",),
     ),
     Mutation(

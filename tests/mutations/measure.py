@@ -11,7 +11,7 @@ MUTATIONS = (
     Mutation(
         "cold-samples-not-dropped",
         "engramctl/arms/subject.py",
-        "            self.store.drop({layer: _flat(ids) for layer, ids in row_ids.items()})\n",
+        "            self.store.drop(_flat_all(row_ids))\n",
         "            pass\n",
         ("tests/bench/test_cold.py::"
          "test_cold_cases_are_measured_and_every_sample_comes_from_the_disk",),
