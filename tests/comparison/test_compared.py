@@ -201,3 +201,19 @@ def test_results_without_a_case_in_common_are_no_comparison(
 
 def test_names_that_may_differ_are_those_that_hinder() -> None:
     assert {"machine", "table", "preset", "threads"} <= set(NAMES)
+
+
+def test_no_row_cache_is_another_than_one_and_no_gap_of_older_results(
+    results: tuple[Any, Any],
+) -> None:
+    old, new = results
+    for name, value in (("row_cache_bytes", 4096), ("warm", "counts"), ("budget_bytes", 1 << 20)):
+        [found] = [
+            one
+            for one in differences(changed(old, **{name: None}), changed(new, **{name: value}))
+            if one.fact == name
+        ]
+        assert (found.old, found.new, found.hinders) == ("none", str(value), True)
+        older = {key: one for key, one in old["config"].items() if key != name}
+        unsaid = differences({**old, "config": older}, changed(new, **{name: None}))
+        assert not any(one.hinders for one in unsaid if one.fact == name)

@@ -53,3 +53,16 @@ def test_many_lines_are_several_figures_of_keys_and_titles_of_their_own() -> Non
     assert [key for key, _, _ in found] == ["key-1", "key-2", "key-3"]
     assert sum(len(part) for _, _, part in found) == 2 * MOST_ROWS + 1
     assert [key for key, _, _ in parts("key", "title", [1])] == ["key"]
+
+
+def test_a_line_says_that_it_found_what_the_tokens_before_left() -> None:
+    document = current()
+    first, _, host, _ = document["cases"]
+    first |= {"tier": "ssd", "cache": "traffic", "loop": "traffic", "name": "step"}
+    host |= {"loop": "traffic"}
+    shown = shown_cases({"old": document})
+    assert [one.label for one in shown if one.case["tier"] == "ssd"] == ["ssd traffic"]
+    assert [one.label for one in shown if one.case["tier"] == "host"] == ["host, beside traffic"]
+    says = " ".join(figure.says for figure in latency_figures(shown))
+    assert "'beside traffic' was measured in turn with cases of ssd" in says
+    assert "beside cold" not in says
