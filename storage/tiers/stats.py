@@ -29,6 +29,13 @@ class StoreStats:
         dictionary_hits: n-grams whose missed rows one record of the table's dictionary served.
         dictionary_compared: of its records, those that were compared with the table's rows.
         dictionary_lost: why nothing is taken from it any more; None: it serves.
+        log_hits: n-grams whose missed rows one record of the self-filled dictionary served.
+        log_compared: as `dictionary_compared`.
+        log_entries: n-grams it knows now.
+        log_dropped: n-grams it had and dropped for newer ones.
+        log_bytes_written: to its file, since the store was opened.
+        log_stopped: why it takes no n-grams any more; None: it does.
+        index_bytes: memory that finds records; not of the budget.
         record_reads: of the device reads, those of records.
         queue_depth: most reads that were under way at once, of one batch.
         stall_ns: time `wait` spent until its rows were ready.
@@ -51,6 +58,13 @@ class StoreStats:
     dictionary_hits: int = 0
     dictionary_compared: int = 0
     dictionary_lost: str | None = None
+    log_hits: int = 0
+    log_compared: int = 0
+    log_entries: int = 0
+    log_dropped: int = 0
+    log_bytes_written: int = 0
+    log_stopped: str | None = None
+    index_bytes: int = 0
     record_reads: int = 0
     queue_depth: int = 0
     stall_ns: int = 0
