@@ -16,9 +16,8 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.caching.page_cache import against_pages
-from tests.benchmarks.caching.policies import GIB_SIZE, part_of_bytes, policies
+from tests.benchmarks.caching.policies import policies
 from tests.benchmarks.caching.texts import texts
-from tests.benchmarks.caching.traces import all_columns, one_column
 from tests.benchmarks.harness import Row
 
 TOKENS = 3_000_000
@@ -32,11 +31,5 @@ def run(quick: bool) -> list[Row]:
         folder = Path(name)
         served = texts(folder, 2_500_000 if quick else 64_000_000)
         found = policies(served, tokens)
-        if quick:
-            share = part_of_bytes(served.scheme)
-            found += against_pages(
-                served, folder, tokens, GIB_SIZE // share, one_column(served.scheme)
-            )
-        else:
-            found += against_pages(served, folder, tokens, GIB_SIZE, all_columns(served.scheme))
+        found += against_pages(served, folder, tokens)
     return [one | {"bound": f"{one['bound']}; {served.map_says}"} for one in found]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.flight.groups import memory_group
+from tests.flight.groups import memory_group, remove
 
 ROOM = 32 << 20  # above what is wanted, until it is known what else is charged
 
@@ -73,8 +73,7 @@ def page_group() -> Iterator[PageGroup | str]:
     try:
         yield PageGroup(folder, "memory.max", "memory.current", "file")
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        remove(folder)
 
 
 def controllers(root: Path) -> list[str]:
