@@ -67,6 +67,7 @@ HOUSE = (
     "storage/verifying",
     "storage/dictionary",
     "storage/direct",
+    "storage/cache",
     "storage/io",
     "storage/readers",
     "storage/writing",

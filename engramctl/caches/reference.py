@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
-from engramctl.caches.s3fifo import MAX_HITS, PROMOTE_HITS, queue_sizes
+from engramctl.storage.cache.s3fifo import MAX_HITS, PROMOTE_HITS, queue_sizes
 
 
 def lru_hits(rows: Iterable[int], cache_rows: int) -> int:

@@ -14,7 +14,7 @@ in the sample or not; this is the correction SHARDS-adj makes.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.caches.sampling_hash import fmix64
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import compiled
 
 _ALL = 2**64

@@ -24,6 +24,7 @@ def open_store(
     scheme: Lookup | None = None,
     *,
     engine: str = "auto",
+    cache_bytes: int | None = None,
 ) -> Store:
     """Open rows for lookups where they lie: nothing is copied to disk or converted.
 
@@ -39,6 +40,7 @@ def open_store(
         scheme: of a checkpoint whose own files do not say it; compared with its tables. Needed for
             `Store.scheme` alone: rows are read without.
         engine: see `engramctl.storage.open_store`.
+        cache_bytes: see `engramctl.storage.open_store`.
 
     Raises:
         ConfigError: as `engramctl.storage.open_store`; a scheme given for a folder of ours, or one
@@ -51,7 +53,9 @@ def open_store(
     if not is_checkpoint(path):
         if scheme is not None:
             raise ConfigError(f"{path} has its scheme in its manifest", hint="leave out scheme=")
-        return open_source(path, tier, budget_bytes, dtype, device, engine=engine)
+        return open_source(
+            path, tier, budget_bytes, dtype, device, engine=engine, cache_bytes=cache_bytes
+        )
     checkpoint = open_checkpoint(path, scheme=scheme)
     found = checkpoint.scheme if scheme is None else scheme
     if scheme is not None:
@@ -59,8 +63,9 @@ def open_store(
         check_heads(scheme, checkpoint)
     document: Mapping[str, Any] | None = None if found is None else found.to_dict()
     store = open_source(
-        checkpoint.rows, tier, budget_bytes, dtype, device, engine=engine, scheme=document
-    )
+        checkpoint.rows, tier, budget_bytes, dtype, device,
+        engine=engine, scheme=document, cache_bytes=cache_bytes,
+    )  # fmt: skip
     words = os.path.abspath(path), tier, budget_bytes, dtype, str(device), scheme
-    store.reopen = partial(open_store, *words, engine=engine)
+    store.reopen = partial(open_store, *words, engine=engine, cache_bytes=cache_bytes)
     return store

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.caches.sampling_hash import fmix64
+from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import compiled
 
 CHUNK_TOKENS = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
+from engramctl.storage.cache.row_cache import RowCache
+from engramctl.storage.direct.begins import Begins
 from engramctl.storage.direct.fetch import Fetch, Held
 from engramctl.storage.direct.page_reads import PageReads, RowIds
-from engramctl.storage.direct.slab import Slab
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.step_plan import MOST_ROWS
-from engramctl.storage.io.page_plan import count_up, plan_words
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 
@@ -30,38 +31,42 @@ if TYPE_CHECKING:
     import torch
 
 _OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objects
-_PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
 _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
 _MOST_AHEAD = 64  # as many as tickets may be open
 _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
-_NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 class DirectRows:
     """The rows of a source, read with O_DIRECT where the file system lets us.
 
     Attributes:
+        cache: rows kept; None: there is no room for any.
         over: memory of tickets that are over: slab, runs of pages, and what is still read.
         slab: all memory of rows on their way.
     """
 
-    def __init__(self, source: Source, budget_bytes: int, engine: str = "auto") -> None:
+    def __init__(
+        self, source: Source, budget_bytes: int, engine: str = "auto", cache_bytes: int = 0
+    ) -> None:
         """Open the files and reserve memory.
 
         Args:
             source: whose rows.
-            budget_bytes: most memory that rows on their way may take.
+            budget_bytes: most memory that rows may take, on their way and in the cache.
             engine: see `choose`.
+            cache_bytes: of the budget, for a row cache; 0: there is none.
 
         Raises:
             StorageError: the budget is too small for two rows, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
-        threads = max(4, min(64, budget_bytes // _THREAD_BYTES))
+        self._source, self._cache_bytes = source, cache_bytes
+        reading_bytes = budget_bytes - cache_bytes
+        threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
         self._page_reads = PageReads(source, engine, {"pread": threads})
-        self._most_ahead = min(_MOST_AHEAD, budget_bytes // _AHEAD_BYTES)
+        self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
         own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
-        self._num_pages = (int(budget_bytes * _OF_BUDGET) - own) // PAGE
+        self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
         least = least_pages(self._page_reads.most)
         if self._num_pages < least:
             self._page_reads.chosen.close()
@@ -69,7 +74,8 @@ class DirectRows:
                 "the budget is too small to read rows in",
                 facts={
                     "needed": f"{int((least * PAGE + own) / _OF_BUDGET) + PAGE:,} bytes",
-                    "budget": f"{budget_bytes:,} bytes",
+                    "budget": f"{reading_bytes:,} bytes"
+                    + (f" beside a row cache of {cache_bytes:,}" if cache_bytes else ""),
                 },
             )
         self._begin()
@@ -83,7 +89,9 @@ class DirectRows:
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
         at_work = max(self._num_pages // 2, least_pages(self._page_reads.most))
-        self._pieces = SortedPieces(self._page_reads, self.slab, at_work)
+        self.cache = RowCache(self._source, self._cache_bytes) if self._cache_bytes else None
+        self._begins = Begins(self._page_reads, self.cache)
+        self._pieces = SortedPieces(self._page_reads, self.slab, at_work, self.cache)
         self._ahead = 0
         self._lock = threading.Lock()
         self.over: deque[Held] = deque()
@@ -123,35 +131,41 @@ class DirectRows:
         """Most that were under way at once."""
         return self._page_reads.depth
 
-    def start(self, rows: RowIds) -> Fetch:
-        """Begin to read a batch, when there is room for its pages.
+    def start(self, rows: RowIds) -> Fetch | None:
+        """Begin to read a batch, when there is room for its pages; None: all of it is in the cache.
 
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
         """
-        fetch = Fetch(self, self.slab, set(rows))
         total = sum(map(len, rows.values()))
-        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._plan_step):
+        if self.cache is not None and total <= MOST_ROWS and self.cache.has(rows):
+            return None
+        fetch = Fetch(self, self.slab, set(rows))
+        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
             self._sweep()  # while the disk works
             return fetch
         self._sweep()
-        at_most = total * self._page_reads.most
-        if total and at_most <= _PLANNED_AT_MOST * self.slab.free_pages:
+        if total:
             wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
-            self._begun(fetch, wide, self._plan)
+            self._begun(fetch, wide, self._begins.batch)
         return fetch
 
-    def _begun(self, fetch: Fetch, rows: RowIds, plan: Callable[[Fetch, RowIds], None]) -> bool:
+    def _begun(self, fetch: Fetch, rows: RowIds, begin: Callable[[Fetch, RowIds], None]) -> bool:
         """Plan a batch and begin to read it, unless there is no room; tell whether there was."""
         if not self._enter():
             return False
         try:
-            plan(fetch, rows)
+            begin(fetch, rows)
         finally:
             if fetch.pending is None:
                 self._leave(fetch.slab, fetch.runs)
-                fetch.plan, fetch.runs = None, ()
-        return fetch.pending is not None
+                fetch.plan, fetch.runs, fetch.parted = None, (), {}
+        if fetch.pending is None:
+            return False
+        if self.cache is not None:
+            for part in fetch.parted.values():
+                self.cache.count(part.counts)
+        return True
 
     def _enter(self) -> bool:
         """Count one more that is read ahead, unless there are too many."""
@@ -168,52 +182,8 @@ class DirectRows:
         with self._lock:
             self._ahead -= 1
 
-    def _plan_step(self, fetch: Fetch, rows: RowIds) -> None:
-        """The same for a few rows, quickly: in one run of as many pages as they could touch."""
-        reads, slab = self._page_reads, fetch.slab
-        total = sum(map(len, rows.values()))
-        size = -(-total * (2 + 7 * reads.most) * 8 // PAGE)
-        num_pages = size + total * reads.most
-        at = slab.take(num_pages)
-        if at is None:
-            return
-        fetch.runs = ((at, num_pages),)
-        plan = reads.steps.plan(rows, slab.words(at, size), slab.at(at + size))
-        fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
-        fetch.pending = reads.start(plan.batch)
-        reads.count(plan.batch)  # while the disk works
-
-    def _plan(self, fetch: Fetch, rows: RowIds) -> None:
-        """Plan a batch and begin to read it, if its plan and its pages find room."""
-        reads, slab = self._page_reads, fetch.slab
-        words = sum(plan_words(reads.maps[layer], len(ids)) for layer, ids in rows.items())
-        longest = max(len(ids) for ids in rows.values())
-        words += longest
-        size = -(-words * 8 // PAGE)
-        at = slab.take(size)
-        if at is None:
-            return
-        fetch.runs = ((at, size),)
-        room = slab.words(at, size)
-        plan = reads.plan(rows, room)
-        first = slab.take(len(plan.pages_P))
-        if first is None:
-            return
-        fetch.runs += ((first, len(plan.pages_P)),)
-        fetch.address = slab.at(first)
-        batch = reads.batch(plan, fetch.address)
-        end = (batch.got_R.ctypes.data + batch.got_R.nbytes - slab.at(at)) // 8
-        fetch.places = room[end : end + longest]
-        count_up(fetch.places)
-        used = -(-(end + longest) * 8 // PAGE)
-        fetch.runs = ((at, used), (first, len(plan.pages_P)))
-        slab.give(at + used, size - used)
-        fetch.plan, fetch.batch = plan, batch
-        fetch.pending = reads.start(batch)
-        reads.count(batch)
-
     def finish(
-        self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch, out: "torch.Tensor"
+        self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch | None, out: "torch.Tensor"
     ) -> None:
         """Write a layer's rows to `out`, on the CPU.
 
@@ -221,22 +191,53 @@ class DirectRows:
             StorageError: a read failed, with file and offset.
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
-        if fetch.plan is None or fetch.batch is None or fetch.pending is None:
+        reads = self._page_reads
+        if fetch is None:  # all of them are in the cache, unless some were evicted since
+            if self.cache is None or self.cache.gather(reads.maps[layer], row_ids, out) < 0:
+                self._pieces.read(layer, row_ids, out)
+            return
+        pending = fetch.pending
+        if pending is None:
             self._pieces.read(layer, row_ids, out)
             return
-        where = fetch.plan.addresses(layer, fetch.address)
-        places = fetch.places[: len(row_ids)]
-        needed = fetch.plan.ranges(layer)
-        fetch.pending.wait(needed)
-        with fetch.lock:
-            if fetch.checked < needed:
-                self._page_reads.arrived(fetch.batch.part(fetch.checked, needed))
-                fetch.checked = needed
-        self._page_reads.widen(layer, row_ids, where, places, fetch.slab, out)
+        part = fetch.parted.get(layer)
+        rows, targets = row_ids, fetch.places[: len(row_ids)]
+        if part is not None:
+            rows, targets, found = part.missed, part.missed_targets, part.found
+            reads.widen(layer, row_ids, part.where_N2[found], part.targets[found], fetch.slab, out)
+        if fetch.plan is not None and fetch.batch is not None and len(rows):
+            needed = fetch.plan.ranges(layer)
+            pending.wait(needed)
+            with fetch.lock:
+                if fetch.checked < needed:
+                    reads.arrived(fetch.batch.part(fetch.checked, needed))
+                    fetch.checked = needed
+            where = fetch.plan.addresses(layer, fetch.address)
+            reads.widen(layer, rows, where, targets, fetch.slab, out)
+            if self.cache is not None:
+                self.cache.admit(layer, rows, where, fetch.slab.memory)
         with fetch.lock:
             fetch.left.discard(layer)
             if not fetch.left:
                 fetch.release()
+
+    def warm(self, rows: RowIds, out: "torch.Tensor") -> None:
+        """Fill the row cache with rows, while it has room.
+
+        Args:
+            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
+            out: room for some rows, on the CPU, of any dtype that rows are read as.
+        """
+        if self.cache is None:
+            return
+        step, total = len(out), sum(map(len, rows.values()))
+        share = min(1.0, (self.cache.capacity - self.cache.rows) / max(1, total))
+        kept = {layer: ids[: int(share * len(ids))] for layer, ids in rows.items()}
+        turns = -(-max(map(len, kept.values()), default=0) // step)
+        for turn in reversed(range(turns)):  # who came first leaves first
+            for layer, ids in kept.items():
+                some = np.sort(ids[len(ids) * turn // turns : len(ids) * (turn + 1) // turns])
+                self._pieces.read(layer, some, out[: len(some)])
 
     def _sweep(self) -> None:
         """Free the memory of tickets that are over, where nothing is read into it any more."""
@@ -261,7 +262,10 @@ class DirectRows:
         """
         self._page_reads.compile(self.slab, out)
         self._pieces.compile()
-        count_up(_NONE)
+        self._begins.compile(self.slab)
+        if self.cache is not None:
+            for row_map in self.maps.values():
+                self.cache.compile(row_map, out)
 
     def close(self) -> None:
         """Wait for reads under way and close the files."""

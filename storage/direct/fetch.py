@@ -8,14 +8,26 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.direct.slab import Slab
+from engramctl.storage.cache.row_cache import Parted
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
+from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
 Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
 """A slab, runs of its pages, and what is still read into them."""
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
+
+
+class Nothing:
+    """No read at all: every row was in the row cache."""
+
+    def wait(self, first: int | None = None) -> None:
+        """Return at once."""
+
+    def over(self) -> bool:
+        """It is."""
+        return True
 
 
 class Owner(Protocol):
@@ -36,18 +48,20 @@ class Fetch:
         owner: whose they are.
         slab: what its pages are of; a forked child has another.
         left: layers that were not handed over.
-        plan: what was planned; None: nothing is on its way.
+        parted: layer -> what of it was in the row cache; without one, nothing.
+        plan: what is read; None: nothing has to be.
         runs: first page and number of pages of what it holds.
         address: where the first page that is read goes.
         places: 0, 1, 2, ..., as many as the longest layer has rows.
         batch: what is read.
-        pending: how far it is.
+        pending: how far it is; None: nothing was begun, and rows are read when waited for.
         checked: ranges, counted from the first, that were seen to have come.
     """
 
     owner: Owner
     slab: Slab
     left: set[int]
+    parted: dict[int, Parted] = field(default_factory=dict)
     plan: PagePlan | StepPlan | None = None
     runs: tuple[tuple[int, int], ...] = ()
     address: int = 0
@@ -59,9 +73,9 @@ class Fetch:
 
     def release(self) -> None:
         """Give the memory back, when nothing is read into it any more."""
-        plan, self.plan = self.plan, None
-        if plan is not None and self.pending is not None:
-            self.owner.over.append((self.slab, self.runs, self.pending))
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            self.owner.over.append((self.slab, self.runs, pending))
 
     def __del__(self) -> None:
         """A ticket that is dropped, in the middle of anything, gives back what it holds."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.direct.slab import Slab
 from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlanner
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.page_plan import PagePlan, file_numbers, most_pages, rows_that_fit
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges

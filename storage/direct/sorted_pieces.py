@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.page_reads import PageReads
-from engramctl.storage.direct.slab import Slab
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
 from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
 if TYPE_CHECKING:
@@ -77,14 +78,18 @@ class SortedPieces:
         num_pages: all pages of the working memory.
     """
 
-    def __init__(self, reads: PageReads, slab: Slab, num_pages: int) -> None:
+    def __init__(
+        self, reads: PageReads, slab: Slab, num_pages: int, cache: RowCache | None = None
+    ) -> None:
         """Take the working memory from a slab, for ever.
 
         Args:
             reads: what reads.
             slab: what the memory is of.
             num_pages: how many, at least `least_pages`.
+            cache: rows kept.
         """
+        self._cache = cache
         self._reads, self._slab, self.num_pages = reads, slab, num_pages
         spare = num_pages - least_pages(reads.most)
         sorted_pages = _LEAST_SORTED_PAGES + min(spare, num_pages // _SORTED_PART)
@@ -127,6 +132,9 @@ class SortedPieces:
             make_keys(row_ids, start, rows, self._bits)
             rows.sort()
             part_keys(rows, start, positions, self._bits)
+            if self._cache is not None:
+                kept = self._cache.serve(reads.maps[layer], rows, positions, out)
+                rows, positions = rows[:kept], positions[:kept]
             at = 0
             while at < len(rows):
                 most = min(len(rows), at + _ROWS_A_PAGE * self.half_pages)
@@ -162,4 +170,6 @@ class SortedPieces:
         self._reads.arrived(one.batch)
         where = one.plan.addresses(layer, one.address)
         self._reads.widen(layer, one.rows, where, one.positions, self._slab, out)
+        if self._cache is not None:
+            self._cache.admit(layer, one.rows, where, self._slab.memory)
         under_way.popleft()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from engramctl.errors import ConfigError, FormatError, TierUnavailable, unknown
+from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.source import CheckpointTables, Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
@@ -18,6 +19,8 @@ from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.store import Store
 
+READING_BYTES = 64 << 20  # of a budget, at least, is for rows on their way
+LEAST_CACHE_RECORDS = 16
 _STORES: dict[str, type[GpuStore] | type[HostStore] | type[SsdStore]] = {
     "gpu": GpuStore,
     "host": HostStore,
@@ -70,6 +73,7 @@ def open_store(
     *,
     engine: str = "auto",
     scheme: Mapping[str, Any] | None = None,
+    cache_bytes: int | None = None,
 ) -> Store:
     """Open a table for lookups.
 
@@ -84,12 +88,16 @@ def open_store(
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
         engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
         scheme: document of the scheme of rows that do not say theirs.
+        cache_bytes: of the budget of an `ssd` tier, what keeps rows that were read, all it needs
+            beside them included (default: three quarters of the budget, but 64 MiB are left for
+            rows on their way; 0: no row is kept). Without a budget, the budget is 64 MiB more.
 
     Warns:
         RuntimeWarning: a medium on which a cold step takes over 50 ms, with the tokens/s to expect.
 
     Raises:
-        ConfigError: unknown tier, dtype, device or engine.
+        ConfigError: unknown tier, dtype, device or engine; a row cache of another tier, or one that
+            is too small for a row.
         TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered; rows of a type that is
             widened when it is laid out; a scale of a checkpoint
@@ -112,8 +120,38 @@ def open_store(
             hint="lay them out as f32, or with --dtype as another: "
             f"engramctl layout {shlex.quote(str(source.path))} -o shards",
         )
-    store = _STORES[tier](source, dtype, where, budget_bytes, engine, scheme)
+    budget, cache = _shared(tier, budget_bytes, cache_bytes, source.record.record_bytes)
+    store = _STORES[tier](source, dtype, where, budget, engine, scheme, cache)
     if isinstance(path, Path | str):
-        words = os.path.abspath(path), tier, budget_bytes, dtype, str(where)
-        store.reopen = partial(open_store, *words, engine=engine, scheme=scheme)
+        words = os.path.abspath(path), tier, budget, dtype, str(where)
+        store.reopen = partial(open_store, *words, engine=engine, scheme=scheme, cache_bytes=cache)
     return store
+
+
+def _shared(
+    tier: str, budget_bytes: int | None, cache_bytes: int | None, record_bytes: int
+) -> tuple[int | None, int]:
+    """Return the budget, and what of it is the row cache's.
+
+    Raises:
+        ConfigError: there can be no such cache.
+    """
+    if tier != "ssd":
+        if cache_bytes:
+            raise ConfigError(
+                f"the {tier} tier has no row cache: all its rows are in memory",
+                hint="leave cache_bytes out, or open the ssd tier",
+            )
+        return budget_bytes, 0
+    if cache_bytes is None:
+        reading = max(READING_BYTES, (budget_bytes or 0) // 4)
+        return budget_bytes, max(0, (budget_bytes or 0) - reading)
+    if cache_bytes and cache_bytes < LEAST_CACHE_RECORDS * record_bytes + PAGE:
+        raise ConfigError(
+            "the row cache is too small",
+            facts={"expected": f"at least {LEAST_CACHE_RECORDS * record_bytes + PAGE:,} bytes",
+                   "found": f"{cache_bytes:,} bytes"},
+        )  # fmt: skip
+    if budget_bytes is None and cache_bytes:
+        return cache_bytes + READING_BYTES, cache_bytes
+    return budget_bytes, cache_bytes

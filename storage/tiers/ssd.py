@@ -1,7 +1,8 @@
 """The ssd tier: rows in files, read in one of two ways.
 
 `mapped`: through a mapping, where the kernel's page cache is the cache, as large as it likes.
-`direct`: past the page cache, into memory of the store's own that never exceeds its budget.
+`direct`: past the page cache, into memory of the store's own that never exceeds its budget; a part
+of it keeps rows that were read.
 """
 
 import time
@@ -17,14 +18,16 @@ from engramctl.errors import StorageError
 from engramctl.runtime.callers import outside
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
-from engramctl.storage.io.gather_at_once import compile_at_once
+from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
 from engramctl.storage.tiers.stats import StoreStats
-from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.store import Near, Store
 from engramctl.storage.tiers.ticket import Request
+
+_WARMED = 1024  # rows read together
 
 
 class SsdStore(Store):
@@ -37,14 +40,21 @@ class SsdStore(Store):
         self.read: DirectRows | MappedRows = (
             MappedRows(self.table, self.wanted_engine)
             if budget_bytes is None
-            else DirectRows(self.table, budget_bytes, self.wanted_engine)
+            else DirectRows(self.table, budget_bytes, self.wanted_engine, self.cache_bytes)
         )
-        if isinstance(self.read, MappedRows) and self.device.type == "cpu":
-            self.near = {layer: one.near for layer, one in self.read.layers.items()}
+        if self.device.type == "cpu":
+            self.near = self._near()
         self._compile()
         slow = slow_medium(self.read.chosen)
         if slow is not None:
             warnings.warn(slow, RuntimeWarning, stacklevel=outside())
+
+    def _near(self) -> dict[int, Near]:
+        """Return what tells where rows in memory are, or no layer where none is kept."""
+        if isinstance(self.read, MappedRows):
+            return {layer: one.near for layer, one in self.read.layers.items()}
+        maps = self.read.maps if self.read.cache is not None else {}
+        return {layer: (one.packed, *NO_PAGES) for layer, one in maps.items()}
 
     def _compile(self) -> None:
         """Compile now: not in the middle of a step, nor while another thread forks."""
@@ -73,10 +83,13 @@ class SsdStore(Store):
         return self.read.chosen.why
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
-        """Gather rows whose pages were all touched before."""
+        """Gather rows that are in the row cache, or whose pages were all touched before."""
         if any_fault:
             return -1
         self.read.chosen.files.check_unchanged()
+        if isinstance(self.read, DirectRows):
+            assert self.read.cache is not None
+            return self.read.cache.gather(self.read.maps[layer], row_ids, out)
         distinct = super().at_once(layer, row_ids, out)
         if any_fault:
             assert isinstance(self.read, MappedRows)
@@ -102,7 +115,7 @@ class SsdStore(Store):
         """Hand over rows once their bytes are there."""
         read = self.read
         if isinstance(read, DirectRows):
-            if handle.plan is None:  # read by the ids themselves, and now
+            if handle is None or handle.pending is None:  # read by the ids themselves, and now
                 request.check_same()
             return through_host(
                 out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
@@ -132,11 +145,26 @@ class SsdStore(Store):
             if isinstance(self.read, MappedRows):
                 self.read.populate()
 
-    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
-        """Make pages cold: those of some rows, or all; when direct, none is kept.
+    def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        """Fill the row cache before anybody asks, while it has room; nothing without one.
 
         Args:
-            rows: layer -> row ids, int64 (n,); None: every page of the table.
+            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
+
+        Raises:
+            ValueError: no such layer, or an id outside the table.
+            StorageError: a read failed, or the store is closed.
+        """
+        with self.usage.call():
+            if isinstance(self.read, DirectRows):
+                checked = {one: self._checked(one, ids).row_ids for one, ids in rows.items()}
+                self.read.warm(checked, torch.empty((_WARMED, self.row_dim), dtype=self.dtype))
+
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Make rows cold: some, or all. Pages leave the page cache, rows the row cache.
+
+        Args:
+            rows: layer -> row ids, int64 (n,); None: all of the table.
 
         Raises:
             StorageError: the store is closed.
@@ -144,6 +172,10 @@ class SsdStore(Store):
         with self.usage.call():
             if isinstance(self.read, MappedRows):
                 self.read.drop(rows)
+            elif self.read.cache is not None and rows is not None:
+                self.read.cache.drop(rows)
+            elif self.read.cache is not None:
+                self.read.cache.clear()
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """Ask the kernel which pages of these rows are in memory; None when direct."""
@@ -158,6 +190,10 @@ class SsdStore(Store):
         copy.device_reads, copy.device_bytes = self.read.reads, self.read.read_bytes
         copy.queue_depth = self.read.depth
         copy.fallback = self.read.chosen.fallback
+        cache = self.read.cache if isinstance(self.read, DirectRows) else None
+        if cache is not None:
+            copy.cache_hits, copy.cache_misses = cache.hits, cache.misses
+            copy.cache_rows, copy.cache_bytes = cache.rows, cache.num_bytes
         return copy
 
     def release(self) -> None:

@@ -20,6 +20,10 @@ class StoreStats:
         device_reads: reads asked of the disk, pages that touch joined. When mapped: of pages the
             store had not touched before; the page cache may have served some of them.
         device_bytes: bytes of those pages.
+        cache_hits: row ids found in the row cache, repeated ones included.
+        cache_misses: row ids that were not.
+        cache_rows: rows in it now.
+        cache_bytes: memory it takes, all it needs beside the rows included.
         queue_depth: most reads that were under way at once, of one batch.
         stall_ns: time `wait` spent until its rows were ready.
     """
@@ -33,6 +37,10 @@ class StoreStats:
     useful_bytes: int = 0
     device_reads: int = 0
     device_bytes: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_rows: int = 0
+    cache_bytes: int = 0
     queue_depth: int = 0
     stall_ns: int = 0
 

@@ -28,6 +28,7 @@ from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Call, Usage
 
 SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
+Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 
@@ -44,6 +45,7 @@ class Store(ABC):
         budget_bytes: int | None = None,
         engine: str = "auto",
         scheme: Mapping[str, Any] | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
         if dtype not in DTYPES:
@@ -62,11 +64,12 @@ class Store(ABC):
         self.lock = threading.Lock()
         self.usage = Usage()
         # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
-        self.near: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = {}
-        self.wanted_engine = engine
+        self.near: dict[int, Near] = {}
+        self.wanted_engine, self.cache_bytes = engine, cache_bytes
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
         bounded = budget_bytes is not None and self.tier == "ssd"
-        self._most_copied = max(256, budget_bytes >> 15) if bounded and budget_bytes else None
+        reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
+        self._most_copied = None if reading is None else max(256, reading >> 15)
         self.load(budget_bytes)
         renew_in_children(self)
         for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork

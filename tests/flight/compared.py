@@ -16,16 +16,20 @@ from tests.flight.subjects import Subject
 WAYS = [("mapped", one) for one in ("willneed", "io_uring", "pread")]
 WAYS += [("direct", one) for one in ("io_uring", "pread")]
 BUDGETS = (500_000, 1 << 20, 8 << 20, 64 << 20)
+CACHES = (0, 60_000, 400_000, 4 << 20)
 POISON = 777.0
 MOST = 50_000
 THREADS = 8
 
 
 def opened(subject: Subject, mode: str, engine: str, rng: np.random.Generator) -> SsdStore:
-    """Open a subject in one way, with a budget and a dtype by chance."""
+    """Open a subject in one way, with a budget, a row cache and a dtype by chance."""
     budget = int(rng.choice(BUDGETS)) if mode == "direct" else None
     dtype = torch.float32 if rng.random() < 0.5 else torch.bfloat16
-    store = open_store(subject.path, "ssd", budget, dtype, engine=engine)
+    cache = int(rng.choice(CACHES)) if mode == "direct" else None
+    if budget is not None and cache:
+        budget += cache
+    store = open_store(subject.path, "ssd", budget, dtype, engine=engine, cache_bytes=cache)
     assert isinstance(store, SsdStore)
     assert (store.mode, store.engine) == (mode, engine)
     return store

@@ -46,7 +46,7 @@ MUTATIONS = (
         (MEMORY + "::test_heads_dealt_to_files_find_room",),
     ),
     Mutation(
-        "child-unmaps-what-is-not-its-parents", "storage/direct/slab.py",
+        "child-unmaps-what-is-not-its-parents", "storage/io/slab.py",
         "        _inherited.append(self._map)",
         "        pass",
         (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),
@@ -83,7 +83,7 @@ MUTATIONS = (
     ),
     Mutation(
         "engines-memory-not-counted", "storage/direct/direct_rows.py",
-        "self._num_pages = (int(budget_bytes * _OF_BUDGET) - own) // PAGE",
+        "self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE",
         "self._num_pages = int(budget_bytes * _OF_BUDGET) // PAGE",
         (MEMORY + "::test_slab_and_engine_are_less_than_the_budget",),
     ),

@@ -1,5 +1,6 @@
 """Memory of a fixed size for pages on their way: what bounds a store that reads past the cache."""
 
+import contextlib
 import mmap
 import threading
 
@@ -10,6 +11,7 @@ from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.io.pages import PAGE
 
 _DONTFORK = 10
+_HUGEPAGE = 14
 _inherited: list[mmap.mmap] = []  # a forked child does not have them: freeing one unmaps another
 
 
@@ -32,6 +34,11 @@ class Slab:
         self._lock = threading.Lock()
         renew_in_children(self)
         self._free = [(0, num_pages)]  # first page and pages of each run, ascending, none touching
+
+    def prefer_huge_pages(self) -> None:
+        """Ask for huge pages where there are any: random rows of many pages miss the TLB."""
+        with contextlib.suppress(OSError):
+            self._map.madvise(_HUGEPAGE)
 
     def renew(self) -> None:
         """Keep the addresses for ever in a forked child: something else may be mapped there."""
@@ -71,4 +78,8 @@ class Slab:
 
     def words(self, page: int, num_pages: int) -> NDArray[np.int64]:
         """Return a run of pages as int64; the slab lives as long as it."""
-        return self.memory[page * PAGE : (page + num_pages) * PAGE].view(np.int64)
+        return self.bytes(page, num_pages).view(np.int64)
+
+    def bytes(self, page: int, num_pages: int) -> NDArray[np.uint8]:
+        """Return a run of pages; the slab lives as long as it."""
+        return self.memory[page * PAGE : (page + num_pages) * PAGE]

@@ -1,4 +1,4 @@
-"""The 64-bit hash by which rows and n-grams are sampled."""
+"""The 64-bit hash by which rows and n-grams are sampled, and rows of a cache are found."""
 
 import numpy as np
 

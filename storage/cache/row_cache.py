@@ -1,0 +1,323 @@
+"""Rows that were read, kept as they are stored in memory that never exceeds a bound.
+
+Row by row, where the page cache keeps pages, of which a row is a fifteenth; S3-FIFO says which. The
+bound is of everything: records, keys, chains, queues and the ids of rows that left.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.cache.lookups import admit_rows, gather_cached, has_rows, part_rows
+from engramctl.storage.cache.s3fifo import Slots, drop_keys, slots_bytes
+from engramctl.storage.io.gather import widen
+from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.slab import Slab
+from engramctl.storage.reading.source import Source
+
+if TYPE_CHECKING:
+    import torch
+
+AT_ONCE = 1024  # rows for which other threads wait
+NO_TAGS: NDArray[np.uint16] = np.empty(0, np.uint16)
+_NO_HOLD: NDArray[np.uint8] = np.empty(0, np.uint8)
+_TAG_BYTES = 2
+_MOST_SLOTS = 1 << 29  # entries are int32
+
+
+def key_dtype(num_rows: int) -> type[np.uint32] | type[np.int64]:
+    """Return what keys of so many rows, of all layers together, are kept as."""
+    return np.uint32 if num_rows < (1 << 32) else np.int64
+
+
+def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
+    """Return how many rows a cache of so many bytes holds, all it needs beside them included.
+
+    Args:
+        num_bytes: whole pages of it are used.
+        record_bytes: of a stored row.
+        num_rows: of all layers together; more are never held.
+    """
+    width = np.dtype(key_dtype(num_rows)).itemsize
+    room = num_bytes // PAGE * PAGE
+
+    def needed(rows: int) -> int:
+        return _aligned(rows * record_bytes) + slots_bytes(rows, width) + 8 + _TAG_BYTES * rows
+
+    low, high = 0, min(room // record_bytes, num_rows, _MOST_SLOTS)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if needed(middle) <= room else (low, middle - 1)
+    return low
+
+
+def _aligned(num_bytes: int) -> int:
+    return -(-num_bytes // 8) * 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Rows of a layer of a ticket: first those that must be read, from the end on back the others.
+
+    Attributes:
+        counts: rows to be read, rows from the cache, of these by chance; int64 (3,).
+        rows: row ids to be read, int64 (n,).
+        targets: the output row of each, of those to be read and of those that are here, int64 (n,).
+        where_N2: addresses of values and scales of those that are here, int64 (n, 2).
+        hold: their records, uint8.
+    """
+
+    counts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    where_N2: NDArray[np.int64]
+    hold: NDArray[np.uint8]
+
+    @staticmethod
+    def words(num_rows: int) -> int:
+        """Return the int64 that a room for so many rows takes, without `hold`."""
+        return 4 * num_rows
+
+    @classmethod
+    def of(cls, num_rows: int, words: NDArray[np.int64], hold: NDArray[np.uint8]) -> "Parted":
+        """Lay a room out in memory; see `words`."""
+        rows, targets = words[:num_rows], words[num_rows : 2 * num_rows]
+        where_N2 = words[2 * num_rows : 4 * num_rows].reshape(-1, 2)
+        return cls(np.zeros(3, np.int64), rows, targets, where_N2, hold)
+
+    @property
+    def missed(self) -> NDArray[np.int64]:
+        """Row ids to be read."""
+        return self.rows[: self.counts[0]]
+
+    @property
+    def missed_targets(self) -> NDArray[np.int64]:
+        """Their output rows."""
+        return self.targets[: self.counts[0]]
+
+    @property
+    def found(self) -> slice:
+        """Where those that are here stand in `targets` and `where_N2`."""
+        return slice(len(self.targets) - int(self.counts[1]), len(self.targets))
+
+
+class RowCache:
+    """A cache of stored rows of all layers; safe from several threads, a block of rows at a time.
+
+    Attributes:
+        capacity: rows it can hold.
+        hits: row ids found in it.
+        chance_hits: of these, rows that another n-gram had brought; told where n-grams are known.
+        misses: row ids that were not.
+    """
+
+    def __init__(self, source: Source, num_bytes: int) -> None:
+        """Reserve the memory; nothing is taken from the system before a row comes.
+
+        Args:
+            source: whose rows; a cache is for one.
+            num_bytes: bound of everything.
+
+        Raises:
+            ValueError: it is too small for a row.
+        """
+        record = source.record
+        self._bases: dict[int, int] = {}
+        total = 0
+        for layer in source.layers:
+            self._bases[layer] = total
+            total += source.num_rows(layer)
+        self._key_dtype = key_dtype(total)
+        self.capacity = cache_capacity(num_bytes, record.record_bytes, total)
+        if self.capacity < 1:
+            raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
+        self.record_bytes = record.record_bytes
+        self._sizes = np.array([record.weight_bytes, record.scale_bytes], np.int64)
+        self._slab = Slab(num_bytes // PAGE)
+        self._slab.prefer_huge_pages()
+        self.lock = threading.Lock()
+        self.hits = self.chance_hits = self.misses = 0
+        self.clear()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of memory, all of it."""
+        return self._slab.memory.nbytes
+
+    @property
+    def rows(self) -> int:
+        """Rows held now."""
+        return self._slots.rows
+
+    def clear(self) -> None:
+        """Hold no row."""
+        memory = self._slab.memory
+        with self.lock:
+            width = np.dtype(self._key_dtype).itemsize
+            tags_at = _aligned(self.capacity * self.record_bytes)
+            slots_at = _aligned(tags_at + _TAG_BYTES * self.capacity)
+            slots_end = slots_at + slots_bytes(self.capacity, width)
+            self.records = memory[: self.capacity * self.record_bytes]
+            self._tags = memory[tags_at : tags_at + _TAG_BYTES * self.capacity].view(np.uint16)
+            slots = Slots.empty(self.capacity, self._key_dtype, memory[slots_at:slots_end])
+            self._slots = slots
+            self.arrays = (slots.keys, slots.words, slots.hits, slots.state)
+
+    def drop(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        """Hold none of these rows any more.
+
+        Args:
+            rows: layer -> row ids, int64 (n,).
+        """
+        with self.lock:
+            for layer, ids in rows.items():
+                drop_keys(ids, self._bases[layer], *self.arrays)
+
+    def part(
+        self,
+        layer: int,
+        rows: NDArray[Any],
+        places: NDArray[np.int64],
+        room: Parted,
+        tags: NDArray[np.uint16] = NO_TAGS,
+    ) -> None:
+        """Part rows into hits, whose records are copied, and misses; see `part_rows`.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int32 or int64 (n,).
+            places: 0, 1, 2, ..., at least n.
+            room: is filled.
+            tags: of their n-grams.
+        """
+        for start in range(0, max(1, len(rows)), AT_ONCE):
+            some = slice(start, min(start + AT_ONCE, len(rows)))
+            with self.lock:
+                part_rows(
+                    rows[some], places[some], tags[some], self._bases[layer], *self.arrays,
+                    self._tags, self.records, self._sizes, room.hold, room.counts, room.rows,
+                    room.targets, room.where_N2,
+                )  # fmt: skip
+
+    def serve(
+        self,
+        row_map: RowMap,
+        rows: NDArray[np.int64],
+        places: NDArray[np.int64],
+        out: "torch.Tensor",
+    ) -> int:
+        """Write the rows that are here to `out`; move the others to the front.
+
+        Args:
+            row_map: of the layer.
+            rows: row ids, int64 (n,); the misses stand in front then.
+            places: their output rows, int64 (n,); likewise.
+            out: see `widen`.
+
+        Returns:
+            how many were missed.
+
+        Raises:
+            FormatError: see `widen`.
+        """
+        counts = np.zeros(3, np.int64)
+        targets = np.empty(AT_ONCE, np.int64)
+        where_N2 = np.empty((AT_ONCE, 2), np.int64)
+        kept = 0
+        for start in range(0, max(1, len(rows)), AT_ONCE):
+            ids = rows[start : start + AT_ONCE]
+            counts[:] = 0
+            with self.lock:
+                part_rows(
+                    ids, places[start : start + len(ids)], NO_TAGS, self._bases[row_map.layer],
+                    *self.arrays, self._tags, self.records, self._sizes, _NO_HOLD, counts,
+                    rows[kept:], targets[: len(ids)], where_N2[: len(ids)],
+                )  # fmt: skip
+                missed = int(counts[0])
+                here = slice(missed, len(ids))
+                bad = widen(where_N2[here], targets[here], self.records, row_map, out)
+                assert bad < 0, "rows are widened before they are taken in"
+            places[kept : kept + missed] = targets[:missed]
+            self.count(counts)
+            kept += missed
+        return kept
+
+    def admit(
+        self,
+        layer: int,
+        rows: NDArray[np.int64],
+        where_N2: NDArray[np.int64],
+        buffer: NDArray[np.uint8],
+        tags: NDArray[np.uint16] = NO_TAGS,
+    ) -> None:
+        """Take in rows that were read into a buffer; see `admit_rows`.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int64 (n,).
+            where_N2: addresses of each row's values and scales, int64 (n, 2).
+            buffer: holds them all.
+            tags: of their n-grams.
+        """
+        low = buffer.ctypes.data
+        for start in range(0, max(1, len(rows)), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            with self.lock:
+                admit_rows(
+                    rows[some], tags[some], self._bases[layer], where_N2[some], low,
+                    low + buffer.nbytes, *self.arrays, self._tags, self.records, self._sizes,
+                )  # fmt: skip
+
+    def has(self, rows: Mapping[int, NDArray[Any]]) -> bool:
+        """Tell whether all these rows are here, now; no hit is counted.
+
+        Args:
+            rows: layer -> row ids, int32 or int64 (n,).
+        """
+        keys, words, _, state = self.arrays
+        with self.lock:
+            for layer, ids in rows.items():
+                if not has_rows(ids, self._bases[layer], keys, words, state, self.records):
+                    return False
+        return True
+
+    def gather(self, row_map: RowMap, row_ids: NDArray[Any], out: "torch.Tensor") -> int:
+        """Gather rows when all are here; see `gather_cached`.
+
+        Returns:
+            how many are distinct, or -1.
+        """
+        with self.lock:
+            distinct = int(
+                gather_cached(
+                    row_ids, row_map.packed, self._bases[row_map.layer], *self.arrays,
+                    self.records, out.element_size(), out.data_ptr(), out.nbytes,
+                )
+            )  # fmt: skip
+            if distinct >= 0:
+                self.hits += len(row_ids)
+        return distinct
+
+    def compile(self, row_map: RowMap, out: "torch.Tensor") -> None:
+        """Compile every kernel now, for both kinds of ids; `out` has no rows."""
+        words = np.empty(0, np.int64)
+        for kind in (np.int32, np.int64):
+            none = np.empty(0, kind)
+            self.gather(row_map, none, out)
+            self.has({row_map.layer: none})
+            self.part(row_map.layer, none, words, Parted.of(0, words, _NO_HOLD))
+        self.drop({row_map.layer: words})
+        self.serve(row_map, words, words, out)
+        self.admit(row_map.layer, words, words.reshape(0, 2), self.records)
+
+    def count(self, counts: NDArray[np.int64]) -> None:
+        """Count rows that were parted, once they are sure to be served so; see `Parted`."""
+        with self.lock:
+            self.misses += int(counts[0])
+            self.hits += int(counts[1])
+            self.chance_hits += int(counts[2])

@@ -1,0 +1,155 @@
+"""A ticket's rows begun: parted by the row cache, planned, and what is missing under way.
+
+All that a ticket needs is laid out in runs of pages of the slab. Where there is no room nothing is
+begun, and the rows are read when they are waited for.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.cache.row_cache import Parted, RowCache
+from engramctl.storage.direct.fetch import Fetch, Nothing
+from engramctl.storage.direct.page_reads import PageReads, RowIds
+from engramctl.storage.io.page_plan import count_up, plan_words
+from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.slab import Slab
+
+_PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
+
+
+class Begins:
+    """Begins to read what tickets need."""
+
+    def __init__(self, reads: PageReads, cache: RowCache | None) -> None:
+        """Hold what reads and what is kept."""
+        self._reads, self._cache = reads, cache
+
+    def step(self, fetch: Fetch, rows: RowIds) -> None:
+        """Begin a few rows, quickly: in one run of as many pages as they could need.
+
+        Args:
+            fetch: gets its runs, its plan and what is under way; `pending` stays None where there
+                is no room.
+            rows: layer -> row ids, int32 or int64 (n,), at most MOST_ROWS together.
+        """
+        reads, slab = self._reads, fetch.slab
+        total = sum(map(len, rows.values()))
+        words = total * (2 + 7 * reads.most)
+        hold = 0
+        if self._cache is not None:
+            words += Parted.words(total)
+            hold = _pages(total * self._cache.record_bytes)
+        size = _pages(8 * words)
+        num_pages = size + hold + total * reads.most
+        at = slab.take(num_pages)
+        if at is None:
+            return
+        fetch.runs = ((at, num_pages),)
+        room = slab.words(at, size)
+        if self._cache is not None:
+            used, _ = self._part(fetch, rows, room, slab.bytes(at + size, hold), reads.places)
+            rows, room = _missed(fetch), room[used:]
+            if not rows:
+                fetch.pending = Nothing()
+                return
+        plan = reads.steps.plan(rows, room, slab.at(at + size + hold))
+        fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
+        fetch.pending = reads.start(plan.batch)
+        reads.count(plan.batch)  # while the disk works
+
+    def batch(self, fetch: Fetch, rows: RowIds) -> None:
+        """Begin any number of rows, if their plan and their pages find room; as `step`.
+
+        Args:
+            fetch: see `step`.
+            rows: layer -> row ids, int64 (n,).
+        """
+        reads, slab = self._reads, fetch.slab
+        longest = max(len(ids) for ids in rows.values())
+        if self._cache is not None:
+            if not self._hold(fetch, rows, longest):
+                return
+            rows = _missed(fetch)
+            if not rows:
+                fetch.pending = Nothing()
+                return
+        if sum(map(len, rows.values())) * reads.most > _PLANNED_AT_MOST * slab.free_pages:
+            return
+        words = sum(plan_words(reads.maps[layer], len(ids)) for layer, ids in rows.items())
+        words += longest
+        size = _pages(8 * words)
+        at = slab.take(size)
+        if at is None:
+            return
+        held = fetch.runs
+        fetch.runs = (*held, (at, size))
+        room = slab.words(at, size)
+        plan = reads.plan(rows, room)
+        first = slab.take(len(plan.pages_P))
+        if first is None:
+            return
+        fetch.runs += ((first, len(plan.pages_P)),)
+        fetch.address = slab.at(first)
+        batch = reads.batch(plan, fetch.address)
+        end = (batch.got_R.ctypes.data + batch.got_R.nbytes - slab.at(at)) // 8
+        fetch.places = room[end : end + longest]
+        count_up(fetch.places)
+        used = _pages(8 * (end + longest))
+        fetch.runs = (*held, (at, used), (first, len(plan.pages_P)))
+        slab.give(at + used, size - used)
+        fetch.plan, fetch.batch = plan, batch
+        fetch.pending = reads.start(batch)
+        reads.count(batch)
+
+    def _hold(self, fetch: Fetch, rows: RowIds, longest: int) -> bool:
+        """Part any number of rows in memory of their own; False: there is no room for it."""
+        assert self._cache is not None
+        slab, total = fetch.slab, sum(map(len, rows.values()))
+        size = _pages(8 * (Parted.words(total) + longest))
+        hold = _pages(total * self._cache.record_bytes)
+        at = slab.take(size + hold)
+        if at is None:
+            return False
+        fetch.runs = ((at, size + hold),)
+        room = slab.words(at, size)
+        places = room[-longest:]
+        count_up(places)
+        _, copied = self._part(fetch, rows, room, slab.bytes(at + size, hold), places)
+        used = size + _pages(copied)
+        fetch.runs = ((at, used),)
+        slab.give(at + used, size + hold - used)
+        return True
+
+    def _part(
+        self,
+        fetch: Fetch,
+        rows: RowIds,
+        room: NDArray[np.int64],
+        hold: NDArray[np.uint8],
+        places: NDArray[np.int64],
+    ) -> tuple[int, int]:
+        """Part the rows of every layer; returns the int64 of `room` and bytes of `hold` used."""
+        assert self._cache is not None
+        used = copied = 0
+        for layer, ids in rows.items():
+            words = Parted.words(len(ids))
+            held = hold[copied : copied + len(ids) * self._cache.record_bytes]
+            part = Parted.of(len(ids), room[used : used + words], held)
+            self._cache.part(layer, ids, places, part)
+            fetch.parted[layer] = part
+            used += words
+            copied += int(part.counts[1]) * self._cache.record_bytes
+        return used, copied
+
+    def compile(self, slab: Slab) -> None:
+        """Compile now what a ticket needs: not in a step, nor while another thread forks."""
+        count_up(slab.words(0, 0))
+
+
+def _missed(fetch: Fetch) -> dict[int, NDArray[np.int64]]:
+    """Return the rows to be read, of layers that have any."""
+    return {layer: part.missed for layer, part in fetch.parted.items() if part.counts[0]}
+
+
+def _pages(num_bytes: int) -> int:
+    return -(-num_bytes // PAGE)

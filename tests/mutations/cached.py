@@ -1,0 +1,44 @@
+"""The row cache: who is served from it, of what bytes, and within which bound."""
+
+from tests.mutations import Mutation
+
+CACHE = "tests/storage/cache/test_row_cache.py"
+
+MUTATIONS = (
+    Mutation(
+        "cache-mixes-layers", "storage/cache/row_cache.py",
+        "            total += source.num_rows(layer)\n",
+        "            total += 0 * source.num_rows(layer)\n",
+        (CACHE + "::test_layers_do_not_share_rows",),
+    ),
+    Mutation(
+        "cache-forgets-what-its-tags-take", "storage/cache/row_cache.py",
+        "slots_bytes(rows, width) + 8 + _TAG_BYTES * rows",
+        "slots_bytes(rows, width) - 4 * rows",
+        (CACHE,),
+    ),
+    Mutation(
+        "cache-copies-the-slot-before", "storage/cache/lookups.py",
+        "            at = records_at + entry * record_bytes\n            if copied:",
+        "            at = records_at + max(0, entry - 1) * record_bytes\n            if copied:",
+        (CACHE + "::test_hits_and_bytes_are_those_of_plain_s3fifo",),
+    ),
+    Mutation(
+        "evicted-rows-are-taken-for-granted", "storage/direct/direct_rows.py",
+        "if self.cache is None or self.cache.gather(reads.maps[layer], row_ids, out) < 0:",
+        "if self.cache is not None and self.cache.gather(reads.maps[layer], row_ids, out) > 1e9:",
+        (CACHE + "::test_rows_evicted_before_they_are_waited_for_are_read",),
+    ),
+    Mutation(
+        "dropped-rows-are-found-again", "storage/cache/s3fifo.py",
+        "            keys[entry] = _NOBODY\n",
+        "            pass\n",
+        ("tests/storage/cache/test_s3fifo.py",),
+    ),
+    Mutation(
+        "cache-survives-a-fork", "storage/direct/direct_rows.py",
+        "self.cache = RowCache(self._source, self._cache_bytes) if self._cache_bytes else None",
+        "self.cache = getattr(self, \"cache\", None) or RowCache(self._source, self._cache_bytes)",
+        (CACHE + "::test_a_child_begins_with_a_cache_of_its_own",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,59 @@
+"""Slots after rows were dropped; `tests/caches` compares all else with the plain form."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engramctl.storage.cache.s3fifo import CAPACITY, Slots, admit, drop_keys, find, touch
+
+
+@given(
+    st.integers(1, 12),
+    st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=200),
+    st.sampled_from([np.uint32, np.int64]),
+)
+@settings(deadline=None, max_examples=100)
+def test_a_row_is_in_one_slot_and_a_dropped_one_in_none(
+    capacity: int, steps: list[tuple[int, bool]], kind: type
+) -> None:
+    slots = Slots.empty(capacity, kind)
+    arrays = (slots.keys, slots.words, slots.hits, slots.state)
+    of_slot: dict[int, int] = {}
+    for row, dropped in steps:
+        entry = find(row, slots.keys, slots.words, slots.state)
+        assert (0 <= entry < slots.state[CAPACITY]) == (row in of_slot.values())
+        if dropped:
+            drop_keys(np.array([row]), 0, *arrays)
+            of_slot = {slot: one for slot, one in of_slot.items() if one != row}
+            assert find(row, slots.keys, slots.words, slots.state) == -1
+        elif 0 <= entry < slots.state[CAPACITY]:
+            touch(entry, slots.hits)
+            assert of_slot[entry] == row
+        else:
+            slot = admit(row, entry, *arrays)
+            # Whoever was evicted is not found any more; a slot has one row.
+            of_slot[slot] = row
+            gone = [
+                one for one in of_slot.values()
+                if not 0 <= find(one, slots.keys, slots.words, slots.state) < capacity
+            ]  # fmt: skip
+            of_slot = {slot: one for slot, one in of_slot.items() if one not in gone}
+        assert slots.rows <= capacity
+    assert len(set(of_slot.values())) == len(of_slot) <= capacity
+
+
+def test_the_slot_of_a_dropped_row_leaves_without_its_name() -> None:
+    slots = Slots.empty(3)
+    arrays = (slots.keys, slots.words, slots.hits, slots.state)
+    admit(7, -1, *arrays)
+    drop_keys(np.array([7]), 0, *arrays)
+    again = admit(7, -1, *arrays)
+    admit(8, -1, *arrays)
+    admit(9, -1, *arrays)  # the first slot has to go
+    assert find(7, slots.keys, slots.words, slots.state) == again
+
+
+def test_memory_that_is_too_small_is_refused() -> None:
+    with pytest.raises(ValueError, match="hold no 100 slots"):
+        Slots.empty(100, np.uint32, np.empty(2000, np.uint8))
