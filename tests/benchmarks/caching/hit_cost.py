@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles
+from engramctl.storage.tiers.ssd import SsdStore
 from tests.benchmarks.cold.table import SPEC
 from tests.benchmarks.cold.warm import each, gather
 from tests.benchmarks.harness import Row, interleave, row
@@ -42,6 +43,7 @@ def hit_costs(table: TableFiles, rounds: int) -> list[Row]:
             table.path, "ssd", budget_bytes=cache_bytes + SPARE_BYTES, cache_bytes=cache_bytes
         ) as cached,
     ):
+        assert isinstance(mapped, SsdStore)
         mapped.populate()
         filled(cached, layer, num_rows)
         for size, calls in SIZES.items():

@@ -77,13 +77,21 @@ def store_reads(folder: Path, scheme: Scheme, text: Domain) -> tuple[int, int]:
 
 
 def chunks(
-    scheme: Scheme, text: Domain, chunk_tokens: int = CHUNK_TOKENS
+    scheme: Scheme, text: Domain, chunk_tokens: int = CHUNK_TOKENS, every: int = 1
 ) -> Iterator[tuple[dict[int, NDArray[np.int64]], NDArray[np.uint64]]]:
-    """Give the rows of whole chunks, layer by layer, int64 (T, heads), and their n-grams' keys."""
+    """Give the rows of whole chunks, layer by layer, int64 (T, heads), and their n-grams' keys.
+
+    Args:
+        scheme: the model's.
+        text: cut into chunks.
+        chunk_tokens: T.
+        every: of so many chunks one is given, the first.
+    """
     ids, is_token = joined(TokenBatch(text.ids, text.offsets))
     places = np.flatnonzero(is_token)
     context = scheme.max_order - 1
-    for begin in range(0, len(places) // chunk_tokens * chunk_tokens, chunk_tokens):
+    whole = len(places) // chunk_tokens * chunk_tokens
+    for begin in range(0, whole, chunk_tokens * every):
         first, last = places[begin], places[begin + chunk_tokens - 1]
         start = max(0, first - context)
         window, kept = ids[start : last + 1], is_token[start : last + 1]

@@ -8,6 +8,7 @@ same runs, and the disk's own rate stands beside them.
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -21,7 +22,7 @@ from tests.benchmarks.caching.mining import Mined, chosen
 from tests.benchmarks.caching.tables import scattered, with_data
 from tests.benchmarks.caching.texts import Domain, Texts
 from tests.benchmarks.cold.peers import drop_files
-from tests.benchmarks.cold.table import device_of
+from tests.benchmarks.cold.table import device_of, with_device_after
 from tests.benchmarks.harness import Row, row
 
 RUN_TOKENS = 64
@@ -46,9 +47,9 @@ def mined_times(
     table = with_data(folder / "written", served.scheme, num_rows, plan)
     drop_files(table.path)
     file = table.regions(table.layers[0])[0].path
+    device = device_of(file, None)
     made = []
     for text in mined.held_out:
-        before = device_of(file, None)
         found = runs(served.scheme, text, num_rows, 2 * pairs)
         with open_store(table.path, "ssd", budget_bytes=BUDGET_BYTES, cache_bytes=0) as store:
             seconds, reads = timed(store, found)
@@ -57,22 +58,20 @@ def mined_times(
         low, _, high = quantiles(each, n=4)
         bound = (
             f"reads {fewer:.2f}, so {median(each) / fewer:.2f} of it, to be {KEPT}; quartiles "
-            f"{low:.2f} to {high:.2f} of {len(each)} pairs of {RUN_TOKENS} tokens; "
-            f"{before}; afterwards {device_of(file, None)}"
+            f"{low:.2f} to {high:.2f} of {len(each)} pairs of {RUN_TOKENS} tokens; {device}"
         )
         name = f"cold time, {len(plan.order_index):,} mined n-grams, {text.title}"
         one = row(name, PEER, seconds["with"], seconds["without"], target=KEPT * fewer, bound=bound)
         made.append(one | {"ratio": median(each), "reads_ratio": fewer})
-    return made
+    return with_device_after(made, device, file)
 
 
 def runs(scheme: Scheme, text: Domain, num_rows: int, most: int) -> list[Chunk]:
     """Return short chunks spread over a text, their rows at their places in a small table."""
     every = max(1, len(text.ids) // RUN_TOKENS // most)
-    spread = [one for n, one in enumerate(chunks(scheme, text, RUN_TOKENS)) if n % every == 0]
     return [
         ({layer: scattered(ids, layer, num_rows) for layer, ids in rows.items()}, keys)
-        for rows, keys in spread[:most]
+        for rows, keys in islice(chunks(scheme, text, RUN_TOKENS, every), most)
     ]
 
 

@@ -1,8 +1,9 @@
 """The row cache's policy against LRU at equal bytes, what each keeps beside the rows counted.
 
-Counted, not timed: nothing is read. Caches start empty, take the first half of a text, and are
-counted on the second, so no text is seen twice. One head of every order stands for all heads of
-both layers, with a sixteenth of the bytes; `part_of_bytes` gives that share.
+Counted, not timed: nothing is read; the queues are the row cache's own. Caches start empty, take
+the first half of a text, and are counted on the second, so no text is seen twice. One head of every
+order stands for all heads of both layers, with a sixteenth of the bytes; `part_of_bytes` gives that
+share.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from engramctl.caches.s3fifo import S3Fifo
 from engramctl.caches.stack import StackDistances
 from engramctl.hashing import Scheme
+from engramctl.storage.cache.row_cache import cache_capacity
 from tests.benchmarks.caching.texts import Domain, Texts
 from tests.benchmarks.caching.traces import Trace, all_columns, one_column, row_ids, trace, turns
 from tests.benchmarks.cold.table import SPEC
@@ -25,12 +27,13 @@ STREAMS = (1, 64)
 HIT = {True: 0.65, False: 0.45}  # of all lookups, in-domain and unseen
 LRU_ROW_BYTES = 4 + 4 + 4 + 4 + 8  # key, next in the bucket, older, newer, two heads of buckets
 COUNTED = "counted, no device read"
+MOST_ROWS = 1 << 30  # of all layers of V4.1 together, rounded up: keys of four bytes
 LEAST_TOKENS = 1_300_000  # seen before targets hold
 
 
 def cache_rows(num_bytes: int) -> int:
     """Return the rows that our cache holds in so many bytes, its own metadata among them."""
-    return num_bytes // (SPEC.record_bytes + 28)
+    return cache_capacity(num_bytes, SPEC.record_bytes, MOST_ROWS)
 
 
 def lru_rows(num_bytes: int) -> int:
