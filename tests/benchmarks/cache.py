@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.benchmarks.caching.hit_cost import hit_costs
+from tests.benchmarks.caching.mined_reads import mined_reads
+from tests.benchmarks.caching.mined_times import mined_times
 from tests.benchmarks.caching.mining import mined
 from tests.benchmarks.caching.page_cache import against_pages
 from tests.benchmarks.caching.policies import policies
@@ -37,7 +39,7 @@ class Work:
         cache_table_rows: of the table whose rows are all in the cache.
         mined_tokens: of the text that is mined, before documents are held out.
         held_tokens: of a domain that the dictionary is counted on.
-        store_chunks: of these that stores read too.
+        every: of so many of its chunks the store reads one.
         entries: of the dictionary.
         timed_entries: of the one that is timed.
         timed_rows: of each layer of its table.
@@ -50,7 +52,7 @@ class Work:
     cache_table_rows: int = 2_000_000
     mined_tokens: int = 1 << 40
     held_tokens: int = 730_000
-    store_chunks: int = 16
+    every: int = 6
     entries: int = 1 << 20
     timed_entries: int = 1 << 18
     timed_rows: int = 4_000_000
@@ -60,7 +62,7 @@ class Work:
 
 QUICK = Work(
     library_bytes=2_500_000, tokens=200_000, cache_table_rows=150_000, mined_tokens=400_000,
-    held_tokens=20_000, store_chunks=2, entries=1 << 16, timed_entries=1 << 14, timed_rows=800_000,
+    held_tokens=20_000, every=3, entries=1 << 16, timed_entries=1 << 14, timed_rows=800_000,
     pairs=20, rounds=5,
 )  # fmt: skip
 
@@ -91,4 +93,6 @@ def dictionary(served: Texts, folder: Path, work: Work) -> list[Row]:
     some = replace(served, domains=(first.first(work.mined_tokens), *others))
     made = mined(some, folder, work.entries)
     found = look_ups(served.scheme, made, work.rounds)
+    found += mined_reads(served, made, folder, work.held_tokens, work.every)
+    found += mined_times(served, made, folder, work.timed_entries, work.timed_rows, work.pairs)
     return found

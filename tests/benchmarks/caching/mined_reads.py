@@ -1,7 +1,8 @@
 """Cold reads with the mined dictionary and without, counted on a table of V4.1's size.
 
-Reads are counted after duplicates of a chunk are removed, which serves much of what a dictionary
-knows. What the store reads of some chunks is held against the plain count of all of them.
+Reads are the store's own, of chunks spread over a text, after duplicates of a chunk are removed,
+which serves much of what a dictionary knows; what it reads to compare records with rows is among
+them. Beside them stands a plain count of every chunk, in which nothing is compared.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import Scheme
 from engramctl.reuse.documents import joined
 from engramctl.storage import Store, open_store
+from engramctl.storage.tiers.stats import StoreStats
 from tests.benchmarks.caching.mining import Mined, planned_reads
 from tests.benchmarks.caching.tables import without_data
 from tests.benchmarks.caching.texts import Domain, Texts
@@ -22,15 +24,13 @@ from tests.benchmarks.harness import Row, row
 
 MIB = 1 << 20
 BUDGET_BYTES = 1 << 30
-INDEX_BYTES = 10 * MIB  # to be at most
+MOST_ENTRIES, INDEX_BYTES = 1 << 20, 10 * MIB  # of so many entries the index is no larger
 FEWER = {True: 1.5, False: 1.12}  # in-domain and unseen
 LEAST_MINED_TOKENS = 4_000_000  # targets are of so much
 PEER = "dedup alone, no dictionary"
 
 
-def mined_reads(
-    served: Texts, mined: Mined, folder: Path, tokens: int, store_chunks: int
-) -> list[Row]:
+def mined_reads(served: Texts, mined: Mined, folder: Path, tokens: int, every: int) -> list[Row]:
     """Count every domain's reads.
 
     Args:
@@ -38,42 +38,40 @@ def mined_reads(
         mined: the dictionary, and the texts held out.
         folder: for the tables, which take no room.
         tokens: of a domain.
-        store_chunks: of a domain that a store reads too.
+        every: of so many chunks the store reads one.
     """
     entries, size = len(mined.plan.order_index), mined.plan.index.num_bytes
-    tables = {
-        name: without_data(folder / name, served.scheme, plan)
-        for name, plan in {"without": None, "with": mined.plan}.items()
-    }
+    assert entries > MOST_ENTRIES or size <= INDEX_BYTES, "the index is larger than 10 MiB"
+    bare = without_data(folder / "bare", served.scheme, None).path
+    known = without_data(folder / "known", served.scheme, mined.plan).path
     made = []
     for whole in mined.held_out:
         text = whole.first(tokens)
         without, found = (planned_reads(served.scheme, text, plan) for plan in (None, mined.plan))
-        some = text.first(store_chunks * CHUNK_TOKENS)
-        own = {name: store_reads(table.path, served.scheme, some) for name, table in tables.items()}
-        for name, plan in {"without": None, "with": mined.plan}.items():
-            told = planned_reads(served.scheme, some, plan)
-            assert own[name][1] == told.num_bytes, "the store reads other pages than it need"
+        theirs, ours = (store_reads(path, served.scheme, text, every) for path in (bare, known))
+        assert ours.dictionary_lost is None, ours.dictionary_lost
         target = FEWER[whole.is_mined] if mined.tokens >= LEAST_MINED_TOKENS else None
+        bound = (
+            f"{theirs.device_bytes / ours.device_bytes:.2f} of bytes; {ours.record_reads:,} reads "
+            f"of records, {ours.dictionary_compared:,} compared; plain count of "
+            f"{len(text.ids):,} tokens {without.requests / found.requests:.2f}, of bytes "
+            f"{without.num_bytes / found.num_bytes:.2f}; index {size / MIB:.1f} MiB; "
+            f"{mined.tokens:,} tokens mined; holes, no device"
+        )
         made.append(
-            row(f"cold reads, {entries:,} mined n-grams, {whole.title}", PEER, [found.requests],
-                [without.requests], target=target, unit="reads",
-                bound=f"{without.num_bytes / found.num_bytes:.2f} of bytes, whole pages; "
-                f"{found.records:,} records; the store's own reads of {len(some.ids):,} tokens "
-                f"{own['without'][0] / own['with'][0]:.2f}; index {size / MIB:.1f} MiB; "
-                f"{mined.tokens:,} tokens mined; holes, no device")
+            row(f"cold reads, {entries:,} mined n-grams, {whole.title}", PEER, [ours.device_reads],
+                [theirs.device_reads], target=target, bound=bound, unit="reads")
+            | {"plain": [found.requests, without.requests]}
         )  # fmt: skip
-    assert entries > (1 << 20) or size <= INDEX_BYTES, "the index is larger than 10 MiB"
     return made
 
 
-def store_reads(folder: Path, scheme: Scheme, text: Domain) -> tuple[int, int]:
-    """Ask a store for whole chunks, no row kept; returns its reads and their bytes."""
+def store_reads(folder: Path, scheme: Scheme, text: Domain, every: int) -> StoreStats:
+    """Ask a store for some chunks, no row kept; returns what it did."""
     with open_store(folder, "ssd", budget_bytes=BUDGET_BYTES, cache_bytes=0) as store:
-        for rows, keys in chunks(scheme, text):
+        for rows, keys in chunks(scheme, text, every=every):
             fetch(store, rows, keys)
-        stats = store.stats()
-    return stats.device_reads, stats.device_bytes
+        return store.stats()
 
 
 def chunks(
