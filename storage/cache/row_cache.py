@@ -6,13 +6,13 @@ bound is of everything: records, keys, chains, queues and the ids of rows that l
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.cache.lookups import admit_rows, gather_cached, has_rows, part_rows
+from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.s3fifo import Slots, drop_keys, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
@@ -58,52 +58,6 @@ def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
 
 def _aligned(num_bytes: int) -> int:
     return -(-num_bytes // 8) * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Parted:
-    """Rows of a layer of a ticket: first those that must be read, from the end on back the others.
-
-    Attributes:
-        counts: rows to be read, rows from the cache, of these by chance; int64 (3,).
-        rows: row ids to be read, int64 (n,).
-        targets: the output row of each, of those to be read and of those that are here, int64 (n,).
-        where_N2: addresses of values and scales of those that are here, int64 (n, 2).
-        hold: their records, uint8.
-    """
-
-    counts: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    where_N2: NDArray[np.int64]
-    hold: NDArray[np.uint8]
-
-    @staticmethod
-    def words(num_rows: int) -> int:
-        """Return the int64 that a room for so many rows takes, without `hold`."""
-        return 4 * num_rows
-
-    @classmethod
-    def of(cls, num_rows: int, words: NDArray[np.int64], hold: NDArray[np.uint8]) -> "Parted":
-        """Lay a room out in memory; see `words`."""
-        rows, targets = words[:num_rows], words[num_rows : 2 * num_rows]
-        where_N2 = words[2 * num_rows : 4 * num_rows].reshape(-1, 2)
-        return cls(np.zeros(3, np.int64), rows, targets, where_N2, hold)
-
-    @property
-    def missed(self) -> NDArray[np.int64]:
-        """Row ids to be read."""
-        return self.rows[: self.counts[0]]
-
-    @property
-    def missed_targets(self) -> NDArray[np.int64]:
-        """Their output rows."""
-        return self.targets[: self.counts[0]]
-
-    @property
-    def found(self) -> slice:
-        """Where those that are here stand in `targets` and `where_N2`."""
-        return slice(len(self.targets) - int(self.counts[1]), len(self.targets))
 
 
 class RowCache:
@@ -225,7 +179,7 @@ class RowCache:
         Raises:
             FormatError: see `widen`.
         """
-        counts = np.zeros(3, np.int64)
+        counts = np.zeros(4, np.int64)
         targets = np.empty(AT_ONCE, np.int64)
         where_N2 = np.empty((AT_ONCE, 2), np.int64)
         kept = 0
@@ -318,6 +272,6 @@ class RowCache:
     def count(self, counts: NDArray[np.int64]) -> None:
         """Count rows that were parted, once they are sure to be served so; see `Parted`."""
         with self.lock:
-            self.misses += int(counts[0])
+            self.misses += int(counts[0] + counts[3])
             self.hits += int(counts[1])
             self.chance_hits += int(counts[2])

@@ -7,10 +7,12 @@ begun, and the rows are read when they are waited for.
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.cache.row_cache import Parted, RowCache
+from engramctl.storage.cache.ngram_records import LEAST_MISSED
+from engramctl.storage.cache.parted import Parted
+from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.fetch import Fetch, Nothing
 from engramctl.storage.direct.page_reads import PageReads, RowIds
-from engramctl.storage.io.page_plan import count_up, plan_words
+from engramctl.storage.io.page_plan import count_up
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.slab import Slab
 
@@ -29,26 +31,26 @@ class Begins:
 
         Args:
             fetch: gets its runs, its plan and what is under way; `pending` stays None where there
-                is no room.
+                is no room. Its `recorded` says which n-grams they are of.
             rows: layer -> row ids, int32 or int64 (n,), at most MOST_ROWS together.
         """
         reads, slab = self._reads, fetch.slab
         total = sum(map(len, rows.values()))
-        words = total * (2 + 7 * reads.most)
-        hold = 0
-        if self._cache is not None:
-            words += Parted.words(total)
-            hold = _pages(total * self._cache.record_bytes)
+        parted = self._cache is not None or fetch.recorded is not None
+        entries = total // LEAST_MISSED if fetch.recorded is not None else 0
+        words = total * (2 + 7 * reads.most) + entries * (2 + 7 * reads.most_of_record)
+        words += Parted.words(total) if parted else 0
+        hold = 0 if self._cache is None else _pages(total * self._cache.record_bytes)
         size = _pages(8 * words)
-        num_pages = size + hold + total * reads.most
+        num_pages = size + hold + total * reads.most + entries * reads.most_of_record
         at = slab.take(num_pages)
         if at is None:
             return
         fetch.runs = ((at, num_pages),)
         room = slab.words(at, size)
-        if self._cache is not None:
+        if parted:
             used, _ = self._part(fetch, rows, room, slab.bytes(at + size, hold), reads.places)
-            rows, room = _missed(fetch), room[used:]
+            rows, room = _to_read(fetch), room[used:]
             if not rows:
                 fetch.pending = Nothing()
                 return
@@ -66,17 +68,20 @@ class Begins:
         """
         reads, slab = self._reads, fetch.slab
         longest = max(len(ids) for ids in rows.values())
-        if self._cache is not None:
+        if self._cache is not None or fetch.recorded is not None:
             if not self._hold(fetch, rows, longest):
                 return
-            rows = _missed(fetch)
+            rows = _to_read(fetch)
             if not rows:
                 fetch.pending = Nothing()
                 return
-        if sum(map(len, rows.values())) * reads.most > _PLANNED_AT_MOST * slab.free_pages:
+        most = sum(
+            len(ids) * (reads.most if layer >= 0 else reads.most_of_record)
+            for layer, ids in rows.items()
+        )
+        if most > _PLANNED_AT_MOST * slab.free_pages:
             return
-        words = sum(plan_words(reads.maps[layer], len(ids)) for layer, ids in rows.items())
-        words += longest
+        words = reads.plan_words(rows) + longest
         size = _pages(8 * words)
         at = slab.take(size)
         if at is None:
@@ -103,10 +108,9 @@ class Begins:
 
     def _hold(self, fetch: Fetch, rows: RowIds, longest: int) -> bool:
         """Part any number of rows in memory of their own; False: there is no room for it."""
-        assert self._cache is not None
         slab, total = fetch.slab, sum(map(len, rows.values()))
         size = _pages(8 * (Parted.words(total) + longest))
-        hold = _pages(total * self._cache.record_bytes)
+        hold = 0 if self._cache is None else _pages(total * self._cache.record_bytes)
         at = slab.take(size + hold)
         if at is None:
             return False
@@ -129,16 +133,21 @@ class Begins:
         places: NDArray[np.int64],
     ) -> tuple[int, int]:
         """Part the rows of every layer; returns the int64 of `room` and bytes of `hold` used."""
-        assert self._cache is not None
         used = copied = 0
+        each = 0 if self._cache is None else self._cache.record_bytes
+        if self._cache is not None and fetch.recorded is not None:
+            fetch.tags = fetch.recorded.tags()
         for layer, ids in rows.items():
             words = Parted.words(len(ids))
-            held = hold[copied : copied + len(ids) * self._cache.record_bytes]
+            held = hold[copied : copied + len(ids) * each]
             part = Parted.of(len(ids), room[used : used + words], held)
-            self._cache.part(layer, ids, places, part)
+            if self._cache is None:
+                part.take_all(ids, places)
+            else:
+                self._cache.part(layer, ids, places, part, fetch.tags)
             fetch.parted[layer] = part
             used += words
-            copied += int(part.counts[1]) * self._cache.record_bytes
+            copied += int(part.counts[1]) * each
         return used, copied
 
     def compile(self, slab: Slab) -> None:
@@ -146,9 +155,11 @@ class Begins:
         count_up(slab.words(0, 0))
 
 
-def _missed(fetch: Fetch) -> dict[int, NDArray[np.int64]]:
-    """Return the rows to be read, of layers that have any."""
-    return {layer: part.missed for layer, part in fetch.parted.items() if part.counts[0]}
+def _to_read(fetch: Fetch) -> dict[int, NDArray[np.int64]]:
+    """Return the rows to be read, of layers that have any, and the entries of records."""
+    entries = fetch.recorded.choose(fetch.parted) if fetch.recorded is not None else {}
+    rows = {layer: part.missed for layer, part in fetch.parted.items() if part.counts[0]}
+    return rows | entries
 
 
 def _pages(num_bytes: int) -> int:

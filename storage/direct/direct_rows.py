@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
+from engramctl.storage.cache.ngram_records import NgramRecords
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.begins import Begins
 from engramctl.storage.direct.fetch import Fetch, Held
+from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.page_reads import PageReads, RowIds
+from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.io.pages import PAGE
@@ -40,13 +43,19 @@ class DirectRows:
     """The rows of a source, read with O_DIRECT where the file system lets us.
 
     Attributes:
+        records: of n-grams; None: there are none.
         cache: rows kept; None: there is no room for any.
         over: memory of tickets that are over: slab, runs of pages, and what is still read.
         slab: all memory of rows on their way.
     """
 
     def __init__(
-        self, source: Source, budget_bytes: int, engine: str = "auto", cache_bytes: int = 0
+        self,
+        source: Source,
+        budget_bytes: int,
+        engine: str = "auto",
+        cache_bytes: int = 0,
+        records: NgramRecords | None = None,
     ) -> None:
         """Open the files and reserve memory.
 
@@ -55,15 +64,18 @@ class DirectRows:
             budget_bytes: most memory that rows may take, on their way and in the cache.
             engine: see `choose`.
             cache_bytes: of the budget, for a row cache; 0: there is none.
+            records: of n-grams, for who asks with keys.
 
         Raises:
             StorageError: the budget is too small for two rows, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
         self._source, self._cache_bytes = source, cache_bytes
+        self.records = records
         reading_bytes = budget_bytes - cache_bytes
         threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
-        self._page_reads = PageReads(source, engine, {"pread": threads})
+        files = () if records is None else records.files
+        self._page_reads = PageReads(source, engine, {"pread": threads}, files)
         self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
         own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
         self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
@@ -92,6 +104,7 @@ class DirectRows:
         self.cache = RowCache(self._source, self._cache_bytes) if self._cache_bytes else None
         self._begins = Begins(self._page_reads, self.cache)
         self._pieces = SortedPieces(self._page_reads, self.slab, at_work, self.cache)
+        self._hands = HandOver(self._page_reads, self._pieces, self.cache)
         self._ahead = 0
         self._lock = threading.Lock()
         self.over: deque[Held] = deque()
@@ -127,20 +140,29 @@ class DirectRows:
         return self._page_reads.read_bytes
 
     @property
+    def record_reads(self) -> int:
+        """Of these, ranges of n-gram records."""
+        return self._page_reads.record_reads
+
+    @property
     def depth(self) -> int:
         """Most that were under way at once."""
         return self._page_reads.depth
 
-    def start(self, rows: RowIds) -> Fetch | None:
+    def start(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None = None) -> Fetch | None:
         """Begin to read a batch, when there is room for its pages; None: all of it is in the cache.
 
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
+            keys_G2: of their n-grams, order by order within a position, uint64 (G, 2).
         """
         total = sum(map(len, rows.values()))
         if self.cache is not None and total <= MOST_ROWS and self.cache.has(rows):
             return None
         fetch = Fetch(self, self.slab, set(rows))
+        if keys_G2 is not None and self.records is not None:
+            self._page_reads.give_up_lost()
+            fetch.recorded = Recorded(self.records, keys_G2)
         if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
             self._sweep()  # while the disk works
             return fetch
@@ -162,6 +184,8 @@ class DirectRows:
                 fetch.plan, fetch.runs, fetch.parted = None, (), {}
         if fetch.pending is None:
             return False
+        if fetch.recorded is not None:
+            fetch.recorded.count()
         if self.cache is not None:
             for part in fetch.parted.values():
                 self.cache.count(part.counts)
@@ -191,31 +215,9 @@ class DirectRows:
             StorageError: a read failed, with file and offset.
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
-        reads = self._page_reads
-        if fetch is None:  # all of them are in the cache, unless some were evicted since
-            if self.cache is None or self.cache.gather(reads.maps[layer], row_ids, out) < 0:
-                self._pieces.read(layer, row_ids, out)
+        self._hands.layer(layer, row_ids, fetch, out)
+        if fetch is None:
             return
-        pending = fetch.pending
-        if pending is None:
-            self._pieces.read(layer, row_ids, out)
-            return
-        part = fetch.parted.get(layer)
-        rows, targets = row_ids, fetch.places[: len(row_ids)]
-        if part is not None:
-            rows, targets, found = part.missed, part.missed_targets, part.found
-            reads.widen(layer, row_ids, part.where_N2[found], part.targets[found], fetch.slab, out)
-        if fetch.plan is not None and fetch.batch is not None and len(rows):
-            needed = fetch.plan.ranges(layer)
-            pending.wait(needed)
-            with fetch.lock:
-                if fetch.checked < needed:
-                    reads.arrived(fetch.batch.part(fetch.checked, needed))
-                    fetch.checked = needed
-            where = fetch.plan.addresses(layer, fetch.address)
-            reads.widen(layer, rows, where, targets, fetch.slab, out)
-            if self.cache is not None:
-                self.cache.admit(layer, rows, where, fetch.slab.memory)
         with fetch.lock:
             fetch.left.discard(layer)
             if not fetch.left:

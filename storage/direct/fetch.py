@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.cache.row_cache import Parted
+from engramctl.storage.cache.parted import Parted
+from engramctl.storage.cache.row_cache import NO_TAGS
+from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
 from engramctl.storage.io.slab import Slab
@@ -49,6 +51,8 @@ class Fetch:
         slab: what its pages are of; a forked child has another.
         left: layers that were not handed over.
         parted: layer -> what of it was in the row cache; without one, nothing.
+        recorded: what of it n-gram records serve; None: they were not asked.
+        tags: of the rows of each layer, see `RowCache.part`.
         plan: what is read; None: nothing has to be.
         runs: first page and number of pages of what it holds.
         address: where the first page that is read goes.
@@ -62,6 +66,8 @@ class Fetch:
     slab: Slab
     left: set[int]
     parted: dict[int, Parted] = field(default_factory=dict)
+    recorded: Recorded | None = None
+    tags: NDArray[np.uint16] = field(default_factory=lambda: NO_TAGS)
     plan: PagePlan | StepPlan | None = None
     runs: tuple[tuple[int, int], ...] = ()
     address: int = 0

@@ -5,19 +5,26 @@ piece by piece.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlanner
+from engramctl.storage.cache.ngram_records import RecordFile
+from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlan, StepPlanner
 from engramctl.storage.io.gather import widen
-from engramctl.storage.io.page_plan import PagePlan, file_numbers, most_pages, rows_that_fit
+from engramctl.storage.io.page_plan import (
+    PagePlan,
+    file_numbers,
+    most_pages,
+    plan_words,
+    rows_that_fit,
+)
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
-from engramctl.storage.readers.batch import LENGTH, Batch, Pending
+from engramctl.storage.readers.batch import FILE, LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges
 from engramctl.storage.reading.region import pieces
@@ -37,6 +44,9 @@ class PageReads:
         maps: layer -> where rows lie in files.
         files: layer -> number of the file of each piece and column; see `PagePlan.of`.
         most: pages that one row can touch.
+        records: files of n-gram records.
+        most_of_record: pages that one of their entries can touch, 0: there is none.
+        record_reads: ranges of them read so far.
         steps: plans small batches.
         places: 0, 1, 2, ..., as many as a small batch may have rows.
         reads: ranges read so far.
@@ -44,13 +54,22 @@ class PageReads:
         depth: most that were under way at once.
     """
 
-    def __init__(self, source: Source, engine: str, depths: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        engine: str,
+        depths: Mapping[str, int],
+        records: Sequence[RecordFile] = (),
+    ) -> None:
         """Open the files past the page cache, where the file system lets us.
 
         Args:
             source: whose rows.
             engine: see `choose`.
             depths: see `choose`.
+            records: files of n-gram records; first of all files, so that a layer that waits for
+                some does not wait for other layers' rows. Entries of file k are planned as rows of
+                layer `-1 - k`.
 
         Raises:
             StorageError: no engine can read.
@@ -59,16 +78,32 @@ class PageReads:
         self.maps = {layer: RowMap.in_files(source, layer) for layer in source.layers}
         self.most = max(most_pages(one) for one in self.maps.values())
         regions = {layer: list(pieces(source.regions(layer))) for layer in source.layers}
-        paths: dict[Path, int] = {}
+        paths: dict[Path, int] = {one.path: number for number, one in enumerate(records)}
         for layer_pieces in regions.values():
             for piece in layer_pieces:
                 for region in piece:
                     paths.setdefault(region.path, len(paths))
         self.files = {layer: file_numbers(some, paths) for layer, some in regions.items()}
-        self.chosen: Chosen = choose(tuple(paths), engine, direct=True, depths=depths)
-        self.steps = StepPlanner(self.maps, self.files, self.chosen.files.sizes)
+        self.chosen: Chosen = choose(
+            tuple(paths), engine, direct=True, depths=depths, num_copies=len(records)
+        )
+        self.records = tuple(records)
+        entries = {
+            -1 - number: RowMap.of_entries(
+                source, one.entries, one.entry_bytes, one.first_offset,
+                (one.unit_entries, one.unit_bytes),
+            )
+            for number, one in enumerate(records)
+        }  # fmt: skip
+        self.most_of_record = max((most_pages(one) for one in entries.values()), default=0)
+        self._planned = self.maps | entries
+        self._planned_files = self.files | {
+            layer: np.array([[-1 - layer]], np.int64) for layer in entries
+        }
+        sizes = self.chosen.files.sizes
+        self.steps = StepPlanner(self._planned, self._planned_files, sizes)
         self.places = np.arange(MOST_ROWS)
-        self.reads = self.read_bytes = self.depth = 0
+        self.reads = self.read_bytes = self.depth = self.record_reads = 0
         self.renew()
 
     def renew(self) -> None:
@@ -77,7 +112,41 @@ class PageReads:
 
     def plan(self, rows: RowIds, room: NDArray[np.int64]) -> PagePlan:
         """Plan a batch in memory of the caller's; see `PagePlan.of`."""
-        return PagePlan.of(rows, self.maps, self.files, room)
+        return PagePlan.of(rows, self._planned, self._planned_files, room)
+
+    def plan_words(self, rows: RowIds) -> int:
+        """Return the int64 that a plan of a batch takes; see `plan_words`."""
+        return sum(plan_words(self._planned[layer], len(ids)) for layer, ids in rows.items())
+
+    def entries_at(
+        self, plan: PagePlan | StepPlan, address: int, numbers: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """Return where the record of each entry of a plan is once it is there, int64 (k,).
+
+        Args:
+            plan: of entries, too.
+            address: see `PagePlan.addresses`.
+            numbers: of the entries, file by file.
+        """
+        return np.concatenate(
+            [
+                plan.addresses(-1 - number, address)[:, 0] + self.records[number].head_bytes
+                for number, some in enumerate(numbers)
+                if len(some)
+            ]
+        )
+
+    def give_up_lost(self) -> None:
+        """Take nothing more from files that were changed and whose entries nothing proves."""
+        for number, why in self.chosen.files.lost.items():
+            if self.records[number].proof is None and self.records[number].lost is None:
+                self.records[number].lost = f"its file {why}"
+
+    def is_copy(self, batch: Batch) -> int | None:
+        """Return the file of records of which a read of a finished batch failed; None: no such."""
+        bad = batch.first_bad()
+        number = int(batch.ranges_R5[bad, FILE]) if bad >= 0 else len(self.records)
+        return number if number < len(self.records) else None
 
     def batch(self, plan: PagePlan, address: int) -> Batch:
         """Return what brings a plan's pages to an address; see `PagePlan.batch`."""
@@ -92,6 +161,9 @@ class PageReads:
         num_bytes = int(batch.ranges_R5[:, LENGTH].sum())
         with self._lock:
             self.reads += len(batch.ranges_R5)
+            if self.records:
+                of_records = batch.ranges_R5[:, FILE] < len(self.records)
+                self.record_reads += int(np.count_nonzero(of_records))
             self.read_bytes += num_bytes
             self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
 

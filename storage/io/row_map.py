@@ -85,6 +85,24 @@ class RowMap:
         """
         return cls(_packed(source, layer, lambda region: region.offset), source, layer)
 
+    @classmethod
+    def of_entries(
+        cls, source: Source, entries: int, entry_bytes: int, at: int, unit: tuple[int, int]
+    ) -> "RowMap":
+        """Lay out entries of one file that are no rows: n-gram records, each taken whole.
+
+        Args:
+            source: of the rows that they hold.
+            entries: how many there may be.
+            entry_bytes: of each.
+            at: offset of the first one.
+            unit: entries that stand together, and bytes from these to the next.
+        """
+        facts = np.zeros(_FACTS, np.int64)
+        facts[[NUM_PIECES, NUM_ROWS, COLUMNS, WEIGHT_BYTES]] = 1, entries, 1, entry_bytes
+        places = [0, entries, at, *unit, entry_bytes]
+        return cls(np.concatenate([facts, np.array(places, np.int64)]), source, -1)
+
     @property
     def starts_S(self) -> NDArray[np.int64]:
         """First row of each piece, and the number of rows at the end, int64 (S + 1,)."""

@@ -58,6 +58,7 @@ def choose(
     *,
     direct: bool,
     depths: Mapping[str, int] | None = None,
+    num_copies: int = 0,
 ) -> Chosen:
     """Open files with the best engine that works here.
 
@@ -67,6 +68,7 @@ def choose(
         direct: read past the page cache, into memory of the caller's. Where the file system does
             not let us, reads go through the page cache, and `fallback` says so.
         depths: by engine, most reads under way at once (default: each engine's own).
+        num_copies: see `OpenFiles`.
 
     Raises:
         ConfigError: an engine that is unknown, or cannot read past the page cache.
@@ -79,7 +81,7 @@ def choose(
             "willneed reads through the page cache, and a budget asks for reads past it",
             hint="name io_uring or pread, or no budget",
         )
-    files, refused = _open(paths, direct=direct)
+    files, refused = _open(paths, num_copies, direct=direct)
     missing = [] if refused is None else [f"O_DIRECT: {refused}"]
     names = (wanted,) if wanted != "auto" else _order(direct=direct)
     try:
@@ -104,14 +106,14 @@ def _order(*, direct: bool) -> tuple[str, ...]:
     return ("io_uring", "pread") if direct else ("willneed", "io_uring", "pread")
 
 
-def _open(paths: Sequence[Path], *, direct: bool) -> tuple[OpenFiles, str | None]:
+def _open(paths: Sequence[Path], num_copies: int, *, direct: bool) -> tuple[OpenFiles, str | None]:
     """Open the files; as direct ones where a page of each can be read so."""
     if not direct:
-        return OpenFiles(paths), None
+        return OpenFiles(paths, num_copies=num_copies), None
     try:
-        files = OpenFiles(paths, direct=True)
+        files = OpenFiles(paths, direct=True, num_copies=num_copies)
     except StorageError as error:
-        plain = OpenFiles(paths)  # or it is not O_DIRECT that is refused
+        plain = OpenFiles(paths, num_copies=num_copies)  # or it is not O_DIRECT that is refused
         return plain, str(error.facts.get("reason", error.message))
     buffer = mmap.mmap(-1, PAGE)
     with contextlib.closing(buffer):
@@ -120,7 +122,8 @@ def _open(paths: Sequence[Path], *, direct: bool) -> tuple[OpenFiles, str | None
                 os.preadv(descriptor, [buffer], 0)
             except OSError as error:
                 files.close()
-                return OpenFiles(paths), f"a read failed with it: {error.strerror}"
+                plain = OpenFiles(paths, num_copies=num_copies)
+                return plain, f"a read failed with it: {error.strerror}"
     return files, None
 
 

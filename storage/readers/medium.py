@@ -20,6 +20,7 @@ def slow_medium(chosen: Chosen) -> str | None:
     """
     files = chosen.files
     pages = files.sizes // PAGE
+    pages[: files.num_copies] = 0
     if int(pages.sum()) < STEP_PAGES:
         return None
     rng = np.random.default_rng()

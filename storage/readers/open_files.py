@@ -27,14 +27,17 @@ class OpenFiles:
         direct: whether they were opened with O_DIRECT.
         descriptors: int32, by number.
         sizes: bytes when opened, int64, by number.
+        num_copies: the first so many hold nothing but copies of what others hold.
+        lost: of these, those that were changed, and how.
     """
 
-    def __init__(self, paths: Sequence[Path], *, direct: bool = False) -> None:
+    def __init__(self, paths: Sequence[Path], *, direct: bool = False, num_copies: int = 0) -> None:
         """Open every file.
 
         Args:
             paths: each once.
             direct: past the page cache; reads must be aligned to pages then.
+            num_copies: the first so many may change, or go: that is no error.
 
         Raises:
             FormatError: one is no regular file.
@@ -42,6 +45,8 @@ class OpenFiles:
         """
         self.paths = tuple(paths)
         self.direct = direct
+        self.num_copies = num_copies
+        self.lost: dict[int, str] = {}
         self._looked_ns = time.monotonic_ns()
         self._found_changed: tuple[Path, str, int, int] | None = None
         opened: list[int] = []
@@ -65,7 +70,7 @@ class OpenFiles:
     def check_unchanged(self, *, now: bool = False) -> None:
         """Compare every file with what it was when opened: at most once a second, unless `now`.
 
-        One that was changed once is an error from then on.
+        One that was changed once is an error from then on, or `lost` where it holds copies.
 
         Raises:
             StorageError: one was cut, overwritten, replaced or removed.
@@ -76,11 +81,13 @@ class OpenFiles:
         if not now and clock - self._looked_ns < LOOK_AGAIN_NS:
             return
         self._looked_ns = clock
-        for path, descriptor, then in zip(
-            self.paths, self.descriptors.tolist(), self._identities, strict=True
+        for number, (path, descriptor, then) in enumerate(
+            zip(self.paths, self.descriptors.tolist(), self._identities, strict=True)
         ):
             what = _change(path, descriptor, then)
-            if what is not None:
+            if what is not None and number < self.num_copies:
+                self.lost.setdefault(number, what)
+            elif what is not None:
                 self._found_changed = path, what, then[1], descriptor
                 raise _changed(*self._found_changed)
 

@@ -1,11 +1,13 @@
 """Row ids as callers bring them -> a request: of the right type, inside the table, counted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.storage.cache.ngram_records import RecordShape
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.tiers.ticket import Request, digest_of
 
@@ -27,6 +29,36 @@ def plain_ids(row_ids: RowIds) -> tuple[NDArray[Any], tuple[int, ...]]:
         raise ValueError(f"row ids must be int32 or int64 of shape (*S, H), not {ids.dtype}")
     flat = ids if ids.ndim == 1 else ids.reshape(-1)
     return flat if flat.flags.carray else flat.copy(), ids.shape
+
+
+def checked_keys(
+    keys: Any, shapes: Mapping[int, tuple[int, ...]], record: RecordShape
+) -> NDArray[np.uint64]:
+    """Return n-gram keys as kernels take them, uint64 (G, 2), contiguous.
+
+    Args:
+        keys: uint64, (*S, orders, 2).
+        shapes: layer -> shape of its row ids, (*S, H).
+        record: how rows stand in records.
+
+    Raises:
+        ValueError: keys of another type, or of other positions or orders than the row ids.
+    """
+    found = keys.cpu().numpy() if isinstance(keys, torch.Tensor) else np.asarray(keys)
+    orders = record.num_orders
+    for layer, shape in shapes.items():
+        wanted = (*shape[:-1], orders, 2)
+        if layer not in record.layers or shape[-1] != record.num_heads:
+            raise ValueError(
+                f"n-gram keys are of {record.num_heads} rows a position in the layers "
+                f"{', '.join(map(str, record.layers))}, not of {shape[-1]} in layer {layer}"
+            )
+        if found.dtype != np.uint64 or found.shape != wanted:
+            raise ValueError(
+                f"n-gram keys of row ids {shape} must be uint64 {wanted}, "
+                f"not {found.dtype} {found.shape}"
+            )
+    return np.ascontiguousarray(found).reshape(-1, 2)
 
 
 def checked_request(

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 from engramctl.storage.tiers.torch_codecs import widen
@@ -27,11 +29,11 @@ class GpuStore(Store):
         needed = sum(self.num_rows(layer) for layer in self.layers) * self.table.record.record_bytes
         hint = "use --tier host or --tier ssd"
         if budget_bytes is not None:
-            self.refuse_above(budget_bytes, needed, hint)
+            refuse_above(self.tier, budget_bytes, needed, hint)
         try:
             self._records = {layer: self.allocated(layer) for layer in self.layers}
         except torch.OutOfMemoryError:
-            self.refuse_above(torch.cuda.mem_get_info(self.device)[0], needed, hint)
+            refuse_above(self.tier, torch.cuda.mem_get_info(self.device)[0], needed, hint)
             raise
         with RecordReader(self.table) as reader:
             for layer, records in self._records.items():
@@ -42,7 +44,13 @@ class GpuStore(Store):
         shape = (self.table.num_rows(layer), self.table.record.record_bytes)
         return torch.empty(shape, dtype=torch.uint8, device=self.device)
 
-    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> None:
+    def start(
+        self,
+        requests: dict[int, Request],
+        keys: NDArray[np.uint64] | None = None,
+        *,
+        ahead: bool = True,
+    ) -> None:
         """Nothing to begin: every row is on the device."""
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:

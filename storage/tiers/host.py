@@ -15,6 +15,7 @@ from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
 from engramctl.storage.tiers.by_address import gather_into
+from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.ticket import Request
 
@@ -30,7 +31,9 @@ class HostStore(Store):
         """Read every row file into memory."""
         free = available_bytes()
         limit = free if budget_bytes is None else min(free, budget_bytes)
-        self.refuse_above(limit, self.data_bytes, "use --tier ssd, or a table with fewer slots")
+        refuse_above(
+            self.tier, limit, self.data_bytes, "use --tier ssd, or a table with fewer slots"
+        )
         self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
         }
@@ -55,7 +58,13 @@ class HostStore(Store):
                 done += got
         return buffer
 
-    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> None:
+    def start(
+        self,
+        requests: dict[int, Request],
+        keys: NDArray[np.uint64] | None = None,
+        *,
+        ahead: bool = True,
+    ) -> None:
         """Nothing to begin: every row is in memory."""
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:

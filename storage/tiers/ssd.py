@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.callers import outside
+from engramctl.storage.dictionary.served import served_records
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
@@ -23,6 +24,7 @@ from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.tiers.by_address import gather_into, through_host
+from engramctl.storage.tiers.checked_ids import checked_keys
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.store import Near, Store
 from engramctl.storage.tiers.ticket import Request
@@ -40,8 +42,11 @@ class SsdStore(Store):
         self.read: DirectRows | MappedRows = (
             MappedRows(self.table, self.wanted_engine)
             if budget_bytes is None
-            else DirectRows(self.table, budget_bytes, self.wanted_engine, self.cache_bytes)
-        )
+            else DirectRows(
+                self.table, budget_bytes, self.wanted_engine, self.cache_bytes,
+                served_records(self.table),
+            )
+        )  # fmt: skip
         if self.device.type == "cpu":
             self.near = self._near()
         self._compile()
@@ -73,6 +78,11 @@ class SsdStore(Store):
         return "mapped" if isinstance(self.read, MappedRows) else "direct"
 
     @property
+    def uses_keys(self) -> bool:
+        """Whether there are n-gram records: when direct, of a table with a dictionary."""
+        return isinstance(self.read, DirectRows) and self.read.records is not None
+
+    @property
     def engine(self) -> str:
         """The read engine: willneed, pread or io_uring."""
         return self.read.chosen.engine.name
@@ -101,11 +111,21 @@ class SsdStore(Store):
         if isinstance(self.read, MappedRows):
             self.read.was_evicted(layer, num_rows, took_ns)
 
-    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
+    def start(
+        self,
+        requests: dict[int, Request],
+        keys: NDArray[np.uint64] | None = None,
+        *,
+        ahead: bool = True,
+    ) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
         rows = {layer: request.row_ids for layer, request in requests.items()}
         if isinstance(self.read, DirectRows):
-            fetch = self.read.start(rows)
+            flat = None
+            if keys is not None and self.read.records is not None:
+                shapes = {layer: request.shape for layer, request in requests.items()}
+                flat = checked_keys(keys, shapes, self.read.records.shape)
+            fetch = self.read.start(rows, flat)
             self.read.chosen.files.check_unchanged()  # while the disk works
             return fetch
         self.read.chosen.files.check_unchanged()
@@ -190,10 +210,8 @@ class SsdStore(Store):
         copy.device_reads, copy.device_bytes = self.read.reads, self.read.read_bytes
         copy.queue_depth = self.read.depth
         copy.fallback = self.read.chosen.fallback
-        cache = self.read.cache if isinstance(self.read, DirectRows) else None
-        if cache is not None:
-            copy.cache_hits, copy.cache_misses = cache.hits, cache.misses
-            copy.cache_rows, copy.cache_bytes = cache.rows, cache.num_bytes
+        if isinstance(self.read, DirectRows):
+            _give_kept(copy, self.read)
         return copy
 
     def release(self) -> None:
@@ -209,3 +227,17 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
     except StorageError:
         out.fill_(float("nan"))
         raise
+
+
+def _give_kept(stats: StoreStats, read: DirectRows) -> None:
+    """Fill in what was not read again, and why."""
+    cache, records = read.cache, read.records
+    if cache is not None:
+        stats.cache_hits, stats.cache_misses = cache.hits, cache.misses
+        stats.chance_hits = cache.chance_hits
+        stats.cache_rows, stats.cache_bytes = cache.rows, cache.num_bytes
+    stats.record_reads = read.record_reads
+    if records is not None:
+        mined = records.files[0]
+        stats.dictionary_hits, stats.dictionary_compared = mined.hits, mined.compared
+        stats.dictionary_lost = mined.lost

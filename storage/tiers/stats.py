@@ -22,8 +22,14 @@ class StoreStats:
         device_bytes: bytes of those pages.
         cache_hits: row ids found in the row cache, repeated ones included.
         cache_misses: row ids that were not.
+        chance_hits: of the hits, rows that another n-gram had brought: heads share rows. Told where
+            `prefetch` is given n-gram keys.
         cache_rows: rows in it now.
         cache_bytes: memory it takes, all it needs beside the rows included.
+        dictionary_hits: n-grams whose missed rows one record of the table's dictionary served.
+        dictionary_compared: of its records, those that were compared with the table's rows.
+        dictionary_lost: why nothing is taken from it any more; None: it serves.
+        record_reads: of the device reads, those of records.
         queue_depth: most reads that were under way at once, of one batch.
         stall_ns: time `wait` spent until its rows were ready.
     """
@@ -39,8 +45,13 @@ class StoreStats:
     device_bytes: int = 0
     cache_hits: int = 0
     cache_misses: int = 0
+    chance_hits: int = 0
     cache_rows: int = 0
     cache_bytes: int = 0
+    dictionary_hits: int = 0
+    dictionary_compared: int = 0
+    dictionary_lost: str | None = None
+    record_reads: int = 0
     queue_depth: int = 0
     stall_ns: int = 0
 

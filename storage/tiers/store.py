@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError, StorageError
+from engramctl.errors import ConfigError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.runtime.untraced import untraced
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
-from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.tiers.checked_ids import RowIds, checked_request, plain_ids
 from engramctl.storage.tiers.output import output
+from engramctl.storage.tiers.said_of_table import scheme_document
 from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.ticket import Request, Ticket
 from engramctl.storage.tiers.usage import Call, Usage
@@ -52,11 +52,7 @@ class Store(ABC):
             raise ConfigError(
                 f"rows cannot be read as {dtype}", facts={"known": "torch.bfloat16, torch.float32"}
             )
-        self.table = table
-        self.dtype = dtype
-        self.device = device
-        if scheme is None and isinstance(table, TableFiles):
-            scheme = table.scheme
+        self.table, self.dtype, self.device = table, dtype, device
         self._scheme = scheme
         self._num_rows = {layer: table.num_rows(layer) for layer in table.layers}
         self._row_dim = table.record.row_dim
@@ -98,15 +94,6 @@ class Store(ABC):
     def load(self, budget_bytes: int | None) -> None:
         """Get hold of the table: copy it to memory, or map its files."""
 
-    def refuse_above(self, limit_bytes: int, needed_bytes: int, hint: str) -> None:
-        """Raise StorageError when the table needs more memory than there may be."""
-        if needed_bytes > limit_bytes:
-            raise StorageError(
-                f"the table does not fit into the memory of the {self.tier} tier",
-                facts={"needed": f"{needed_bytes:,} bytes", "limit": f"{limit_bytes:,} bytes"},
-                hint=hint,
-            )
-
     @property
     def layers(self) -> tuple[int, ...]:
         """Layers that have a table."""
@@ -119,12 +106,7 @@ class Store(ABC):
         Raises:
             ConfigError: they are a checkpoint's, which does not say it.
         """
-        if self._scheme is None:
-            raise ConfigError(
-                f"{self.table.path} does not say by which scheme its rows are read",
-                hint="name one when you open the store: scheme=",
-            )
-        return dict(self._scheme)
+        return scheme_document(self.table, self._scheme)
 
     @property
     def row_dim(self) -> int:
@@ -140,6 +122,11 @@ class Store(ABC):
     def mode(self) -> str:
         """`memory`; on the ssd tier `mapped` or `direct`."""
         return "memory"
+
+    @property
+    def uses_keys(self) -> bool:
+        """Whether n-gram keys given to `prefetch` can save reads."""
+        return False
 
     @property
     def engine(self) -> str:
@@ -197,14 +184,17 @@ class Store(ABC):
             requests: layer -> row ids, int32 or int64, (*S, H), on the CPU or the store's device.
                 They are copied, but for more than the budget of an ssd tier has room for: such
                 an array must stay as it is until its rows are waited for.
-            keys: the n-gram keys of the rows, for tiers that cache by n-gram; no tier does yet.
+            keys: of the rows' n-grams, uint64 (*S, orders, 2), as `scheme.ngram_keys` gives them;
+                where `uses_keys`, an n-gram that the table's dictionary knows is one read for its
+                rows of all layers. Equal keys mean equal rows in every layer. Elsewhere they are
+                not looked at.
 
         Returns:
             A ticket; at most 64 are open, then this call waits for one to end.
 
         Raises:
             ValueError: no such layer, ids of another type, or an id outside the table (the first
-                one is named with its position), before any read.
+                one is named with its position), or keys that do not fit them, before any read.
             StorageError: the store is closed, or its files were changed.
         """
         with Call(self.usage):
@@ -213,7 +203,7 @@ class Store(ABC):
             place = object()
             try:
                 self.usage.add_ticket(place)
-                ticket = Ticket(self, place, checked, self.start(checked))
+                ticket = Ticket(self, place, checked, self.start(checked, keys))
             except BaseException:
                 self.usage.end_ticket(place)
                 raise
@@ -240,11 +230,18 @@ class Store(ABC):
         return output((*ids_shape, self._row_dim), self.dtype, self.device, out)
 
     @abstractmethod
-    def start(self, requests: dict[int, Request], *, ahead: bool = True) -> Any:
+    def start(
+        self,
+        requests: dict[int, Request],
+        keys: NDArray[np.uint64] | None = None,
+        *,
+        ahead: bool = True,
+    ) -> Any:
         """Begin whatever must be read; the result is handed to `finish`.
 
         Args:
             requests: by layer.
+            keys: see `prefetch`.
             ahead: the caller goes on meanwhile; else it waits at once.
         """
 

@@ -24,9 +24,9 @@ MUTATIONS = (
         (CACHE + "::test_hits_and_bytes_are_those_of_plain_s3fifo",),
     ),
     Mutation(
-        "evicted-rows-are-taken-for-granted", "storage/direct/direct_rows.py",
-        "if self.cache is None or self.cache.gather(reads.maps[layer], row_ids, out) < 0:",
-        "if self.cache is not None and self.cache.gather(reads.maps[layer], row_ids, out) > 1e9:",
+        "evicted-rows-are-taken-for-granted", "storage/direct/hand_over.py",
+        "if self._cache is None or self._cache.gather(row_map, row_ids, out) < 0:",
+        "if self._cache is not None and self._cache.gather(row_map, row_ids, out) > 1e9:",
         (CACHE + "::test_rows_evicted_before_they_are_waited_for_are_read",),
     ),
     Mutation(

@@ -77,8 +77,8 @@ MUTATIONS = (
     ),
     Mutation(
         "plans-beside-the-slab", "storage/direct/page_reads.py",
-        "return PagePlan.of(rows, self.maps, self.files, room)",
-        "return PagePlan.of(rows, self.maps, self.files, room.copy())",
+        "return PagePlan.of(rows, self._planned, self._planned_files, room)",
+        "return PagePlan.of(rows, self._planned, self._planned_files, room.copy())",
         (MEMORY + "::test_no_array_stands_beside_the_slab",),
     ),
     Mutation(

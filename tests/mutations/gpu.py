@@ -40,7 +40,7 @@ MUTATIONS = (
     Mutation(
         "gpu-table-larger-than-device",
         "storage/tiers/gpu.py",
-        "self.refuse_above(torch.cuda.mem_get_info(self.device)[0], needed, hint)",
+        "refuse_above(self.tier, torch.cuda.mem_get_info(self.device)[0], needed, hint)",
         "pass",
         (f"{TIER}::test_a_table_larger_than_the_device_is_refused",),
     ),

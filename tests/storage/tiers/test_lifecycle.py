@@ -195,7 +195,7 @@ def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(
 def test_a_start_that_fails_gives_its_place_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(requests: Any, *, ahead: bool = True) -> None:
+    def failing(requests: Any, keys: Any = None, *, ahead: bool = True) -> None:
         raise StorageError("no")
 
     with monkeypatch.context() as broken:

@@ -1,0 +1,154 @@
+"""The n-grams of a ticket whose records serve rows: chosen, arrived, proved."""
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.cache.ngram_records import Chosen, NgramRecords
+from engramctl.storage.cache.parted import Parted
+from engramctl.storage.cache.record_lookups import count_missed, first_other, part_recorded
+from engramctl.storage.cache.record_lookups import settle_recorded as settle_rows
+from engramctl.storage.direct.page_reads import PageReads
+from engramctl.storage.direct.step_plan import StepPlan
+from engramctl.storage.io.page_plan import PagePlan
+from engramctl.storage.io.slab import Slab
+
+CHANGED = "it was changed"
+OTHER_BYTES = "a record of it has other bytes than the table's rows"
+NOT_READ = "a read of it failed"
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Recorded:
+    """What one ticket takes from records.
+
+    Attributes:
+        keys_G2: keys of its n-grams, order by order within a position, uint64 (G, 2).
+        missed_G: rows of each that had to be read, int64 (G,).
+        chosen: entries that serve some; None: no file knows any.
+        spoiled: some entry cannot be believed: what is left of the ticket is read from the table.
+    """
+
+    def __init__(self, records: NgramRecords, keys_G2: NDArray[np.uint64]) -> None:
+        """Choose nothing yet."""
+        self._records = records
+        self.keys_G2 = keys_G2
+        self.missed_G = np.zeros(len(keys_G2), np.int64)
+        self.chosen: Chosen | None = None
+        self.spoiled = False
+        self._entries_K: NDArray[np.int64] | None = None
+        self.lock = threading.Lock()
+
+    def shape(self, layer: int) -> NDArray[np.int64]:
+        """Return how a layer's rows stand in a record, as kernels take it."""
+        shape = self._records.shape
+        return np.array(
+            [
+                shape.num_heads, shape.heads_per_order, shape.num_orders, shape.row_bytes,
+                shape.offset(layer),
+            ],
+            np.int64,
+        )  # fmt: skip
+
+    def tags(self) -> NDArray[np.uint16]:
+        """Return what tells the n-grams of rows apart, row by row of a layer, uint16 (n,)."""
+        mixed = self.keys_G2[:, 0] * _ODD + self.keys_G2[:, 1]
+        tags = ((mixed * _ODD) >> np.uint64(48)).astype(np.uint16) | np.uint16(1)
+        return np.repeat(tags, self._records.shape.heads_per_order)
+
+    def choose(self, parted: Mapping[int, Parted]) -> dict[int, NDArray[np.int64]]:
+        """Choose entries and take the rows that they serve out of those to be read.
+
+        Returns:
+            file by file, as `PageReads` plans them, the numbers of entries to be read.
+        """
+        self.missed_G[:] = 0
+        shapes = {layer: self.shape(layer) for layer in parted}
+        for layer, part in parted.items():
+            count_missed(part.missed_targets, shapes[layer], self.missed_G)
+        self.chosen = chosen = self._records.choose(self.missed_G, self.keys_G2)
+        if chosen is None:
+            return {}
+        for layer, part in parted.items():
+            before = int(part.counts[0])
+            part.counts[0] = part_recorded(
+                part.missed, part.missed_targets, part.where_N2[:before], shapes[layer],
+                chosen.entry_G, chosen.compared_G,
+            )  # fmt: skip
+            part.counts[3] = before - part.counts[0]
+        return {-1 - file: some for file, some in enumerate(chosen.numbers) if len(some)}
+
+    def count(self) -> None:
+        """Count what is served."""
+        if self.chosen is not None:
+            for file, some in zip(self._records.files, self.chosen.numbers, strict=True):
+                file.count(len(some))
+
+    def ranges(self, plan: PagePlan | StepPlan) -> int:
+        """Return how many ranges bring the entries, counted from the first."""
+        numbers = [] if self.chosen is None else self.chosen.numbers
+        used = [-1 - file for file, some in enumerate(numbers) if len(some)]
+        return max((plan.ranges(layer) for layer in used), default=0)
+
+    def fail(self, file: int, why: str) -> None:
+        """Take nothing from a file any more."""
+        self._records.files[file].lost = self._records.files[file].lost or why
+        self.spoiled = True
+
+    def arrived(
+        self, reads: PageReads, plan: PagePlan | StepPlan, address: int, slab: Slab
+    ) -> None:
+        """Find entries that have come, and prove those that can be proved; once."""
+        if self.chosen is None:
+            return
+        with self.lock:
+            if self._entries_K is None:
+                self._entries_K = reads.entries_at(plan, address, self.chosen.numbers)
+                self._prove(slab)
+
+    def _prove(self, slab: Slab) -> None:
+        assert self.chosen is not None
+        assert self._entries_K is not None
+        first = 0
+        for file, numbers in zip(self._records.files, self.chosen.numbers, strict=True):
+            if file.proof is not None:
+                for k, number in enumerate(numbers.tolist(), first):
+                    ngram = int(self.chosen.ngrams[k])
+                    at = int(self._entries_K[k]) - file.head_bytes - slab.address
+                    entry = slab.memory[at : at + file.entry_bytes].data
+                    order = ngram % self._records.shape.num_orders
+                    if not file.proof(number, order, self.keys_G2[ngram], entry):
+                        self.spoiled = True
+            first += len(numbers)
+
+    def settle(
+        self, part: Parted, where_N2: NDArray[np.int64] | None, sizes: NDArray[np.int64], slab: Slab
+    ) -> bool:
+        """Give a layer's rows their addresses in records, once; compare those that are to be.
+
+        Args:
+            part: the layer's.
+            where_N2: addresses of values and scales of rows that were read, int64 (n, 2).
+            sizes: bytes of a row's values and of its scales.
+            slab: holds all.
+
+        Returns:
+            whether they are to be believed.
+        """
+        if self.chosen is None or self._entries_K is None or self.spoiled:
+            return not self.spoiled
+        if where_N2 is not None and self.chosen.compared_G.any():
+            low = slab.address
+            bad = first_other(
+                where_N2, part.where_N2[: len(where_N2)], self._entries_K, sizes, low,
+                low + slab.memory.nbytes, slab.memory,
+            )  # fmt: skip
+            if bad >= 0:
+                for number, file in enumerate(self._records.files):
+                    if file.proof is None:
+                        self.fail(number, OTHER_BYTES)
+                return False
+        settle_rows(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
+        return True

@@ -1,0 +1,45 @@
+"""Rows taken from n-gram records: which, from where, and when they are not believed."""
+
+from tests.mutations import Mutation
+
+SERVED = "tests/storage/dictionary/test_served.py"
+DOUBTED = "tests/storage/dictionary/test_not_believed.py"
+
+MUTATIONS = (
+    Mutation(
+        "records-of-the-first-layer-serve-all", "storage/cache/ngram_records.py",
+        "return self.layers.index(layer) * self.heads_per_order * self.row_bytes",
+        "return 0 * self.layers.index(layer) * self.heads_per_order * self.row_bytes",
+        (SERVED + "::test_a_known_ngram_is_one_read_for_its_rows_of_all_layers",),
+    ),
+    Mutation(
+        "records-are-believed-unseen", "storage/cache/ngram_records.py",
+        "            if len(self._seen) < TRUSTED_AFTER:\n",
+        "            if len(self._seen) < 0:\n",
+        (DOUBTED + "::test_a_poisoned_dictionary_is_found_before_a_row_of_it_is_served",),
+    ),
+    Mutation(
+        "no-record-is-compared-later", "storage/cache/ngram_records.py",
+        "% COMPARED_ONE_IN == 0",
+        "% COMPARED_ONE_IN == -1",
+        (DOUBTED + "::test_records_that_were_poisoned_later_are_found_by_the_sample",),
+    ),
+    Mutation(
+        "poisoned-rows-stay-in-the-cache", "storage/direct/hand_over.py",
+        "self._cache.clear()  # it may have rows of records that were never compared",
+        "pass",
+        (DOUBTED + "::test_rows_of_poisoned_records_leave_the_row_cache",),
+    ),
+    Mutation(
+        "a-changed-dictionary-goes-on", "storage/direct/page_reads.py",
+        "if self.records[number].proof is None and self.records[number].lost is None:",
+        "if self.records[number].proof is not None:",
+        (DOUBTED + "::test_files_that_go_under_a_live_store_cost_hits_not_rows",),
+    ),
+    Mutation(
+        "one-missed-row-takes-a-record", "storage/cache/ngram_records.py",
+        "LEAST_MISSED = 2 ",
+        "LEAST_MISSED = 3 ",
+        (SERVED + "::test_two_missed_rows_are_worth_a_record_and_one_is_not",),
+    ),
+)  # fmt: skip
