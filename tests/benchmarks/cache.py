@@ -61,7 +61,7 @@ class Work:
 
 
 QUICK = Work(
-    library_bytes=2_500_000, tokens=200_000, cache_table_rows=150_000, mined_tokens=400_000,
+    library_bytes=2_500_000, tokens=130_000, cache_table_rows=150_000, mined_tokens=400_000,
     held_tokens=20_000, every=3, entries=1 << 16, timed_entries=1 << 14, timed_rows=800_000,
     pairs=20, rounds=5,
 )  # fmt: skip
