@@ -13,6 +13,7 @@ from engramctl.runtime.lazy_names import lazy_names
 if TYPE_CHECKING:
     from engramctl.storage.io.bus_errors import catch_bus_errors
     from engramctl.storage.reading.table import TableFiles, open_table
+    from engramctl.storage.record_log.self_filled import SelfFilled
     from engramctl.storage.tiers.door import open_store
     from engramctl.storage.tiers.stats import StoreStats
     from engramctl.storage.tiers.store import Store
@@ -24,6 +25,7 @@ else:
         {
             "io.bus_errors": ("catch_bus_errors",),
             "reading.table": ("TableFiles", "open_table"),
+            "record_log.self_filled": ("SelfFilled",),
             "tiers.door": ("open_store",),
             "tiers.stats": ("StoreStats",),
             "tiers.store": ("Store",),
@@ -34,6 +36,7 @@ else:
 
 __all__ = [
     "EngramError",
+    "SelfFilled",
     "Store",
     "StoreStats",
     "TableFiles",

@@ -17,6 +17,7 @@ from engramctl.results.document import SAVED
 
 ASKED = "rows_asked"
 COUNTED = ("device_reads", "device_bytes", "rows_unique", *SAVED)
+_NOTHING = dict.fromkeys((ASKED, *COUNTED), 0)
 
 
 class Arm(ABC):
@@ -74,9 +75,9 @@ class Arm(ABC):
             if before[0] is not None and after[0] is not None:
                 self.device_bytes.append(after[0] - before[0])
             for name, kept_counts in self.counted.items():
-                kept_counts.append(after[1].get(name, 0) - before[1].get(name, 0))
+                kept_counts.append(after[1][name] - before[1][name])
             if self.rows_before is None:
-                self.rows_before = before[1].get(ASKED, 0)
+                self.rows_before = before[1][ASKED]
 
     def stalls_ns(self) -> list[int]:
         """Return how long each sample waited for rows, all layers together."""
@@ -88,7 +89,7 @@ class Arm(ABC):
 
     def _counts(self) -> Mapping[str, int]:
         """What the store has counted so far; nothing of a model without one."""
-        return {} if self.subject is None else self.subject.store.stats().to_dict()
+        return _NOTHING if self.subject is None else self.subject.store.stats().to_dict()
 
     @abstractmethod
     def prepare(self, window: Window) -> None:

@@ -20,6 +20,6 @@ def give_saved(case: Case, arm: Arm) -> None:
     case.saved = {
         name: statistics.fmean(arm.counted[name]) if arm.counted[name] else None for name in SAVED
     }
-    case.kept = {name: stats.get(name, 0) for name in KEPT}
+    case.kept = {name: stats[name] for name in KEPT}
     if case.cache == TRAFFIC and arm.rows_before is not None and arm.rows:
         case.tokens_before = round(arm.rows_before * case.tokens / arm.rows)

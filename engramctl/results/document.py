@@ -64,7 +64,7 @@ SAVED = (
     "cache_hits", "cache_misses", "chance_hits", "dictionary_hits", "log_hits", "record_reads",
     "log_bytes_written",
 )  # fmt: skip
-KEPT = ("cache_rows", "cache_bytes", "dictionary_bytes")
+KEPT = ("cache_rows", "cache_bytes", "log_entries", "index_bytes")
 # Groups of figures, none of which is known.
 _UNKNOWN: dict[str, dict[str, float | None]] = {
     "against": dict.fromkeys(("none_percent", "resident_percent", "ready_percent")),
@@ -113,7 +113,8 @@ class Case:
             (`log_hits`), reads of such records (`record_reads`), bytes written to the log
             (`log_bytes_written`).
         kept: what that store has in memory when the loop ends: `cache_rows`, `cache_bytes` of its
-            row cache, `dictionary_bytes` of indices of n-grams.
+            row cache, `log_entries` n-grams that its log knows, `index_bytes` of what finds
+            n-grams' records.
         queue_depth: most reads that were under way at once, since the store was opened.
         resolution_percent: of the loop, see `engramctl.results.resolution`.
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.

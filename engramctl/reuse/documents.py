@@ -86,6 +86,22 @@ def _pieces(batch: TokenBatch) -> Iterator[TokenBatch]:
         start = stop
 
 
+def joined(batch: TokenBatch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Join documents with START before each, so that one call of a scheme does for all.
+
+    START is what a sequence's beginning means to a scheme.
+
+    Returns:
+        int64 (T + documents,), and which of them are tokens, bool.
+    """
+    lengths = np.diff(batch.offsets)
+    ids = np.full(len(batch.ids) + len(lengths), START, np.int64)
+    is_token = np.ones(len(ids), np.bool_)
+    is_token[batch.offsets[:-1] + np.arange(len(lengths))] = False
+    ids[is_token] = batch.ids
+    return ids, is_token
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads rows and n-grams of documents as a model would, padding and boundaries included.
@@ -119,19 +135,11 @@ class Reader:
         return tuple(stop - start for start, stop in self.spans)
 
     def read(self, batch: TokenBatch) -> Block:
-        """Return row ids and exact n-gram keys of every position.
-
-        Documents are joined with START between them, which is what a sequence's beginning means to
-        a scheme, so that one call does for all.
-        """
-        lengths = np.diff(batch.offsets)
-        joined = np.full(len(batch.ids) + len(lengths), START, np.int64)
-        is_token = np.ones(len(joined), np.bool_)
-        is_token[batch.offsets[:-1] + np.arange(len(lengths))] = False
-        joined[is_token] = batch.ids
+        """Return row ids and exact n-gram keys of every position."""
+        ids, is_token = joined(batch)
         if not len(batch.ids):
             orders = len(self.scheme.orders)
             empty = np.empty((0, orders), np.int32)
             return Block(empty, np.empty((0, orders, 2), np.uint64), batch.offsets)
-        rows = self.scheme.row_ids(joined, self.layer)[:, self.columns]
-        return Block(rows[is_token], self.scheme.ngram_keys(joined)[is_token], batch.offsets)
+        rows = self.scheme.row_ids(ids, self.layer)[:, self.columns]
+        return Block(rows[is_token], self.scheme.ngram_keys(ids)[is_token], batch.offsets)

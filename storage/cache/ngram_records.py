@@ -3,8 +3,8 @@
 A record holds the stored rows of all heads of one n-gram, in all layers: one read instead of one a
 row. Where at least two rows of an n-gram are missed and a file knows it, its record is read.
 
-Records are a cache of bytes and must never decide what a row is. Those that nothing else proves are
-compared with the table's own rows: all of the first few, later one in some hundreds.
+Records are a cache of bytes and must never decide what a row is. They are compared with the table's
+own rows: all of the first few, later one in some hundreds.
 """
 
 import threading
@@ -63,6 +63,18 @@ class Proof(Protocol):
         """Return whether the entry is whole, and this n-gram's."""
 
 
+class Forget(Protocol):
+    """Forgets entries that were not what they were looked up as."""
+
+    def __call__(
+        self,
+        order_index: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        numbers: NDArray[np.int64],
+    ) -> None:
+        """Find these entries, (n,), no more."""
+
+
 class RecordFile:
     """One file of records, at places that never change; what is in it may.
 
@@ -85,6 +97,8 @@ class RecordFile:
         unit_bytes: int | None = None,
         index_bytes: int = 0,
         proof: Proof | None = None,
+        forget: Forget | None = None,
+        discard: Callable[[str], None] | None = None,
     ) -> None:
         """Hold what is known of the file.
 
@@ -98,9 +112,12 @@ class RecordFile:
             unit_entries: entries that stand together.
             unit_bytes: from such a unit to the next; None: that of an entry.
             index_bytes: memory that `find` takes.
-            proof: of an entry; None: there is none, and entries are compared with the table.
+            proof: of an entry, asked before it is used; None: there is none.
+            forget: what it refuses.
+            discard: throws the file away, told why.
         """
-        self.path, self.find, self.proof, self.index_bytes = path, find, proof, index_bytes
+        self.path, self.find, self.index_bytes = path, find, index_bytes
+        self.proof, self.forget, self._discard = proof, forget, discard
         self.entries, self.entry_bytes, self.head_bytes = entries, entry_bytes, head_bytes
         self.first_offset, self.unit_entries = first_offset, unit_entries
         self.unit_bytes = entry_bytes if unit_bytes is None else unit_bytes
@@ -115,11 +132,17 @@ class RecordFile:
         with self._lock:
             self.hits += hits
 
+    def fail(self, why: str, *, wrong: bool = False) -> None:
+        """Take nothing from it any more; what is `wrong` for the table is thrown away."""
+        with self._lock:
+            first = self.lost is None
+            self.lost = self.lost or why
+        if first and wrong and self._discard is not None:
+            self._discard(why)
+
     def to_compare(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these entries, (n,), the table's rows are to be read beside."""
         chosen = np.zeros(len(numbers), np.bool_)
-        if self.proof is not None:
-            return chosen
         with self._lock:
             if len(self._seen) < TRUSTED_AFTER:
                 chosen[:] = True
@@ -180,6 +203,11 @@ class NgramRecords:
         if not total:
             return None
         return Chosen(entry_G, compared_G, numbers, np.concatenate(ngrams))
+
+    def file_of(self, chosen: Chosen, entry: int) -> RecordFile:
+        """Return the file that an entry of a batch is of."""
+        ends = np.cumsum([len(some) for some in chosen.numbers])
+        return self.files[int(np.searchsorted(ends, entry, side="right"))]
 
     def _found(
         self, file: RecordFile, ngrams: NDArray[np.int64], keys_G2: NDArray[np.uint64]

@@ -20,6 +20,7 @@ from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.begins import Begins
 from engramctl.storage.direct.fetch import Fetch, Held
 from engramctl.storage.direct.hand_over import HandOver
+from engramctl.storage.direct.offered import Offers
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
@@ -29,6 +30,7 @@ from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
+from engramctl.storage.record_log.filling import Filling
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +58,7 @@ class DirectRows:
         engine: str = "auto",
         cache_bytes: int = 0,
         records: NgramRecords | None = None,
+        filling: Filling | None = None,
     ) -> None:
         """Open the files and reserve memory.
 
@@ -65,6 +68,8 @@ class DirectRows:
             engine: see `choose`.
             cache_bytes: of the budget, for a row cache; 0: there is none.
             records: of n-grams, for who asks with keys.
+            filling: keeps n-grams whose rows had to be read, of who asks with keys; not in forked
+                children.
 
         Raises:
             StorageError: the budget is too small for two rows, or no engine can read.
@@ -72,6 +77,7 @@ class DirectRows:
         """
         self._source, self._cache_bytes = source, cache_bytes
         self.records = records
+        self._offers: Offers | None = None
         reading_bytes = budget_bytes - cache_bytes
         threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
         files = () if records is None else records.files
@@ -91,11 +97,14 @@ class DirectRows:
                 },
             )
         self._begin()
+        if records is not None and filling is not None:
+            self._offers = Offers(self._page_reads, records.shape, filling)
         renew_in_children(self)
 
     def renew(self) -> None:
         """Begin anew in a forked child: what is on its way is its parent's."""
         self._page_reads.renew()
+        self._offers = None
         self._begin()
 
     def _begin(self) -> None:
@@ -157,6 +166,8 @@ class DirectRows:
             keys_G2: of their n-grams, order by order within a position, uint64 (G, 2).
         """
         total = sum(map(len, rows.values()))
+        if keys_G2 is not None and self._offers is not None:
+            self._offers.tokens(len(keys_G2))
         if self.cache is not None and total <= MOST_ROWS and self.cache.has(rows):
             return None
         fetch = Fetch(self, self.slab, set(rows))
@@ -220,8 +231,11 @@ class DirectRows:
             return
         with fetch.lock:
             fetch.left.discard(layer)
-            if not fetch.left:
-                fetch.release()
+            last = not fetch.left
+        if last:
+            if self._offers is not None:
+                self._offers.offer(fetch)
+            fetch.release()
 
     def warm(self, rows: RowIds, out: "torch.Tensor") -> None:
         """Fill the row cache with rows, while it has room.

@@ -53,6 +53,7 @@ class Fetch:
         parted: layer -> what of it was in the row cache; without one, nothing.
         recorded: what of it n-gram records serve; None: they were not asked.
         tags: of the rows of each layer, see `RowCache.part`.
+        where: layer -> addresses of rows that were read, once they are known.
         plan: what is read; None: nothing has to be.
         runs: first page and number of pages of what it holds.
         address: where the first page that is read goes.
@@ -68,6 +69,7 @@ class Fetch:
     parted: dict[int, Parted] = field(default_factory=dict)
     recorded: Recorded | None = None
     tags: NDArray[np.uint16] = field(default_factory=lambda: NO_TAGS)
+    where: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     plan: PagePlan | StepPlan | None = None
     runs: tuple[tuple[int, int], ...] = ()
     address: int = 0

@@ -56,7 +56,7 @@ class HandOver:
             return False
         where = None
         if fetch.plan is not None and len(rows):
-            where = fetch.plan.addresses(layer, fetch.address)
+            where = fetch.where[layer] = fetch.plan.addresses(layer, fetch.address)
         if fetch.recorded is not None and part is not None:
             packed = reads.maps[layer].packed
             sizes = packed[[WEIGHT_BYTES, SCALE_BYTES]]

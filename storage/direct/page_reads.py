@@ -139,8 +139,8 @@ class PageReads:
     def give_up_lost(self) -> None:
         """Take nothing more from files that were changed and whose entries nothing proves."""
         for number, why in self.chosen.files.lost.items():
-            if self.records[number].proof is None and self.records[number].lost is None:
-                self.records[number].lost = f"its file {why}"
+            if self.records[number].proof is None:
+                self.records[number].fail(f"its file {why}")
 
     def is_copy(self, batch: Batch) -> int | None:
         """Return the file of records of which a read of a finished batch failed; None: no such."""

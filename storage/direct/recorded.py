@@ -15,7 +15,6 @@ from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
 from engramctl.storage.io.slab import Slab
 
-CHANGED = "it was changed"
 OTHER_BYTES = "a record of it has other bytes than the table's rows"
 NOT_READ = "a read of it failed"
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -94,7 +93,7 @@ class Recorded:
 
     def fail(self, file: int, why: str) -> None:
         """Take nothing from a file any more."""
-        self._records.files[file].lost = self._records.files[file].lost or why
+        self._records.files[file].fail(why)
         self.spoiled = True
 
     def arrived(
@@ -119,8 +118,12 @@ class Recorded:
                     at = int(self._entries_K[k]) - file.head_bytes - slab.address
                     entry = slab.memory[at : at + file.entry_bytes].data
                     order = ngram % self._records.shape.num_orders
-                    if not file.proof(number, order, self.keys_G2[ngram], entry):
-                        self.spoiled = True
+                    key = self.keys_G2[ngram]
+                    if file.proof(number, order, key, entry):
+                        continue
+                    self.spoiled = True
+                    if file.forget is not None:
+                        file.forget(np.array([order]), key[None], np.array([number]))
             first += len(numbers)
 
     def settle(
@@ -146,9 +149,9 @@ class Recorded:
                 low + slab.memory.nbytes, slab.memory,
             )  # fmt: skip
             if bad >= 0:
-                for number, file in enumerate(self._records.files):
-                    if file.proof is None:
-                        self.fail(number, OTHER_BYTES)
+                entry = int(part.where_N2[bad, 0])
+                self._records.file_of(self.chosen, entry).fail(OTHER_BYTES, wrong=True)
+                self.spoiled = True
                 return False
         settle_rows(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
         return True

@@ -39,11 +39,11 @@ class Filling:
         self.offered = self.recorded = self.refused = 0
         self._before = log.bytes_written
         self._tokens = 0
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def tokens(self, count: int) -> None:
         """Say that so many more tokens were served."""
-        with self._lock:
+        with self.lock:
             self._tokens += count
 
     @property
@@ -68,7 +68,7 @@ class Filling:
         Returns:
             How many were recorded.
         """
-        with self._lock:
+        with self.lock:
             if self.log.stopped is not None or not len(keys):
                 return 0
             once = first_of_each(order_index, keys)

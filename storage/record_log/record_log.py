@@ -5,9 +5,9 @@ file is a cache: it may be deleted at any time, and what it gives is checked byt
 that is full or fails ends the filling, never the serving.
 """
 
+import contextlib
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -268,6 +268,13 @@ class RecordLog:
         with self._writing:
             self._index.remove(order_index, keys, numbers)
 
+    def discard(self, why: str) -> None:
+        """Throw the file away, whose records are wrong; nothing more is taken."""
+        with self._writing:
+            self.stopped = self.stopped or why
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
     def close(self) -> None:
         """Write what is left of whole entries and give the file up; once more does nothing."""
         with self._writing:
@@ -286,11 +293,6 @@ class RecordLog:
         """Return itself; leaving closes it."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()

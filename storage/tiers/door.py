@@ -14,6 +14,7 @@ from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.source import CheckpointTables, Source
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
@@ -74,6 +75,7 @@ def open_store(
     engine: str = "auto",
     scheme: Mapping[str, Any] | None = None,
     cache_bytes: int | None = None,
+    fill: SelfFilled | None = None,
 ) -> Store:
     """Open a table for lookups.
 
@@ -91,13 +93,16 @@ def open_store(
         cache_bytes: of the budget of an `ssd` tier, what keeps rows that were read, all it needs
             beside them included (default: three quarters of the budget, but 64 MiB are left for
             rows on their way; 0: no row is kept). Without a budget, the budget is 64 MiB more.
+        fill: a dictionary that what `prefetch` is asked for with keys fills, for an `ssd` tier with
+            a budget. One process at a time has it; forked children and stores that are pickled and
+            opened again do not.
 
     Warns:
         RuntimeWarning: a medium on which a cold step takes over 50 ms, with the tokens/s to expect.
 
     Raises:
-        ConfigError: unknown tier, dtype, device or engine; a row cache of another tier, or one that
-            is too small for a row.
+        ConfigError: unknown tier, dtype, device or engine; a row cache or a dictionary to be filled
+            of another tier, or such as cannot be.
         TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered; rows of a type that is
             widened when it is laid out; a scale of a checkpoint
@@ -121,7 +126,12 @@ def open_store(
             f"engramctl layout {shlex.quote(str(source.path))} -o shards",
         )
     budget, cache = _shared(tier, budget_bytes, cache_bytes, source.record.record_bytes)
-    store = _STORES[tier](source, dtype, where, budget, engine, scheme, cache)
+    if fill is not None and (tier != "ssd" or budget is None):
+        raise ConfigError(
+            "only an ssd tier with a budget fills a dictionary",
+            hint="give budget_bytes, or cache_bytes",
+        )
+    store = _STORES[tier](source, dtype, where, budget, engine, scheme, cache, fill)
     if isinstance(path, Path | str):
         words = os.path.abspath(path), tier, budget, dtype, str(where)
         store.reopen = partial(open_store, *words, engine=engine, scheme=scheme, cache_bytes=cache)

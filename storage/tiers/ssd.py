@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.callers import outside
-from engramctl.storage.dictionary.served import served_records
+from engramctl.storage.dictionary.served import Served, served_records
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
@@ -39,20 +39,28 @@ class SsdStore(Store):
 
     def load(self, budget_bytes: int | None) -> None:
         """Open the row files; nothing is read but what an engine is tried with."""
-        self.read: DirectRows | MappedRows = (
-            MappedRows(self.table, self.wanted_engine)
-            if budget_bytes is None
-            else DirectRows(
-                self.table, budget_bytes, self.wanted_engine, self.cache_bytes,
-                served_records(self.table),
-            )
-        )  # fmt: skip
+        self.read = self._opened(budget_bytes)
         if self.device.type == "cpu":
             self.near = self._near()
         self._compile()
         slow = slow_medium(self.read.chosen)
         if slow is not None:
             warnings.warn(slow, RuntimeWarning, stacklevel=outside())
+
+    def _opened(self, budget_bytes: int | None) -> DirectRows | MappedRows:
+        self.served: Served | None = None
+        if budget_bytes is None:
+            return MappedRows(self.table, self.wanted_engine)
+        self.served = served = served_records(self.table, self.fill)
+        records, filling = (None, None) if served is None else (served.records, served.filling)
+        try:
+            return DirectRows(
+                self.table, budget_bytes, self.wanted_engine, self.cache_bytes, records, filling
+            )
+        except BaseException:
+            if served is not None:
+                served.close()
+            raise
 
     def _near(self) -> dict[int, Near]:
         """Return what tells where rows in memory are, or no layer where none is kept."""
@@ -211,13 +219,15 @@ class SsdStore(Store):
         copy.queue_depth = self.read.depth
         copy.fallback = self.read.chosen.fallback
         if isinstance(self.read, DirectRows):
-            _give_kept(copy, self.read)
+            _give_kept(copy, self.read, self.served)
         return copy
 
     def release(self) -> None:
         """End the threads and close the files."""
         self.near.clear()
         self.read.close()
+        if self.served is not None:
+            self.served.close()
 
 
 def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
@@ -229,16 +239,24 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
         raise
 
 
-def _give_kept(stats: StoreStats, read: DirectRows) -> None:
+def _give_kept(stats: StoreStats, read: DirectRows, served: Served | None) -> None:
     """Fill in what was not read again, and why."""
-    cache, records = read.cache, read.records
+    cache = read.cache
     if cache is not None:
         stats.cache_hits, stats.cache_misses = cache.hits, cache.misses
         stats.chance_hits = cache.chance_hits
         stats.cache_rows, stats.cache_bytes = cache.rows, cache.num_bytes
     stats.record_reads = read.record_reads
-    if records is not None:
-        mined = records.files[0]
-        stats.dictionary_bytes = sum(one.index_bytes for one in records.files)
-        stats.dictionary_hits, stats.dictionary_compared = mined.hits, mined.compared
-        stats.dictionary_lost = mined.lost
+    if served is None:
+        return
+    stats.index_bytes = sum(one.index_bytes for one in served.records.files)
+    if served.mined is not None:
+        stats.dictionary_hits = served.mined.hits
+        stats.dictionary_compared = served.mined.compared
+        stats.dictionary_lost = served.mined.lost
+    if served.filled is not None and served.filling is not None:
+        log = served.filling.log
+        stats.log_hits, stats.log_compared = served.filled.hits, served.filled.compared
+        stats.log_entries, stats.log_dropped = log.entries, log.dropped
+        stats.log_bytes_written = served.filling.bytes_written
+        stats.log_stopped = log.stopped or served.filled.lost

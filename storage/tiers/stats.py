@@ -27,9 +27,15 @@ class StoreStats:
         cache_rows: rows in it now.
         cache_bytes: memory it takes, all it needs beside the rows included.
         dictionary_hits: n-grams whose missed rows one record of the table's dictionary served.
-        dictionary_bytes: memory that indices of n-gram records take.
         dictionary_compared: of its records, those that were compared with the table's rows.
         dictionary_lost: why nothing is taken from it any more; None: it serves.
+        log_hits: n-grams whose missed rows one record of the self-filled dictionary served.
+        log_compared: as `dictionary_compared`.
+        log_entries: n-grams it knows now.
+        log_dropped: n-grams it had and dropped for newer ones.
+        log_bytes_written: to its file, since the store was opened.
+        log_stopped: why it takes no n-grams any more; None: it does.
+        index_bytes: memory that finds records; not of the budget.
         record_reads: of the device reads, those of records.
         queue_depth: most reads that were under way at once, of one batch.
         stall_ns: time `wait` spent until its rows were ready.
@@ -50,9 +56,15 @@ class StoreStats:
     cache_rows: int = 0
     cache_bytes: int = 0
     dictionary_hits: int = 0
-    dictionary_bytes: int = 0
     dictionary_compared: int = 0
     dictionary_lost: str | None = None
+    log_hits: int = 0
+    log_compared: int = 0
+    log_entries: int = 0
+    log_dropped: int = 0
+    log_bytes_written: int = 0
+    log_stopped: str | None = None
+    index_bytes: int = 0
     record_reads: int = 0
     queue_depth: int = 0
     stall_ns: int = 0

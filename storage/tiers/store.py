@@ -20,6 +20,7 @@ from engramctl.runtime.untraced import untraced
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
+from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.tiers.checked_ids import RowIds, checked_request, plain_ids
 from engramctl.storage.tiers.output import output
 from engramctl.storage.tiers.said_of_table import scheme_document
@@ -46,6 +47,7 @@ class Store(ABC):
         engine: str = "auto",
         scheme: Mapping[str, Any] | None = None,
         cache_bytes: int = 0,
+        fill: SelfFilled | None = None,
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
         if dtype not in DTYPES:
@@ -61,7 +63,7 @@ class Store(ABC):
         self.usage = Usage()
         # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
         self.near: dict[int, Near] = {}
-        self.wanted_engine, self.cache_bytes = engine, cache_bytes
+        self.wanted_engine, self.cache_bytes, self.fill = engine, cache_bytes, fill
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
         bounded = budget_bytes is not None and self.tier == "ssd"
         reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
@@ -165,9 +167,8 @@ class Store(ABC):
             self._count(len(row_ids), distinct)
         return True
 
-    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:
+    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:  # noqa: B027
         """Learn that rows of `near` took long."""
-        return
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
         """Gather rows of a layer of `near`; return how many are distinct, -1: not possible."""
@@ -184,10 +185,9 @@ class Store(ABC):
             requests: layer -> row ids, int32 or int64, (*S, H), on the CPU or the store's device.
                 They are copied, but for more than the budget of an ssd tier has room for: such
                 an array must stay as it is until its rows are waited for.
-            keys: of the rows' n-grams, uint64 (*S, orders, 2), as `scheme.ngram_keys` gives them;
-                where `uses_keys`, an n-gram that the table's dictionary knows is one read for its
-                rows of all layers. Equal keys mean equal rows in every layer. Elsewhere they are
-                not looked at.
+            keys: of the rows' n-grams, uint64 (*S, orders, 2), as `scheme.ngram_keys` gives them:
+                equal keys mean equal rows in every layer. Where `uses_keys`, an n-gram that a
+                dictionary knows is one read for its rows of all layers; else they are ignored.
 
         Returns:
             A ticket; at most 64 are open, then this call waits for one to end.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,5 +27,18 @@ def memory_group() -> Iterator[Path | str]:
     try:
         yield group
     finally:
-        with contextlib.suppress(OSError):
+        remove(group)
+
+
+def remove(group: Path) -> None:
+    """Remove a group whose processes are over; the kernel may take a moment to see that they are.
+
+    What cannot be removed then stays: an empty group costs nothing.
+    """
+    for _ in range(20):
+        try:
             group.rmdir()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return

@@ -32,7 +32,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-changed-dictionary-goes-on", "storage/direct/page_reads.py",
-        "if self.records[number].proof is None and self.records[number].lost is None:",
+        "if self.records[number].proof is None:",
         "if self.records[number].proof is not None:",
         (DOUBTED + "::test_files_that_go_under_a_live_store_cost_hits_not_rows",),
     ),

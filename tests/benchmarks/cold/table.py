@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,23 +71,31 @@ class File:
         return found
 
 
+def planned(
+    form: str, num_rows: Mapping[int, int], record: RecordSpec = SPEC,
+    scheme: Mapping[str, Any] | None = None,
+) -> TablePlan:  # fmt: skip
+    """Plan a table of seeded rows, a file a layer and column; the scheme is nobody's by default."""
+    most = max(num_rows.values())
+    return TablePlan(
+        kind="tables" if form == "planar" else "shards",
+        tier=None if form == "planar" else "ssd",
+        created_by="benchmark",
+        scheme=scheme or {"name": "opaque"},
+        provenance=Provenance(command=("engramctl", "build")),
+        layout=Layout.of(form, record),
+        num_rows=num_rows,
+        shard_rows=most + -most % A_PAGE,
+        table_scales=dict.fromkeys(num_rows, RowInit().table_scale(record)),
+    )
+
+
 def make(
     folder: Path, form: str, num_rows: int, layers: tuple[int, ...] = LAYERS,
     record: RecordSpec = SPEC,
 ) -> TableFiles:  # fmt: skip
     """Write a table of seeded rows, a file a layer and column."""
-    rows = dict.fromkeys(layers, num_rows)
-    plan = TablePlan(
-        kind="tables" if form == "planar" else "shards",
-        tier=None if form == "planar" else "ssd",
-        created_by="benchmark",
-        scheme={"name": "opaque"},
-        provenance=Provenance(command=("engramctl", "build")),
-        layout=Layout.of(form, record),
-        num_rows=rows,
-        shard_rows=num_rows + -num_rows % A_PAGE,
-        table_scales=dict.fromkeys(layers, RowInit().table_scale(record)),
-    )
+    plan = planned(form, dict.fromkeys(layers, num_rows), record)
     heads = {layer: ((0, num_rows),) for layer in layers}
     write_table(plan, folder, filler(seeded_rows(RowInit(), record, list(layers), heads), plan))
     return open_table(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engramctl.storage import open_store
+from engramctl.storage import SelfFilled, open_store
 from engramctl.storage.dictionary.read import DictionaryFiles
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.ssd import SsdStore
@@ -75,16 +75,13 @@ def text_of(folder: Path, form: str, dtype: str, row_dim: int) -> Text:
 
 
 def opened(
-    text: Text, cache_bytes: int = 0, budget: int = 64 << 20, engine: str = "auto"
-) -> SsdStore:
+    text: Text, cache_bytes: int = 0, budget: int = 64 << 20, engine: str = "auto",
+    fill: SelfFilled | None = None,
+) -> SsdStore:  # fmt: skip
     store = open_store(
-        text.path,
-        "ssd",
-        budget + cache_bytes,
-        torch.float32,
-        cache_bytes=cache_bytes,
-        engine=engine,
-    )
+        text.path, "ssd", budget + cache_bytes, torch.float32,
+        cache_bytes=cache_bytes, engine=engine, fill=fill,
+    )  # fmt: skip
     assert isinstance(store, SsdStore)
     assert store.uses_keys
     return store

@@ -1,0 +1,74 @@
+"""N-grams whose rows a ticket had to fetch, offered to the dictionary that traffic fills."""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.storage.cache.ngram_records import LEAST_MISSED, RecordShape
+from engramctl.storage.cache.record_lookups import copy_to_records
+from engramctl.storage.direct.fetch import Fetch
+from engramctl.storage.direct.page_reads import PageReads
+from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
+from engramctl.storage.record_log.distinct import first_of_each
+from engramctl.storage.record_log.filling import Filling
+
+_MADE_BYTES = 1 << 20  # records put together at a time
+
+
+class Offers:
+    """Hands n-grams over whose rows, of all layers, still stand in a ticket's memory."""
+
+    def __init__(self, reads: PageReads, shape: RecordShape, filling: Filling) -> None:
+        """Hold what knows where rows stand, and who takes them."""
+        self._reads, self._shape, self._filling = reads, shape, filling
+
+    def tokens(self, num_ngrams: int) -> None:
+        """Count positions that were asked for."""
+        self._filling.tokens(num_ngrams // self._shape.num_orders)
+
+    def offer(self, fetch: Fetch) -> None:
+        """Offer the n-grams of a ticket that no record served; all its rows have come."""
+        recorded = fetch.recorded
+        if recorded is None or recorded.spoiled or set(fetch.parted) != set(self._shape.layers):
+            return
+        fetched = recorded.missed_G >= LEAST_MISSED
+        if recorded.chosen is not None:
+            fetched &= recorded.chosen.entry_G < 0
+        ngrams = np.flatnonzero(fetched)
+        if not len(ngrams):
+            return
+        orders, keys = ngrams % self._shape.num_orders, recorded.keys_G2[ngrams]
+        once = first_of_each(orders, keys)
+        step = max(1, _MADE_BYTES // self._shape.record_bytes)
+        for start in range(0, len(once), step):
+            some = once[start : start + step]
+            make = partial(self._records, fetch, ngrams[some])
+            self._filling.offer(orders[some], keys[some], make)
+
+    def _records(
+        self, fetch: Fetch, ngrams: NDArray[np.int64], chosen: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """Put the rows of ngrams[chosen] together, uint8 (n, record_bytes)."""
+        ngrams = ngrams[chosen]
+        assert fetch.recorded is not None
+        place_G = np.full(len(fetch.recorded.missed_G), -1, np.int64)
+        place_G[ngrams] = np.arange(len(ngrams))
+        records = np.empty((len(ngrams), self._shape.record_bytes), np.uint8)
+        low = fetch.slab.address
+        copied = 0
+        for layer, part in fetch.parted.items():
+            sizes = self._reads.maps[layer].packed[[WEIGHT_BYTES, SCALE_BYTES]]
+            groups = [
+                (part.targets[one], part.where_N2[one]) for one in (part.found, part.recorded)
+            ]
+            if layer in fetch.where:
+                groups.append((part.missed_targets, fetch.where[layer]))
+            for targets, where_N2 in groups:
+                copied += copy_to_records(
+                    targets, where_N2, fetch.recorded.shape(layer), place_G, sizes, low,
+                    low + fetch.slab.memory.nbytes, records,
+                )  # fmt: skip
+        if copied * self._shape.row_bytes != records.nbytes:
+            raise IndexError("a row of a new record was not read")
+        return records

@@ -1,0 +1,1 @@
+"""What the row cache and the dictionaries save, on V4.1's row ids of real text."""
