@@ -258,3 +258,33 @@ def test_the_command_line_takes_sizes_folders_and_tokens(
     assert [case["id"] for case in listed] == [case["id"] for case in found.json["cases"]]
     planned = run_cli(*words, "--row-cache", "1MiB", *after, "--dry-run", "--json").json["cases"]
     assert {case["memory_bytes"] for case in planned} == {CACHE + (64 << 20)}
+
+
+def test_ngrams_that_a_record_serves_are_counted_and_shown(shards: Path, tmp_path: Path) -> None:
+    trace, counts, known = text(tmp_path), tmp_path / "counts", tmp_path / "known"
+    run("mine", trace, "--orders", "2,3,4", "-o", counts)
+    run("layout", shards, "--dictionary", counts, "--dictionary-budget", "4MiB", "--tier", "ssd",
+        "-o", known)  # fmt: skip
+    document = measured(known, cache="cold", cases=("gather.decode",), trace=trace)
+    [case] = document["cases"]
+    assert 0 < case["saved"]["dictionary_hits"] <= 3
+    assert case["saved"]["record_reads"] > 0
+    assert case["kept"]["index_bytes"] > 0
+    assert (case["saved"]["log_hits"], case["saved"]["log_bytes_written"]) == (0, 0)
+    assert result_tables(document)[0].rows[0]["from records"] in (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "other", [("--row-cache", "2MiB"), ("--after", "20"), ("--row-cache", "1MiB", "--budget", "1G")]
+)
+def test_a_run_does_not_go_on_from_one_of_another_memory(
+    shards: Path, run_cli: RunCli, tmp_path: Path, other: tuple[str, ...]
+) -> None:
+    out = tmp_path / "r.json"
+    words = ("bench", shards, "--tier", "ssd", "--case", "gather.decode", "--samples", "5", "-o",
+             out, "--cache", "traffic", "--trace", text(tmp_path))  # fmt: skip
+    assert run_cli(*words, "--row-cache", "1MiB").exit_code == 0
+    again = other if "--row-cache" in other else ("--row-cache", "1MiB", *other)
+    refused = run_cli(*words, *again, "--resume")
+    assert refused.exit_code == 2
+    assert "is of another run" in refused.stderr
