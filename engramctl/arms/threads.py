@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engramctl.storage.tiers.by_address import gather_threads, set_gather_threads
+from engramctl.storage.io.gather_threads import gather_threads, set_gather_threads
 
 
 @dataclass(frozen=True)

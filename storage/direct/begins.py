@@ -17,6 +17,7 @@ from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.slab import Slab
 
 _PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
+_PARTED_AT_MOST = 3.0  # the same where rows are parted: a row that is repeated counts each time
 
 
 class Begins:
@@ -79,7 +80,8 @@ class Begins:
             len(ids) * (reads.most if layer >= 0 else reads.most_of_record)
             for layer, ids in rows.items()
         )
-        if most > _PLANNED_AT_MOST * slab.free_pages:
+        at_most = _PARTED_AT_MOST if fetch.parted else _PLANNED_AT_MOST
+        if most > at_most * slab.free_pages:
             return
         words = reads.plan_words(rows) + longest
         size = _pages(8 * words)

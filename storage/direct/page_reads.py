@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engramctl.storage.cache.ngram_records import RecordFile
 from engramctl.storage.direct.step_plan import MOST_ROWS, StepPlan, StepPlanner
 from engramctl.storage.io.gather import widen
+from engramctl.storage.io.gather_threads import in_pieces
 from engramctl.storage.io.page_plan import (
     PagePlan,
     file_numbers,
@@ -191,9 +192,16 @@ class PageReads:
         Raises:
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
-        bad = widen(where, targets, slab.memory, self.maps[layer], out)
-        if bad >= 0:
-            raise self.maps[layer].bad_scale(int(row_ids[bad]))
+        row_map = self.maps[layer]
+
+        def some(start: int, stop: int) -> int:
+            part = slice(start, stop)
+            bad = widen(where[part], targets[part], slab.memory, row_map, out)
+            return start + bad if bad >= 0 else -1
+
+        for bad in in_pieces(len(targets), some):
+            if bad >= 0:
+                raise row_map.bad_scale(int(row_ids[bad]))
 
     def compile(self, slab: Slab, out: "torch.Tensor") -> None:
         """Compile every kernel now: not in a step, nor while another thread forks.

@@ -10,6 +10,7 @@ from pathlib import Path
 from engramctl.storage.kinds.kind import PathKind
 
 BEGINNING_BYTES = 1 << 16
+NGRAM_LOG = b"EGRAMLOG"  # begins a file that `engramctl.storage.record_log` writes
 MAX_HEADER_BYTES = 100_000_000  # of safetensors, the format's own limit
 _IRREGULAR: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISFIFO, "a pipe (FIFO)"),
@@ -80,6 +81,12 @@ def _binary(path: Path, data: bytes, size: int) -> PathKind | None:
     if data.startswith(b"GGUF"):
         hint = f"run: engramctl inspect {file}, or engramctl layout {file} -o shards"
         return PathKind("GGUF file", "is a GGUF file, a model's checkpoint", hint)
+    if data.startswith(NGRAM_LOG):
+        return PathKind(
+            "n-gram log",
+            "is a dictionary that a store fills with n-gram records",
+            "name it with the table it is of: engramctl bench --fill; it may be deleted",
+        )
     if data.startswith((b"PAR1", b"PARE")):
         return PathKind(
             "Parquet file",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.storage.files.strict_json import load_json
+from engramctl.storage.kinds.files import NGRAM_LOG
 
 PAGE = 4096
 HEAD = np.dtype([("xxh3_64", "<u8"), ("low", "<u8"), ("high", "<u8"), ("order", "<u4"),
@@ -26,7 +27,7 @@ SEGMENT_BYTES = 64 << 20
 MAX_SEQUENCE = 1 << 48
 SUM_BYTES = 8  # of an entry's checksum, which covers what follows it
 VERSION = 1
-_MAGIC, _SEGMENT, _FOOTER = b"EGRAMLOG", b"EGRAMSEG", b"EGRAMEND"
+_MAGIC, _SEGMENT, _FOOTER = NGRAM_LOG, b"EGRAMSEG", b"EGRAMEND"
 _FILE_HEAD = struct.Struct("<8sQII")  # magic, xxh3 of what follows, version, bytes of the JSON
 _SEGMENT_HEAD = struct.Struct("<8sQ16s")  # magic, sequence, table's digest; then xxh3 of them
 _FOOTER_HEAD = struct.Struct("<8sQQQ")  # magic, xxh3 of what follows, sequence, entries

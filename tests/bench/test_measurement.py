@@ -18,7 +18,7 @@ from engramctl.model.decoder import Decoder
 from engramctl.shown.step_tables import NOTHING
 from engramctl.shown.tables import result_tables
 from engramctl.storage import Store
-from engramctl.storage.tiers.by_address import set_gather_threads
+from engramctl.storage.io.gather_threads import set_gather_threads
 from engramctl.sweep.options import BenchOptions
 from tests.helpers.sleeping_store import SleepingStore
 

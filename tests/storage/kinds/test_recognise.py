@@ -15,6 +15,7 @@ HEADER = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
 FILES = {
     "a.gguf": (b"GGUF\x03\0\0\0" + bytes(16), "GGUF file", "engramctl layout"),
     "b.parquet": (b"PAR1" + bytes(20), "Parquet file", "engramctl mine"),
+    "records.log": (b"EGRAMLOG" + bytes(20), "n-gram log", "bench --fill"),
     "c.safetensors": (
         struct.pack("<Q", len(HEADER)) + HEADER + b"\1",
         "safetensors file",
