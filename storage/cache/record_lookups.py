@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.record.intrinsics import copy_bytes
 
@@ -180,3 +182,36 @@ def copy_to_records(
             at += sizes[part]
         copied += 1
     return copied
+
+
+@njit(nogil=True, cache=True)
+def copy_together(
+    targets: Any, where_N2: Any, sizes: Any, low: Any, high: Any, first: Any, records: Any
+) -> None:
+    """Copy rows to where they stand in the order of a request.
+
+    Args:
+        targets: output rows, counted from `first` on, int64 (n,).
+        where_N2: addresses of values and scales of each, int64 (n, 2).
+        sizes: bytes of a row's values and of its scales.
+        low: no byte below this address is read.
+        high: nor one from this address on.
+        first: the output row of target 0.
+        records: is written to, uint8, a record an output row.
+
+    Raises:
+        IndexError: an address or an output row outside.
+    """
+    record_bytes, records_at = sizes[0] + sizes[1], np.int64(records.ctypes.data)
+    for i in range(targets.shape[0]):
+        row = first + targets[i]
+        if row < 0 or (row + 1) * record_bytes > records.shape[0]:
+            raise IndexError("there are fewer records")
+        at = records_at + row * record_bytes
+        for part in range(2):
+            if not sizes[part]:
+                continue
+            if where_N2[i, part] < low or where_N2[i, part] > high - sizes[part]:
+                raise IndexError("an address is outside the buffer")
+            copy_bytes(where_N2[i, part], at, sizes[part])
+            at += sizes[part]

@@ -5,8 +5,6 @@ read when it is waited for, piece by piece. Pages and the plans of what is where
 one slab; what engines take themselves is left out of it.
 """
 
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,14 +14,17 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.cache.ngram_records import NgramRecords
+from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import RowCache
+from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.begins import Begins
-from engramctl.storage.direct.fetch import Fetch, Held
+from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.offered import Offers
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
+from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
@@ -47,7 +48,6 @@ class DirectRows:
     Attributes:
         records: of n-grams; None: there are none.
         cache: rows kept; None: there is no room for any.
-        over: memory of tickets that are over: slab, runs of pages, and what is still read.
         slab: all memory of rows on their way.
     """
 
@@ -114,9 +114,7 @@ class DirectRows:
         self._begins = Begins(self._page_reads, self.cache)
         self._pieces = SortedPieces(self._page_reads, self.slab, at_work, self.cache)
         self._hands = HandOver(self._page_reads, self._pieces, self.cache)
-        self._ahead = 0
-        self._lock = threading.Lock()
-        self.over: deque[Held] = deque()
+        self._ahead = Ahead(self.slab, self._most_ahead)
 
     @property
     def chosen(self) -> Chosen:
@@ -158,40 +156,79 @@ class DirectRows:
         """Most that were under way at once."""
         return self._page_reads.depth
 
-    def start(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None = None) -> Fetch | None:
+    def start(
+        self,
+        rows: RowIds,
+        keys_G2: NDArray[np.uint64] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Fetch | None:
         """Begin to read a batch, when there is room for its pages; None: all of it is in the cache.
 
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
             keys_G2: of their n-grams, order by order within a position, uint64 (G, 2).
+            check: raises when the row ids are not what they were; asked where they are read late.
         """
         total = sum(map(len, rows.values()))
         if keys_G2 is not None and self._offers is not None:
             self._offers.tokens(len(keys_G2))
-        if self.cache is not None and total <= MOST_ROWS and self.cache.has(rows):
+        if self.cache is not None and 0 < total <= MOST_ROWS and self.cache.has(rows):
             return None
-        fetch = Fetch(self, self.slab, set(rows))
+        fetch = self._fetch(rows, keys_G2)
+        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
+            self._ahead.sweep()  # while the disk works
+            return fetch
+        self._ahead.sweep()
+        if total:
+            wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
+            if not self._begun(fetch, wide, self._begins.batch) and keys_G2 is not None:
+                self._stage(fetch, rows, keys_G2, check)
+        return fetch
+
+    def _fetch(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None) -> Fetch:
+        """Return a ticket's rows, of which nothing is begun."""
+        fetch = Fetch(self._ahead, self.slab, set(rows))
         if keys_G2 is not None and self.records is not None:
             self._page_reads.give_up_lost()
             fetch.recorded = Recorded(self.records, keys_G2)
-        if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
-            self._sweep()  # while the disk works
-            return fetch
-        self._sweep()
-        if total:
-            wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
-            self._begun(fetch, wide, self._begins.batch)
         return fetch
+
+    def begin(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None) -> Fetch | None:
+        """Begin a part of a long request; None: there is no room. See `Staged`."""
+        self._ahead.sweep()
+        fetch = self._fetch(rows, keys_G2)
+        return fetch if self._begun(fetch, rows, self._begins.batch) else None
+
+    def copied(self, rows: RowIds, fetch: Fetch, parts: Mapping[int, Parted], first: int) -> bool:
+        """Copy a part's records together; see `Staged`."""
+        if not self._hands.copied(rows, fetch, parts, first):
+            return False
+        if self._offers is not None:
+            self._offers.offer(fetch)
+        return True
+
+    def _stage(
+        self, fetch: Fetch, rows: RowIds, keys_G2: NDArray[np.uint64], check: Callable[[], None]
+    ) -> None:
+        """Have a long request read in parts, where there is room for its records and a cache.
+
+        Without one, a row that two parts have in common would be read twice.
+        """
+        if self.cache is None or self.records is None or not self._ahead.enter():
+            return
+        stage(fetch, rows, keys_G2, check, self._page_reads, self)
+        if fetch.pending is None:
+            self._ahead.leave(fetch.slab, ())
 
     def _begun(self, fetch: Fetch, rows: RowIds, begin: Callable[[Fetch, RowIds], None]) -> bool:
         """Plan a batch and begin to read it, unless there is no room; tell whether there was."""
-        if not self._enter():
+        if not self._ahead.enter():
             return False
         try:
             begin(fetch, rows)
         finally:
             if fetch.pending is None:
-                self._leave(fetch.slab, fetch.runs)
+                self._ahead.leave(fetch.slab, fetch.runs)
                 fetch.plan, fetch.runs, fetch.parted = None, (), {}
         if fetch.pending is None:
             return False
@@ -201,21 +238,6 @@ class DirectRows:
             for part in fetch.parted.values():
                 self.cache.count(part.counts)
         return True
-
-    def _enter(self) -> bool:
-        """Count one more that is read ahead, unless there are too many."""
-        with self._lock:
-            if self._ahead >= self._most_ahead:
-                return False
-            self._ahead += 1
-        return True
-
-    def _leave(self, slab: Slab, runs: tuple[tuple[int, int], ...]) -> None:
-        """Free what one held that was read ahead, and count it off."""
-        for first, num_pages in runs:
-            slab.give(first, num_pages)
-        with self._lock:
-            self._ahead -= 1
 
     def finish(
         self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch | None, out: "torch.Tensor"
@@ -254,21 +276,6 @@ class DirectRows:
             for layer, ids in kept.items():
                 some = np.sort(ids[len(ids) * turn // turns : len(ids) * (turn + 1) // turns])
                 self._pieces.read(layer, some, out[: len(some)])
-
-    def _sweep(self) -> None:
-        """Free the memory of tickets that are over, where nothing is read into it any more."""
-        for _ in range(len(self.over)):
-            try:
-                one = self.over.popleft()
-            except IndexError:  # another thread sweeps too
-                return
-            slab, runs, pending = one
-            if slab is not self.slab:
-                continue
-            if pending.over():
-                self._leave(slab, runs)
-            else:
-                self.over.append(one)
 
     def compile(self, out: "torch.Tensor") -> None:
         """Compile every kernel now: not in a step, nor while another thread forks.

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
+
+if TYPE_CHECKING:
+    from engramctl.storage.direct.staged import Staged
 
 Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
 """A slab, runs of its pages, and what is still read into them."""
@@ -51,6 +54,7 @@ class Fetch:
         slab: what its pages are of; a forked child has another.
         left: layers that were not handed over.
         parted: layer -> what of it was in the row cache; without one, nothing.
+        staged: its parts, where it is read so; None: it is not.
         recorded: what of it n-gram records serve; None: they were not asked.
         tags: of the rows of each layer, see `RowCache.part`.
         where: layer -> addresses of rows that were read, once they are known.
@@ -67,6 +71,7 @@ class Fetch:
     slab: Slab
     left: set[int]
     parted: dict[int, Parted] = field(default_factory=dict)
+    staged: "Staged | None" = None
     recorded: Recorded | None = None
     tags: NDArray[np.uint16] = field(default_factory=lambda: NO_TAGS)
     where: dict[int, NDArray[np.int64]] = field(default_factory=dict)

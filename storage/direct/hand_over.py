@@ -1,14 +1,17 @@
 """A ticket's rows handed over: waited for, proved, widened, and kept for the next who asks."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.storage.cache.parted import Parted
+from engramctl.storage.cache.record_lookups import copy_together
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.fetch import Fetch
-from engramctl.storage.direct.page_reads import PageReads
+from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import NOT_READ
 from engramctl.storage.direct.sorted_pieces import SortedPieces
 from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
@@ -16,6 +19,8 @@ from engramctl.storage.readers.batch import Pending
 
 if TYPE_CHECKING:
     import torch
+
+Group = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class HandOver:
@@ -34,6 +39,13 @@ class HandOver:
             if self._cache is None or self._cache.gather(row_map, row_ids, out) < 0:
                 self._pieces.read(layer, row_ids, out)
             return
+        if fetch.staged is not None:
+            with fetch.lock:
+                came = fetch.staged.run(fetch.parted)
+            if not came:
+                fetch.staged.check()
+                self._pieces.read(layer, row_ids, out)
+                return
         pending = fetch.pending
         if pending is None or not self._handed_over(layer, row_ids, fetch, pending, out):
             self._pieces.read(layer, row_ids, out)
@@ -47,42 +59,80 @@ class HandOver:
         out: "torch.Tensor",
     ) -> bool:
         """Write rows that were begun; False: what came of records is not to be believed."""
-        reads, slab, part = self._reads, fetch.slab, fetch.parted.get(layer)
+        part = fetch.parted.get(layer)
+        if part is not None:  # while the disk works
+            where_N2, targets = part.where_N2[part.found], part.targets[part.found]
+            self._reads.widen(layer, row_ids, where_N2, targets, fetch.slab, out)
+        come = self._come(layer, row_ids, fetch, pending)
+        if come is None:
+            return False
+        for rows, where_N2, targets in come:
+            self._reads.widen(layer, rows, where_N2, targets, fetch.slab, out)
+            self._keep(layer, rows, where_N2, targets, fetch)
+        return True
+
+    def copied(self, rows: RowIds, fetch: Fetch, parts: Mapping[int, Parted], first: int) -> bool:
+        """Copy a ticket's records together; see `Staged`."""
+        assert fetch.pending is not None
+        slab, low = fetch.slab, fetch.slab.address
+        for layer, row_ids in rows.items():
+            come = self._come(layer, row_ids, fetch, fetch.pending)
+            if come is None:
+                return False
+            part = fetch.parted[layer]
+            groups = [(part.where_N2[part.found], part.targets[part.found])]
+            groups += [(where_N2, targets) for _, where_N2, targets in come]
+            for where_N2, targets in groups:
+                copy_together(
+                    targets, where_N2, self._sizes(layer), low, low + slab.memory.nbytes, first,
+                    parts[layer].hold,
+                )  # fmt: skip
+            for ids, where_N2, targets in come:
+                self._keep(layer, ids, where_N2, targets, fetch)
+        return True
+
+    def _come(
+        self, layer: int, row_ids: NDArray[Any], fetch: Fetch, pending: Pending
+    ) -> list[Group] | None:
+        """Wait for rows that had to be read; returns them: ids, addresses and output rows.
+
+        None: what came of records is not to be believed.
+        """
+        part = fetch.parted.get(layer)
         rows, targets = row_ids, fetch.places[: len(row_ids)]
         if part is not None:
-            rows, targets, found = part.missed, part.missed_targets, part.found
-            reads.widen(layer, row_ids, part.where_N2[found], part.targets[found], slab, out)
+            rows, targets = part.missed, part.missed_targets
         if not self._arrived(layer, fetch, pending, len(rows)):
-            return False
+            return None
         where = None
         if fetch.plan is not None and len(rows):
             where = fetch.where[layer] = fetch.plan.addresses(layer, fetch.address)
+        come: list[Group] = []
         if fetch.recorded is not None and part is not None:
-            packed = reads.maps[layer].packed
-            sizes = packed[[WEIGHT_BYTES, SCALE_BYTES]]
-            if not fetch.recorded.settle(part, where, sizes, slab):
+            if not fetch.recorded.settle(part, where, self._sizes(layer), fetch.slab):
                 if self._cache is not None:
                     self._cache.clear()  # it may have rows of records that were never compared
-                return False
-            of_records = part.recorded
+                return None
+            one = part.recorded
             if part.counts[3]:
-                recorded, at = part.rows[of_records], part.where_N2[of_records]
-                self._write(layer, recorded, at, part.targets[of_records], fetch, out)
+                come.append((part.rows[one], part.where_N2[one], part.targets[one]))
         if where is not None:
-            self._write(layer, rows, where, targets, fetch, out)
-        return True
+            come.append((rows, where, targets))
+        return come
 
-    def _write(
+    def _sizes(self, layer: int) -> NDArray[np.int64]:
+        """Return the bytes of a row's values and of its scales."""
+        return self._reads.maps[layer].packed[[WEIGHT_BYTES, SCALE_BYTES]]
+
+    def _keep(
         self,
         layer: int,
         rows: NDArray[np.int64],
         where_N2: NDArray[np.int64],
         targets: NDArray[np.int64],
         fetch: Fetch,
-        out: "torch.Tensor",
     ) -> None:
-        """Widen rows that lie in the slab, then keep them."""
-        self._reads.widen(layer, rows, where_N2, targets, fetch.slab, out)
+        """Take rows that lie in the slab into the row cache."""
         if self._cache is not None:
             tags = fetch.tags[targets] if len(fetch.tags) else fetch.tags
             self._cache.admit(layer, rows, where_N2, fetch.slab.memory, tags)

@@ -40,6 +40,11 @@ class Recorded:
         self._entries_K: NDArray[np.int64] | None = None
         self.lock = threading.Lock()
 
+    @property
+    def num_heads(self) -> int:
+        """Rows of a position in a layer."""
+        return self._records.shape.num_heads
+
     def shape(self, layer: int) -> NDArray[np.int64]:
         """Return how a layer's rows stand in a record, as kernels take it."""
         shape = self._records.shape

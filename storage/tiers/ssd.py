@@ -8,6 +8,7 @@ of it keeps rows that were read.
 import time
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class SsdStore(Store):
             if keys is not None and self.read.records is not None:
                 shapes = {layer: request.shape for layer, request in requests.items()}
                 flat = checked_keys(keys, shapes, self.read.records.shape)
-            fetch = self.read.start(rows, flat)
+            fetch = self.read.start(rows, flat, partial(_check_same, list(requests.values())))
             self.read.chosen.files.check_unchanged()  # while the disk works
             return fetch
         self.read.chosen.files.check_unchanged()
@@ -237,6 +238,12 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
     except StorageError:
         out.fill_(float("nan"))
         raise
+
+
+def _check_same(requests: list[Request]) -> None:
+    """Refuse ids that were changed since they were asked for; see `Request.check_same`."""
+    for request in requests:
+        request.check_same()
 
 
 def _give_kept(stats: StoreStats, read: DirectRows, served: Served | None) -> None:

@@ -42,4 +42,22 @@ MUTATIONS = (
         "LEAST_MISSED = 3 ",
         (SERVED + "::test_two_missed_rows_are_worth_a_record_and_one_is_not",),
     ),
+    Mutation(
+        "a-part-that-failed-is-left-out", "storage/direct/staged.py",
+        "            except BaseException:\n                self._give_up()\n",
+        "            except BaseException:\n",
+        (SERVED + "::test_a_part_that_failed_once_costs_its_layer_alone",),
+    ),
+    Mutation(
+        "parts-are-copied-to-the-beginning", "storage/direct/staged.py",
+        "if self._reader.copied(rows, fetch, parts, first * self._heads):",
+        "if self._reader.copied(rows, fetch, parts, 0 * self._heads):",
+        (SERVED + "::test_a_long_request_is_read_in_parts_and_still_by_records",),
+    ),
+    Mutation(
+        "ids-of-parts-may-change", "storage/direct/staged.py",
+        "            self.check()\n            try:",
+        "            try:",
+        (SERVED + "::test_ids_of_a_long_request_may_not_change",),
+    ),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Rows taken from a dictionary's records are the table's, in fewer reads."""
 
+import gc
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.errors import FormatError
+from engramctl.errors import FormatError, StorageError
+from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE
 from tests.storage.dictionaries import ORDERS, present
-from tests.storage.dictionary.texts import ROWS, Text, opened, plainly, text_of, wrong
+from tests.storage.dictionary.texts import POISON, ROWS, Text, opened, plainly, text_of, wrong
 
 SHAPES = [
     ("planar", "f8_e4m3", 256), ("packed", "bf16", 33), ("paged", "f8_e4m3", 256),
@@ -159,3 +161,71 @@ def test_eight_threads_and_a_child_get_their_rows(text: Text) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert ask(100) == 0
         assert store.stats().dictionary_lost is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_long_request_is_read_in_parts_and_still_by_records(
+    texts: dict[tuple[str, str, int], Text], known: bool
+) -> None:
+    text = texts["paged", "f8_e4m3", 256]
+    plain = plainly(text)
+    rng = np.random.default_rng(0)
+    with opened(text, 1 << 20, budget=40 << 20) as store:
+        places = text.draw(rng, 3000)
+        if known:
+            places %= 100
+        ids, keys = text.take(places)
+        assert isinstance(store.read, DirectRows)
+        ticket = store.prefetch(ids, keys=keys)
+        outs = {}
+        for layer in (4, 1):  # the second is handed over without a read
+            before = store.stats()
+            outs[layer] = ticket.wait(layer).numpy()
+            assert np.array_equal(outs[layer], plain[layer][ids[layer]])
+        assert store.stats().device_reads == before.device_reads
+        stats = store.stats()
+        assert stats.dictionary_hits > 50
+        assert stats.cache_hits + stats.cache_misses == stats.rows_asked
+        del ticket
+        store.read.start({})
+        assert store.read.slab.free_pages == store.read.pages_ahead
+
+
+def test_a_part_that_failed_once_costs_its_layer_alone(
+    texts: dict[tuple[str, str, int], Text], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = texts["paged", "f8_e4m3", 256]
+    plain = plainly(text)
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 3000))
+    with opened(text, 1 << 20, budget=40 << 20) as store:
+        assert isinstance(store.read, DirectRows)
+        ticket = store.prefetch(ids, keys=keys)
+        with monkeypatch.context() as broken:
+            broken.setattr(store.read.chosen.files, "check", _failing)
+            with pytest.raises(StorageError, match="EIO"):
+                ticket.wait(1)
+        out = torch.full((*ids[4].shape, store.row_dim), POISON)
+        assert np.array_equal(ticket.wait(4, out).numpy(), plain[4][ids[4]])
+        del ticket
+        gc.collect()
+        store.read.start({})
+        assert store.read.slab.free_pages == store.read.pages_ahead
+
+
+def _failing(_: object) -> None:
+    raise StorageError("EIO")
+
+
+def test_ids_of_a_long_request_may_not_change(texts: dict[tuple[str, str, int], Text]) -> None:
+    text = texts["paged", "f8_e4m3", 256]
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 3000))
+    with opened(text, 1 << 20, budget=40 << 20) as store:
+        for changed in ids:
+            ticket = store.prefetch(ids, keys=keys)
+            ids[changed][2900] ^= 1
+            for layer in ids:  # the records of the other one, too, are read by all ids
+                with pytest.raises(StorageError, match="ids of an open ticket were changed"):
+                    ticket.wait(layer)
+            ids[changed][2900] ^= 1
+            del ticket  # and the memory that it holds
+            gc.collect()
