@@ -60,14 +60,16 @@ class HandOver:
         if fetch.recorded is not None and part is not None:
             packed = reads.maps[layer].packed
             sizes = packed[[WEIGHT_BYTES, SCALE_BYTES]]
-            if not fetch.recorded.settle(part, where, sizes, slab):
-                if self._cache is not None:
+            if not fetch.recorded.settle(layer, part, where, sizes, slab):
+                if self._cache is not None and fetch.recorded.wrong:
                     self._cache.clear()  # it may have rows of records that were never compared
                 return False
             of_records = part.recorded
             if part.counts[3]:
                 recorded, at = part.rows[of_records], part.where_N2[of_records]
                 self._write(layer, recorded, at, part.targets[of_records], fetch, out)
+                if self._cache is not None and fetch.recorded.lost:
+                    self._cache.drop({layer: recorded})  # they came behind those who cleared it
         if where is not None:
             self._write(layer, rows, where, targets, fetch, out)
         return True

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -159,3 +160,21 @@ def test_eight_threads_and_a_child_get_their_rows(text: Text) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert ask(100) == 0
         assert store.stats().dictionary_lost is None
+
+
+def test_a_child_waits_for_no_lock_of_its_parents_records(text: Text) -> None:
+    plain = plainly(text)
+    places = text.draw(np.random.default_rng(0), 20)
+    with opened(text) as store:
+        assert store.served is not None
+        assert store.served.mined is not None
+        lock = store.served.mined.lock
+        held = threading.Thread(target=lock.acquire)  # by a thread that dies
+        held.start()
+        held.join()
+        child = os.fork()
+        if not child:
+            signal.alarm(30)
+            os._exit(1 if wrong(store, text, places, plain) else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        lock.release()
