@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.cache.ngram_records import NgramRecords
-from engramctl.storage.cache.row_cache import RowCache
+from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
 from engramctl.storage.direct.begins import Begins
 from engramctl.storage.direct.fetch import Fetch, Held
 from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.offered import Offers
 from engramctl.storage.direct.page_reads import PageReads, RowIds
-from engramctl.storage.direct.recorded import Recorded
+from engramctl.storage.direct.recorded import Recorded, compile_recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.io.pages import PAGE
@@ -39,6 +39,7 @@ _OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objec
 _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
 _MOST_AHEAD = 64  # as many as tickets may be open
 _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
+_NGRAM_BYTES = 1 << 13  # of a budget, for each n-gram of a batch: looking it up takes 200 beside it
 
 
 class DirectRows:
@@ -82,6 +83,7 @@ class DirectRows:
         threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
         files = () if records is None else records.files
         self._page_reads = PageReads(source, engine, {"pread": threads}, files)
+        self._most_ngrams = reading_bytes // _NGRAM_BYTES
         self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
         own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
         self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
@@ -163,7 +165,8 @@ class DirectRows:
 
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
-            keys_G2: of their n-grams, order by order within a position, uint64 (G, 2).
+            keys_G2: of their n-grams, order by order within a position, uint64 (G, 2); of more than
+                the budget has room for, no record is read.
         """
         total = sum(map(len, rows.values()))
         if keys_G2 is not None and self._offers is not None:
@@ -171,7 +174,7 @@ class DirectRows:
         if self.cache is not None and total <= MOST_ROWS and self.cache.has(rows):
             return None
         fetch = Fetch(self, self.slab, set(rows))
-        if keys_G2 is not None and self.records is not None:
+        if keys_G2 is not None and self.records is not None and len(keys_G2) <= self._most_ngrams:
             self._page_reads.give_up_lost()
             fetch.recorded = Recorded(self.records, keys_G2)
         if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
@@ -180,7 +183,8 @@ class DirectRows:
         self._sweep()
         if total:
             wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
-            self._begun(fetch, wide, self._begins.batch)
+            if not self._begun(fetch, wide, self._begins.batch):
+                fetch.recorded = None  # what is read piece by piece takes nothing of records
         return fetch
 
     def _begun(self, fetch: Fetch, rows: RowIds, begin: Callable[[Fetch, RowIds], None]) -> bool:
@@ -192,7 +196,7 @@ class DirectRows:
         finally:
             if fetch.pending is None:
                 self._leave(fetch.slab, fetch.runs)
-                fetch.plan, fetch.runs, fetch.parted = None, (), {}
+                fetch.plan, fetch.runs, fetch.parted, fetch.tags = None, (), {}, NO_TAGS
         if fetch.pending is None:
             return False
         if fetch.recorded is not None:
@@ -279,6 +283,8 @@ class DirectRows:
         self._page_reads.compile(self.slab, out)
         self._pieces.compile()
         self._begins.compile(self.slab)
+        if self.records is not None:
+            compile_recorded(self.records, self.slab.memory)
         if self.cache is not None:
             for row_map in self.maps.values():
                 self.cache.compile(row_map, out)

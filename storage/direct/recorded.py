@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.ngram_records import Chosen, NgramRecords
 from engramctl.storage.cache.parted import Parted
-from engramctl.storage.cache.record_lookups import count_missed, first_other, part_recorded
+from engramctl.storage.cache.record_lookups import (
+    copy_to_records,
+    count_missed,
+    first_other,
+    part_recorded,
+)
 from engramctl.storage.cache.record_lookups import settle_recorded as settle_rows
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.direct.step_plan import StepPlan
@@ -31,9 +36,9 @@ class Recorded:
     """
 
     def __init__(self, records: NgramRecords, keys_G2: NDArray[np.uint64]) -> None:
-        """Choose nothing yet."""
+        """Choose nothing yet; the keys are copied."""
         self._records = records
-        self.keys_G2 = keys_G2
+        self.keys_G2 = keys_G2.copy()
         self.missed_G = np.zeros(len(keys_G2), np.int64)
         self.chosen: Chosen | None = None
         self.spoiled = self.wrong = False
@@ -177,3 +182,17 @@ class Recorded:
                 self._records.were_compared(self.chosen)
         settle_rows(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
         return True
+
+
+def compile_recorded(records: NgramRecords, memory: NDArray[np.uint8]) -> None:
+    """Compile now what a ticket with keys needs; `memory` is where its rows lie."""
+    words = np.empty(0, np.int64)
+    pairs, shape = words.reshape(0, 2), np.ones(5, np.int64)
+    sizes, some = np.zeros(2, np.int64), np.empty(0, np.bool_)
+    count_missed(words, shape, words)
+    part_recorded(words, words, pairs, shape, words, some)
+    settle_rows(pairs, words, 0)
+    first_other(pairs, pairs, words, sizes, 0, 0, memory)
+    copy_to_records(words, pairs, shape, words, sizes, 0, 0, memory[:0].reshape(0, 1))
+    for file in records.files:
+        file.find(0, np.empty((0, 2), np.uint64))

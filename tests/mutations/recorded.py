@@ -14,8 +14,8 @@ MUTATIONS = (
     ),
     Mutation(
         "records-are-believed-unseen", "storage/cache/ngram_records.py",
-        "            if not self.trusted:\n",
-        "            if False:\n",
+        "if not self.trusted:\n                chosen[:] = True",
+        "if False:\n                chosen[:] = True",
         (DOUBTED + "::test_a_poisoned_dictionary_is_found_before_a_row_of_it_is_served",),
     ),
     Mutation(
@@ -31,9 +31,9 @@ MUTATIONS = (
         (DOUBTED + "::test_records_that_were_poisoned_later_are_found_by_the_sample",),
     ),
     Mutation(
-        "keys-are-the-callers-own", "storage/tiers/checked_ids.py",
-        "found.copy(order=\"C\").reshape(-1, 2)",
-        "found.reshape(-1, 2)",
+        "keys-are-the-callers-own", "storage/direct/recorded.py",
+        "self.keys_G2 = keys_G2.copy()",
+        "self.keys_G2 = keys_G2",
         ("tests/storage/dictionary/test_filled_rows.py",),
     ),
     Mutation(

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
+from engramctl.storage.direct import recorded
 from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE
 from tests.storage.dictionaries import ORDERS, present
 from tests.storage.dictionary.texts import ROWS, Text, opened, plainly, text_of, wrong
@@ -138,6 +140,30 @@ def test_keys_that_do_not_fit_the_rows_are_refused_before_any_read(text: Text) -
             store.prefetch({1: ids[1][:, :3]}, keys=keys)
         assert store.stats().device_reads == 0
         assert torch.equal(store.prefetch(ids, keys=keys).wait(1), store.gather(1, ids[1]))
+
+
+def test_what_keys_take_beside_the_slab_is_bounded(text: Text) -> None:
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 60_000))
+    with opened(text, budget=64 << 20) as store:
+        for layer in ids:
+            store.prefetch(ids, keys=keys).wait(layer)  # whoever runs first makes caches
+        tracemalloc.start()
+        tickets = [store.prefetch(ids, keys=keys) for _ in range(3)]
+        grown = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert grown < 64 << 10
+        assert np.array_equal(tickets[0].wait(4).float(), store.gather(4, ids[4]).float())
+
+
+def test_kernels_of_records_are_compiled_when_a_store_is_opened(
+    text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = set()
+    kernels = ("count_missed", "part_recorded", "settle_rows", "first_other", "copy_to_records")
+    for name in kernels:
+        monkeypatch.setattr(recorded, name, lambda *_, name=name: called.add(name))
+    opened(text).close()
+    assert called == set(kernels)
 
 
 def test_eight_threads_and_a_child_get_their_rows(text: Text) -> None:
