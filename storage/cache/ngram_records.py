@@ -16,9 +16,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.runtime.threads import renew_in_children
+
 LEAST_MISSED = 2  # rows of an n-gram, for one read of its record to be fewer
 TRUSTED_AFTER = 32  # records that were compared before any is served unseen
 COMPARED_ONE_IN = 256
+OTHER_BYTES = "a record of it has other bytes than the table's rows"
+FROM_OTHERS = "it may have rows of a file whose records have other bytes than the table's rows"
 
 Find = Callable[[int, NDArray[np.uint64]], NDArray[np.int64]]
 
@@ -123,18 +127,28 @@ class RecordFile:
         self.unit_bytes = entry_bytes if unit_bytes is None else unit_bytes
         self.lost: str | None = None
         self.hits = self.compared = 0
-        self._lock = threading.Lock()
         self._seen: set[int] = set()
         self._turn = 0
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Make the lock anew in a forked child."""
+        self.lock = threading.Lock()
+
+    @property
+    def from_traffic(self) -> bool:
+        """Whether its records were put together from rows that were served."""
+        return self._discard is not None
 
     def count(self, hits: int) -> None:
         """Count n-grams whose rows were served."""
-        with self._lock:
+        with self.lock:
             self.hits += hits
 
     def fail(self, why: str, *, wrong: bool = False) -> None:
         """Take nothing from it any more; what is `wrong` for the table is thrown away."""
-        with self._lock:
+        with self.lock:
             first = self.lost is None
             self.lost = self.lost or why
         if first and wrong and self._discard is not None:
@@ -143,15 +157,25 @@ class RecordFile:
     def to_compare(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these entries, (n,), the table's rows are to be read beside."""
         chosen = np.zeros(len(numbers), np.bool_)
-        with self._lock:
-            if len(self._seen) < TRUSTED_AFTER:
+        with self.lock:
+            if not self.trusted:
                 chosen[:] = True
-                self._seen.update(numbers[: 2 * TRUSTED_AFTER].tolist())
             else:
                 chosen = (self._turn + np.arange(len(numbers))) % COMPARED_ONE_IN == 0
             self._turn += len(numbers)
-            self.compared += int(np.count_nonzero(chosen))
         return chosen
+
+    def were_compared(self, numbers: NDArray[np.int64]) -> None:
+        """Learn that these entries, (n,), are the table's rows: not before they were looked at."""
+        with self.lock:
+            self.compared += len(numbers)
+            if not self.trusted:
+                self._seen.update(numbers[: 2 * TRUSTED_AFTER].tolist())
+
+    @property
+    def trusted(self) -> bool:
+        """Whether so many entries were compared that others are served unseen."""
+        return len(self._seen) >= TRUSTED_AFTER
 
 
 @dataclass(frozen=True)
@@ -204,10 +228,31 @@ class NgramRecords:
             return None
         return Chosen(entry_G, compared_G, numbers, np.concatenate(ngrams))
 
-    def file_of(self, chosen: Chosen, entry: int) -> RecordFile:
-        """Return the file that an entry of a batch is of."""
+    def were_compared(self, chosen: Chosen) -> None:
+        """Learn that the entries of a batch that were to be compared are the table's rows."""
+        compared_K = chosen.compared_G[chosen.ngrams]
+        for file, numbers in zip(self.files, chosen.numbers, strict=True):
+            file.were_compared(numbers[compared_K[: len(numbers)]])
+            compared_K = compared_K[len(numbers) :]
+
+    def is_lost(self, chosen: Chosen) -> bool:
+        """Tell whether a file that serves a batch was given up since its entries were chosen."""
+        return any(
+            file.lost is not None and len(numbers)
+            for file, numbers in zip(self.files, chosen.numbers, strict=True)
+        )
+
+    def wrong(self, chosen: Chosen, entry: int) -> None:
+        """Give up the file of an entry that is wrong.
+
+        Where others were served unseen, what traffic filled goes too: it may have rows of them.
+        """
         ends = np.cumsum([len(some) for some in chosen.numbers])
-        return self.files[int(np.searchsorted(ends, entry, side="right"))]
+        bad = self.files[int(np.searchsorted(ends, entry, side="right"))]
+        bad.fail(OTHER_BYTES, wrong=True)
+        for file in self.files:
+            if file.from_traffic and bad.trusted:
+                file.fail(FROM_OTHERS, wrong=True)
 
     def _found(
         self, file: RecordFile, ngrams: NDArray[np.int64], keys_G2: NDArray[np.uint64]

@@ -21,14 +21,15 @@ from engramctl.runtime.kernel_cache import njit
 MAX_HITS = 3
 PROMOTE_HITS = 2
 # Places in `state`: what the queues should hold, then the first and last slot and the length of
-# each, ids ever put in ghost, the first slot of those that were freed, slots never used.
+# each, ids ever put in ghost, the first slot of those that were freed, slots that were ever used,
+# slots in a queue whose row was forgotten.
 CAPACITY, SMALL_ROWS, MAIN_ROWS, GHOSTS, BUCKETS = range(5)
-_SMALL, _MAIN, _FREE, _PUT, _USED = 5, 8, 11, 12, 13
+_SMALL, _MAIN, _FREE, _PUT, _USED, _EMPTY = 5, 8, 11, 12, 13, 14
 SMALL_LENGTH, MAIN_LENGTH = _SMALL + 2, _MAIN + 2
-NUM_STATE = 14
+NUM_STATE = 15
 _HEAD, _TAIL, _LENGTH = range(3)
 _HALF = np.uint64(32)
-_NOBODY = -1  # as a key that was forgotten: no row has it
+_FORGOTTEN = 255  # as hits: the slot's row was forgotten, and no chain has it
 
 
 def queue_sizes(capacity: int) -> tuple[int, int]:
@@ -61,7 +62,7 @@ class Slots:
         keys: of each entry, uint32 or int64 (entries,); what stands in no chain means nothing.
         words: int32: the first entry of each hash chain, the next entry of each entry's chain, the
             slot behind each slot in its queue; -1: none.
-        hits: of each slot, uint8.
+        hits: of each slot, uint8; 255: its row was forgotten.
         state: int64, see the names above.
     """
 
@@ -105,7 +106,7 @@ class Slots:
     @property
     def rows(self) -> int:
         """Rows held now."""
-        return int(self.state[SMALL_LENGTH] + self.state[MAIN_LENGTH])
+        return int(self.state[SMALL_LENGTH] + self.state[MAIN_LENGTH] - self.state[_EMPTY])
 
 
 @njit(inline="always")
@@ -212,9 +213,12 @@ def _unchain(entry: Any, keys: Any, words: Any, state: Any) -> None:
 
 
 @njit(inline="always")
-def _let_go(slot: Any, keys: Any, words: Any, state: Any) -> None:
+def _let_go(slot: Any, keys: Any, words: Any, hits: Any, state: Any) -> None:
     """Free the slot of a row that left its queue."""
-    _unchain(slot, keys, words, state)
+    if hits[slot] == _FORGOTTEN:
+        state[_EMPTY] -= 1
+    else:
+        _unchain(slot, keys, words, state)
     words[_behind(slot, state)] = state[_FREE]
     state[_FREE] = slot
 
@@ -224,8 +228,8 @@ def _evict_main(keys: Any, words: Any, hits: Any, state: Any) -> None:
     """Drop the first row of main that has no hits left; others go round."""
     while state[MAIN_LENGTH] > 0:
         slot = _pop(_MAIN, words, state)
-        if hits[slot] == 0:
-            _let_go(slot, keys, words, state)
+        if hits[slot] == 0 or hits[slot] == _FORGOTTEN:
+            _let_go(slot, keys, words, hits, state)
             return
         hits[slot] -= 1
         _push(slot, _MAIN, words, state)
@@ -236,6 +240,9 @@ def _evict_small(keys: Any, words: Any, hits: Any, state: Any) -> None:
     """Drop the first row of small that was not hit twice; its id goes to ghost."""
     while state[SMALL_LENGTH] > 0:
         slot = _pop(_SMALL, words, state)
+        if hits[slot] == _FORGOTTEN:
+            _let_go(slot, keys, words, hits, state)
+            return
         if hits[slot] >= PROMOTE_HITS:
             if state[MAIN_LENGTH] >= state[MAIN_ROWS]:
                 _evict_main(keys, words, hits, state)
@@ -243,7 +250,7 @@ def _evict_small(keys: Any, words: Any, hits: Any, state: Any) -> None:
             _push(slot, _MAIN, words, state)
             continue
         key = np.int64(keys[slot])
-        _let_go(slot, keys, words, state)
+        _let_go(slot, keys, words, hits, state)
         ghost = state[CAPACITY] + state[_PUT] % state[GHOSTS]
         _unchain(ghost, keys, words, state)
         _chain(key, ghost, keys, words, state)
@@ -268,5 +275,5 @@ def drop_keys(rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any
         if entry >= 0:
             _unchain(entry, keys, words, state)
         if 0 <= entry < state[CAPACITY]:
-            keys[entry] = _NOBODY
-            hits[entry] = 0
+            hits[entry] = _FORGOTTEN
+            state[_EMPTY] += 1

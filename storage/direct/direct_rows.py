@@ -15,14 +15,14 @@ from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.cache.ngram_records import NgramRecords
 from engramctl.storage.cache.parted import Parted
-from engramctl.storage.cache.row_cache import RowCache
+from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
 from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.begins import Begins
 from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.offered import Offers
 from engramctl.storage.direct.page_reads import PageReads, RowIds
-from engramctl.storage.direct.recorded import Recorded
+from engramctl.storage.direct.recorded import Recorded, compile_recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
@@ -40,6 +40,7 @@ _OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objec
 _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
 _MOST_AHEAD = 64  # as many as tickets may be open
 _THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
+_NGRAM_BYTES = 1 << 13  # of a budget, for each n-gram of a batch: looking it up takes 200 beside it
 
 
 class DirectRows:
@@ -82,6 +83,7 @@ class DirectRows:
         threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
         files = () if records is None else records.files
         self._page_reads = PageReads(source, engine, {"pread": threads}, files)
+        self._most_ngrams = reading_bytes // _NGRAM_BYTES
         self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
         own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
         self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
@@ -166,7 +168,8 @@ class DirectRows:
 
         Args:
             rows: layer -> row ids, int32 or int64 (n,).
-            keys_G2: of their n-grams, order by order within a position, uint64 (G, 2).
+            keys_G2: of their n-grams, order by order within a position, uint64 (G, 2); of more than
+                the budget has room for, no record is read.
             check: raises when the row ids are not what they were; asked where they are read late.
         """
         total = sum(map(len, rows.values()))
@@ -181,14 +184,15 @@ class DirectRows:
         self._ahead.sweep()
         if total:
             wide = {layer: ids.astype(np.int64, copy=False) for layer, ids in rows.items()}
-            if not self._begun(fetch, wide, self._begins.batch) and keys_G2 is not None:
-                self._stage(fetch, rows, keys_G2, check)
+            if not self._begun(fetch, wide, self._begins.batch):
+                self._stage(fetch, rows, check)
+                fetch.recorded = None  # parts have their own; piece by piece no record is taken
         return fetch
 
     def _fetch(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None) -> Fetch:
         """Return a ticket's rows, of which nothing is begun."""
         fetch = Fetch(self._ahead, self.slab, set(rows))
-        if keys_G2 is not None and self.records is not None:
+        if keys_G2 is not None and self.records is not None and len(keys_G2) <= self._most_ngrams:
             self._page_reads.give_up_lost()
             fetch.recorded = Recorded(self.records, keys_G2)
         return fetch
@@ -207,16 +211,15 @@ class DirectRows:
             self._offers.offer(fetch)
         return True
 
-    def _stage(
-        self, fetch: Fetch, rows: RowIds, keys_G2: NDArray[np.uint64], check: Callable[[], None]
-    ) -> None:
+    def _stage(self, fetch: Fetch, rows: RowIds, check: Callable[[], None]) -> None:
         """Have a long request read in parts, where there is room for its records and a cache.
 
         Without one, a row that two parts have in common would be read twice.
         """
-        if self.cache is None or self.records is None or not self._ahead.enter():
+        recorded = fetch.recorded
+        if self.cache is None or recorded is None or not self._ahead.enter():
             return
-        stage(fetch, rows, keys_G2, check, self._page_reads, self)
+        stage(fetch, rows, recorded, check, self._page_reads, self)
         if fetch.pending is None:
             self._ahead.leave(fetch.slab, ())
 
@@ -229,7 +232,7 @@ class DirectRows:
         finally:
             if fetch.pending is None:
                 self._ahead.leave(fetch.slab, fetch.runs)
-                fetch.plan, fetch.runs, fetch.parted = None, (), {}
+                fetch.plan, fetch.runs, fetch.parted, fetch.tags = None, (), {}, NO_TAGS
         if fetch.pending is None:
             return False
         if fetch.recorded is not None:
@@ -286,6 +289,8 @@ class DirectRows:
         self._page_reads.compile(self.slab, out)
         self._pieces.compile()
         self._begins.compile(self.slab)
+        if self.records is not None:
+            compile_recorded(self.records, self.slab.memory)
         if self.cache is not None:
             for row_map in self.maps.values():
                 self.cache.compile(row_map, out)

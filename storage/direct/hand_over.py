@@ -109,8 +109,8 @@ class HandOver:
             where = fetch.where[layer] = fetch.plan.addresses(layer, fetch.address)
         come: list[Group] = []
         if fetch.recorded is not None and part is not None:
-            if not fetch.recorded.settle(part, where, self._sizes(layer), fetch.slab):
-                if self._cache is not None:
+            if not fetch.recorded.settle(layer, part, where, self._sizes(layer), fetch.slab):
+                if self._cache is not None and fetch.recorded.wrong:
                     self._cache.clear()  # it may have rows of records that were never compared
                 return None
             one = part.recorded
@@ -136,6 +136,8 @@ class HandOver:
         if self._cache is not None:
             tags = fetch.tags[targets] if len(fetch.tags) else fetch.tags
             self._cache.admit(layer, rows, where_N2, fetch.slab.memory, tags)
+            if fetch.recorded is not None and fetch.recorded.lost:
+                self._cache.drop({layer: rows})  # they came behind those who cleared it
 
     def _arrived(self, layer: int, fetch: Fetch, pending: Pending, num_rows: int) -> bool:
         """Wait for what a layer needs; False: it is not to be believed.

@@ -8,14 +8,18 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.ngram_records import Chosen, NgramRecords
 from engramctl.storage.cache.parted import Parted
-from engramctl.storage.cache.record_lookups import count_missed, first_other, part_recorded
+from engramctl.storage.cache.record_lookups import (
+    copy_to_records,
+    count_missed,
+    first_other,
+    part_recorded,
+)
 from engramctl.storage.cache.record_lookups import settle_recorded as settle_rows
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
 from engramctl.storage.io.slab import Slab
 
-OTHER_BYTES = "a record of it has other bytes than the table's rows"
 NOT_READ = "a read of it failed"
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -28,16 +32,18 @@ class Recorded:
         missed_G: rows of each that had to be read, int64 (G,).
         chosen: entries that serve some; None: no file knows any.
         spoiled: some entry cannot be believed: what is left of the ticket is read from the table.
+        wrong: one has other bytes than the table's rows.
     """
 
     def __init__(self, records: NgramRecords, keys_G2: NDArray[np.uint64]) -> None:
-        """Choose nothing yet."""
+        """Choose nothing yet; the keys are copied."""
         self._records = records
-        self.keys_G2 = keys_G2
+        self.keys_G2 = keys_G2.copy()
         self.missed_G = np.zeros(len(keys_G2), np.int64)
         self.chosen: Chosen | None = None
-        self.spoiled = False
+        self.spoiled = self.wrong = False
         self._entries_K: NDArray[np.int64] | None = None
+        self._not_compared: set[int] = set()
         self.lock = threading.Lock()
 
     @property
@@ -75,6 +81,7 @@ class Recorded:
         self.chosen = chosen = self._records.choose(self.missed_G, self.keys_G2)
         if chosen is None:
             return {}
+        self._not_compared = set(parted)
         for layer, part in parted.items():
             before = int(part.counts[0])
             part.counts[0] = part_recorded(
@@ -110,7 +117,11 @@ class Recorded:
         with self.lock:
             if self._entries_K is None:
                 self._entries_K = reads.entries_at(plan, address, self.chosen.numbers)
-                self._prove(slab)
+                try:
+                    self._prove(slab)
+                except BaseException:  # an interrupt: who comes next must not take them for proved
+                    self.spoiled = True
+                    raise
 
     def _prove(self, slab: Slab) -> None:
         assert self.chosen is not None
@@ -131,12 +142,23 @@ class Recorded:
                         file.forget(np.array([order]), key[None], np.array([number]))
             first += len(numbers)
 
+    @property
+    def lost(self) -> bool:
+        """Whether a file was given up since entries of it were chosen."""
+        return self.chosen is not None and self._records.is_lost(self.chosen)
+
     def settle(
-        self, part: Parted, where_N2: NDArray[np.int64] | None, sizes: NDArray[np.int64], slab: Slab
+        self,
+        layer: int,
+        part: Parted,
+        where_N2: NDArray[np.int64] | None,
+        sizes: NDArray[np.int64],
+        slab: Slab,
     ) -> bool:
         """Give a layer's rows their addresses in records, once; compare those that are to be.
 
         Args:
+            layer: which.
             part: the layer's.
             where_N2: addresses of values and scales of rows that were read, int64 (n, 2).
             sizes: bytes of a row's values and of its scales.
@@ -154,9 +176,28 @@ class Recorded:
                 low + slab.memory.nbytes, slab.memory,
             )  # fmt: skip
             if bad >= 0:
-                entry = int(part.where_N2[bad, 0])
-                self._records.file_of(self.chosen, entry).fail(OTHER_BYTES, wrong=True)
-                self.spoiled = True
-                return False
+                self._records.wrong(self.chosen, int(part.where_N2[bad, 0]))
+                self.wrong = True
+        if self.lost:
+            self.spoiled = True
+            return False
+        with self.lock:
+            self._not_compared.discard(layer)
+            if not self._not_compared:
+                self._records.were_compared(self.chosen)
         settle_rows(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
         return True
+
+
+def compile_recorded(records: NgramRecords, memory: NDArray[np.uint8]) -> None:
+    """Compile now what a ticket with keys needs; `memory` is where its rows lie."""
+    words = np.empty(0, np.int64)
+    pairs, shape = words.reshape(0, 2), np.ones(5, np.int64)
+    sizes, some = np.zeros(2, np.int64), np.empty(0, np.bool_)
+    count_missed(words, shape, words)
+    part_recorded(words, words, pairs, shape, words, some)
+    settle_rows(pairs, words, 0)
+    first_other(pairs, pairs, words, sizes, 0, 0, memory)
+    copy_to_records(words, pairs, shape, words, sizes, 0, 0, memory[:0].reshape(0, 1))
+    for file in records.files:
+        file.find(0, np.empty((0, 2), np.uint64))

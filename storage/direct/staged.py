@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.direct.fetch import Fetch, Nothing
 from engramctl.storage.direct.page_reads import PageReads, RowIds
+from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.io.page_plan import count_up
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
@@ -150,7 +151,7 @@ class Staged:
 def stage(
     fetch: Fetch,
     rows: RowIds,
-    keys_G2: NDArray[np.uint64],
+    recorded: Recorded,
     check: Callable[[], None],
     reads: PageReads,
     reader: Reader,
@@ -161,7 +162,7 @@ def stage(
         fetch: gets its runs, parts and what is under way; `pending` stays None where there is no
             room.
         rows: layer -> row ids, int32 or int64 (n,), of one length.
-        keys_G2: of their n-grams.
+        recorded: their n-grams.
         check: see `Staged`.
         reads: what reads.
         reader: see `Staged`.
@@ -177,8 +178,7 @@ def stage(
     at = slab.take(size + hold)
     if at is None:
         return
-    assert fetch.recorded is not None
-    heads = fetch.recorded.num_heads
+    heads = recorded.num_heads
     each = len(rows) * heads * (reads.most + (record_bytes + 8 * _WORDS) / PAGE)
     positions = int(slab.free_pages / (_UNDER_WAY * each))
     if positions < _LEAST_POSITIONS:
@@ -187,8 +187,7 @@ def stage(
     fetch.runs = ((at, size + hold),)
     words, first = slab.words(at, size), slab.at(at + size)
     fetch.parted = _held(slab, words, first, rows, (weight_bytes, record_bytes))
-    fetch.recorded = None  # its parts have their own
-    fetch.staged = Staged(reader, rows, keys_G2, heads, positions, check)
+    fetch.staged = Staged(reader, rows, recorded.keys_G2, heads, positions, check)
     fetch.pending = Nothing()
     fetch.staged.begin()
 

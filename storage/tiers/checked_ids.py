@@ -34,7 +34,7 @@ def plain_ids(row_ids: RowIds) -> tuple[NDArray[Any], tuple[int, ...]]:
 def checked_keys(
     keys: Any, shapes: Mapping[int, tuple[int, ...]], record: RecordShape
 ) -> NDArray[np.uint64]:
-    """Return n-gram keys as kernels take them, a copy, uint64 (G, 2).
+    """Return n-gram keys as kernels take them, uint64 (G, 2), contiguous.
 
     Args:
         keys: uint64, (*S, orders, 2).
@@ -58,7 +58,7 @@ def checked_keys(
                 f"n-gram keys of row ids {shape} must be uint64 {wanted}, "
                 f"not {found.dtype} {found.shape}"
             )
-    return np.array(found, np.uint64, order="C").reshape(-1, 2)
+    return np.ascontiguousarray(found).reshape(-1, 2)
 
 
 def checked_request(

@@ -186,8 +186,8 @@ class Store(ABC):
                 They are copied, but for more than the budget of an ssd tier has room for: such
                 an array must stay as it is until its rows are waited for.
             keys: of the rows' n-grams, uint64 (*S, orders, 2), as `scheme.ngram_keys` gives them:
-                equal keys mean equal rows in every layer. Where `uses_keys`, an n-gram that a
-                dictionary knows is one read for its rows of all layers; else they are ignored.
+                equal keys mean equal rows in every layer. Where `uses_keys` they are copied, and
+                a known n-gram is one read for its rows of all layers; else they are ignored.
 
         Returns:
             A ticket; at most 64 are open, then this call waits for one to end.

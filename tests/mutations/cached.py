@@ -31,9 +31,15 @@ MUTATIONS = (
     ),
     Mutation(
         "dropped-rows-are-found-again", "storage/cache/s3fifo.py",
-        "            keys[entry] = _NOBODY\n",
-        "            pass\n",
+        "            _unchain(entry, keys, words, state)\n        if 0 <= entry",
+        "            pass\n        if 0 <= entry",
         ("tests/storage/cache/test_s3fifo.py",),
+    ),
+    Mutation(
+        "dropped-rows-leave-as-if-they-had-names", "storage/cache/s3fifo.py",
+        "   if hits[slot] == _FORGOTTEN:\n            _let_go(slot, keys, words, hits, state)\n",
+        "   if hits[slot] == 254:\n            _let_go(slot, keys, words, hits, state)\n",
+        ("tests/storage/cache/test_s3fifo.py::test_dropped_rows_do_not_stand_in_one_chain",),
     ),
     Mutation(
         "cache-survives-a-fork", "storage/direct/direct_rows.py",

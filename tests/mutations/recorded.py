@@ -14,15 +14,33 @@ MUTATIONS = (
     ),
     Mutation(
         "records-are-believed-unseen", "storage/cache/ngram_records.py",
-        "            if len(self._seen) < TRUSTED_AFTER:\n",
-        "            if len(self._seen) < 0:\n",
+        "if not self.trusted:\n                chosen[:] = True",
+        "if False:\n                chosen[:] = True",
         (DOUBTED + "::test_a_poisoned_dictionary_is_found_before_a_row_of_it_is_served",),
+    ),
+    Mutation(
+        "records-under-way-are-believed", "storage/direct/recorded.py",
+        "        if self.lost:\n",
+        "        if self.wrong:\n",
+        (DOUBTED + "::test_records_under_way_when_their_file_is_found_wrong_are_not_served",),
     ),
     Mutation(
         "no-record-is-compared-later", "storage/cache/ngram_records.py",
         "% COMPARED_ONE_IN == 0",
         "% COMPARED_ONE_IN == -1",
         (DOUBTED + "::test_records_that_were_poisoned_later_are_found_by_the_sample",),
+    ),
+    Mutation(
+        "keys-are-the-callers-own", "storage/direct/recorded.py",
+        "self.keys_G2 = keys_G2.copy()",
+        "self.keys_G2 = keys_G2",
+        ("tests/storage/dictionary/test_filled_rows.py",),
+    ),
+    Mutation(
+        "a-log-keeps-rows-of-poisoned-records", "storage/cache/ngram_records.py",
+        "if file.from_traffic and bad.trusted:",
+        "if file.from_traffic and not bad.trusted:",
+        ("tests/storage/dictionary/test_filled_rows.py",),
     ),
     Mutation(
         "poisoned-rows-stay-in-the-cache", "storage/direct/hand_over.py",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.storage.cache.s3fifo import CAPACITY, Slots, admit, drop_keys, find, touch
+from engramctl.storage.cache.s3fifo import BUCKETS, CAPACITY, Slots, admit, drop_keys, find, touch
 
 
 @given(
@@ -39,7 +39,7 @@ def test_a_row_is_in_one_slot_and_a_dropped_one_in_none(
                 if not 0 <= find(one, slots.keys, slots.words, slots.state) < capacity
             ]  # fmt: skip
             of_slot = {slot: one for slot, one in of_slot.items() if one not in gone}
-        assert slots.rows <= capacity
+        assert len(of_slot) == slots.rows <= capacity
     assert len(set(of_slot.values())) == len(of_slot) <= capacity
 
 
@@ -52,6 +52,30 @@ def test_the_slot_of_a_dropped_row_leaves_without_its_name() -> None:
     admit(8, -1, *arrays)
     admit(9, -1, *arrays)  # the first slot has to go
     assert find(7, slots.keys, slots.words, slots.state) == again
+
+
+def longest_chain(slots: Slots) -> int:
+    """The most entries that one look-up walks through."""
+    buckets, longest = int(slots.state[BUCKETS]), 0
+    for first in slots.words[:buckets].tolist():
+        length, entry = 0, first
+        while entry >= 0:
+            length, entry = length + 1, int(slots.words[buckets + entry])
+        longest = max(longest, length)
+    return longest
+
+
+def test_dropped_rows_do_not_stand_in_one_chain() -> None:
+    slots = Slots.empty(2000)
+    arrays = (slots.keys, slots.words, slots.hits, slots.state)
+    for row in range(2000):
+        admit(row, -1, *arrays)
+    drop_keys(np.arange(2000), 0, *arrays)
+    assert slots.rows == 0
+    for row in range(5000, 8000):
+        admit(row, -1, *arrays)
+    assert slots.rows == 2000
+    assert longest_chain(slots) < 20
 
 
 def test_memory_that_is_too_small_is_refused() -> None:

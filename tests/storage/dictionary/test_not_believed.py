@@ -13,18 +13,7 @@ from engramctl.storage.io.pages import PAGE
 from engramctl.storage.readers import open_files
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.storage.dictionaries import ENTRIES
-from tests.storage.dictionary.texts import Text, opened, plainly, wrong
-
-
-def poisoned(text: Text, first: int = 0) -> None:
-    """Change bytes of every record but the first ones, as the manifest does not say."""
-    path = text.path / RECORDS_FILE
-    data = bytearray(path.read_bytes())
-    size = (len(data) - ALIGNMENT_BYTES) // ENTRIES
-    for record in range(first, ENTRIES):
-        for at in range(ALIGNMENT_BYTES + record * size, ALIGNMENT_BYTES + (record + 1) * size, 64):
-            data[at] ^= 1
-    path.write_bytes(data)
+from tests.storage.dictionary.texts import Text, opened, plainly, poisoned, wrong
 
 
 @pytest.mark.parametrize("first", [0, ENTRIES // 2])
@@ -42,6 +31,47 @@ def test_a_poisoned_dictionary_is_found_before_a_row_of_it_is_served(
         hits = stats.dictionary_hits
         assert wrong(store, text, text.draw(rng, 300), plain) == 0
         assert store.stats().dictionary_hits == hits
+
+
+def test_records_are_trusted_when_they_were_compared_not_when_they_were_asked_for(
+    text: Text,
+) -> None:
+    plain = plainly(text)
+    poisoned(text)
+    rng = np.random.default_rng(0)
+    with opened(text) as store:
+        asked = [text.take(text.draw(rng, 60)) for _ in range(4)]
+        dropped = store.prefetch(asked[0][0], keys=asked[0][1])
+        del dropped
+        tickets = [store.prefetch(ids, keys=keys) for ids, keys in asked]
+        for (ids, _), ticket in zip(reversed(asked), reversed(tickets), strict=True):
+            for layer, some in ids.items():
+                assert np.array_equal(ticket.wait(layer).numpy(), plain[layer][some])
+        assert store.stats().dictionary_compared == 0
+        assert store.stats().dictionary_lost is not None
+
+
+def test_records_under_way_when_their_file_is_found_wrong_are_not_served(
+    text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_files, "LOOK_AGAIN_NS", 1 << 62)
+    plain = plainly(text)
+    rng = np.random.default_rng(0)
+    with opened(text, 1 << 20) as store:
+        for _ in range(10):
+            assert wrong(store, text, text.draw(rng, 40), plain) == 0
+        store.drop()
+        poisoned(text)
+        places = text.draw(rng, 60)
+        ids, keys = text.take(places)
+        monkeypatch.setattr(ngram_records, "COMPARED_ONE_IN", 1 << 40)
+        under_way = store.prefetch(ids, keys=keys)
+        monkeypatch.setattr(ngram_records, "COMPARED_ONE_IN", 1)
+        while store.stats().dictionary_lost is None:
+            wrong(store, text, text.draw(rng, 40), plain)
+        for layer, some in ids.items():
+            assert np.array_equal(under_way.wait(layer).numpy(), plain[layer][some])
+        assert wrong(store, text, places, plain) == 0
 
 
 def test_records_that_were_poisoned_later_are_found_by_the_sample(

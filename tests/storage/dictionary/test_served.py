@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import FormatError, StorageError
+from engramctl.storage.direct import recorded
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.format.dictionary_entry import INDEX_FILE, RECORDS_FILE
 from tests.storage.dictionaries import ORDERS, present
@@ -141,6 +144,30 @@ def test_keys_that_do_not_fit_the_rows_are_refused_before_any_read(text: Text) -
         assert torch.equal(store.prefetch(ids, keys=keys).wait(1), store.gather(1, ids[1]))
 
 
+def test_what_keys_take_beside_the_slab_is_bounded(text: Text) -> None:
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 60_000))
+    with opened(text, budget=64 << 20) as store:
+        for layer in ids:
+            store.prefetch(ids, keys=keys).wait(layer)  # whoever runs first makes caches
+        tracemalloc.start()
+        tickets = [store.prefetch(ids, keys=keys) for _ in range(3)]
+        grown = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert grown < 64 << 10
+        assert np.array_equal(tickets[0].wait(4).float(), store.gather(4, ids[4]).float())
+
+
+def test_kernels_of_records_are_compiled_when_a_store_is_opened(
+    text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = set()
+    kernels = ("count_missed", "part_recorded", "settle_rows", "first_other", "copy_to_records")
+    for name in kernels:
+        monkeypatch.setattr(recorded, name, lambda *_, name=name: called.add(name))
+    opened(text).close()
+    assert called == set(kernels)
+
+
 def test_eight_threads_and_a_child_get_their_rows(text: Text) -> None:
     plain = plainly(text)
     with opened(text, 100_000) as store:
@@ -171,7 +198,7 @@ def test_a_long_request_is_read_in_parts_and_still_by_records(
     plain = plainly(text)
     rng = np.random.default_rng(0)
     with opened(text, 1 << 20, budget=40 << 20) as store:
-        places = text.draw(rng, 3000)
+        places = text.draw(rng, 2400)
         if known:
             places %= 100
         ids, keys = text.take(places)
@@ -196,7 +223,7 @@ def test_a_part_that_failed_once_costs_its_layer_alone(
 ) -> None:
     text = texts["paged", "f8_e4m3", 256]
     plain = plainly(text)
-    ids, keys = text.take(text.draw(np.random.default_rng(0), 3000))
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 2400))
     with opened(text, 1 << 20, budget=40 << 20) as store:
         assert isinstance(store.read, DirectRows)
         ticket = store.prefetch(ids, keys=keys)
@@ -218,14 +245,32 @@ def _failing(_: object) -> None:
 
 def test_ids_of_a_long_request_may_not_change(texts: dict[tuple[str, str, int], Text]) -> None:
     text = texts["paged", "f8_e4m3", 256]
-    ids, keys = text.take(text.draw(np.random.default_rng(0), 3000))
+    ids, keys = text.take(text.draw(np.random.default_rng(0), 2400))
     with opened(text, 1 << 20, budget=40 << 20) as store:
         for changed in ids:
             ticket = store.prefetch(ids, keys=keys)
-            ids[changed][2900] ^= 1
+            ids[changed][2300] ^= 1
             for layer in ids:  # the records of the other one, too, are read by all ids
                 with pytest.raises(StorageError, match="ids of an open ticket were changed"):
                     ticket.wait(layer)
-            ids[changed][2900] ^= 1
+            ids[changed][2300] ^= 1
             del ticket  # and the memory that it holds
             gc.collect()
+
+
+def test_a_child_waits_for_no_lock_of_its_parents_records(text: Text) -> None:
+    plain = plainly(text)
+    places = text.draw(np.random.default_rng(0), 20)
+    with opened(text) as store:
+        assert store.served is not None
+        assert store.served.mined is not None
+        lock = store.served.mined.lock
+        held = threading.Thread(target=lock.acquire)  # by a thread that dies
+        held.start()
+        held.join()
+        child = os.fork()
+        if not child:
+            signal.alarm(30)
+            os._exit(1 if wrong(store, text, places, plain) else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        lock.release()

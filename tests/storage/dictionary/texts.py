@@ -7,9 +7,12 @@ import torch
 
 from engramctl.storage import SelfFilled, open_store
 from engramctl.storage.dictionary.read import DictionaryFiles
+from engramctl.storage.format.dictionary_entry import RECORDS_FILE
+from engramctl.storage.format.row_file import ALIGNMENT_BYTES
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.storage.dictionaries import (
+    ENTRIES,
     HEADS,
     ORDERS,
     absent,
@@ -102,3 +105,14 @@ def wrong(store: SsdStore, text: Text, places: np.ndarray, plain: dict[int, np.n
 def plainly(text: Text) -> dict[int, np.ndarray]:
     table = open_table(text.path)
     return {layer: table.read_values(layer, np.arange(size)) for layer, size in ROWS.items()}
+
+
+def poisoned(text: Text, first: int = 0) -> None:
+    """Change bytes of every record but the first ones, as the manifest does not say."""
+    path = text.path / RECORDS_FILE
+    data = bytearray(path.read_bytes())
+    size = (len(data) - ALIGNMENT_BYTES) // ENTRIES
+    for record in range(first, ENTRIES):
+        for at in range(ALIGNMENT_BYTES + record * size, ALIGNMENT_BYTES + (record + 1) * size, 64):
+            data[at] ^= 1
+    path.write_bytes(data)
