@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.benchmarks.caching.filled_reads import filled_reads
 from tests.benchmarks.caching.hit_cost import hit_costs
 from tests.benchmarks.caching.mined_reads import mined_reads
 from tests.benchmarks.caching.mined_times import mined_times
@@ -25,6 +26,7 @@ from tests.benchmarks.caching.page_cache import against_pages
 from tests.benchmarks.caching.policies import policies
 from tests.benchmarks.caching.slots import look_ups
 from tests.benchmarks.caching.texts import Texts, texts
+from tests.benchmarks.caching.together import together
 from tests.benchmarks.cold import table
 from tests.benchmarks.harness import Row
 
@@ -44,6 +46,9 @@ class Work:
         timed_entries: of the one that is timed.
         timed_rows: of each layer of its table.
         pairs: runs of each arm on it.
+        filled_tokens: of a domain that a dictionary fills itself from, half of them before reads
+            are counted.
+        counted_chunks: how many are counted then.
         rounds: of what is timed in memory.
     """
 
@@ -57,23 +62,27 @@ class Work:
     timed_entries: int = 1 << 18
     timed_rows: int = 4_000_000
     pairs: int = 200
+    filled_tokens: int = 3_000_000
+    counted_chunks: int = 100
     rounds: int = 15
 
 
 QUICK = Work(
     library_bytes=2_500_000, tokens=130_000, cache_table_rows=150_000, mined_tokens=400_000,
     held_tokens=20_000, every=3, entries=1 << 16, timed_entries=1 << 14, timed_rows=800_000,
-    pairs=20, rounds=5,
+    pairs=20, filled_tokens=25_000, counted_chunks=2, rounds=5,
 )  # fmt: skip
 
 
 def run(quick: bool) -> list[Row]:
-    """The row cache, then the dictionaries."""
+    """The row cache, the dictionary that fills itself, the mined one, and all together."""
     work = QUICK if quick else Work()
     with tempfile.TemporaryDirectory(dir=os.environ.get("ENGRAMCTL_STORAGE_DIR")) as name:
         folder = Path(name)
         served = texts(folder, work.library_bytes)
-        found = row_cache(served, folder, work) + dictionary(served, folder, work)
+        found = row_cache(served, folder, work)
+        found += filled_reads(served, folder, work.filled_tokens, work.counted_chunks)
+        found += dictionary(served, folder, work)
     return [one | {"map": served.map_says} for one in found]
 
 
@@ -88,11 +97,12 @@ def row_cache(served: Texts, folder: Path, work: Work) -> list[Row]:
 
 
 def dictionary(served: Texts, folder: Path, work: Work) -> list[Row]:
-    """The mined dictionary: its index, cold reads, cold times."""
+    """The mined dictionary: its index, cold reads, cold times; then all side by side."""
     first, *others = served.domains
     some = replace(served, domains=(first.first(work.mined_tokens), *others))
     made = mined(some, folder, work.entries)
     found = look_ups(served.scheme, made, work.rounds)
     found += mined_reads(served, made, folder, work.held_tokens, work.every)
     found += mined_times(served, made, folder, work.timed_entries, work.timed_rows, work.pairs)
+    found += together(served, made, folder, work.held_tokens, work.counted_chunks)
     return found

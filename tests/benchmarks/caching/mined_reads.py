@@ -5,25 +5,17 @@ which serves much of what a dictionary knows; what it reads to compare records w
 them. Beside them stands a plain count of every chunk, in which nothing is compared.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import Scheme
-from engramctl.reuse.documents import joined
-from engramctl.storage import Store, open_store
 from engramctl.storage.tiers.stats import StoreStats
 from tests.benchmarks.caching.mining import Mined, planned_reads
+from tests.benchmarks.caching.serving import chunks, opened, serve
 from tests.benchmarks.caching.tables import without_data
 from tests.benchmarks.caching.texts import Domain, Texts
-from tests.benchmarks.caching.traces import CHUNK_TOKENS
 from tests.benchmarks.harness import Row, row
 
 MIB = 1 << 20
-BUDGET_BYTES = 1 << 30
 MOST_ENTRIES, INDEX_BYTES = 1 << 20, 10 * MIB  # of so many entries the index is no larger
 FEWER = {True: 1.5, False: 1.12}  # in-domain and unseen
 LEAST_MINED_TOKENS = 4_000_000  # targets are of so much
@@ -49,7 +41,6 @@ def mined_reads(served: Texts, mined: Mined, folder: Path, tokens: int, every: i
         text = whole.first(tokens)
         without, found = (planned_reads(served.scheme, text, plan) for plan in (None, mined.plan))
         theirs, ours = (store_reads(path, served.scheme, text, every) for path in (bare, known))
-        assert ours.dictionary_lost is None, ours.dictionary_lost
         target = FEWER[whole.is_mined] if mined.tokens >= LEAST_MINED_TOKENS else None
         bound = (
             f"{theirs.device_bytes / ours.device_bytes:.2f} of bytes; {ours.record_reads:,} reads "
@@ -68,40 +59,6 @@ def mined_reads(served: Texts, mined: Mined, folder: Path, tokens: int, every: i
 
 def store_reads(folder: Path, scheme: Scheme, text: Domain, every: int) -> StoreStats:
     """Ask a store for some chunks, no row kept; returns what it did."""
-    with open_store(folder, "ssd", budget_bytes=BUDGET_BYTES, cache_bytes=0) as store:
-        for rows, keys in chunks(scheme, text, every=every):
-            fetch(store, rows, keys)
+    with opened(folder) as store:
+        serve(store, chunks(scheme, text, every=every))
         return store.stats()
-
-
-def chunks(
-    scheme: Scheme, text: Domain, chunk_tokens: int = CHUNK_TOKENS, every: int = 1
-) -> Iterator[tuple[dict[int, NDArray[np.int64]], NDArray[np.uint64]]]:
-    """Give the rows of whole chunks, layer by layer, int64 (T, heads), and their n-grams' keys.
-
-    Args:
-        scheme: the model's.
-        text: cut into chunks.
-        chunk_tokens: T.
-        every: of so many chunks one is given, the first.
-    """
-    ids, is_token = joined(TokenBatch(text.ids, text.offsets))
-    places = np.flatnonzero(is_token)
-    context = scheme.max_order - 1
-    whole = len(places) // chunk_tokens * chunk_tokens
-    for begin in range(0, whole, chunk_tokens * every):
-        first, last = places[begin], places[begin + chunk_tokens - 1]
-        start = max(0, first - context)
-        window, kept = ids[start : last + 1], is_token[start : last + 1]
-        kept[: first - start] = False
-        rows = {
-            layer: scheme.row_ids(window, layer)[kept].astype(np.int64) for layer in scheme.layers
-        }
-        yield rows, scheme.ngram_keys(window)[kept]
-
-
-def fetch(store: Store, rows: dict[int, NDArray[np.int64]], keys: NDArray[np.uint64]) -> None:
-    """One chunk: a ticket, and its rows."""
-    ticket = store.prefetch(rows, keys=keys)
-    for layer in rows:
-        ticket.wait(layer)

@@ -12,13 +12,11 @@ from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engramctl.hashing import Scheme
-from engramctl.storage import Store, open_store
-from tests.benchmarks.caching.mined_reads import BUDGET_BYTES, PEER, chunks
+from engramctl.storage import Store
+from tests.benchmarks.caching.mined_reads import PEER
 from tests.benchmarks.caching.mining import Mined, chosen
+from tests.benchmarks.caching.serving import Chunk, chunks, opened
 from tests.benchmarks.caching.tables import scattered, with_data
 from tests.benchmarks.caching.texts import Domain, Texts
 from tests.benchmarks.cold.peers import drop_files
@@ -27,7 +25,6 @@ from tests.benchmarks.harness import Row, row
 
 RUN_TOKENS = 64
 KEPT = 0.85  # of the reads' ratio, at least
-Chunk = tuple[dict[int, NDArray[np.int64]], NDArray[np.uint64]]
 
 
 def mined_times(
@@ -51,7 +48,7 @@ def mined_times(
     made = []
     for text in mined.held_out:
         found = runs(served.scheme, text, num_rows, 2 * pairs)
-        with open_store(table.path, "ssd", budget_bytes=BUDGET_BYTES, cache_bytes=0) as store:
+        with opened(table.path) as store:
             seconds, reads = timed(store, found)
         fewer = sum(reads["without"]) / sum(reads["with"])
         each = [b / a for a, b in zip(seconds["with"], seconds["without"], strict=True)]

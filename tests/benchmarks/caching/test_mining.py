@@ -8,9 +8,9 @@ import pytest
 
 from engramctl.hashing import make_scheme
 from engramctl.storage.dictionary.read import DictionaryFiles
-from tests.benchmarks.caching.mined_reads import chunks
 from tests.benchmarks.caching.mined_times import RUN_TOKENS, runs
 from tests.benchmarks.caching.mining import Mined, Reads, found_records, mined, planned_reads
+from tests.benchmarks.caching.serving import chunks
 from tests.benchmarks.caching.slots import known
 from tests.benchmarks.caching.tables import scattered, with_data, without_data
 from tests.benchmarks.caching.texts import Domain, Texts
