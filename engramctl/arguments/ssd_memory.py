@@ -53,18 +53,18 @@ Fill = Annotated[
     typer.Option(
         metavar="FILE",
         help="A dictionary that the traffic fills with n-grams read twice; made if missing, gone "
-        "on with if there. Of --cache traffic.",
+        "on with if there. Needs --cache traffic.",
     ),
 ]
 FillSize = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="Of that file, at most.  [default: 4 GiB]"),
+    typer.Option(metavar="SIZE", help="Of that file, at most.  [default: 4GiB]"),
 ]
 WriteBudget = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Most that is written to it, for each token looked up.  [default: 1,500]",
+        help="Most that is written to it, for each token looked up.  [default: 1500]",
     ),
 ]
 Engine = Annotated[
