@@ -7,6 +7,7 @@ must refuse in little memory: this runs every reader in one process whose addres
 
 import base64
 import json
+import os
 import resource
 import struct
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engramctl.storage.record_log.log_format import LogFormat
 from tests.conftest import run_in_process
 from tests.helpers.small_table import SMALL_BUILD
 
@@ -133,7 +135,23 @@ def _set(path: str, value: Any) -> Callable[[Any], None]:
     return change
 
 
+def ngram_log(folder: Path, **changed: Any) -> Path:
+    """Make a sparse log whose first segment is in use."""
+    facts = {"table_xxh3_128": "0" * 32, "record_bytes": 64, "num_orders": 2, "key_bits": 40,
+             "segment_bytes": 12288, "num_segments": 3, **changed}  # fmt: skip
+    log = LogFormat(**facts)
+    path = folder / "records.log"
+    path.write_bytes(log.file_header() + log.segment_header(1) + b"1" * 4096)
+    os.truncate(path, 1 << 42)
+    return path
+
+
 BOMBS: dict[str, Callable[[Path], Path]] = {
+    "an n-gram log of records of 1 GiB": lambda at: ngram_log(
+        at, record_bytes=1 << 30, segment_bytes=(1 << 30) + 12288
+    ),
+    "an n-gram log of one segment of 2^40 bytes": lambda at: ngram_log(at, segment_bytes=1 << 40),
+    "an n-gram log of 2^60 segments": lambda at: ngram_log(at, num_segments=1 << 60),
     "a token map of 2^27 ids": lambda at: edited(
         at, _set("scheme.canonical", token_map(1 << 27, 4 << 27))
     ),
@@ -221,7 +239,7 @@ def readers(path: Path) -> Iterator[Words]:
         yield ("build", "--scheme", path, "-o", path.parent / "out", "-q")
     else:
         yield ("layout", path, "-o", path.parent / "out", "-q")
-    if path.is_dir() and (path / "manifest.json").exists():
+    if path.suffix == ".log" or (path / "manifest.json").exists():
         yield ("verify", path)
 
 

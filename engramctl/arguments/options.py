@@ -52,6 +52,14 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Trace = Annotated[
+    str,
+    typer.Option(
+        metavar="TRACE",
+        help="Token ids to look up: uniform, zipf, Parquet files of token ids, or auto: text "
+        "where some is at hand, else zipf.",
+    ),
+]
 Format = Annotated[
     str,
     typer.Option(

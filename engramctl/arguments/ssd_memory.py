@@ -48,6 +48,25 @@ After = Annotated[
         least=0,
     ),
 ]
+Fill = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A dictionary that the traffic fills with n-grams read twice; made if missing, gone "
+        "on with if there. Needs --cache traffic.",
+    ),
+]
+FillSize = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Of that file, at most.  [default: 4GiB]"),
+]
+WriteBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Most that is written to it, for each token looked up.  [default: 1500]",
+    ),
+]
 Engine = Annotated[
     str,
     typer.Option(metavar="NAME", help="What reads on ssd: auto, io_uring, pread or willneed."),

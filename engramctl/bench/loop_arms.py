@@ -6,20 +6,22 @@ measured in the same rounds. Whole sequences are read without and with the memor
 a copy: a wave of them is many steps, of which the fetches are not timed apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
 from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
+from engramctl.arms.rounds import interleave
 from engramctl.arms.sequences import SequencesArm
 from engramctl.arms.step import ReadyArm, StepArm
-from engramctl.arms.subject import Subject
+from engramctl.arms.subject import Subject, Unmeasurable
+from engramctl.arms.window import Window
 from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY
 from engramctl.results.states import TRAFFIC
 from engramctl.sweep.axes import SEQUENCES
-from engramctl.sweep.loops import USUAL_ISSUE, Loop
+from engramctl.sweep.loops import USUAL_ISSUE, WARM_UP, Loop
 from engramctl.sweep.options import TIERS, BenchOptions
 
 Place = tuple[str, str | None]  # a tier or baseline, and its issue point; None: it asks for nothing
@@ -60,6 +62,36 @@ class LoopArms:
         copies = [] if self.copy is None else [self.copy]
         others = list(self.fetches.values()), copies
         return [*timed, *(group for group in others if group)]
+
+    def in_turn(
+        self,
+        windows: Sequence[Window],
+        more: Callable[[], Sequence[Window]],
+        *,
+        apart: bool,
+        progress: Callable[[int], None],
+    ) -> str | None:
+        """Sample all arms in turn; return why that is not possible, or None.
+
+        Arms with a case read the same windows, fetches and the copy others of the same trace:
+        rows that one has read would be nearer for the other, in a cache of processor or disk.
+
+        Args:
+            windows: that the first arms read, one a round.
+            more: gives other ones, as many.
+            apart: as in `by_windows`.
+            progress: told of rounds.
+        """
+        arms: list[Arm] = []
+        read: list[Sequence[Window]] = []
+        for number, group in enumerate(self.by_windows(apart=apart)):
+            arms += group
+            read += [more() if number else windows] * len(group)
+        try:
+            interleave(arms, read, WARM_UP, progress)
+        except Unmeasurable as error:
+            return str(error)
+        return None
 
 
 def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:

@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 
-from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
-from engramctl.arms.rounds import interleave
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.threads import fixed_threads
 from engramctl.arms.window import Window
@@ -23,7 +21,7 @@ from engramctl.bench.cases import (
     outliers,
 )
 from engramctl.bench.compared import unfair
-from engramctl.bench.loop_arms import LoopArms, make_arms
+from engramctl.bench.loop_arms import make_arms
 from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
@@ -107,6 +105,7 @@ def run_bench(
             book.go_on_from(earlier, run.document())
             if all(map(book.is_taken_over, loops)):
                 return earlier.document
+        run.open_filled()
         try:
             for loop in loops:
                 run.do(loop, progress)
@@ -149,8 +148,8 @@ class _Run:
         self._ranked = None if peers is None else RankedRun(peers, table, scheme, options)
         held = table if self._ranked is None else self._ranked.held
         device = None if peers is None else peers.device
-        self._accesses = accesses_of(options.warm, table.rows)
-        self._parts = OpenedParts(held, scheme, options, self.book.warn, device, self._accesses)
+        accesses = accesses_of(options.warm, table.rows)
+        self._parts = OpenedParts(held, scheme, options, self.book.warn, device, accesses)
         self._memory = None
         if not options.sweep and any(loop.case != "gather" for loop in loops):
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
@@ -180,12 +179,11 @@ class _Run:
                 **asdict(self._options),
                 "threads": self._threads.model,
                 "store_threads": self._threads.store,
-                "model_dtype": self._options.dtype_on(self._parts.device.type),
                 "trace": self._chosen.name,
                 "assumed": self._assumed,
                 "memory": None if self._memory is None else memory_facts(self._memory),
                 **folder_facts(self._path, self._table),
-                "warm_xxh3_128": None if self._accesses is None else self._accesses.digest,
+                **self._parts.facts(),
             },
             "ceilings": self._ceilings.document(),
             "warnings": self.book.warnings,
@@ -193,6 +191,10 @@ class _Run:
             "recipe": recipe_facts(cases, self._options, self._table.rows),
             "cases": cases,
         }
+
+    def open_filled(self) -> None:
+        """Open the dictionary that traffic fills, if there is one; raises as `open_store`."""
+        self._parts.open_filled()
 
     def do(self, loop: Loop, progress: Progress) -> None:
         """Measure a loop, take it over, or write down why neither is possible."""
@@ -246,7 +248,8 @@ class _Run:
         cases_if = partial(loop_cases, loop.options, loop, self._tiers(loop), arms, resident)
         windows = self._windows(loop)
         try:
-            reason = self._interleave(loop, windows, arms, progress)
+            more, apart = partial(self._windows, loop), loop.cache == TRAFFIC
+            reason = arms.in_turn(windows, more, apart=apart, progress=progress)
         except (KeyboardInterrupt, SystemExit):
             self.book.interrupt(loop, interrupted_cases(cases_if(skipped, None)))
             raise
@@ -266,6 +269,7 @@ class _Run:
             case.traffic = traffic_of(windows[WARM_UP:])
             case.flags += self._token_ids.flags(loop)
         odd = odd_tokens(windows, self._chosen.name)
+        odd += self._parts.odd()
         for warning in (*outliers(cases), *unfair(cases, self._threads), *odd):
             self.book.warn(warning)
         self.book.finish(loop, cases)
@@ -273,25 +277,6 @@ class _Run:
     def _tiers(self, loop: Loop) -> tuple[str, ...]:
         baseline = (self._parts.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
-
-    def _interleave(
-        self, loop: Loop, windows: list[Window], measured: LoopArms, progress: Progress
-    ) -> str | None:
-        """Sample arms and copy in turn; return why that is not possible, or None.
-
-        Arms with a case read the same windows, fetches and the copy others of the same trace:
-        rows that one has read would be nearer for the other, in a cache of processor or disk.
-        """
-        arms: list[Arm] = []
-        read: list[list[Window]] = []
-        for number, group in enumerate(measured.by_windows(apart=loop.cache == TRAFFIC)):
-            arms += group
-            read += [self._windows(loop) if number else windows] * len(group)
-        try:
-            interleave(arms, read, WARM_UP, progress)
-        except Unmeasurable as error:
-            return str(error)
-        return None
 
     def _windows(self, loop: Loop) -> list[Window]:
         windows = self._token_ids.windows(loop)

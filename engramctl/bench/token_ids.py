@@ -1,12 +1,16 @@
 """The token ids of a run: what each loop reads, and what is looked up before its first sample."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engramctl.arms.subject import Subject
 from engramctl.arms.window import Window
+from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.hashing import Lookup
 from engramctl.results.document import Case
 from engramctl.results.states import TRAFFIC
@@ -16,6 +20,7 @@ from engramctl.sweep.options import BenchOptions
 from engramctl.traffic.chosen import Chosen
 from engramctl.traffic.trace import Trace
 
+PIECE = 64  # tokens of a request that n-gram records serve
 READ_AGAIN = "its token ids were read before"
 _LISTS = ("fetch_samples_ns", "copy_samples_ns")  # of a case: its loop read windows for them
 
@@ -82,9 +87,27 @@ class TokenIds:
         for windows, told in ((self._first, progress), (self._owed, lambda _: None)):
             for window in windows:
                 ids = subject.row_ids(window.token_ids_BT, window.history_BC)
-                ticket = subject.store.prefetch(ids, ids.ngram_keys)
-                for layer, layer_ids in ids.items():
-                    place = (layer, layer_ids.shape)
-                    outs[place] = ticket.wait(layer, outs.get(place))
+                for part, keys in _in_pieces(ids):
+                    ticket = subject.store.prefetch(part, keys)
+                    for layer, layer_ids in part.items():
+                        place = (layer, layer_ids.shape)
+                        outs[place] = ticket.wait(layer, outs.get(place))
                 told(1)
             windows.clear()
+
+
+def _in_pieces(
+    ids: RowsToRead,
+) -> Iterator[tuple[dict[int, NDArray[np.integer[Any]]], NDArray[np.uint64] | None]]:
+    """Give rows as they are asked for: with n-gram keys few at a time.
+
+    What is too much to be read ahead is neither taken from records nor recorded.
+    """
+    keys = ids.ngram_keys
+    if keys is None:
+        yield dict(ids), None
+        return
+    step = max(1, PIECE // keys.shape[0])
+    for first in range(0, keys.shape[1], step):
+        here = slice(first, first + step)
+        yield {layer: one[:, here] for layer, one in ids.items()}, keys[:, here]

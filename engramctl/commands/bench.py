@@ -23,9 +23,20 @@ from engramctl.arguments.options import (
     StepLayers,
     StepMs,
     StoreThreads,
+    Trace,
     number,
 )
-from engramctl.arguments.ssd_memory import After, Budget, Cache, Engine, RowCache, Warm
+from engramctl.arguments.ssd_memory import (
+    After,
+    Budget,
+    Cache,
+    Engine,
+    Fill,
+    FillSize,
+    RowCache,
+    Warm,
+    WriteBudget,
+)
 from engramctl.errors import ConfigError
 from engramctl.output import Output
 from engramctl.sweep.declared import (
@@ -69,6 +80,9 @@ def bench(
     row_cache: RowCache = None,
     warm: Warm = None,
     after: After = 0,
+    fill: Fill = None,
+    fill_size: FillSize = None,
+    write_budget: WriteBudget = None,
     engine: Engine = "auto",
     samples: Annotated[
         int,
@@ -97,14 +111,7 @@ def bench(
     step_layers: StepLayers = None,
     ranks: Ranks = None,
     deal: Deal = None,
-    trace: Annotated[
-        str,
-        typer.Option(
-            metavar="TRACE",
-            help="Token ids to look up: uniform, zipf, Parquet files of token ids, or auto: text "
-            "where some is at hand, else zipf.",
-        ),
-    ] = "auto",
+    trace: Trace = "auto",
     scheme: SchemeFile = None,
     seed: Annotated[int, number("--seed", "Seed of token ids and model weights.", least=0)] = 0,
     out: Annotated[
@@ -157,10 +164,11 @@ def bench(
     options = chosen_options(
         recipe, tier=tier, case=case, cache=cache, samples=samples, seed=seed, trace=trace,
         budget=budget, row_cache=row_cache, warm=None if warm is None else str(warm),
-        after=after, engine=engine, settings=settings, model_dtype=model_dtype, issue=issue,
-        threads=threads, store_threads=store_threads, step_ms=step_ms, step_layers=step_layers,
-        sequences=sequences, lengths=lengths, batch=batch, tokens=tokens, context=context,
-        preset=preset, layers=layers, residual=residual, mhc=mhc, fusion=fusion,
+        after=after, fill=None if fill is None else str(fill), fill_size=fill_size,
+        write_budget=write_budget, engine=engine, settings=settings, model_dtype=model_dtype,
+        issue=issue, threads=threads, store_threads=store_threads, step_ms=step_ms,
+        step_layers=step_layers, sequences=sequences, lengths=lengths, batch=batch, tokens=tokens,
+        context=context, preset=preset, layers=layers, residual=residual, mhc=mhc, fusion=fusion,
         memory_layers=memory_layers, ranks=ranks, deal=deal,
     )  # fmt: skip
     if list_:

@@ -33,8 +33,8 @@ def inspect(
         Path | None,
         typer.Argument(
             metavar="PATH",
-            help="Tables, shards, counts, a checkpoint, a scheme.json, a result, or the name of a "
-            "scheme.",
+            help="Tables, shards, counts, a checkpoint, a scheme.json, a result, an n-gram log, or "
+            "the name of a scheme.",
         ),
     ] = None,
     schemes: Annotated[

@@ -10,7 +10,9 @@ from engramctl.errors import ConfigError
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Tables, shards or counts.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Tables, shards, counts, or an n-gram log.")
+    ],
     against: Annotated[
         Path | None,
         typer.Option(
@@ -30,7 +32,8 @@ def verify(
     """Check a folder: manifest, sizes, headers and every checksum.
 
     Ends with 0 when every byte is right and with 3 at the first that is not,
-    naming the file, the offset and the command that makes it again.
+    naming the file, the offset and the command that makes it again. Of a log that
+    traffic fills (bench --fill) every entry is checked, also while a store has it.
 
       Example:  engramctl verify shards --against tables
     """

@@ -13,11 +13,11 @@ _MACHINE = ("cpu", "machine", "num_cpus", "memory_gib", "gpu", "disk", "huge_pag
 _TABLE = ("scheme", "layout", "num_rows", "table_xxh3_128")
 _THREADS = ("threads", "store_threads")
 _OPTIONS = (
-    "settings", "model_dtype", "budget_bytes", "row_cache_bytes", "warm", "after", "engine",
-    "trace", "seed",
+    "settings", "model_dtype", "budget_bytes", "row_cache_bytes", "warm", "after", "fill",
+    "fill_entries", "fill_size_bytes", "write_budget_bytes", "engine", "trace", "seed",
     *(axis.name for axis in AXES if not axis.always),
 )  # fmt: skip
-_NONE_IS_A_CHOICE = ("budget_bytes", "row_cache_bytes", "warm")  # and no gap of older results
+_NONE_IS_A_CHOICE = ("budget_bytes", "row_cache_bytes", "warm", "fill")  # no gap of older results
 _TOLD = ("engramctl", "commit", "python", "platform", "libraries", "path", "samples", "created")
 _RATE_TOLD = 0.05  # of the machine itself: more is another load
 NAMES = ("machine", "table", "threads", *(one.replace("_", "-") for one in _OPTIONS))

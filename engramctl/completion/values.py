@@ -20,7 +20,8 @@ FUSIONS = (
 )  # fmt: skip
 DIFFERENT = (
     "machine", "table", "threads", "settings", "model-dtype", "budget-bytes", "row-cache-bytes",
-    "warm", "after", "engine", "trace", "seed", "preset", "layers", "mhc", "fusion",
+    "warm", "after", "fill", "fill-entries", "fill-size-bytes", "write-budget-bytes",
+    "engine", "trace", "seed", "preset", "layers", "mhc", "fusion",
     "memory-layers", "residual",
 )  # fmt: skip
 VALUES = {

@@ -8,6 +8,7 @@ from typing import Any
 from engramctl.checkpoints.opening import is_checkpoint
 from engramctl.counts.manifest import COUNTS_SCHEMA
 from engramctl.describe.checkpoints import describe_checkpoint, scheme_facts
+from engramctl.describe.ngram_logs import describe_log
 from engramctl.describe.schemes import described_scheme
 from engramctl.errors import ConfigError, EngramError, FormatError, StorageError, near
 from engramctl.hashing import PRESETS, lookup_from_dict, make_scheme
@@ -17,12 +18,13 @@ from engramctl.schemes.options import read_scheme
 from engramctl.shown.facts import result_facts
 from engramctl.storage.files.published import SUFFIX, partial_path, read_manifest, read_state
 from engramctl.storage.files.strict_json import load_json, read_limited
+from engramctl.storage.kinds.files import is_log
 from engramctl.storage.kinds.recognise import recognise, refused
 from engramctl.storage.reading.table import TableFiles, open_table
 
 TABLE_SCHEMA = "engramctl.table/1"
 SUMMARY = "summary.json"
-_DESCRIBED = "tables, shards, counts, a checkpoint, a scheme.json or a result"
+_DESCRIBED = "tables, shards, counts, a checkpoint, a scheme.json, a result or an n-gram log"
 COUNTS_SUMMARY_SCHEMA = "engramctl.counts-summary/1"
 
 
@@ -45,6 +47,8 @@ def describe(path: Path) -> dict[str, Any]:
         return _unfinished(partial_path(path))
     if is_checkpoint(path):
         return describe_checkpoint(path)
+    if is_log(path):
+        return describe_log(path)
     if path.is_file():
         return _result(path) or _scheme_file(path)
     if not path.is_dir() and (error := refused(path, _DESCRIBED)):

@@ -12,6 +12,7 @@ from engramctl.arms.subject import opened_store
 from engramctl.counts.accesses import Accesses
 from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup
+from engramctl.measured.filled import entries_before, fill_facts, self_filled
 from engramctl.measured.model import (
     Models,
     compute_dtype,
@@ -62,6 +63,9 @@ class OpenedParts:
             warn: told what a store could not have.
             device: that computes; None: a GPU where there is one.
             accesses: what the row cache of the ssd tier is filled with; None: it begins empty.
+
+        Raises:
+            ConfigError: a dictionary is to be filled by a scheme without n-gram keys.
         """
         self.device = device or indexed("cuda" if torch.cuda.is_available() else "cpu")
         self._table = table
@@ -69,6 +73,8 @@ class OpenedParts:
         self._options = options
         self._warn = warn
         self._accesses = accesses
+        self._filled = self_filled(options, scheme)
+        self._entries_before: int | None = None
         self._stack = ExitStack()
         self._stores: dict[str, Store] = {}
         self._models: Models | None = None
@@ -93,13 +99,42 @@ class OpenedParts:
         if tier not in self._stores:
             words = self._options.reading(tier)
             words["dtype"] = compute_dtype(self._options, self.device)
+            if tier == "ssd":
+                words["fill"] = self._filled
             store, told = opened_store(self._table, tier, self.device, words)
             for one in told:
                 self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)
+            if tier == "ssd" and self._filled is not None:
+                self._entries_before, warning = entries_before(self._filled, store)
+                if warning is not None:
+                    self._warn(warning)
             if tier == "ssd" and self._accesses is not None:
-                _fill(store, self._accesses)
+                _warm(store, self._accesses)
         return self._stores[tier]
+
+    def open_filled(self) -> None:
+        """Open the store that fills a dictionary, if one does, before anything is measured.
+
+        Raises:
+            ConfigError, FormatError, StorageError: as `open_store`: it is of another table, or
+                another process has it.
+        """
+        if self._filled is not None:
+            self.store("ssd")
+
+    def odd(self) -> list[str]:
+        """Return what a reader of the cases so far must know of the stores."""
+        stopped = self._stores["ssd"].stats().log_stopped if "ssd" in self._stores else None
+        return [] if stopped is None else [f"--fill takes no n-grams any more: {stopped}"]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a result's `config` says of what was opened."""
+        return {
+            "model_dtype": self._options.dtype_on(self.device.type),
+            "warm_xxh3_128": None if self._accesses is None else self._accesses.digest,
+            **fill_facts(self._filled, self._entries_before),
+        }
 
     def refuse_too_large(self, options: BenchOptions) -> None:
         """Refuse the models of a point that do not fit in memory, as `refuse_too_large`."""
@@ -121,7 +156,7 @@ class OpenedParts:
         return self._models
 
 
-def _fill(store: Store, accesses: Accesses) -> None:
+def _warm(store: Store, accesses: Accesses) -> None:
     """Fill the row cache of an ssd tier with the rows that are read most.
 
     Raises:

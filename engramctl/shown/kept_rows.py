@@ -6,6 +6,7 @@ from typing import Any
 MEMORY_LEGEND = {
     "from cache": "of the row ids that a sample asked for, those found in the row cache",
     "from records": "n-grams of a sample whose rows one read of a record brought",
+    "logged/token": "bytes written to the dictionary that traffic fills, a token of the samples",
     "tokens before": "that the store had looked up before the first sample",
 }
 
@@ -35,3 +36,17 @@ def from_records(row: Mapping[str, Any]) -> int | None:
         3
     """
     return round((row["saved_dictionary_hits"] or 0) + (row["saved_log_hits"] or 0)) or None
+
+
+def logged_a_token(row: Mapping[str, Any]) -> str | None:
+    """Show how many bytes a token the log was given; None where there is none, or it is empty.
+
+    Example:
+        >>> row = {"saved_log_bytes_written": 24576.0, "tokens": 20, "kept_log_entries": 7}
+        >>> logged_a_token(row), logged_a_token(row | {"kept_log_entries": 0})
+        ('1,229 B', None)
+    """
+    written = row["saved_log_bytes_written"]
+    if not row["kept_log_entries"] or written is None or not row["tokens"]:
+        return None
+    return f"{written / row['tokens']:,.0f} B"

@@ -5,7 +5,7 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.shown.figures import BELOW, duration, overhead, percent
-from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache, from_records
+from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache, from_records, logged_a_token
 from engramctl.shown.places import place_columns
 
 LEGEND = {
@@ -77,6 +77,7 @@ def _cost(row: Mapping[str, Any]) -> dict[str, object]:
         "p99": duration(row["p99_ns"]),
         "from cache": from_cache(row),
         "from records": from_records(row),
+        "logged/token": logged_a_token(row),
         "tokens before": row["tokens_before"],
         "tokens/s": None if row["tokens_per_s"] is None else round(row["tokens_per_s"]),
         "over none": _over(row, "none"),

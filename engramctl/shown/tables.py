@@ -7,7 +7,7 @@ from typing import Any
 from engramctl.output import Table
 from engramctl.results.launch_bound import residual_lines
 from engramctl.shown.figures import duration, percent
-from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache, from_records
+from engramctl.shown.kept_rows import MEMORY_LEGEND, from_cache, from_records, logged_a_token
 from engramctl.shown.memory_text import memory_text
 from engramctl.shown.places import is_sweep, place_columns
 from engramctl.shown.rank_tables import rank_tables
@@ -138,6 +138,7 @@ def _row(row: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, object]:
         "amplified": _amplified(row),
         "from cache": from_cache(row),
         "from records": from_records(row),
+        "logged/token": logged_a_token(row),
         "tokens before": row["tokens_before"],
         "resident": None if before is None else f"{before:.0f} %",
         "waits": duration(row["stall_ns"]),

@@ -21,8 +21,8 @@ def chosen_options(recipe: str | None = None, **given: Any) -> BenchOptions:
     Args:
         recipe: whose options hold where none was given; None: the usual ones.
         given: by name, None where nothing was typed: every axis as a list, `tier`, `case` and
-            `issue` as lists, `budget`, `row_cache` and `lengths` as text, the others as in
-            BenchOptions.
+            `issue` as lists, `budget`, `row_cache`, `fill_size`, `write_budget` and `lengths` as
+            text, the others as in BenchOptions.
 
     Raises:
         ConfigError: no such recipe, or a value outside its choices or range.
@@ -33,7 +33,7 @@ def chosen_options(recipe: str | None = None, **given: Any) -> BenchOptions:
         given = with_recipe(recipe, given, on_gpu=tier_missing("gpu") is None)
     swept = {name: given.pop(name, None) for name in NAMES}
     lists = {name: given.pop(name, None) for name in ("tier", "case", "issue", "settings")}
-    for name in ("budget", "row_cache"):
+    for name in ("budget", "row_cache", "fill_size", "write_budget"):
         text = given.pop(name, None)
         if text is not None:
             given[f"{name}_bytes"] = parse_bytes(text, f"--{name.replace('_', '-')}")

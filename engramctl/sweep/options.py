@@ -13,6 +13,7 @@ from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
 from engramctl.results.states import STATES, TRAFFIC
 from engramctl.sweep.axes import CASES, NAMES, PHASES, RANKS, SEQUENCES
+from engramctl.sweep.fill import refuse_fill
 from engramctl.sweep.ranked import SHARDS, refuse_ranks
 
 TIERS = ("gpu", "host", "ssd")
@@ -57,6 +58,10 @@ class BenchOptions:
         warm: a counts folder, whose most read rows the row cache holds from the beginning; None:
             it begins empty.
         after: tokens of the trace that are looked up before the first sample in the state TRAFFIC.
+        fill: a file, the dictionary that the ssd tier fills from what it is asked for in the state
+            TRAFFIC; None: it fills none.
+        fill_size_bytes: of that file at most; None: as `SelfFilled`.
+        write_budget_bytes: most that is written to it, for each token; None: the same.
         engine: what reads on the ssd tier, of ENGINES.
         issues: when a step asks for its rows, of ISSUES; each is measured.
         threads: of the model, torch's; None: as many as torch takes.
@@ -98,6 +103,9 @@ class BenchOptions:
     row_cache_bytes: int | None = None
     warm: str | None = None
     after: int = 0
+    fill: str | None = None
+    fill_size_bytes: int | None = None
+    write_budget_bytes: int | None = None
     engine: str = "auto"
     issues: tuple[str, ...] = ("start",)
     threads: int | None = None
@@ -160,6 +168,12 @@ class BenchOptions:
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
         self._refuse_memory()
+        refuse_fill(
+            self.fill,
+            {"--fill-size": self.fill_size_bytes, "--write-budget": self.write_budget_bytes},
+            self.tiers if self.named else ("ssd",),
+            self.cache,
+        )
         if self.ranks is not None:
             refuse_ranks(self.ranks, self.batch, self.issues, self.step_ms, self.cache == TRAFFIC)
         elif self.deal is not None:

@@ -9,26 +9,30 @@ from engramctl.counts.verify import verify_counts
 from engramctl.errors import CheckFailed, ConfigError, EngramError
 from engramctl.hashing import Lookup, Scheme, lookup_from_dict
 from engramctl.storage.files.published import MANIFEST, read_manifest
+from engramctl.storage.kinds.files import is_log
 from engramctl.storage.reading.table import TableFiles, open_table, rebuild_hint
 from engramctl.storage.verifying.integrity import VerifyReport, verify
+from engramctl.storage.verifying.ngram_log import verify_log
 
 
 def verified_bytes(path: Path) -> int | None:
     """Return the bytes `verify` looks at, by an unchecked manifest; None: no idea."""
     try:
+        if is_log(path):
+            return path.stat().st_size
         manifest = read_manifest(path)
         files = [shard for layer in manifest["layers"] for shard in layer["shards"]]
         files += (manifest["dictionary"] or {"files": []})["files"]
         return sum(int(file["data_bytes"]) for file in files)
-    except (EngramError, LookupError, TypeError, ValueError, OverflowError):
+    except (EngramError, OSError, LookupError, TypeError, ValueError, OverflowError):
         return None
 
 
 def verify_path(path: Path, progress: Callable[[int], None]) -> VerifyReport:
-    """Check any finished folder of ours: rows and scheme of a table, or the files of counts.
+    """Check what is ours: rows and scheme of a table, the files of counts, an n-gram log.
 
     Args:
-        path: tables, shards or counts.
+        path: tables, shards, counts or such a file.
         progress: told of bytes as they are checked.
 
     Raises:
@@ -36,6 +40,8 @@ def verify_path(path: Path, progress: Callable[[int], None]) -> VerifyReport:
         FormatError: unfinished, or not one of ours.
         StorageError: it cannot be read.
     """
+    if is_log(path):
+        return verify_log(path, progress)
     manifest = read_manifest(path)
     if manifest.get("schema") == COUNTS_SCHEMA:
         return verify_counts(path, manifest)

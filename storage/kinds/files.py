@@ -41,6 +41,11 @@ def beginning(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def is_log(path: Path) -> bool:
+    """Tell whether a file begins as a log of n-gram records does."""
+    return beginning(path).startswith(NGRAM_LOG)
+
+
 def file_kind(path: Path) -> PathKind | None:
     """Return what a file is; None: it is not there, may not be read, or is of no known kind."""
     try:
@@ -85,7 +90,8 @@ def _binary(path: Path, data: bytes, size: int) -> PathKind | None:
         return PathKind(
             "n-gram log",
             "is a dictionary that a store fills with n-gram records",
-            "name it with the table it is of: engramctl bench --fill; it may be deleted",
+            f"run: engramctl inspect {file}, or engramctl verify {file}; with the table it is of: "
+            "engramctl bench --fill; it may be deleted",
         )
     if data.startswith((b"PAR1", b"PARE")):
         return PathKind(

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from engramctl.errors import FormatError, StorageError
 from engramctl.storage.files.atomic import os_errors, write_all
+from engramctl.storage.kinds.files import NGRAM_LOG
 from engramctl.storage.record_log.log_format import PAGE, VERSION, LogFormat, facts_of
 
+_OTHER = "name another file: one that is not there is made"
 _REMOVE = "delete it, or name another file: it is a cache, no row is lost with it"
 
 
@@ -140,7 +142,7 @@ def _refusal(path: Path, header: bytes, log_format: LogFormat) -> FormatError:
         return FormatError(
             f"{path} is no n-gram log, or its header is damaged",
             facts={"file": path},
-            hint=_REMOVE,
+            hint=_REMOVE if header.startswith(NGRAM_LOG) else _OTHER,
         )
     for name, expected in {"version": VERSION, **log_format.facts()}.items():
         if facts.get(name) != expected:

@@ -40,6 +40,11 @@ def pages_of(num_bytes: int) -> int:
     return -(-num_bytes // PAGE) * PAGE
 
 
+def least_segment_bytes(record_bytes: int) -> int:
+    """Return the bytes of a segment with room for one entry."""
+    return 2 * PAGE + pages_of(HEAD_BYTES + record_bytes)
+
+
 def entry_sum(covered: Any, sequence: int) -> int:
     """Return the checksum of an entry, of its bytes from `SUM_BYTES` on, in a segment's life."""
     return xxhash.xxh3_64_intdigest(covered, sequence)
@@ -91,7 +96,7 @@ class LogFormat:
         """
         if not 1 <= record_bytes <= _MAX_RECORD_BYTES:
             raise ConfigError(f"an n-gram log has no records of {record_bytes:,} bytes")
-        least = 2 * PAGE + pages_of(HEAD_BYTES + record_bytes)
+        least = least_segment_bytes(record_bytes)
         wanted = min(segment_bytes, (size_bytes - PAGE) // 4) // PAGE * PAGE
         segment = max(wanted, least)
         segments = (size_bytes - PAGE) // segment

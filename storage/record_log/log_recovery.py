@@ -3,12 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.record_log.log_file import LogFile
 from engramctl.storage.record_log.log_format import (
     HEAD,
     HEAD_BYTES,
@@ -18,7 +17,15 @@ from engramctl.storage.record_log.log_format import (
     entry_sum,
 )
 
-_PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
+
+
+class Readable(Protocol):
+    """A file of which bytes are read."""
+
+    def read(self, offset: int, num_bytes: int) -> bytes:
+        """Return bytes of the file, as far as there are any; raises OSError."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +45,20 @@ class FoundSegment:
     sealed: bool
 
 
-def found_segments(file: LogFile, log_format: LogFormat) -> Iterator[FoundSegment]:
+def found_segments(
+    file: Readable, log_format: LogFormat, num_segments: int | None = None
+) -> Iterator[FoundSegment]:
     """Give the segments in use, oldest first; what cannot be read or believed is not among them.
 
     Only a segment without a whole footer is read through, as far as its first torn entry.
+
+    Args:
+        file: of the log.
+        log_format: of it.
+        num_segments: the first ones alone; None: all.
     """
     places: dict[int, int] = {}
-    for segment in range(log_format.num_segments):
+    for segment in range(log_format.num_segments if num_segments is None else num_segments):
         with contextlib.suppress(OSError):
             header = file.read(log_format.segment_offset(segment), PAGE)
             if sequence := log_format.sequence_of(header):
@@ -61,12 +75,18 @@ def found_segments(file: LogFile, log_format: LogFormat) -> Iterator[FoundSegmen
             yield FoundSegment(segment, sequence, np.frombuffer(pieces, HEAD), False)
 
 
+def is_whole(entry: memoryview, entry_bytes: int, sequence: int) -> bool:
+    """Tell whether bytes are a whole entry of a segment's life."""
+    digest = int.from_bytes(entry[:SUM_BYTES], "little")
+    return len(entry) == entry_bytes and entry_sum(entry[SUM_BYTES:], sequence) == digest
+
+
 def _whole_heads(
-    file: LogFile, log_format: LogFormat, begin: int, sequence: int
+    file: Readable, log_format: LogFormat, begin: int, sequence: int
 ) -> Iterator[bytes]:
     """Give the heads of a segment's entries up to the first that is not whole."""
     size = log_format.entry_bytes
-    most = max(1, _PIECE_BYTES // size)
+    most = max(1, PIECE_BYTES // size)
     for first in range(0, log_format.entries_per_segment, most):
         count = min(most, log_format.entries_per_segment - first)
         try:
@@ -75,7 +95,6 @@ def _whole_heads(
             return
         for at in range(0, len(data), size):
             entry = data[at : at + size]
-            digest = int.from_bytes(entry[:SUM_BYTES], "little")
-            if len(entry) < size or entry_sum(entry[SUM_BYTES:], sequence) != digest:
+            if not is_whole(entry, size, sequence):
                 return
             yield bytes(entry[:HEAD_BYTES])

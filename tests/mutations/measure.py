@@ -39,8 +39,8 @@ MUTATIONS = (
     ),
     Mutation(
         "copy-reads-the-same-rows",
-        "engramctl/bench/run.py",
-        "read += [self._windows(loop) if number else windows] * len(group)",
+        "engramctl/bench/loop_arms.py",
+        "read += [more() if number else windows] * len(group)",
         "read += [windows] * len(group)",
         (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),

@@ -17,8 +17,8 @@ MUTATIONS = (
         (BENCH + "::test_a_whole_wave_is_warm_and_not_its_beginning_alone",),
     ),
     Mutation(
-        "two-arms-read-the-same-tokens-of-traffic", "engramctl/bench/run.py",
-        "measured.by_windows(apart=loop.cache == TRAFFIC)", "measured.by_windows(apart=False)",
+        "two-arms-read-the-same-tokens-of-traffic", "engramctl/bench/loop_arms.py",
+        "self.by_windows(apart=apart)", "self.by_windows(apart=False)",
         (
             f"{BENCH}::"
             "test_no_two_arms_read_a_token_where_the_second_would_find_what_the_first_left",

@@ -1,0 +1,48 @@
+"""When a run of `bench` may fill a dictionary from its own traffic."""
+
+from collections.abc import Mapping, Sequence
+
+from engramctl.errors import ConfigError
+from engramctl.results.states import TRAFFIC
+
+
+def refuse_fill(
+    fill: str | None, sizes: Mapping[str, int | None], tiers: Sequence[str], cache: str
+) -> None:
+    """Refuse a dictionary that would say nothing, or flatter.
+
+    In every state but TRAFFIC a second arm reads the tokens of the first, and would find the
+    n-grams that the first had recorded.
+
+    Args:
+        fill: its file, or None.
+        sizes: by option, what is said of a dictionary to be filled; None: nothing.
+        tiers: that the caller named.
+        cache: state of the ssd tier's memory.
+
+    Raises:
+        ConfigError: names the option and what to write.
+    """
+    for option, value in sizes.items():
+        if value is None:
+            continue
+        if fill is None:
+            raise ConfigError(
+                f"{option} is of a dictionary that traffic fills",
+                hint="name its file: --fill records.log",
+            )
+        if value < 1:
+            raise ConfigError(f"{option} must be at least 1 byte", facts={"found": value})
+    if fill is None:
+        return
+    if tuple(tiers) != ("ssd",):
+        raise ConfigError(
+            "--fill is of the ssd tier alone",
+            facts={"found": f"--tier {' --tier '.join(tiers)}"},
+            hint="--tier ssd",
+        )
+    if cache != TRAFFIC:
+        raise ConfigError(
+            f"--fill records what is read twice, and --cache {cache} reads every sample twice",
+            hint=f"add --cache {TRAFFIC}: no two samples are of the same tokens then",
+        )
