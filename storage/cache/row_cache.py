@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.lookups import admit_rows, gather_cached, has_rows, part_rows
 from engramctl.storage.cache.parted import Parted
-from engramctl.storage.cache.s3fifo import Slots, drop_keys, slots_bytes
+from engramctl.storage.cache.s3fifo import Slots, drop_keys, keep_all, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
@@ -131,6 +131,11 @@ class RowCache:
         with self.lock:
             for layer, ids in rows.items():
                 drop_keys(ids, self._bases[layer], *self.arrays)
+
+    def keep_all(self) -> None:
+        """Take the rows that are here for wanted: those that come once and never again go first."""
+        with self.lock:
+            keep_all(self.arrays[1], self.arrays[3])
 
     def part(
         self,
@@ -266,6 +271,7 @@ class RowCache:
             self.has({row_map.layer: none})
             self.part(row_map.layer, none, words, Parted.of(0, words, _NO_HOLD))
         self.drop({row_map.layer: words})
+        self.keep_all()
         self.serve(row_map, words, words, out)
         self.admit(row_map.layer, words, words.reshape(0, 2), self.records)
 

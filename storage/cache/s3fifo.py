@@ -277,3 +277,17 @@ def drop_keys(rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any
         if 0 <= entry < state[CAPACITY]:
             hits[entry] = _FORGOTTEN
             state[_EMPTY] += 1
+
+
+@njit(nogil=True, cache=True)
+def keep_all(words: Any, state: Any) -> None:
+    """Move the rows of small to main, in their order: rows that are known to be wanted.
+
+    Main may have more than it should then; it gives way to small first.
+
+    Args:
+        words: see `Slots`.
+        state: see `Slots`.
+    """
+    while state[SMALL_LENGTH] > 0:
+        _push(_pop(_SMALL, words, state), _MAIN, words, state)

@@ -26,6 +26,7 @@ from engramctl.storage.direct.recorded import Recorded, compile_recorded
 from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
+from engramctl.storage.direct.warming import warm
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.slab import Slab
@@ -269,16 +270,8 @@ class DirectRows:
             rows: layer -> row ids, int64 (n,), each once, the most wanted first.
             out: room for some rows, on the CPU, of any dtype that rows are read as.
         """
-        if self.cache is None:
-            return
-        step, total = len(out), sum(map(len, rows.values()))
-        share = min(1.0, (self.cache.capacity - self.cache.rows) / max(1, total))
-        kept = {layer: ids[: int(share * len(ids))] for layer, ids in rows.items()}
-        turns = -(-max(map(len, kept.values()), default=0) // step)
-        for turn in reversed(range(turns)):  # who came first leaves first
-            for layer, ids in kept.items():
-                some = np.sort(ids[len(ids) * turn // turns : len(ids) * (turn + 1) // turns])
-                self._pieces.read(layer, some, out[: len(some)])
+        if self.cache is not None:
+            warm(self.cache, self._pieces, rows, out)
 
     def compile(self, out: "torch.Tensor") -> None:
         """Compile every kernel now: not in a step, nor while another thread forks.

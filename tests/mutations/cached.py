@@ -47,4 +47,10 @@ MUTATIONS = (
         "self.cache = getattr(self, \"cache\", None) or RowCache(self._source, self._cache_bytes)",
         (CACHE + "::test_a_child_begins_with_a_cache_of_its_own",),
     ),
+    Mutation(
+        "warmed-rows-leave-first", "storage/direct/warming.py",
+        "    cache.keep_all()\n",
+        "",
+        (CACHE + "::test_warmed_rows_stay_while_others_come_once",),
+    ),
 )  # fmt: skip

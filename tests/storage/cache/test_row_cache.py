@@ -216,6 +216,18 @@ def test_a_cache_is_warmed_with_the_most_wanted_rows(table: TableFiles) -> None:
                 store.warm({1: one})
 
 
+def test_warmed_rows_stay_while_others_come_once(table: TableFiles) -> None:
+    with opened(table, 40_000) as store:
+        cache = cache_of(store)
+        wanted = np.arange(cache.capacity)
+        store.warm({1: wanted})
+        for start in range(1000, 3000, 40):
+            store.gather(1, np.arange(start, start + 40))
+        found = taken(cache, 1, wanted).counts[1]
+        assert 0.85 * cache.capacity < found <= 0.9 * cache.capacity + 1
+        assert taken(cache, 1, wanted[: cache.capacity // 2]).counts[0] == 0  # the most wanted
+
+
 def test_eight_threads_get_their_rows(table: TableFiles) -> None:
     values = {layer: table.read_values(layer, np.arange(rows)) for layer, rows in ROWS.items()}
     with opened(table, 60_000) as store:
