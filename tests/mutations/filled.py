@@ -31,8 +31,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a-wrong-log-stays", "storage/cache/ngram_records.py",
-        "if first and wrong and self._discard is not None:",
-        "if first and wrong and self._discard is None:",
+        "if (first or wrong) and self._given_up is not None:",
+        "if first and wrong and self._given_up is None:",
         (FILLED + "::test_a_poisoned_log_is_found_before_a_row_of_it_is_served",),
     ),
     Mutation(
@@ -46,5 +46,11 @@ MUTATIONS = (
         "self._filling.tokens(num_ngrams // self._shape.num_orders)",
         "self._filling.tokens(num_ngrams)",
         (FILLED + "::test_no_more_is_written_than_was_allowed_at_any_moment",),
+    ),
+    Mutation(
+        "tokens-wait-for-the-disk", "storage/record_log/filling.py",
+        "        with self._counting:\n",
+        "        with self.lock:\n",
+        ("tests/storage/record_log/test_filling.py::test_tokens_are_counted_while_the_log_writes",),
     ),
 )  # fmt: skip
