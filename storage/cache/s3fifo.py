@@ -97,16 +97,30 @@ class Slots:
         keys = memory[: entries * width].view(key_dtype)
         words = memory[words_at:hits_at].view(np.int32)
         hits = memory[hits_at : hits_at + capacity]
-        words[:] = -1
         state = np.zeros(NUM_STATE, np.int64)
         state[: BUCKETS + 1] = capacity, small, main, num_ghosts(capacity), entries
-        state[[_SMALL, _SMALL + _TAIL, _MAIN, _MAIN + _TAIL, _FREE]] = -1
+        empty_slots(words, state)
         return cls(keys, words, hits, state)
 
     @property
     def rows(self) -> int:
         """Rows held now."""
         return int(self.state[SMALL_LENGTH] + self.state[MAIN_LENGTH] - self.state[_EMPTY])
+
+
+@njit(nogil=True, cache=True)
+def empty_slots(words: Any, state: Any) -> None:
+    """Hold no row: one call, so that an interrupt finds all of it done or nothing.
+
+    Args:
+        words: see `Slots`.
+        state: see `Slots`; capacities stay.
+    """
+    words[:] = -1
+    state[BUCKETS + 1 :] = 0
+    for queue in (_SMALL, _MAIN):
+        state[queue + _HEAD] = state[queue + _TAIL] = -1
+    state[_FREE] = -1
 
 
 @njit(inline="always")

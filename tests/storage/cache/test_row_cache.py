@@ -1,10 +1,15 @@
 """The row cache holds what plain S3-FIFO holds, byte for byte, and never more than its bound."""
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,6 +219,33 @@ def test_a_cache_is_warmed_with_the_most_wanted_rows(table: TableFiles) -> None:
         for one in (np.array([ROWS[1]]), np.array([-1])):
             with pytest.raises(ValueError, match="is outside"):
                 store.warm({1: one})
+
+
+def test_a_clearing_that_is_interrupted_is_done_or_was_not_begun(table: TableFiles) -> None:
+    """A signal's handler has its turn between two lines of Python, here of `Slots.empty`."""
+    ids = np.arange(200)
+    for steps in range(12):
+        cache = RowCache(table, 1 << 20)
+        given_to(cache, table, 1, ids)
+
+        def interrupt(frame: FrameType, event: str, _: object, left: list[int]) -> Any:
+            if event == "line" and frame.f_code.co_filename.endswith("s3fifo.py"):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+            return partial(interrupt, left=left)
+
+        before = sys.gettrace()
+        sys.settrace(partial(interrupt, left=[steps]))
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                cache.clear()
+        finally:
+            sys.settrace(before)
+        kept = cache.rows
+        assert taken(cache, 1, ids).counts.tolist() == [200 - kept, kept, 0, 0]
+        given_to(cache, table, 1, np.arange(2500))
+        assert cache.rows == min(cache.capacity, 2500)
 
 
 def test_eight_threads_get_their_rows(table: TableFiles) -> None:
