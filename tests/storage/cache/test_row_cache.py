@@ -224,7 +224,7 @@ def test_a_cache_is_warmed_with_the_most_wanted_rows(table: TableFiles) -> None:
 def test_a_clearing_that_is_interrupted_is_done_or_was_not_begun(table: TableFiles) -> None:
     """A signal's handler has its turn between two lines of Python, here of `Slots.empty`."""
     ids = np.arange(200)
-    for steps in range(12):
+    for steps in range(60):
         cache = RowCache(table, 1 << 20)
         given_to(cache, table, 1, ids)
 
