@@ -3,7 +3,8 @@
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
-from engramctl.storage.cache.s3fifo import MAX_HITS, PROMOTE_HITS, queue_sizes
+from engramctl.storage.cache.s3fifo import MAX_HITS, PROMOTE_HITS
+from engramctl.storage.cache.slots import queue_sizes
 
 
 def lru_hits(rows: Iterable[int], cache_rows: int) -> int:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from engramctl.caches.sampling import sample
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.cache.s3fifo import CAPACITY, Slots, admit, find, touch
+from engramctl.storage.cache.s3fifo import CAPACITY, admit, find, touch
+from engramctl.storage.cache.slots import Slots
 
 
 @njit(nogil=True, cache=True)

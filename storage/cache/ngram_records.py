@@ -102,7 +102,7 @@ class RecordFile:
         index_bytes: int = 0,
         proof: Proof | None = None,
         forget: Forget | None = None,
-        discard: Callable[[str], None] | None = None,
+        given_up: Callable[[str, bool], None] | None = None,
     ) -> None:
         """Hold what is known of the file.
 
@@ -118,10 +118,10 @@ class RecordFile:
             index_bytes: memory that `find` takes.
             proof: of an entry, asked before it is used; None: there is none.
             forget: what it refuses.
-            discard: throws the file away, told why.
+            given_up: of a file that traffic fills: told why, and whether its records are wrong.
         """
         self.path, self.find, self.index_bytes = path, find, index_bytes
-        self.proof, self.forget, self._discard = proof, forget, discard
+        self.proof, self.forget, self._given_up = proof, forget, given_up
         self.entries, self.entry_bytes, self.head_bytes = entries, entry_bytes, head_bytes
         self.first_offset, self.unit_entries = first_offset, unit_entries
         self.unit_bytes = entry_bytes if unit_bytes is None else unit_bytes
@@ -139,7 +139,7 @@ class RecordFile:
     @property
     def from_traffic(self) -> bool:
         """Whether its records were put together from rows that were served."""
-        return self._discard is not None
+        return self._given_up is not None
 
     def count(self, hits: int) -> None:
         """Count n-grams whose rows were served."""
@@ -151,8 +151,8 @@ class RecordFile:
         with self.lock:
             first = self.lost is None
             self.lost = self.lost or why
-        if first and wrong and self._discard is not None:
-            self._discard(why)
+        if (first or wrong) and self._given_up is not None:
+            self._given_up(why, wrong)
 
     def to_compare(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these entries, (n,), the table's rows are to be read beside."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.lookups import admit_rows, gather_cached, has_rows, part_rows
 from engramctl.storage.cache.parted import Parted
-from engramctl.storage.cache.s3fifo import Slots, drop_keys, keep_all, slots_bytes
+from engramctl.storage.cache.s3fifo import drop_keys, empty_slots, keep_all
+from engramctl.storage.cache.slots import Slots, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
@@ -86,7 +87,7 @@ class RowCache:
         for layer in source.layers:
             self._bases[layer] = total
             total += source.num_rows(layer)
-        self._key_dtype = key_dtype(total)
+        kind = key_dtype(total)
         self.capacity = cache_capacity(num_bytes, record.record_bytes, total)
         if self.capacity < 1:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
@@ -96,7 +97,15 @@ class RowCache:
         self._slab.prefer_huge_pages()
         self.lock = threading.Lock()
         self.hits = self.chance_hits = self.misses = 0
-        self.clear()
+        memory, width = self._slab.memory, np.dtype(kind).itemsize
+        tags_at = _aligned(self.capacity * self.record_bytes)
+        slots_at = _aligned(tags_at + _TAG_BYTES * self.capacity)
+        slots_end = slots_at + slots_bytes(self.capacity, width)
+        self.records = memory[: self.capacity * self.record_bytes]
+        self._tags = memory[tags_at : tags_at + _TAG_BYTES * self.capacity].view(np.uint16)
+        slots = Slots.empty(self.capacity, kind, memory[slots_at:slots_end])
+        self._slots = slots
+        self.arrays = (slots.keys, slots.words, slots.hits, slots.state)
 
     @property
     def num_bytes(self) -> int:
@@ -110,17 +119,8 @@ class RowCache:
 
     def clear(self) -> None:
         """Hold no row."""
-        memory = self._slab.memory
         with self.lock:
-            width = np.dtype(self._key_dtype).itemsize
-            tags_at = _aligned(self.capacity * self.record_bytes)
-            slots_at = _aligned(tags_at + _TAG_BYTES * self.capacity)
-            slots_end = slots_at + slots_bytes(self.capacity, width)
-            self.records = memory[: self.capacity * self.record_bytes]
-            self._tags = memory[tags_at : tags_at + _TAG_BYTES * self.capacity].view(np.uint16)
-            slots = Slots.empty(self.capacity, self._key_dtype, memory[slots_at:slots_end])
-            self._slots = slots
-            self.arrays = (slots.keys, slots.words, slots.hits, slots.state)
+            empty_slots(self._slots.words, self._slots.state)
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Hold none of these rows any more.

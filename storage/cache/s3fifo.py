@@ -6,14 +6,12 @@ up to 3. A row that leaves small with two hits or more moves to main, its count 
 its id stays. A row at the end of main goes round again while it has hits, one fewer each time. A
 miss whose id is in ghost enters main.
 
-The plain form is `engramctl.caches.reference`.
+The plain form is `engramctl.caches.reference`; `Slots` has the arrays.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engramctl.runtime.fmix64 import fmix64
 from engramctl.runtime.kernel_cache import njit
@@ -24,7 +22,7 @@ PROMOTE_HITS = 2
 # each, ids ever put in ghost, the first slot of those that were freed, slots that were ever used,
 # slots in a queue whose row was forgotten.
 CAPACITY, SMALL_ROWS, MAIN_ROWS, GHOSTS, BUCKETS = range(5)
-_SMALL, _MAIN, _FREE, _PUT, _USED, _EMPTY = 5, 8, 11, 12, 13, 14
+_SMALL, _MAIN, _FREE, _PUT, _USED, EMPTY = 5, 8, 11, 12, 13, 14
 SMALL_LENGTH, MAIN_LENGTH = _SMALL + 2, _MAIN + 2
 NUM_STATE = 15
 _HEAD, _TAIL, _LENGTH = range(3)
@@ -32,81 +30,19 @@ _HALF = np.uint64(32)
 _FORGOTTEN = 255  # as hits: the slot's row was forgotten, and no chain has it
 
 
-def queue_sizes(capacity: int) -> tuple[int, int]:
-    """Return the rows that small and main should hold.
+@njit(nogil=True, cache=True)
+def empty_slots(words: Any, state: Any) -> None:
+    """Hold no row: one call, so that an interrupt finds all of it done or nothing.
 
-    Example:
-        >>> queue_sizes(100), queue_sizes(1)
-        ((10, 90), (1, 0))
+    Args:
+        words: see `Slots`.
+        state: see `Slots`; capacities stay.
     """
-    small = max(1, capacity // 10)
-    return small, capacity - small
-
-
-def num_ghosts(capacity: int) -> int:
-    """Return how many ids of rows that left are remembered."""
-    return max(1, queue_sizes(capacity)[1])
-
-
-def slots_bytes(capacity: int, key_bytes: int) -> int:
-    """Return the bytes of the arrays of `Slots`; about 28 a slot where keys have 4."""
-    entries = capacity + num_ghosts(capacity)
-    return -(-entries * key_bytes // 8) * 8 + 4 * (2 * entries + capacity) + capacity
-
-
-@dataclass(frozen=True, eq=False)
-class Slots:
-    """The queues of one cache; for one thread at a time. Entries are slots, then ghosts.
-
-    Attributes:
-        keys: of each entry, uint32 or int64 (entries,); what stands in no chain means nothing.
-        words: int32: the first entry of each hash chain, the next entry of each entry's chain, the
-            slot behind each slot in its queue; -1: none.
-        hits: of each slot, uint8; 255: its row was forgotten.
-        state: int64, see the names above.
-    """
-
-    keys: NDArray[Any]
-    words: NDArray[np.int32]
-    hits: NDArray[np.uint8]
-    state: NDArray[np.int64]
-
-    @classmethod
-    def empty(
-        cls, capacity: int, key_dtype: Any = np.int64, memory: NDArray[np.uint8] | None = None
-    ) -> "Slots":
-        """Return a cache of `capacity` rows that holds none.
-
-        Args:
-            capacity: at least 1.
-            key_dtype: uint32 or int64.
-            memory: what the arrays are laid out in, `slots_bytes`; None: memory of their own.
-
-        Raises:
-            ValueError: the memory is too small.
-        """
-        small, main = queue_sizes(capacity)
-        entries = capacity + num_ghosts(capacity)
-        width = np.dtype(key_dtype).itemsize
-        if memory is None:
-            memory = np.empty(slots_bytes(capacity, width), np.uint8)
-        if len(memory) < slots_bytes(capacity, width):
-            raise ValueError(f"{len(memory):,} bytes hold no {capacity:,} slots")
-        words_at = -(-entries * width // 8) * 8
-        hits_at = words_at + 4 * (2 * entries + capacity)
-        keys = memory[: entries * width].view(key_dtype)
-        words = memory[words_at:hits_at].view(np.int32)
-        hits = memory[hits_at : hits_at + capacity]
-        words[:] = -1
-        state = np.zeros(NUM_STATE, np.int64)
-        state[: BUCKETS + 1] = capacity, small, main, num_ghosts(capacity), entries
-        state[[_SMALL, _SMALL + _TAIL, _MAIN, _MAIN + _TAIL, _FREE]] = -1
-        return cls(keys, words, hits, state)
-
-    @property
-    def rows(self) -> int:
-        """Rows held now."""
-        return int(self.state[SMALL_LENGTH] + self.state[MAIN_LENGTH] - self.state[_EMPTY])
+    words[:] = -1
+    state[BUCKETS + 1 :] = 0
+    for queue in (_SMALL, _MAIN):
+        state[queue + _HEAD] = state[queue + _TAIL] = -1
+    state[_FREE] = -1
 
 
 @njit(inline="always")
@@ -216,7 +152,7 @@ def _unchain(entry: Any, keys: Any, words: Any, state: Any) -> None:
 def _let_go(slot: Any, keys: Any, words: Any, hits: Any, state: Any) -> None:
     """Free the slot of a row that left its queue."""
     if hits[slot] == _FORGOTTEN:
-        state[_EMPTY] -= 1
+        state[EMPTY] -= 1
     else:
         _unchain(slot, keys, words, state)
     words[_behind(slot, state)] = state[_FREE]
@@ -276,7 +212,7 @@ def drop_keys(rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any
             _unchain(entry, keys, words, state)
         if 0 <= entry < state[CAPACITY]:
             hits[entry] = _FORGOTTEN
-            state[_EMPTY] += 1
+            state[EMPTY] += 1
 
 
 @njit(nogil=True, cache=True)

@@ -108,7 +108,7 @@ def _filled(log: RecordLog, filling: Filling) -> RecordFile:
         entry_bytes=log.entry_bytes, first_offset=log.first_offset, head_bytes=log.head_bytes,
         unit_entries=log.entries_per_segment, unit_bytes=log.segment_bytes,
         index_bytes=log.index_bytes + filling.seen.num_bytes,
-        proof=log.valid, forget=log.forget, discard=log.discard,
+        proof=log.valid, forget=log.forget, given_up=log.give_up,
     )  # fmt: skip
 
 

@@ -92,4 +92,5 @@ class Fetch:
 
     def __del__(self) -> None:
         """A ticket that is dropped, in the middle of anything, gives back what it holds."""
-        self.release()
+        if hasattr(self, "pending"):  # not if it was interrupted while it was made
+            self.release()

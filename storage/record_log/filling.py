@@ -12,6 +12,7 @@ from engramctl.storage.record_log.distinct import first_of_each
 from engramctl.storage.record_log.record_log import RecordLog
 from engramctl.storage.record_log.seen_once import SeenOnce
 
+_MOST_WRITTEN = 1 << 62  # bytes, so that any rate times any number of tokens is a number
 MakeRecords = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
@@ -39,11 +40,12 @@ class Filling:
         self.offered = self.recorded = self.refused = 0
         self._before = log.bytes_written
         self._tokens = 0
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # held while the log writes and syncs
+        self._counting = threading.Lock()
 
     def tokens(self, count: int) -> None:
         """Say that so many more tokens were served."""
-        with self.lock:
+        with self._counting:
             self._tokens += count
 
     @property
@@ -96,5 +98,5 @@ class Filling:
 
     def _affordable(self, most: int) -> int:
         """Return how many records, up to `most`, may be written now."""
-        left = int(self._rate * self._tokens) - self.bytes_written
+        left = int(min(self._rate * self._tokens, _MOST_WRITTEN)) - self.bytes_written
         return max(0, bisect_right(range(most + 1), left, key=self.log.bytes_at_most) - 1)

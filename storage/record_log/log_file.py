@@ -128,6 +128,15 @@ class LogFile:
         """
         os.fdatasync(self._descriptor)
 
+    def remove(self) -> None:
+        """Remove it, unless another file has its name by now.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        if os.path.samestat(os.stat(self.path), os.fstat(self._descriptor)):
+            self.path.unlink()
+
     def close(self) -> None:
         """Close it; the lock goes with the last process that has it. Once more does nothing."""
         descriptor, self._descriptor = self._descriptor, -1

@@ -268,12 +268,13 @@ class RecordLog:
         with self._writing:
             self._index.remove(order_index, keys, numbers)
 
-    def discard(self, why: str) -> None:
-        """Throw the file away, whose records are wrong; nothing more is taken."""
+    def give_up(self, why: str, wrong: bool) -> None:
+        """Take nothing more; throw the file away, if what it has is wrong."""
         with self._writing:
             self.stopped = self.stopped or why
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+            if wrong:
+                with contextlib.suppress(OSError):
+                    self._file.remove()
 
     def close(self) -> None:
         """Write what is left of whole entries and give the file up; once more does nothing."""

@@ -32,8 +32,9 @@ class SelfFilled:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         for name in ("num_orders", "heads_per_order", "key_bits", "size_bytes"):
-            if getattr(self, name) < 1:
+            found = getattr(self, name)
+            if not isinstance(found, int) or found < 1:
                 raise ConfigError(
-                    f"{name} of a self-filling dictionary must be at least 1",
-                    facts={"found": getattr(self, name)},
+                    f"{name} of a self-filling dictionary must be an integer, at least 1",
+                    facts={"found": found},
                 )

@@ -37,8 +37,8 @@ MUTATIONS = (
     ),
     Mutation(
         "dropped-rows-leave-as-if-they-had-names", "storage/cache/s3fifo.py",
-        "   if hits[slot] == _FORGOTTEN:\n            _let_go(slot, keys, words, hits, state)\n",
-        "   if hits[slot] == 254:\n            _let_go(slot, keys, words, hits, state)\n",
+        "        if hits[slot] == _FORGOTTEN:\n            _let_go(slot",
+        "        if hits[slot] == 254:\n            _let_go(slot",
         ("tests/storage/cache/test_s3fifo.py::test_dropped_rows_do_not_stand_in_one_chain",),
     ),
     Mutation(

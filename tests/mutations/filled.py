@@ -1,29 +1,56 @@
-"""A dictionary that a run of bench fills, and its file looked at: what flatters, what is damage."""
+"""The dictionary that traffic fills: what goes into it, and what of it is believed."""
 
 from tests.mutations import Mutation
 
-BENCH = "tests/bench/test_fill.py"
-VERIFY = "tests/storage/verifying/test_ngram_log.py"
+FILLED = "tests/storage/dictionary/test_filled.py"
 
 MUTATIONS = (
     Mutation(
-        "a-dictionary-of-an-earlier-run-is-not-told-of", "engramctl/measured/filled.py",
-        "    if not entries:\n", "    if True:\n",
-        (BENCH + "::test_a_dictionary_of_an_earlier_run_is_told_of",),
+        "new-records-lack-rows-of-the-cache", "storage/direct/offered.py",
+        "for one in (part.found, part.recorded)",
+        "for one in (part.recorded, part.recorded)",
+        (FILLED,),
     ),
     Mutation(
-        "tokens-before-are-too-many-to-be-recorded", "engramctl/bench/token_ids.py",
-        "PIECE = 64 ", "PIECE = 2048 ",
-        (BENCH + "::test_tokens_before_the_samples_are_recorded_though_they_are_many",),
+        "an-ngram-twice-in-a-batch-is-fetched-twice", "storage/direct/offered.py",
+        "step = max(1, _MADE_BYTES // self._shape.record_bytes)",
+        "step, once = 8, np.arange(len(orders))",
+        (FILLED + "::test_an_ngram_is_recorded_when_it_is_fetched_a_second_time",),
     ),
     Mutation(
-        "a-torn-entry-of-a-full-segment-is-an-unfinished-end", "storage/verifying/ngram_log.py",
-        "    if log.is_sealed(segment, sequence):\n        return good\n", "",
-        (VERIFY + "::test_the_last_entry_of_a_full_segment_is_no_unfinished_end",),
+        "entries-are-not-proved", "storage/direct/recorded.py",
+        "if file.proof(number, order, key, entry):",
+        "if file.proof is not None:",
+        (FILLED + "::test_damaged_entries_are_not_served",),
     ),
     Mutation(
-        "a-dictionary-that-is-in-use-skips-cases", "engramctl/bench/run.py",
-        "        run.open_filled()\n", "",
-        (BENCH + "::test_what_cannot_be_filled_is_refused_before_anything_is_measured",),
+        "refused-entries-stay", "storage/direct/recorded.py",
+        "if file.forget is not None:",
+        "if file.forget is None:",
+        (FILLED + "::test_damaged_entries_are_recorded_again",),
+    ),
+    Mutation(
+        "a-wrong-log-stays", "storage/cache/ngram_records.py",
+        "if (first or wrong) and self._given_up is not None:",
+        "if first and wrong and self._given_up is None:",
+        (FILLED + "::test_a_poisoned_log_is_found_before_a_row_of_it_is_served",),
+    ),
+    Mutation(
+        "a-child-fills-its-parents-log", "storage/direct/direct_rows.py",
+        "        self._offers = None\n        self._begin()\n",
+        "        self._begin()\n",
+        (FILLED + "::test_a_child_waits_for_no_lock_of_its_parents_filling",),
+    ),
+    Mutation(
+        "tokens-are-counted-by-ngram", "storage/direct/offered.py",
+        "self._filling.tokens(num_ngrams // self._shape.num_orders)",
+        "self._filling.tokens(num_ngrams)",
+        (FILLED + "::test_no_more_is_written_than_was_allowed_at_any_moment",),
+    ),
+    Mutation(
+        "tokens-wait-for-the-disk", "storage/record_log/filling.py",
+        "        with self._counting:\n",
+        "        with self.lock:\n",
+        ("tests/storage/record_log/test_filling.py::test_tokens_are_counted_while_the_log_writes",),
     ),
 )  # fmt: skip

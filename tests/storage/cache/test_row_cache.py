@@ -1,10 +1,15 @@
 """The row cache holds what plain S3-FIFO holds, byte for byte, and never more than its bound."""
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +22,7 @@ from engramctl.errors import ConfigError
 from engramctl.storage import open_store
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache, cache_capacity
-from engramctl.storage.cache.s3fifo import Slots, slots_bytes
+from engramctl.storage.cache.slots import Slots, slots_bytes
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
@@ -226,6 +231,33 @@ def test_warmed_rows_stay_while_others_come_once(table: TableFiles) -> None:
         found = taken(cache, 1, wanted).counts[1]
         assert 0.85 * cache.capacity < found <= 0.9 * cache.capacity + 1
         assert taken(cache, 1, wanted[: cache.capacity // 2]).counts[0] == 0  # the most wanted
+
+
+def test_a_clearing_that_is_interrupted_is_done_or_was_not_begun(table: TableFiles) -> None:
+    """A signal's handler has its turn between two lines of Python, here of `Slots.empty`."""
+    ids = np.arange(200)
+    for steps in range(60):
+        cache = RowCache(table, 1 << 20)
+        given_to(cache, table, 1, ids)
+
+        def interrupt(frame: FrameType, event: str, _: object, left: list[int]) -> Any:
+            if event == "line" and frame.f_code.co_filename.endswith("s3fifo.py"):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+            return partial(interrupt, left=left)
+
+        before = sys.gettrace()
+        sys.settrace(partial(interrupt, left=[steps]))
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                cache.clear()
+        finally:
+            sys.settrace(before)
+        kept = cache.rows
+        assert taken(cache, 1, ids).counts.tolist() == [200 - kept, kept, 0, 0]
+        given_to(cache, table, 1, np.arange(2500))
+        assert cache.rows == min(cache.capacity, 2500)
 
 
 def test_eight_threads_get_their_rows(table: TableFiles) -> None:

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engramctl.storage.cache.s3fifo import BUCKETS, CAPACITY, Slots, admit, drop_keys, find, touch
+from engramctl.storage.cache.s3fifo import (
+    BUCKETS,
+    CAPACITY,
+    admit,
+    drop_keys,
+    empty_slots,
+    find,
+    touch,
+)
+from engramctl.storage.cache.slots import Slots
 
 
 @given(
@@ -81,3 +90,18 @@ def test_dropped_rows_do_not_stand_in_one_chain() -> None:
 def test_memory_that_is_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="hold no 100 slots"):
         Slots.empty(100, np.uint32, np.empty(2000, np.uint8))
+
+
+@given(st.lists(st.integers(0, 60), max_size=80))
+@settings(deadline=None, max_examples=30)
+def test_emptied_slots_are_as_new(rows: list[int]) -> None:
+    slots, new = Slots.empty(20), Slots.empty(20)
+    arrays = (slots.keys, slots.words, slots.hits, slots.state)
+    for row in rows:
+        entry = find(row, slots.keys, slots.words, slots.state)
+        if not 0 <= entry < slots.state[CAPACITY]:
+            admit(row, entry, *arrays)
+    drop_keys(np.arange(0, 60, 7), 0, *arrays)
+    empty_slots(slots.words, slots.state)
+    assert np.array_equal(slots.words, new.words)
+    assert np.array_equal(slots.state, new.state)

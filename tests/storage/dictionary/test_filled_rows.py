@@ -1,5 +1,6 @@
 """Rows that must never get into the dictionary that traffic fills."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,24 @@ def test_keys_that_the_caller_writes_over_name_no_record(text: Text, tmp_path: P
         assert sum(wrong(store, text, places, plain) for places in asked) == 0
         assert store.stats().log_compared > 100
         assert store.stats().log_stopped is None
+
+
+def test_a_log_that_cannot_be_read_any_more_is_not_written_to(text: Text, tmp_path: Path) -> None:
+    (text.path / RECORDS_FILE).unlink()
+    (text.path / INDEX_FILE).unlink()
+    plain = plainly(text)
+    rng = np.random.default_rng(0)
+    places = text.draw(rng, 100)
+    with opened(text, fill=fill(tmp_path / "log")) as store:
+        for _ in range(3):
+            assert wrong(store, text, places, plain) == 0
+        os.truncate(tmp_path / "log", 0)
+        assert wrong(store, text, places, plain) == 0
+        assert store.stats().log_stopped == "a read of it failed"
+        written = store.stats().log_bytes_written
+        for places in [text.draw(rng, 100)] * 3:
+            assert wrong(store, text, places, plain) == 0
+        assert store.stats().log_bytes_written == written
 
 
 def test_rows_of_poisoned_records_do_not_outlive_them_in_the_log(

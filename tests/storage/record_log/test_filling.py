@@ -189,3 +189,21 @@ def test_whatever_is_allowed_closing_keeps_to_it(tmp_path: Path) -> None:
         assert filling.bytes_written <= allowed
         written.add(filling.bytes_written)
     assert {0, 8192, 12288} <= written
+
+
+def test_tokens_are_counted_while_the_log_writes(tmp_path: Path) -> None:
+    with small_log(tmp_path / "log") as log:
+        filling = Filling(log, SeenOnce(1 << 12), 1.0)
+        with filling.lock:  # as it is held while the disk works
+            counts = threading.Thread(target=filling.tokens, args=(5000,), daemon=True)
+            counts.start()
+            counts.join(10)
+            assert not counts.is_alive()
+
+
+def test_any_finite_rate_is_a_rate(tmp_path: Path) -> None:
+    with small_log(tmp_path / "log") as log:
+        filling = Filling(log, SeenOnce(1 << 12), 1e308)
+        filling.tokens(100)
+        assert offer(filling, ngrams(3)) == 0
+        assert offer(filling, ngrams(3)) == 3

@@ -150,3 +150,18 @@ def test_a_footer_is_written_after_its_data_is_on_the_disk_and_a_header_before_e
         entries = first + segment * size
         expected += [entries - 4096, None, entries, None, entries + 4096, None]
     assert events == expected
+
+
+def test_of_two_files_of_one_name_a_log_removes_only_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with small_log(path) as log:
+        path.unlink()
+        with small_log(path) as other:
+            log.give_up("for a test", wrong=True)
+            assert path.exists()
+            assert append(other, ngrams(9)) == 9
+            other.give_up("for a test", wrong=False)
+            assert path.exists()
+            other.give_up("for a test", wrong=True)
+            assert not path.exists()
+            assert append(other, ngrams(12)) == 0
