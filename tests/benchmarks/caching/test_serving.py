@@ -77,6 +77,7 @@ def test_targets_are_of_so_many_tokens(mined: bool, fewer: float) -> None:
     assert reads["bound"].startswith("2.00 of bytes; 0.5 for 0.9 of 48 a token")
 
 
+@pytest.mark.slow
 def test_each_arm_saves_reads_beside_the_others(tmp_path: Path) -> None:
     domains = (text(True, 21), text(False, 2, 1))
     texts = Texts(domains, SCHEME, "")
