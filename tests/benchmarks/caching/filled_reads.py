@@ -67,9 +67,10 @@ def rows_of(
     is_long = before >= LEAST_TOKENS
     bound = (
         f"{theirs.num_bytes / ours.num_bytes:.2f} of bytes; {ours.reads_per_token:.1f} for "
-        f"{theirs.reads_per_token:.1f} of 48 a token, {ours.record_reads:,} of records; "
-        f"{ours.tokens:,} tokens after {before:,}; {stats.log_entries:,} n-grams known, "
-        f"{stats.log_dropped:,} dropped; {stats.index_bytes / MIB:.0f} MiB; holes, no device"
+        f"{theirs.reads_per_token:.1f} of 48 a token, {ours.record_reads:,} of them of "
+        f"{ours.records:,} records; {ours.tokens:,} tokens after {before:,}; "
+        f"{stats.log_entries:,} n-grams known, {stats.log_dropped:,} dropped; "
+        f"{stats.index_bytes / MIB:.0f} MiB; holes, no device"
     )
     writes = f"whole run, {stats.log_bytes_written / MIB:,.0f} MiB; {rate:,.0f} a token allowed"
     return [

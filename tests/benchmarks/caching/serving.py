@@ -12,6 +12,7 @@ from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import Scheme
 from engramctl.reuse.documents import joined
 from engramctl.storage import SelfFilled, Store, open_store
+from engramctl.storage.tiers.stats import StoreStats
 from tests.benchmarks.caching.texts import Domain
 from tests.benchmarks.caching.traces import CHUNK_TOKENS
 
@@ -54,12 +55,14 @@ class Served:
         tokens: that they have.
         reads: of pages and records, neighbours joined.
         record_reads: of these, of records.
-        num_bytes: of all.
+        records: that served rows.
+        num_bytes: of all reads.
     """
 
     tokens: int
     reads: int
     record_reads: int
+    records: int
     num_bytes: int
 
     @property
@@ -81,9 +84,17 @@ def serve(store: Store, asked: Iterable[Chunk]) -> Served:
     lost = after.dictionary_lost or after.log_stopped
     assert lost is None, lost
     return Served(
-        tokens, after.device_reads - before.device_reads, after.record_reads - before.record_reads,
-        after.device_bytes - before.device_bytes,
-    )  # fmt: skip
+        tokens=tokens,
+        reads=after.device_reads - before.device_reads,
+        record_reads=after.record_reads - before.record_reads,
+        records=known(after) - known(before),
+        num_bytes=after.device_bytes - before.device_bytes,
+    )
+
+
+def known(stats: StoreStats) -> int:
+    """Return how many n-grams records served, of either dictionary."""
+    return stats.dictionary_hits + stats.log_hits
 
 
 def opened(table: Path, cache_bytes: int = 0, fill: SelfFilled | None = None) -> Store:
