@@ -10,6 +10,7 @@ from engramctl.storage.cache.ngram_records import Chosen, NgramRecords
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.record_lookups import (
     copy_to_records,
+    copy_together,
     count_missed,
     first_other,
     part_recorded,
@@ -199,5 +200,6 @@ def compile_recorded(records: NgramRecords, memory: NDArray[np.uint8]) -> None:
     settle_rows(pairs, words, 0)
     first_other(pairs, pairs, words, sizes, 0, 0, memory)
     copy_to_records(words, pairs, shape, words, sizes, 0, 0, memory[:0].reshape(0, 1))
+    copy_together(words, pairs, sizes, 0, 0, 0, memory)
     for file in records.files:
         file.find(0, np.empty((0, 2), np.uint64))

@@ -161,7 +161,10 @@ def test_kernels_of_records_are_compiled_when_a_store_is_opened(
     text: Text, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = set()
-    kernels = ("count_missed", "part_recorded", "settle_rows", "first_other", "copy_to_records")
+    kernels = (
+        "count_missed", "part_recorded", "settle_rows", "first_other", "copy_to_records",
+        "copy_together",
+    )  # fmt: skip
     for name in kernels:
         monkeypatch.setattr(recorded, name, lambda *_, name=name: called.add(name))
     opened(text).close()
