@@ -232,7 +232,9 @@ class DirectRows:
             begin(fetch, rows)
         finally:
             if fetch.pending is None:
-                self._ahead.leave(fetch.slab, fetch.runs)
+                # Interrupted while reads were handed over: bytes may come to these pages yet.
+                runs = fetch.runs if fetch.batch is None else ()
+                self._ahead.leave(fetch.slab, runs)
                 fetch.plan, fetch.runs, fetch.parted, fetch.tags = None, (), {}, NO_TAGS
         if fetch.pending is None:
             return False

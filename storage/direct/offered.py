@@ -10,10 +10,7 @@ from engramctl.storage.cache.record_lookups import copy_to_records
 from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
-from engramctl.storage.record_log.distinct import first_of_each
 from engramctl.storage.record_log.filling import Filling
-
-_MADE_BYTES = 1 << 20  # records put together at a time
 
 
 class Offers:
@@ -39,12 +36,7 @@ class Offers:
         if not len(ngrams):
             return
         orders, keys = ngrams % self._shape.num_orders, recorded.keys_G2[ngrams]
-        once = first_of_each(orders, keys)
-        step = max(1, _MADE_BYTES // self._shape.record_bytes)
-        for start in range(0, len(once), step):
-            some = once[start : start + step]
-            make = partial(self._records, fetch, ngrams[some])
-            self._filling.offer(orders[some], keys[some], make)
+        self._filling.offer(orders, keys, partial(self._records, fetch, ngrams))
 
     def _records(
         self, fetch: Fetch, ngrams: NDArray[np.int64], chosen: NDArray[np.int64]

@@ -251,7 +251,11 @@ def file_numbers(
 
 
 def most_pages(row_map: RowMap) -> int:
-    """Return the most pages that one row can touch."""
+    """Return the most pages that one row can touch: of page-packed records within a page, one."""
     weight, scale = int(row_map.packed[WEIGHT_BYTES]), int(row_map.packed[SCALE_BYTES])
+    if row_map.packed[COLUMNS] == 1:
+        at, unit_rows, unit_bytes, width = row_map.regions_SC4[:, 0].T
+        if ((at % PAGE == 0) & (unit_bytes == PAGE) & (unit_rows * width <= PAGE)).all():
+            return 1
     parts = [weight, scale] if row_map.packed[COLUMNS] > 1 else [weight + scale]
     return sum(((size - 2) >> _SHIFT) + 2 for size in parts)

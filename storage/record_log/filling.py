@@ -13,6 +13,7 @@ from engramctl.storage.record_log.record_log import RecordLog
 from engramctl.storage.record_log.seen_once import SeenOnce
 
 _MOST_WRITTEN = 1 << 62  # bytes, so that any rate times any number of tokens is a number
+MADE_BYTES = 1 << 20  # of records put together at a time
 MakeRecords = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 
@@ -65,7 +66,7 @@ class Filling:
             order_index: integers (n,).
             keys: low and high words, uint64 (n, 2); an n-gram that is there twice counts once.
             make_records: given places in `keys`, int64 (k,), returns their records, uint8
-                (k, record_bytes); called once at most, and by one thread at a time.
+                (k, record_bytes), at most `MADE_BYTES` together; by one thread at a time.
 
         Returns:
             How many were recorded.
@@ -79,10 +80,10 @@ class Filling:
             wanted = new[self.seen.second(order_index[new], keys[new])]
             count = self._affordable(len(wanted))
             self.refused += len(wanted) - count
-            if not count:
-                return 0
-            chosen = wanted[:count]
-            taken = self.log.append(order_index[chosen], keys[chosen], make_records(chosen))
+            step, taken = max(1, MADE_BYTES // self.log.entry_bytes), 0
+            for start in range(0, count, step):
+                chosen = wanted[start : min(start + step, count)]
+                taken += self.log.append(order_index[chosen], keys[chosen], make_records(chosen))
             self.recorded += taken
             return taken
 

@@ -12,9 +12,9 @@ MUTATIONS = (
         (FILLED,),
     ),
     Mutation(
-        "an-ngram-twice-in-a-batch-is-fetched-twice", "storage/direct/offered.py",
-        "step = max(1, _MADE_BYTES // self._shape.record_bytes)",
-        "step, once = 8, np.arange(len(orders))",
+        "an-ngram-twice-in-a-batch-is-fetched-twice", "storage/record_log/filling.py",
+        "            once = first_of_each(order_index, keys)\n",
+        "            once = np.arange(len(keys))\n",
         (FILLED + "::test_an_ngram_is_recorded_when_it_is_fetched_a_second_time",),
     ),
     Mutation(

@@ -1,6 +1,7 @@
 """A plan brings every page of its rows once, in order, and knows where each row is then."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,3 +155,13 @@ def test_rows_outside_the_table_are_refused_before_any_plan(
             PagePlan.of({1: rows}, planned.maps, planned.files)
         with pytest.raises(IndexError):
             rows_that_fit(rows, 0, planned.maps[1].packed, planned.files[1], 9)
+
+
+def test_rows_of_packed_pages_touch_one_page(tmp_path: Path) -> None:
+    for form, dtype, row_dim, most in (
+        ("paged", "f8_e4m3", 256, 1), ("packed", "f8_e4m3", 256, 2), ("planar", "f8_e4m3", 256, 4),
+        ("paged", "f32", 2000, 3),
+    ):  # fmt: skip
+        folder = tmp_path / f"{form}-{row_dim}"
+        write(make_plan(form=form, dtype=dtype, row_dim=row_dim, rows={1: 100}), folder)
+        assert most_pages(RowMap.in_files(open_table(folder), 1)) == most
