@@ -24,7 +24,7 @@ COMPARED_ONE_IN = 256
 OTHER_BYTES = "a record of it has other bytes than the table's rows"
 FROM_OTHERS = "it may have rows of a file whose records have other bytes than the table's rows"
 
-Find = Callable[[int, NDArray[np.uint64]], NDArray[np.int64]]
+Find = Callable[[NDArray[np.integer], NDArray[np.uint64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class RecordFile:
 
         Args:
             path: of it.
-            find: gives the numbers of the entries of n-grams of an order, -1: none.
+            find: gives the numbers of the entries of n-grams, orders and keys, -1: none.
             entries: numbers lie below.
             entry_bytes: of an entry.
             first_offset: of the first one in the file.
@@ -258,12 +258,6 @@ class NgramRecords:
         self, file: RecordFile, ngrams: NDArray[np.int64], keys_G2: NDArray[np.uint64]
     ) -> NDArray[np.int64]:
         """Return the number of each n-gram's entry in a file, or -1; int64."""
-        found = np.full(len(ngrams), -1, np.int64)
         if file.lost is not None or not len(ngrams):
-            return found
-        orders = ngrams % self.shape.num_orders
-        for order in range(self.shape.num_orders):
-            these = np.flatnonzero(orders == order)
-            if len(these):
-                found[these] = file.find(order, keys_G2[ngrams[these]])
-        return found
+            return np.full(len(ngrams), -1, np.int64)
+        return file.find(ngrams % self.shape.num_orders, keys_G2[ngrams])

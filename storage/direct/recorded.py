@@ -202,4 +202,4 @@ def compile_recorded(records: NgramRecords, memory: NDArray[np.uint8]) -> None:
     copy_to_records(words, pairs, shape, words, sizes, 0, 0, memory[:0].reshape(0, 1))
     copy_together(words, pairs, sizes, 0, 0, 0, memory)
     for file in records.files:
-        file.find(0, np.empty((0, 2), np.uint64))
+        file.find(words, np.empty((0, 2), np.uint64))

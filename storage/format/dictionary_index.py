@@ -147,11 +147,13 @@ class NgramIndex:
         """Bytes of RAM."""
         return self.remainders.nbytes + self.offsets.nbytes
 
-    def find(self, order_index: int, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the record of each key of one order, or -1.
+    def find(
+        self, order_index: int | NDArray[np.integer], keys: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        """Return the record of each key, or -1.
 
         Args:
-            order_index: which of the scheme's orders.
+            order_index: which of the scheme's orders all of them are of, or each, integers (n,).
             keys: low and high words, uint64 (n, 2).
 
         Returns:
@@ -160,12 +162,14 @@ class NgramIndex:
         Raises:
             ValueError: no such order.
         """
-        if not 0 <= order_index < self.num_orders:
+        orders = np.empty(len(keys), np.int64)
+        orders[:] = order_index
+        if len(orders) and not 0 <= orders.min() <= orders.max() < self.num_orders:
             raise ValueError(f"order index {order_index} is not in [0, {self.num_orders})")
         out = np.empty(len(keys), np.int64)
         width = np.uint64(order_bits(self.num_orders))
         find_records(
-            np.uint64(order_index), keys, highest_word(self.key_bits), width,
+            orders, keys, highest_word(self.key_bits), width,
             np.uint64(self.bucket_bits), self.remainders, self.offsets, out,
         )  # fmt: skip
         return out
@@ -173,16 +177,16 @@ class NgramIndex:
 
 @njit(nogil=True, cache=True)
 def find_records(  # type: ignore[no-untyped-def]  # pragma: no cover
-    order, keys, highest, order_bits, bits, remainders, offsets, out
+    orders, keys, highest, order_bits, bits, remainders, offsets, out
 ):
-    """Write the record of every key of one order, -1 where it has none."""
+    """Write the record of every key of an order, -1 where it has none."""
     for i in range(len(keys)):
         high = keys[i, 1]
         out[i] = -1
         if high > highest:
             continue
         m = fmix64(keys[i, 0])
-        bucket = bucket_of(m, high, order, order_bits, bits)
+        bucket = bucket_of(m, high, np.uint64(orders[i]), order_bits, bits)
         first, last = np.int64(offsets[bucket]), np.int64(offsets[bucket + np.uint64(1)])
         while last - first > _LONG_BUCKET:  # a stranger's: its remainders ascend, or are not found
             middle = (first + last) // 2

@@ -60,7 +60,7 @@ class Filling:
         keys: NDArray[np.uint64],
         make_records: MakeRecords,
     ) -> int:
-        """Record those of the n-grams just fetched that are worth it.
+        """Record those of the n-grams just fetched that are worth it and that the log has not.
 
         Args:
             order_index: integers (n,).
@@ -76,8 +76,7 @@ class Filling:
                 return 0
             once = first_of_each(order_index, keys)
             self.offered += len(once)
-            new = once[~self._known(order_index[once], keys[once])]
-            wanted = new[self.seen.second(order_index[new], keys[new])]
+            wanted = once[self.seen.second(order_index[once], keys[once])]
             count = self._affordable(len(wanted))
             self.refused += len(wanted) - count
             step, taken = max(1, MADE_BYTES // self.log.entry_bytes), 0
@@ -86,16 +85,6 @@ class Filling:
                 taken += self.log.append(order_index[chosen], keys[chosen], make_records(chosen))
             self.recorded += taken
             return taken
-
-    def _known(
-        self, order_index: NDArray[np.integer], keys: NDArray[np.uint64]
-    ) -> NDArray[np.bool_]:
-        """Say which n-grams the log has."""
-        known = np.zeros(len(keys), np.bool_)
-        for order in np.unique(order_index).tolist():
-            these = order_index == order
-            known[these] = self.log.find(order, keys[these]) >= 0
-        return known
 
     def _affordable(self, most: int) -> int:
         """Return how many records, up to `most`, may be written now."""

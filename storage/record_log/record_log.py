@@ -150,17 +150,20 @@ class RecordLog:
         """Return what appending so many more, and closing then, writes at most."""
         return self._writer.bytes_at_most(entries)
 
-    def find(self, order_index: int, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the number of the record of each n-gram of one order, or -1.
+    def find(
+        self, order_index: int | NDArray[np.integer], keys: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        """Return the number of the record of each n-gram, or -1.
 
         Args:
-            order_index: which of the scheme's orders.
+            order_index: which of the scheme's orders all of them are of, or each, integers (n,).
             keys: low and high words, uint64 (n, 2).
 
         Returns:
             int64 (n,); every byte of these records is in the file, until they are dropped.
         """
-        orders = np.full(len(keys), order_index, np.int64)
+        orders = np.empty(len(keys), np.int64)
+        orders[:] = order_index
         if self._closed:
             return np.full(len(keys), -1, np.int64)
         return self._index.find(orders, keys)

@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         "first-sight-is-enough",
         "storage/record_log/filling.py",
-        "wanted = new[self.seen.second(order_index[new], keys[new])]",
-        "wanted = new",
+        "wanted = once[self.seen.second(order_index[once], keys[once])]",
+        "wanted = once",
         (f"{_FILLING}::test_an_ngram_is_recorded_when_it_is_fetched_a_second_time",),
     ),
     Mutation(

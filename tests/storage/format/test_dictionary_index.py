@@ -75,7 +75,7 @@ def test_a_bucket_that_a_stranger_filled_is_searched_by_halves() -> None:
     bits = np.uint64(index.bucket_bits)
     with np.errstate(over="ignore"):
         find_records.py_func(
-            np.uint64(0), keys[2345:2346], np.uint64(0), np.uint64(0), bits, remainders,
+            np.zeros(1, np.int64), keys[2345:2346], np.uint64(0), np.uint64(0), bits, remainders,
             index.offsets, out,
         )  # fmt: skip
     assert turn[out[0]] == 2345
