@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.page_reads import PageReads
@@ -108,12 +109,18 @@ class SortedPieces:
         self._sorted = words[: rows * _SORTED_WORDS].reshape(2, 2, rows)
         self._bits = rows.bit_length()
         self._working = threading.Lock()
+        self._beginning = False  # a read that nobody could wait for yet
 
     def read(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
         """Write rows to `out`; see `DirectRows.finish`."""
         flat = out.view(-1, out.shape[-1])
         under_way: deque[_Half] = deque()
         with self._working:
+            if self._beginning:
+                raise StorageError(
+                    "a read was interrupted while it began, so bytes may still come to its memory",
+                    hint="close the store and open it again",
+                )
             try:
                 self._read(layer, row_ids, flat, under_way)
             finally:
@@ -148,10 +155,12 @@ class SortedPieces:
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
                 reads.count(batch)
+                self._beginning = True
                 pending = reads.start(batch)
                 under_way.append(
                     _Half(plan, batch, pending, address, number, rows[at:end], positions[at:end])
                 )
+                self._beginning = False
                 at, turn = end, turn + 1
         while under_way:
             self._widen(layer, under_way, out)

@@ -162,8 +162,7 @@ class NgramIndex:
         Raises:
             ValueError: no such order.
         """
-        orders = np.empty(len(keys), np.int64)
-        orders[:] = order_index
+        orders = np.full(len(keys), order_index, np.int64)
         if len(orders) and not 0 <= orders.min() <= orders.max() < self.num_orders:
             raise ValueError(f"order index {order_index} is not in [0, {self.num_orders})")
         out = np.empty(len(keys), np.int64)

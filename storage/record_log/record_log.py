@@ -156,17 +156,15 @@ class RecordLog:
         """Return the number of the record of each n-gram, or -1.
 
         Args:
-            order_index: which of the scheme's orders all of them are of, or each, integers (n,).
+            order_index: which order all of them are of, or each is, integers (n,).
             keys: low and high words, uint64 (n, 2).
 
         Returns:
             int64 (n,); every byte of these records is in the file, until they are dropped.
         """
-        orders = np.empty(len(keys), np.int64)
-        orders[:] = order_index
         if self._closed:
             return np.full(len(keys), -1, np.int64)
-        return self._index.find(orders, keys)
+        return self._index.find(np.full(len(keys), order_index, np.int64), keys)
 
     def valid(self, number: int, order_index: int, key: NDArray[np.uint64], entry: Any) -> bool:
         """Say whether an entry that was read is whole, of this n-gram, and not of an older life.

@@ -119,28 +119,6 @@ def test_pages_are_read_once_whatever_the_memory(
             assert stats.amplification == stats.device_bytes / stats.useful_bytes
 
 
-@pytest.mark.parametrize("size", [30, 2000])
-def test_pages_that_bytes_may_still_come_to_are_nobodys(
-    tables: dict[tuple[str, str, int], TableFiles], size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An interrupt between a read's beginning and the moment somebody knows of it."""
-    ids = {1: np.random.default_rng(0).integers(0, ROWS[1], size)}
-    with opened(tables["paged", "f8_e4m3", 256], 16 << 20) as store:
-        read = store.read
-        assert isinstance(read, DirectRows)
-        free = read.slab.free_pages
-        with monkeypatch.context() as interrupted:
-            interrupted.setattr(read.chosen.engine, "start", _interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                store.prefetch(ids)
-        assert read.slab.free_pages < free
-        assert torch.equal(store.gather(1, ids[1]), expected(store.table, 1, ids[1]))  # type: ignore[arg-type]
-
-
-def _interrupt(_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_tickets_that_are_dropped_give_their_memory_back(
     tables: dict[tuple[str, str, int], TableFiles],
 ) -> None:
