@@ -41,14 +41,15 @@ class Work:
         cache_table_rows: of the table whose rows are all in the cache.
         mined_tokens: of the text that is mined, before documents are held out.
         held_tokens: of a domain that the dictionary is counted on.
-        every: of so many of its chunks the store reads one.
+        every: of so many of its chunks the store reads one; of so many that a dictionary goes on
+            filling itself from, reads of one are counted.
         entries: of the dictionary.
         timed_entries: of the one that is timed.
         timed_rows: of each layer of its table.
         pairs: runs of each arm on it.
         filled_tokens: of a domain that a dictionary fills itself from, half of them before reads
             are counted.
-        counted_chunks: how many are counted then.
+        counted_chunks: how many are counted with all together, after half of `held_tokens`.
         rounds: of what is timed in memory.
     """
 
@@ -81,7 +82,7 @@ def run(quick: bool) -> list[Row]:
         folder = Path(name)
         served = texts(folder, work.library_bytes)
         found = row_cache(served, folder, work)
-        found += filled_reads(served, folder, work.filled_tokens, work.counted_chunks)
+        found += filled_reads(served, folder, work.filled_tokens, work.every)
         found += dictionary(served, folder, work)
     return [one | {"map": served.map_says} for one in found]
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from engramctl.storage.tiers.stats import StoreStats
 from tests.benchmarks.caching.texts import Domain
 from tests.benchmarks.caching.traces import CHUNK_TOKENS
 
-READING_BYTES = 2 << 30  # in less, a chunk of this size is read piece by piece, without records
+READING_BYTES = 1 << 30
 LOG_BYTES = 4 << 30
 Chunk = tuple[dict[int, NDArray[np.int64]], NDArray[np.uint64]]
 
@@ -90,6 +90,16 @@ def serve(store: Store, asked: Iterable[Chunk]) -> Served:
         records=known(after) - known(before),
         num_bytes=after.device_bytes - before.device_bytes,
     )
+
+
+def total(parts: Iterable[Served]) -> Served:
+    """Return what was read for all of them.
+
+    Example:
+        >>> total([Served(1, 2, 0, 0, 8192), Served(3, 4, 1, 5, 16384)])
+        Served(tokens=4, reads=6, record_reads=1, records=5, num_bytes=24576)
+    """
+    return Served(*(sum(column) for column in zip(*map(astuple, parts), strict=True)))
 
 
 def known(stats: StoreStats) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from engramctl.hashing import make_scheme
 from engramctl.storage.tiers.stats import StoreStats
-from tests.benchmarks.caching.filled_reads import filled_reads, rows_of
+from tests.benchmarks.caching.filled_reads import Half, filled_reads, rows_of
 from tests.benchmarks.caching.mining import mined, planned_reads
 from tests.benchmarks.caching.serving import Served, chunks, new_log, opened, serve
 from tests.benchmarks.caching.tables import without_data
@@ -55,7 +55,7 @@ def test_a_log_begins_empty_and_goes_with_its_file(tmp_path: Path) -> None:
 def test_chunks_that_follow_need_fewer_reads(tmp_path: Path) -> None:
     """The third chunk compares what the second recorded, and only then is it trusted."""
     domains = (text(True, 9), text(False, 8, 1))
-    found = filled_reads(Texts(domains, SCHEME, ""), tmp_path, 8 * CHUNK_TOKENS, 2)
+    found = filled_reads(Texts(domains, SCHEME, ""), tmp_path, 8 * CHUNK_TOKENS, 3)
     reads, writes = found[::2], found[1::2]
     assert [one["name"] for one in reads] == [
         "self-filled dictionary, text (in-domain)", "self-filled dictionary, text (unseen)"
@@ -63,15 +63,28 @@ def test_chunks_that_follow_need_fewer_reads(tmp_path: Path) -> None:
     assert all(one["ratio"] > 1.1 for one in reads)
     assert all(0 < one["ours"] <= 1500 for one in writes)
     assert all(one["target"] is None for one in found)
-    assert f"{2 * CHUNK_TOKENS:,} tokens after {4 * CHUNK_TOKENS:,}" in reads[0]["bound"]
-    assert f"{2 * CHUNK_TOKENS:,} tokens after {4 * CHUNK_TOKENS:,}" in reads[1]["bound"]
+    counted, half = 2 * CHUNK_TOKENS, 4 * CHUNK_TOKENS
+    for one in reads:
+        assert f"{counted:,} tokens of the {half:,} after {half:,}" in one["bound"]
+
+
+def test_chunks_that_are_not_counted_fill_it_too(tmp_path: Path) -> None:
+    texts = Texts((text(True, 6),), SCHEME, "")
+    found = []
+    for step in (1, 9):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        found.append(filled_reads(texts, folder, 6 * CHUNK_TOKENS, step))
+    every, first = found
+    assert every[1]["ours"] == first[1]["ours"] > 0
+    assert every[0]["theirs"] > first[0]["theirs"] > 0
 
 
 @pytest.mark.parametrize(("mined", "fewer"), [(True, 1.6), (False, 1.45)])
 def test_targets_are_of_so_many_tokens(mined: bool, fewer: float) -> None:
     ours, theirs = Served(1000, 500, 100, 300, 1 << 20), Served(1000, 900, 0, 0, 1 << 21)
     stats = StoreStats(log_bytes_written=1_000_000_000, log_entries=7)
-    reads, writes = rows_of(text(mined, 1), 1_999_000, ours, theirs, stats, 1500.0)
+    reads, writes = rows_of(text(mined, 1), Half(1_500_000, 500_000, ours, theirs), stats, 1500.0)
     assert (reads["target"], reads["ratio"]) == (fewer, 1.8)
     assert (writes["target"], writes["ours"]) == (1.0, 500.0)
     assert reads["bound"].startswith("2.00 of bytes; 0.5 for 0.9 of 48 a token")
