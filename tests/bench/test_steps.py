@@ -80,7 +80,7 @@ def test_gathers_alone_give_a_verdict_and_inspect_shows_it(
 def test_an_engine_that_is_too_short_is_told_before_anything_is_measured(
     shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engramctl.bench.run.interleave", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("engramctl.bench.loop_arms.interleave", lambda *_: pytest.fail("measured"))
     options = BenchOptions(tiers=("host",), cases=("gather",), step_ms=1, step_layers=3)
     with pytest.raises(ConfigError, match="lacks"):
         run_bench(shards, options, lambda _: None)
