@@ -1,5 +1,6 @@
 """A table's n-gram dictionary, decided: which n-grams it holds, and which rows each has."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,11 +154,5 @@ def _most_entries(planned: Callable[[int], Dictionary], budget_bytes: int) -> in
             facts={"expected": f"{size(1):,} bytes", "found": f"{budget_bytes:,} bytes"},
             hint="give more with --dictionary-budget",
         )
-    low, high = 1, min((1 << 32) - 1, budget_bytes // planned(1).record_bytes)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if size(middle) <= budget_bytes:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    most = min((1 << 32) - 1, budget_bytes // planned(1).record_bytes)
+    return bisect_right(range(most + 1), budget_bytes, 1, key=size) - 1

@@ -57,6 +57,14 @@ class RecordShape:
         """Return where the rows of a layer begin in a record."""
         return self.layers.index(layer) * self.heads_per_order * self.row_bytes
 
+    def packed(self, layer: int) -> NDArray[np.int64]:
+        """Return how a layer's rows stand in a record, as the kernels of records take it."""
+        return np.array(
+            [self.num_heads, self.heads_per_order, self.num_orders, self.row_bytes,
+             self.offset(layer)],
+            np.int64,
+        )  # fmt: skip
+
 
 class Proof(Protocol):
     """Says whether an entry that was read is what it was looked up as."""

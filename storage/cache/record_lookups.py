@@ -135,6 +135,19 @@ def first_other(
     return -1
 
 
+@njit(inline="always")
+def _copy_row(where: Any, sizes: Any, low: Any, high: Any, target: Any) -> None:
+    """Copy a row's values and scales to an address; no byte outside [low, high) is read."""
+    at = target
+    for part in range(2):
+        if not sizes[part]:
+            continue
+        if where[part] < low or where[part] > high - sizes[part]:
+            raise IndexError("an address is outside the buffer")
+        copy_bytes(where[part], at, sizes[part])
+        at += sizes[part]
+
+
 @njit(nogil=True, cache=True)
 def copy_to_records(
     targets: Any,
@@ -172,14 +185,7 @@ def copy_to_records(
         offset = _offset_of(targets[i], shape)
         if place >= records.shape[0] or offset + sizes[0] + sizes[1] > records.shape[1]:
             raise IndexError("there are fewer records")
-        at = records[place].ctypes.data + offset
-        for part in range(2):
-            if not sizes[part]:
-                continue
-            if where_N2[i, part] < low or where_N2[i, part] > high - sizes[part]:
-                raise IndexError("an address is outside the buffer")
-            copy_bytes(where_N2[i, part], at, sizes[part])
-            at += sizes[part]
+        _copy_row(where_N2[i], sizes, low, high, records[place].ctypes.data + offset)
         copied += 1
     return copied
 
@@ -207,11 +213,4 @@ def copy_together(
         row = first + targets[i]
         if row < 0 or (row + 1) * record_bytes > records.shape[0]:
             raise IndexError("there are fewer records")
-        at = records_at + row * record_bytes
-        for part in range(2):
-            if not sizes[part]:
-                continue
-            if where_N2[i, part] < low or where_N2[i, part] > high - sizes[part]:
-                raise IndexError("an address is outside the buffer")
-            copy_bytes(where_N2[i, part], at, sizes[part])
-            at += sizes[part]
+        _copy_row(where_N2[i], sizes, low, high, records_at + row * record_bytes)

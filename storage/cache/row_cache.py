@@ -5,6 +5,7 @@ bound is of everything: records, keys, chains, queues and the ids of rows that l
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +51,8 @@ def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
     def needed(rows: int) -> int:
         return _aligned(rows * record_bytes) + slots_bytes(rows, width) + 8 + _TAG_BYTES * rows
 
-    low, high = 0, min(room // record_bytes, num_rows, _MOST_SLOTS)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if needed(middle) <= room else (low, middle - 1)
-    return low
+    most = min(room // record_bytes, num_rows, _MOST_SLOTS)
+    return bisect_right(range(most + 1), room, 1, key=needed) - 1
 
 
 def _aligned(num_bytes: int) -> int:

@@ -3,8 +3,11 @@
 import threading
 from collections import deque
 
-from engramctl.storage.direct.fetch import Held
 from engramctl.storage.io.slab import Slab
+from engramctl.storage.readers.batch import Pending
+
+Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
+"""A slab, runs of its pages, and what is still read into them."""
 
 
 class Ahead:

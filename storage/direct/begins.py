@@ -13,7 +13,7 @@ from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.fetch import Fetch, Nothing
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.io.page_plan import count_up
-from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.pages import pages_for
 from engramctl.storage.io.slab import Slab
 
 _PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
@@ -41,8 +41,8 @@ class Begins:
         entries = total // LEAST_MISSED if fetch.recorded is not None else 0
         words = total * (2 + 7 * reads.most) + entries * (2 + 7 * reads.most_of_record)
         words += Parted.words(total) if parted else 0
-        hold = 0 if self._cache is None else _pages(total * self._cache.record_bytes)
-        size = _pages(8 * words)
+        hold = 0 if self._cache is None else pages_for(total * self._cache.record_bytes)
+        size = pages_for(8 * words)
         num_pages = size + hold + total * reads.most + entries * reads.most_of_record
         at = slab.take(num_pages)
         if at is None:
@@ -76,15 +76,11 @@ class Begins:
             if not rows:
                 fetch.pending = Nothing()
                 return
-        most = sum(
-            len(ids) * (reads.most if layer >= 0 else reads.most_of_record)
-            for layer, ids in rows.items()
-        )
         at_most = _PARTED_AT_MOST if fetch.parted else _PLANNED_AT_MOST
-        if most > at_most * slab.free_pages:
+        if reads.pages_at_most(rows) > at_most * slab.free_pages:
             return
         words = reads.plan_words(rows) + longest
-        size = _pages(8 * words)
+        size = pages_for(8 * words)
         at = slab.take(size)
         if at is None:
             return
@@ -101,7 +97,7 @@ class Begins:
         end = (batch.got_R.ctypes.data + batch.got_R.nbytes - slab.at(at)) // 8
         fetch.places = room[end : end + longest]
         count_up(fetch.places)
-        used = _pages(8 * (end + longest))
+        used = pages_for(8 * (end + longest))
         fetch.runs = (*held, (at, used), (first, len(plan.pages_P)))
         slab.give(at + used, size - used)
         fetch.plan, fetch.batch = plan, batch
@@ -111,8 +107,8 @@ class Begins:
     def _hold(self, fetch: Fetch, rows: RowIds, longest: int) -> bool:
         """Part any number of rows in memory of their own; False: there is no room for it."""
         slab, total = fetch.slab, sum(map(len, rows.values()))
-        size = _pages(8 * (Parted.words(total) + longest))
-        hold = 0 if self._cache is None else _pages(total * self._cache.record_bytes)
+        size = pages_for(8 * (Parted.words(total) + longest))
+        hold = 0 if self._cache is None else pages_for(total * self._cache.record_bytes)
         at = slab.take(size + hold)
         if at is None:
             return False
@@ -121,7 +117,7 @@ class Begins:
         places = room[-longest:]
         count_up(places)
         _, copied = self._part(fetch, rows, room, slab.bytes(at + size, hold), places)
-        used = size + _pages(copied)
+        used = size + pages_for(copied)
         fetch.runs = ((at, used),)
         slab.give(at + used, size + hold - used)
         return True
@@ -162,7 +158,3 @@ def _to_read(fetch: Fetch) -> dict[int, NDArray[np.int64]]:
     entries = fetch.recorded.choose(fetch.parted) if fetch.recorded is not None else {}
     rows = {layer: part.missed for layer, part in fetch.parted.items() if part.counts[0]}
     return rows | entries
-
-
-def _pages(num_bytes: int) -> int:
-    return -(-num_bytes // PAGE)

@@ -1,15 +1,15 @@
 """Rows of one ticket on their way past the page cache, and the memory that they hold."""
 
 import threading
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS
+from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
@@ -19,8 +19,6 @@ from engramctl.storage.readers.batch import Batch, Pending
 if TYPE_CHECKING:
     from engramctl.storage.direct.staged import Staged
 
-Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]
-"""A slab, runs of its pages, and what is still read into them."""
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -35,22 +33,12 @@ class Nothing:
         return True
 
 
-class Owner(Protocol):
-    """Who frees the memory of what is over.
-
-    Attributes:
-        over: what tickets held that are over.
-    """
-
-    over: deque[Held]
-
-
 @dataclass(slots=True, eq=False)
 class Fetch:
     """Rows of a ticket on their way, or none: then they are read when they are waited for.
 
     Attributes:
-        owner: whose they are.
+        owner: frees the memory when it is over.
         slab: what its pages are of; a forked child has another.
         left: layers that were not handed over.
         parted: layer -> what of it was in the row cache; without one, nothing.
@@ -67,7 +55,7 @@ class Fetch:
         checked: ranges, counted from the first, that were seen to have come.
     """
 
-    owner: Owner
+    owner: Ahead
     slab: Slab
     left: set[int]
     parted: dict[int, Parted] = field(default_factory=dict)
@@ -83,6 +71,18 @@ class Fetch:
     pending: Pending | None = None
     checked: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def come(self, layer: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Return where the rows of a layer are that was parted and has come.
+
+        Output rows int64 (n,) with addresses of values and scales, int64 (n, 2): of the row cache,
+        of n-gram records, of the table.
+        """
+        part = self.parted[layer]
+        rows = [(part.targets[one], part.where_N2[one]) for one in (part.found, part.recorded)]
+        if layer in self.where:
+            rows.append((part.missed_targets, self.where[layer]))
+        return rows
 
     def release(self) -> None:
         """Give the memory back, when nothing is read into it any more."""

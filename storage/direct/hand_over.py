@@ -14,7 +14,6 @@ from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import NOT_READ
 from engramctl.storage.direct.sorted_pieces import SortedPieces
-from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
 from engramctl.storage.readers.batch import Pending
 
 if TYPE_CHECKING:
@@ -79,12 +78,9 @@ class HandOver:
             come = self._come(layer, row_ids, fetch, fetch.pending)
             if come is None:
                 return False
-            part = fetch.parted[layer]
-            groups = [(part.where_N2[part.found], part.targets[part.found])]
-            groups += [(where_N2, targets) for _, where_N2, targets in come]
-            for where_N2, targets in groups:
+            for targets, where_N2 in fetch.come(layer):
                 copy_together(
-                    targets, where_N2, self._sizes(layer), low, low + slab.memory.nbytes, first,
+                    targets, where_N2, self._reads.sizes, low, low + slab.memory.nbytes, first,
                     parts[layer].hold,
                 )  # fmt: skip
             for ids, where_N2, targets in come:
@@ -109,7 +105,7 @@ class HandOver:
             where = fetch.where[layer] = fetch.plan.addresses(layer, fetch.address)
         come: list[Group] = []
         if fetch.recorded is not None and part is not None:
-            if not fetch.recorded.settle(layer, part, where, self._sizes(layer), fetch.slab):
+            if not fetch.recorded.settle(layer, part, where, self._reads.sizes, fetch.slab):
                 if self._cache is not None and fetch.recorded.wrong:
                     self._cache.clear()  # it may have rows of records that were never compared
                 return None
@@ -119,10 +115,6 @@ class HandOver:
         if where is not None:
             come.append((rows, where, targets))
         return come
-
-    def _sizes(self, layer: int) -> NDArray[np.int64]:
-        """Return the bytes of a row's values and of its scales."""
-        return self._reads.maps[layer].packed[[WEIGHT_BYTES, SCALE_BYTES]]
 
     def _keep(
         self,

@@ -9,7 +9,6 @@ from engramctl.storage.cache.ngram_records import LEAST_MISSED, RecordShape
 from engramctl.storage.cache.record_lookups import copy_to_records
 from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.page_reads import PageReads
-from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
 from engramctl.storage.record_log.filling import Filling
 
 
@@ -49,16 +48,10 @@ class Offers:
         records = np.empty((len(ngrams), self._shape.record_bytes), np.uint8)
         low = fetch.slab.address
         copied = 0
-        for layer, part in fetch.parted.items():
-            sizes = self._reads.maps[layer].packed[[WEIGHT_BYTES, SCALE_BYTES]]
-            groups = [
-                (part.targets[one], part.where_N2[one]) for one in (part.found, part.recorded)
-            ]
-            if layer in fetch.where:
-                groups.append((part.missed_targets, fetch.where[layer]))
-            for targets, where_N2 in groups:
+        for layer in fetch.parted:
+            for targets, where_N2 in fetch.come(layer):
                 copied += copy_to_records(
-                    targets, where_N2, fetch.recorded.shape(layer), place_G, sizes, low,
+                    targets, where_N2, self._shape.packed(layer), place_G, self._reads.sizes, low,
                     low + fetch.slab.memory.nbytes, records,
                 )  # fmt: skip
         if copied * self._shape.row_bytes != records.nbytes:

@@ -23,7 +23,7 @@ from engramctl.storage.io.page_plan import (
     plan_words,
     rows_that_fit,
 )
-from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES, RowMap
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import FILE, LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
@@ -45,6 +45,7 @@ class PageReads:
         maps: layer -> where rows lie in files.
         files: layer -> number of the file of each piece and column; see `PagePlan.of`.
         most: pages that one row can touch.
+        sizes: bytes of a row's values and of its scales, int64 (2,).
         records: files of n-gram records.
         most_of_record: pages that one of their entries can touch, 0: there is none.
         record_reads: ranges of them read so far.
@@ -78,6 +79,7 @@ class PageReads:
         """
         self.maps = {layer: RowMap.in_files(source, layer) for layer in source.layers}
         self.most = max(most_pages(one) for one in self.maps.values())
+        self.sizes = next(iter(self.maps.values())).packed[[WEIGHT_BYTES, SCALE_BYTES]]
         regions = {layer: list(pieces(source.regions(layer))) for layer in source.layers}
         paths: dict[Path, int] = {one.path: number for number, one in enumerate(records)}
         for layer_pieces in regions.values():
@@ -114,6 +116,13 @@ class PageReads:
     def plan(self, rows: RowIds, room: NDArray[np.int64]) -> PagePlan:
         """Plan a batch in memory of the caller's; see `PagePlan.of`."""
         return PagePlan.of(rows, self._planned, self._planned_files, room)
+
+    def pages_at_most(self, rows: RowIds) -> int:
+        """Return the most pages that a batch can touch."""
+        return sum(
+            len(ids) * (self.most if layer in self.maps else self.most_of_record)
+            for layer, ids in rows.items()
+        )
 
     def plan_words(self, rows: RowIds) -> int:
         """Return the int64 that a plan of a batch takes; see `plan_words`."""

@@ -14,8 +14,8 @@ from engramctl.storage.cache.record_lookups import (
     count_missed,
     first_other,
     part_recorded,
+    settle_recorded,
 )
-from engramctl.storage.cache.record_lookups import settle_recorded as settle_rows
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
@@ -52,17 +52,6 @@ class Recorded:
         """Rows of a position in a layer."""
         return self._records.shape.num_heads
 
-    def shape(self, layer: int) -> NDArray[np.int64]:
-        """Return how a layer's rows stand in a record, as kernels take it."""
-        shape = self._records.shape
-        return np.array(
-            [
-                shape.num_heads, shape.heads_per_order, shape.num_orders, shape.row_bytes,
-                shape.offset(layer),
-            ],
-            np.int64,
-        )  # fmt: skip
-
     def tags(self) -> NDArray[np.uint16]:
         """Return what tells the n-grams of rows apart, row by row of a layer, uint16 (n,)."""
         mixed = self.keys_G2[:, 0] * _ODD + self.keys_G2[:, 1]
@@ -76,7 +65,7 @@ class Recorded:
             file by file, as `PageReads` plans them, the numbers of entries to be read.
         """
         self.missed_G[:] = 0
-        shapes = {layer: self.shape(layer) for layer in parted}
+        shapes = {layer: self._records.shape.packed(layer) for layer in parted}
         for layer, part in parted.items():
             count_missed(part.missed_targets, shapes[layer], self.missed_G)
         self.chosen = chosen = self._records.choose(self.missed_G, self.keys_G2)
@@ -186,7 +175,7 @@ class Recorded:
             self._not_compared.discard(layer)
             if not self._not_compared:
                 self._records.were_compared(self.chosen)
-        settle_rows(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
+        settle_recorded(part.where_N2[part.recorded], self._entries_K, int(sizes[0]))
         return True
 
 
@@ -197,7 +186,7 @@ def compile_recorded(records: NgramRecords, memory: NDArray[np.uint8]) -> None:
     sizes, some = np.zeros(2, np.int64), np.empty(0, np.bool_)
     count_missed(words, shape, words)
     part_recorded(words, words, pairs, shape, words, some)
-    settle_rows(pairs, words, 0)
+    settle_recorded(pairs, words, 0)
     first_other(pairs, pairs, words, sizes, 0, 0, memory)
     copy_to_records(words, pairs, shape, words, sizes, 0, 0, memory[:0].reshape(0, 1))
     copy_together(words, pairs, sizes, 0, 0, 0, memory)

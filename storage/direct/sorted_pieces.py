@@ -18,7 +18,7 @@ from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
-from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.pages import PAGE, pages_for
 from engramctl.storage.io.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
@@ -67,7 +67,7 @@ def _half_words(pages: int, most: int) -> int:
 
 def least_pages(most: int) -> int:
     """Return the pages of the least working memory, where a row can touch `most` pages."""
-    room = -(-_half_words(most, most) * 8 // PAGE)
+    room = pages_for(8 * _half_words(most, most))
     return 2 * (most + room) + _LEAST_SORTED_PAGES
 
 

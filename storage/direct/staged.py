@@ -18,8 +18,7 @@ from engramctl.storage.direct.fetch import Fetch, Nothing
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.io.page_plan import count_up
-from engramctl.storage.io.pages import PAGE
-from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES
+from engramctl.storage.io.pages import PAGE, pages_for
 from engramctl.storage.io.slab import Slab
 
 _UNDER_WAY = 2
@@ -168,13 +167,9 @@ def stage(
         reader: see `Staged`.
     """
     slab, count = fetch.slab, len(next(iter(rows.values())))
-    packed = next(iter(reads.maps.values())).packed
-    weight_bytes, record_bytes = (
-        int(packed[WEIGHT_BYTES]),
-        int(packed[WEIGHT_BYTES] + packed[SCALE_BYTES]),
-    )
+    weight_bytes, record_bytes = int(reads.sizes[0]), int(reads.sizes.sum())
     total = count * len(rows)
-    size, hold = _pages(8 * Parted.words(total)), _pages(total * record_bytes)
+    size, hold = pages_for(8 * Parted.words(total)), pages_for(total * record_bytes)
     at = slab.take(size + hold)
     if at is None:
         return
@@ -215,7 +210,3 @@ def _held(
         used += Parted.words(count)
         at += count * record_bytes
     return parts
-
-
-def _pages(num_bytes: int) -> int:
-    return -(-num_bytes // PAGE)

@@ -5,7 +5,6 @@ to.
 """
 
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engramctl.errors import StorageError
+from engramctl.storage.files.exclusive import lock_alone
 from engramctl.storage.files.strict_json import MAX_DOCUMENT_BYTES
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -58,15 +57,11 @@ class HeldFolder:
         Raises:
             StorageError: another process holds the lock.
         """
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(
-                f"another process is writing {self.path}",
-                hint="wait for it, or name another folder",
-            ) from error
-        except OSError:
-            pass
+        lock_alone(
+            self._descriptor,
+            f"another process is writing {self.path}",
+            "wait for it, or name another folder",
+        )
 
     def is_at(self, path: Path) -> bool:
         """Say whether `path` is this folder's name, now."""

@@ -34,6 +34,11 @@ _CHUNK_BYTES = 8 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def pages_for(num_bytes: int) -> int:
+    """Return how many pages so many bytes take."""
+    return -(-num_bytes // PAGE)
+
+
 def page_key(number: int, page: int) -> int:
     """Return the number of a file and of a page in it as one key, which sorts by file and page."""
     return number << (FILE_BITS - _SHIFT) | page
@@ -103,7 +108,7 @@ def resident_pages(address: int, num_bytes: int) -> NDArray[np.bool_]:
     Raises:
         StorageError: the kernel refused.
     """
-    flags = np.zeros(-(-num_bytes // PAGE), np.uint8)
+    flags = np.zeros(pages_for(num_bytes), np.uint8)
     done = _libc.mincore(
         ctypes.c_void_p(address), ctypes.c_size_t(num_bytes), ctypes.c_void_p(flags.ctypes.data)
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import FormatError, StorageError
+from engramctl.errors import FormatError
 from engramctl.storage.files.atomic import os_errors, write_all
+from engramctl.storage.files.exclusive import lock_alone
 from engramctl.storage.kinds.files import NGRAM_LOG
 from engramctl.storage.record_log.log_format import PAGE, VERSION, LogFormat, facts_of
 
@@ -55,15 +56,11 @@ class LogFile:
     def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             raise FormatError(f"{self.path} is not a file", facts={"file": self.path})
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(
-                f"another process has the n-gram log {self.path} open",
-                hint="wait for it, or name another file",
-            ) from error
-        except OSError:  # the file system has no locks
-            pass
+        lock_alone(
+            self._descriptor,
+            f"another process has the n-gram log {self.path} open",
+            "wait for it, or name another file",
+        )
 
     def _begin(self, log_format: LogFormat) -> None:
         """Know the file by its first page; one that a kill left in it is begun anew."""

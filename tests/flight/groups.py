@@ -18,7 +18,13 @@ def memory_group() -> Iterator[Path | str]:
     if not roots:
         yield "no memory cgroup of version 1 is mounted"
         return
-    group = roots[0] / f"engramctl-flight-{os.getpid()}"
+    with made(roots[0] / f"engramctl-flight-{os.getpid()}") as group:
+        yield group
+
+
+@contextlib.contextmanager
+def made(group: Path) -> Iterator[Path | str]:
+    """Give a new group, to be removed; or, in words, why there is none."""
     try:
         group.mkdir()
     except OSError as error:

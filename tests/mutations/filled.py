@@ -6,7 +6,7 @@ FILLED = "tests/storage/dictionary/test_filled.py"
 
 MUTATIONS = (
     Mutation(
-        "new-records-lack-rows-of-the-cache", "storage/direct/offered.py",
+        "new-records-lack-rows-of-the-cache", "storage/direct/fetch.py",
         "for one in (part.found, part.recorded)",
         "for one in (part.recorded, part.recorded)",
         (FILLED,),

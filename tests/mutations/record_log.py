@@ -47,7 +47,7 @@ MUTATIONS = (
     ),
     Mutation(
         "two-may-have-the-log-open",
-        "storage/record_log/log_file.py",
+        "storage/files/exclusive.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
         (f"{_LOG}::test_only_one_may_have_it_open",),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.flight.groups import memory_group, remove
+from tests.flight.groups import made, memory_group
 
 ROOM = 32 << 20  # above what is wanted, until it is known what else is charged
 
@@ -64,16 +64,11 @@ def page_group() -> Iterator[PageGroup | str]:
     if not controlled:
         yield f"{first}; nor has one of version 2 the memory controller"
         return
-    folder = controlled[0] / f"engramctl-pages-{os.getpid()}"
-    try:
-        folder.mkdir()
-    except OSError as error:
-        yield f"{first}; one of version 2 cannot be made: {error.strerror}"
-        return
-    try:
-        yield PageGroup(folder, "memory.max", "memory.current", "file")
-    finally:
-        remove(folder)
+    with made(controlled[0] / f"engramctl-pages-{os.getpid()}") as second:
+        if isinstance(second, Path):
+            yield PageGroup(second, "memory.max", "memory.current", "file")
+        else:
+            yield f"{first}; one of version 2 {second}"
 
 
 def controllers(root: Path) -> list[str]:

@@ -162,7 +162,7 @@ def test_kernels_of_records_are_compiled_when_a_store_is_opened(
 ) -> None:
     called = set()
     kernels = (
-        "count_missed", "part_recorded", "settle_rows", "first_other", "copy_to_records",
+        "count_missed", "part_recorded", "settle_recorded", "first_other", "copy_to_records",
         "copy_together",
     )  # fmt: skip
     for name in kernels:
