@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from engramctl.storage.io.bus_errors import catch_bus_errors
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.record_log.self_filled import SelfFilled
+    from engramctl.storage.requests.stats import StoreStats
+    from engramctl.storage.requests.ticket import Ticket
     from engramctl.storage.tiers.door import open_store
-    from engramctl.storage.tiers.stats import StoreStats
     from engramctl.storage.tiers.store import Store
-    from engramctl.storage.tiers.ticket import Ticket
     from engramctl.storage.verifying.integrity import VerifyReport, verify
 else:
     __getattr__, __dir__ = lazy_names(
@@ -27,9 +27,9 @@ else:
             "reading.table": ("TableFiles", "open_table"),
             "record_log.self_filled": ("SelfFilled",),
             "tiers.door": ("open_store",),
-            "tiers.stats": ("StoreStats",),
+            "requests.stats": ("StoreStats",),
             "tiers.store": ("Store",),
-            "tiers.ticket": ("Ticket",),
+            "requests.ticket": ("Ticket",),
             "verifying.integrity": ("VerifyReport", "verify"),
         },
     )

@@ -64,6 +64,8 @@ HOUSE = (
     "hashing/walk",
     "storage/__init__.py",
     "storage/tiers",
+    "storage/requests",
+    "storage/device",
     "storage/verifying",
     "storage/dictionary",
     "storage/direct",
@@ -284,11 +286,11 @@ def test_the_command_line_starts_without_heavy_imports(words: str) -> None:
     assert loaded(code) == []
 
 
-def test_public_packages_load_nothing_heavy_and_only_tiers_load_torch() -> None:
+def test_public_packages_load_nothing_heavy_and_only_what_serves_rows_loads_torch() -> None:
     public = "import engramctl.hashing, engramctl.storage, engramctl.checkpoints"
     assert loaded(public) == []
     rest = [name for name in MODULES if name.startswith("engramctl.storage.")]
-    rest = [name for name in rest if not name.startswith("engramctl.storage.tiers.")]
+    rest = [name for name in rest if name.split(".")[2] not in ("tiers", "requests", "device")]
     assert "torch" not in loaded(f"import {', '.join(rest)}")
 
 

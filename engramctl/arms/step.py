@@ -19,7 +19,7 @@ from engramctl.arms.window import Window
 from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.model.decoder import Decoder, RowSource
 from engramctl.model.graphed import NO_DEVICE, decoder_of, why_not
-from engramctl.storage.tiers.ticket import Ticket
+from engramctl.storage.requests.ticket import Ticket
 
 Asked = tuple[RowsToRead, Ticket]
 

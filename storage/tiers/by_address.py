@@ -7,7 +7,7 @@ import torch
 from engramctl.storage.io.gather import gather
 from engramctl.storage.io.gather_threads import PIECE_ROWS, in_pieces
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.tiers.ticket import Request
+from engramctl.storage.requests.ticket import Request
 
 
 def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> torch.Tensor:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
-from engramctl.storage.tiers.ticket import Request
-from engramctl.storage.tiers.torch_codecs import widen
 
 _CHUNK_ROWS = 1 << 16  # rows copied, or widened, at a time: what bounds the memory beside the table
 

@@ -14,10 +14,10 @@ from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
+from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
-from engramctl.storage.tiers.ticket import Request
 
 _CHUNK_BYTES = 64 << 20
 

@@ -24,11 +24,11 @@ from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
+from engramctl.storage.requests.checked_ids import checked_keys
+from engramctl.storage.requests.stats import StoreStats
+from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into, through_host
-from engramctl.storage.tiers.checked_ids import checked_keys
-from engramctl.storage.tiers.stats import StoreStats
 from engramctl.storage.tiers.store import Near, Store
-from engramctl.storage.tiers.ticket import Request
 
 _WARMED = 1024  # rows read together
 

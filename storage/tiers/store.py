@@ -21,12 +21,12 @@ from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.record_log.self_filled import SelfFilled
-from engramctl.storage.tiers.checked_ids import RowIds, checked_request, plain_ids
-from engramctl.storage.tiers.output import output
+from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
+from engramctl.storage.requests.output import output
+from engramctl.storage.requests.stats import StoreStats
+from engramctl.storage.requests.ticket import Request, Ticket
+from engramctl.storage.requests.usage import Call, Usage
 from engramctl.storage.tiers.said_of_table import scheme_document
-from engramctl.storage.tiers.stats import StoreStats
-from engramctl.storage.tiers.ticket import Request, Ticket
-from engramctl.storage.tiers.usage import Call, Usage
 
 SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
 Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engramctl.residual import mhc, sinkhorn
-from engramctl.storage.tiers import torch_codecs as widen
+from engramctl.storage.device import torch_codecs as widen
 
 CACHES = (widen.table_on, mhc.alpha_of_column, sinkhorn.summing)
 DEVICES = 2

@@ -156,9 +156,9 @@ MUTATIONS = (
         ("tests/storage/io/test_pages.py",),
     ),
     Mutation(
-        "long-gathers-checked-in-their-first-part", "storage/tiers/checked_ids.py",
+        "long-gathers-checked-in-their-first-part", "storage/requests/checked_ids.py",
         "            return flat, distinct, start - 1 - found",
         "            return flat, distinct, -1",
-        ("tests/storage/tiers/test_checked_ids.py",),
+        ("tests/storage/requests/test_checked_ids.py",),
     ),
 )  # fmt: skip

@@ -46,21 +46,25 @@ MUTATIONS = (
     ),
     Mutation(
         "widen-no-rows",
-        "storage/tiers/torch_codecs.py",
+        "storage/device/torch_codecs.py",
         "if not len(records):",
         "if len(records) < 0:",
-        (f"{TIER}::test_any_bytes_are_widened_as_the_plain_decoder_does",),
+        (
+            "tests/storage/device/test_torch_codecs.py::test_any_bytes_are_widened_as_the_plain_decoder_does",
+        ),
     ),
     Mutation(
         "widen-smallest-scale",
-        "storage/tiers/torch_codecs.py",
+        "storage/device/torch_codecs.py",
         "torch.where(wide == 0, 0x00400000, wide << 23)",
         "wide << 23",
-        (f"{TIER}::test_any_bytes_are_widened_as_the_plain_decoder_does",),
+        (
+            "tests/storage/device/test_torch_codecs.py::test_any_bytes_are_widened_as_the_plain_decoder_does",
+        ),
     ),
     Mutation(
         "widen-uploads-its-tables",
-        "storage/tiers/torch_codecs.py",
+        "storage/device/torch_codecs.py",
         "return table_on(table, codes.device)",
         "return table_on.__wrapped__(table, codes.device)",
         (f"{TIER}::test_a_gather_stays_on_its_device_and_waits_for_nothing",),

@@ -40,7 +40,9 @@ MUTATIONS = (
         "storage/__init__.py",
         "if TYPE_CHECKING:",
         "if True:",
-        (f"{IMPORTS}::test_public_packages_load_nothing_heavy_and_only_tiers_load_torch",),
+        (
+            f"{IMPORTS}::test_public_packages_load_nothing_heavy_and_only_what_serves_rows_loads_torch",
+        ),
     ),
     Mutation(
         "an-unknown-name-is-a-key-error",

@@ -70,19 +70,19 @@ MUTATIONS = (
         (LIFE + "::test_a_start_that_fails_gives_its_place_back",),
     ),
     Mutation(
-        "close-does-not-wait", "storage/tiers/usage.py",
+        "close-does-not-wait", "storage/requests/usage.py",
         "self.changed.wait_for(lambda: all(one == me for one in self._calls.copy().values()))",
         "pass",
         (LIFE + "::test_close_waits_for_a_running_gather_which_returns_its_rows",),
     ),
     Mutation(
-        "close-does-not-wake-who-waits-for-a-ticket", "storage/tiers/usage.py",
+        "close-does-not-wake-who-waits-for-a-ticket", "storage/requests/usage.py",
         "while len(self.tickets) >= MAX_OPEN_TICKETS and not self.over:",
         "while len(self.tickets) >= MAX_OPEN_TICKETS:",
         (LIFE + "::test_a_prefetch_that_waits_for_a_place_hears_of_close",),
     ),
     Mutation(
-        "close-waits-for-its-own-thread", "storage/tiers/usage.py",
+        "close-waits-for-its-own-thread", "storage/requests/usage.py",
         "all(one == me for one in self._calls.copy().values())",
         "not self._calls",
         (LIFE + "::test_an_interrupt_in_a_gather_does_not_keep_close_from_ending",),
@@ -100,7 +100,7 @@ MUTATIONS = (
         (LIFE + "::test_a_forked_child_gathers_with_a_store_of_its_parent",),
     ),
     Mutation(
-        "ticket-of-the-parent-accepted", "storage/tiers/ticket.py",
+        "ticket-of-the-parent-accepted", "storage/requests/ticket.py",
         "if self._generation != store.usage.generation:",
         "if False:",
         (LIFE + "::test_a_ticket_of_the_parent_is_an_error_in_the_child",),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.requests.stats import StoreStats
 from tests.benchmarks.caching.mined_reads import PEER
 from tests.benchmarks.caching.serving import Served, chunks, new_log, opened, serve, total
 from tests.benchmarks.caching.tables import without_data

@@ -8,7 +8,7 @@ them. Beside them stands a plain count of every chunk, in which nothing is compa
 from pathlib import Path
 
 from engramctl.hashing import Scheme
-from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.requests.stats import StoreStats
 from tests.benchmarks.caching.mining import Mined, planned_reads
 from tests.benchmarks.caching.serving import chunks, opened, serve
 from tests.benchmarks.caching.tables import without_data

@@ -12,7 +12,7 @@ from engramctl.corpus.batch import TokenBatch
 from engramctl.hashing import Scheme
 from engramctl.reuse.documents import joined
 from engramctl.storage import SelfFilled, Store, open_store
-from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.requests.stats import StoreStats
 from tests.benchmarks.caching.texts import Domain
 from tests.benchmarks.caching.traces import CHUNK_TOKENS
 

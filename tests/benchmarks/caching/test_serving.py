@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engramctl.hashing import make_scheme
-from engramctl.storage.tiers.stats import StoreStats
+from engramctl.storage.requests.stats import StoreStats
 from tests.benchmarks.caching.filled_reads import Half, filled_reads, rows_of
 from tests.benchmarks.caching.mining import mined, planned_reads
 from tests.benchmarks.caching.serving import Served, chunks, new_log, opened, serve

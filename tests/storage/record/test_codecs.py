@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from engramctl.errors import FormatError
 from engramctl.storage import open_store
+from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.codecs import E2M1_VALUES, decode, encode, table_scale_for
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.float_scales import FLOAT_SCALED
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers.torch_codecs import widen
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 

@@ -8,10 +8,10 @@ import torch
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
+from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
-from engramctl.storage.tiers.torch_codecs import widen
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 

@@ -17,10 +17,10 @@ from engramctl.storage import Store, open_store
 from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.reading.table import open_table
+from engramctl.storage.requests.usage import MAX_OPEN_TICKETS
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
-from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
 from tests.helpers.forked import in_child
 from tests.storage.tables import make_plan, write
 

@@ -16,9 +16,9 @@ from engramctl.errors import ConfigError, FormatError, StorageError, TierUnavail
 from engramctl.storage import Store, open_store
 from engramctl.storage.readers import open_files
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.storage.requests.usage import MAX_OPEN_TICKETS
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.ssd import SsdStore
-from engramctl.storage.tiers.usage import MAX_OPEN_TICKETS
 from tests.helpers.small_table import small_table
 
 POISON = 777.0

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.tiers.checked_ids import checked_request
+from engramctl.storage.requests.checked_ids import checked_request
 
 
 @given(st.lists(st.integers(-3, 53), max_size=80), st.integers(1, 90), st.booleans())

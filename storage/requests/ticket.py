@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.untraced import untraced
-from engramctl.storage.tiers.usage import Call, Usage
+from engramctl.storage.requests.usage import Call, Usage
 
 
 @dataclass(slots=True, eq=False)

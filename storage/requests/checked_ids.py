@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.ngram_records import RecordShape
 from engramctl.storage.io.gather import take_rows
-from engramctl.storage.tiers.ticket import Request, digest_of
+from engramctl.storage.requests.ticket import Request, digest_of
 
 RowIds = torch.Tensor | NDArray[Any]
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
