@@ -72,6 +72,7 @@ HOUSE = (
     "storage/cache",
     "storage/record_log",
     "storage/io",
+    "storage/memory",
     "storage/readers",
     "storage/writing",
     "storage/reading",

@@ -1,7 +1,7 @@
 """Rows looked up in a cache's slots, many at a time; the kernels of the row cache.
 
-A row is found in three steps, each a cache miss of the processor: its hash chain, the chain's first
-key, the record. So each step is asked for, for a block of rows, before the first row needs it.
+A row is found in steps, each a cache miss of the processor: its hash chain, that one's first key,
+the record. So each is asked for, for a block of rows, before the first row needs it.
 """
 
 from typing import Any
@@ -10,8 +10,9 @@ import numpy as np
 
 from engramctl.runtime.kernel_cache import njit
 from engramctl.storage.cache.s3fifo import BUCKETS, CAPACITY, admit, chain_of, find, touch
-from engramctl.storage.io.gather import take_rows, widen_rows
+from engramctl.storage.io.gather import widen_rows
 from engramctl.storage.io.row_map import NUM_ROWS, SCALE_BYTES, WEIGHT_BYTES
+from engramctl.storage.io.take_rows import take_rows
 from engramctl.storage.record.intrinsics import copy_bytes, prefetch_line
 
 BLOCK = 64  # rows looked up together
@@ -286,8 +287,7 @@ def gather_cached(
             where_N2[i, 0] = records_at + entry * record_bytes
             where_N2[i, 1] = where_N2[i, 0] + packed[WEIGHT_BYTES]
             rows[i] = entry
-    bad = np.int64(-1)
-    high = records_at + records.shape[0]
+    bad, high = np.int64(-1), records_at + records.shape[0]
     for start in range(0, total, BLOCK):
         stop = min(start + BLOCK, total)
         for i in range(start, stop):

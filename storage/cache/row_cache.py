@@ -19,7 +19,7 @@ from engramctl.storage.cache.slots import Slots, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.reading.source import Source
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.batch import Pending
 
 Held = tuple[Slab, tuple[tuple[int, int], ...], Pending]

@@ -14,7 +14,7 @@ from engramctl.storage.direct.fetch import Fetch, Nothing
 from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.io.page_plan import count_up
 from engramctl.storage.io.pages import pages_for
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 
 _PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
 _PARTED_AT_MOST = 3.0  # the same where rows are parted: a row that is repeated counts each time

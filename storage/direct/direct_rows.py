@@ -29,7 +29,7 @@ from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.direct.warming import warm
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.filling import Filling

@@ -13,7 +13,7 @@ from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
 if TYPE_CHECKING:

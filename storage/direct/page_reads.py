@@ -24,7 +24,7 @@ from engramctl.storage.io.page_plan import (
     rows_that_fit,
 )
 from engramctl.storage.io.row_map import SCALE_BYTES, WEIGHT_BYTES, RowMap
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.batch import FILE, LENGTH, Batch, Pending
 from engramctl.storage.readers.choose import Chosen, choose
 from engramctl.storage.readers.willneed_engine import drop_ranges

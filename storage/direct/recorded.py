@@ -19,7 +19,7 @@ from engramctl.storage.cache.record_lookups import (
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.direct.step_plan import StepPlan
 from engramctl.storage.io.page_plan import PagePlan
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 
 NOT_READ = "a read of it failed"
 _ODD = np.uint64(0x9E3779B97F4A7C15)

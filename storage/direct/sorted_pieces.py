@@ -19,7 +19,7 @@ from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
 from engramctl.storage.io.pages import PAGE, pages_for
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.batch import Batch, Pending
 
 if TYPE_CHECKING:

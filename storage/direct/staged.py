@@ -19,7 +19,7 @@ from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.direct.recorded import Recorded
 from engramctl.storage.io.page_plan import count_up
 from engramctl.storage.io.pages import PAGE, pages_for
-from engramctl.storage.io.slab import Slab
+from engramctl.storage.memory.slab import Slab
 
 _UNDER_WAY = 2
 _LEAST_POSITIONS = 64  # of a part: shorter ones leave the disk idle between them

@@ -1,8 +1,8 @@
 """Gather and dequantise rows by address: the one kernel behind the host and ssd tiers.
 
 The kernel reads from raw addresses (anonymous memory or a mapping, it cannot tell) and writes
-float32 or bfloat16. Random rows are cache misses, so it asks for the lines of a later row while it
-converts this one.
+float32 or bfloat16, or stored records as they are, for who dequantises them elsewhere. Random rows
+are cache misses, so it asks for the lines of a later row while it converts this one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from engramctl.storage.io.row_map import (
     locate,
     piece_of,
 )
-from engramctl.storage.record.intrinsics import float_from_bits, prefetch_line
+from engramctl.storage.record.intrinsics import copy_bytes, float_from_bits, prefetch_line
 from engramctl.storage.widening.bad_scales import has_bad_scale
 from engramctl.storage.widening.widen_row import widen_row
 
@@ -35,9 +35,7 @@ _LINE = 64
 _AHEAD = 12
 _RING = 16  # rows located and not yet read; a power of two above _AHEAD
 _TO_BF16 = 2
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-_SPREAD_AGAIN = np.uint64(0xD6E8FEB86659FD93)
-_HALF = np.uint64(32)
+_STORED = 1  # bytes of a value where a record is copied as it is
 
 
 @njit(nogil=True, cache=True)
@@ -57,8 +55,8 @@ def gather_rows(
         start: first position of this piece.
         stop: position after its last.
         packed: where they lie; see RowMap.
-        value_bytes: of one value written: 2 for bfloat16, 4 for float32.
-        out_address: where row_dim values for each of `rows` go.
+        value_bytes: of one value written: 2 for bfloat16, 4 for float32; 1: stored bytes.
+        out_address: where row_dim values, or a stored record, for each of `rows` go.
         out_bytes: how many bytes there are.
 
     Returns:
@@ -117,7 +115,7 @@ def widen_rows(
     Raises:
         IndexError: an address outside the buffer, or an output of another length; nothing is read.
     """
-    num_targets = out_bytes // (packed[ROW_DIM] * value_bytes)
+    num_targets = out_bytes // _out_row_bytes(packed, value_bytes)
     _check_output(num_targets, 0, num_targets, packed, value_bytes, out_bytes)
     if start < 0 or stop > addresses_N2.shape[0] or stop > targets.shape[0]:
         raise IndexError("there are fewer rows")
@@ -141,8 +139,16 @@ def widen_rows(
 def _check_output(
     rows: Any, start: Any, stop: Any, packed: Any, value_bytes: Any, out_bytes: Any
 ) -> None:
-    if start < 0 or stop > rows or out_bytes != rows * packed[ROW_DIM] * value_bytes:
+    if start < 0 or stop > rows or out_bytes != rows * _out_row_bytes(packed, value_bytes):
         raise IndexError("the output does not fit the rows")
+
+
+@njit(inline="always")
+def _out_row_bytes(packed: Any, value_bytes: Any) -> Any:
+    """Return the bytes of a row of the output."""
+    if value_bytes == _STORED:
+        return packed[WEIGHT_BYTES] + packed[SCALE_BYTES]
+    return packed[ROW_DIM] * value_bytes
 
 
 @njit(inline="always")
@@ -181,58 +187,14 @@ def _widen(weight: Any, scale: Any, i: Any, facts: Any, value_bytes: Any, out_ad
     code, row_dim, weight_bytes, scale_bytes, doubted, table_scale = facts
     if doubted and has_bad_scale(code, weight, scale, weight_bytes, scale_bytes):
         return False
+    if value_bytes == _STORED:
+        target = out_address + i * (weight_bytes + scale_bytes)
+        copy_bytes(weight, target, weight_bytes)
+        copy_bytes(scale, target + weight_bytes, scale_bytes)
+        return True
     target = out_address + i * row_dim * value_bytes
     widen_row(code, weight, scale, row_dim, table_scale, value_bytes == _TO_BF16, target)
     return True
-
-
-@njit(inline="always")
-def home_slot(row: Any, shift: Any) -> Any:
-    """Return where the search for a row begins in a table of 2^(64 - shift) slots.
-
-    Two multiplications: one alone sends rows at some even steps (2^k by its low bits, Fibonacci
-    numbers by its high ones) to neighbouring slots, and probing becomes quadratic.
-
-    Args:
-        row: uint64.
-        shift: uint64.
-    """
-    mixed = row * _SPREAD
-    mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN
-    return mixed >> shift
-
-
-@njit(nogil=True, cache=True)
-def take_rows(row_ids: Any, rows: Any, num_rows: Any) -> Any:
-    """Copy row ids, check their range and count the distinct ones, in one pass.
-
-    Args:
-        row_ids: int32 or int64 (n,).
-        rows: the copy, int64 (n,).
-        num_rows: ids must lie in [0, num_rows).
-
-    Returns:
-        the number of distinct ids; or the position of the first id out of range, as -1 - position.
-    """
-    slots = 16
-    shift = np.uint64(60)
-    while slots < 2 * row_ids.shape[0]:
-        slots *= 2
-        shift -= np.uint64(1)
-    table = np.full(slots, -1, np.int64)
-    distinct = 0
-    for i in range(row_ids.shape[0]):
-        row = np.int64(row_ids[i])
-        rows[i] = row
-        if row < 0 or row >= num_rows:
-            return -1 - i
-        slot = np.int64(home_slot(np.uint64(row), shift))
-        while table[slot] != row and table[slot] != -1:
-            slot = (slot + 1) & (slots - 1)
-        if table[slot] == -1:
-            table[slot] = row
-            distinct += 1
-    return distinct
 
 
 def compile_gather(row_map: RowMap) -> None:
@@ -252,7 +214,8 @@ def gather(
     Args:
         rows: row ids, int64 (n,).
         row_map: where they lie.
-        out: bfloat16 or float32, contiguous, on the CPU, row_dim values for each of `rows`.
+        out: bfloat16 or float32, contiguous, on the CPU, row_dim values for each of `rows`; or
+            uint8, a stored record for each.
         start: first position of this piece.
         stop: position after its last.
 
@@ -282,7 +245,7 @@ def widen(
         targets: the output row of each, int64 (n,).
         buffer: holds them all, contiguous.
         row_map: how the rows are stored.
-        out: bfloat16 or float32, contiguous, on the CPU, row_dim values a row.
+        out: see `gather`.
 
     Returns:
         the first position with a bad scale (then raise `row_map.bad_scale(row)`), or -1.

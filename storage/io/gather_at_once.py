@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.io.gather import gather_rows, take_rows
+from engramctl.storage.io.gather import gather_rows
 from engramctl.storage.io.pages import any_unseen
 from engramctl.storage.io.row_map import NUM_ROWS, RowMap
+from engramctl.storage.io.take_rows import take_rows
 
 MOST_ROWS = 4096  # above it a second thread gains more than calls cost
 NO_PAGES = (np.empty((0, 0, 2), np.int64), np.empty(0, np.uint8))

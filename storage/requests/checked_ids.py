@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.storage.cache.ngram_records import RecordShape
-from engramctl.storage.io.gather import take_rows
+from engramctl.storage.io.take_rows import take_rows
 from engramctl.storage.requests.ticket import Request, digest_of
 
 RowIds = torch.Tensor | NDArray[Any]

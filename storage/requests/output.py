@@ -2,6 +2,31 @@
 
 import torch
 
+from engramctl.errors import ConfigError
+from engramctl.storage.record.record import RecordSpec
+
+STORED = torch.uint8  # rows as they are stored: their records
+DTYPES = (torch.bfloat16, torch.float32, STORED)
+
+
+def output_width(record: RecordSpec, dtype: torch.dtype) -> int:
+    """Return how many values of a dtype a row is written as.
+
+    Raises:
+        ConfigError: rows are not read as such.
+
+    Example:
+        >>> record = RecordSpec("f8_e4m3", 256)
+        >>> output_width(record, torch.bfloat16), output_width(record, torch.uint8)
+        (256, 264)
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(
+            f"rows cannot be read as {dtype}",
+            facts={"known": "torch.bfloat16, torch.float32, torch.uint8 (as stored)"},
+        )
+    return record.record_bytes if dtype is STORED else record.row_dim
+
 
 def output(
     shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, out: torch.Tensor | None

@@ -86,7 +86,8 @@ def open_store(
         tier: `gpu`, `host` or `ssd`.
         budget_bytes: most memory the rows may take; default: what there is. On `ssd`, rows are
             then read past the page cache, into at most so much memory of the store's own.
-        dtype: of gathered rows, torch.bfloat16 or torch.float32.
+        dtype: of gathered rows, torch.bfloat16 or torch.float32; or torch.uint8, the records as
+            they are stored, values then scales, (.., record_bytes), for who dequantises them.
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
         engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
         scheme: document of the scheme of rows that do not say theirs.

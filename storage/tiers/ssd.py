@@ -79,7 +79,7 @@ class SsdStore(Store):
             compile_at_once(rows)
             self.read.start(none, ahead=False)
         else:
-            self.read.compile(torch.empty((0, self.row_dim), dtype=self.dtype))
+            self.read.compile(torch.empty((0, self.width), dtype=self.dtype))
 
     @property
     def mode(self) -> str:
@@ -187,7 +187,7 @@ class SsdStore(Store):
         with self.usage.call():
             if isinstance(self.read, DirectRows):
                 checked = {one: self._checked(one, ids).row_ids for one, ids in rows.items()}
-                self.read.warm(checked, torch.empty((_WARMED, self.row_dim), dtype=self.dtype))
+                self.read.warm(checked, torch.empty((_WARMED, self.width), dtype=self.dtype))
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
         """Make rows cold: some, or all. Pages leave the page cache, rows the row cache.
@@ -232,11 +232,11 @@ class SsdStore(Store):
 
 
 def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
-    """Raise when the mapping broke under a gather; its rows are NaN then."""
+    """Raise when the mapping broke under a gather; its rows are NaN then, stored ones 0xFF."""
     try:
         read.refuse_broken(layer)
     except StorageError:
-        out.fill_(float("nan"))
+        out.fill_(float("nan") if out.is_floating_point() else 0xFF)
         raise
 
 

@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.errors import ConfigError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.runtime.untraced import untraced
-from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
+from engramctl.storage.io.take_rows import take_rows
 from engramctl.storage.reading.source import Source, data_bytes
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
-from engramctl.storage.requests.output import output
+from engramctl.storage.requests.output import output, output_width
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
 from engramctl.storage.requests.usage import Call, Usage
@@ -30,7 +29,6 @@ from engramctl.storage.tiers.said_of_table import scheme_document
 
 SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
 Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
-DTYPES = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 
 class Store(ABC):
@@ -50,14 +48,10 @@ class Store(ABC):
         fill: SelfFilled | None = None,
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
-        if dtype not in DTYPES:
-            raise ConfigError(
-                f"rows cannot be read as {dtype}", facts={"known": "torch.bfloat16, torch.float32"}
-            )
+        self.width = output_width(table.record, dtype)
         self.table, self.dtype, self.device = table, dtype, device
         self._scheme = scheme
         self._num_rows = {layer: table.num_rows(layer) for layer in table.layers}
-        self._row_dim = table.record.row_dim
         self._stats = StoreStats()
         self.lock = threading.Lock()
         self.usage = Usage()
@@ -113,7 +107,7 @@ class Store(ABC):
     @property
     def row_dim(self) -> int:
         """E, values in a row."""
-        return self._row_dim
+        return self.table.record.row_dim
 
     @property
     def data_bytes(self) -> int:
@@ -227,7 +221,7 @@ class Store(ABC):
 
     def target(self, ids_shape: tuple[int, ...], out: torch.Tensor | None) -> torch.Tensor:
         """Return the tensor to write the rows of ids to, checked when it is the caller's."""
-        return output((*ids_shape, self._row_dim), self.dtype, self.device, out)
+        return output((*ids_shape, self.width), self.dtype, self.device, out)
 
     @abstractmethod
     def start(

@@ -46,7 +46,7 @@ MUTATIONS = (
         (MEMORY + "::test_heads_dealt_to_files_find_room",),
     ),
     Mutation(
-        "child-unmaps-what-is-not-its-parents", "storage/io/slab.py",
+        "child-unmaps-what-is-not-its-parents", "storage/memory/slab.py",
         "        _inherited.append(self._map)",
         "        pass",
         (DIRECT + "::test_a_forked_child_reads_into_memory_of_its_own",),

@@ -27,7 +27,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-row-is-mixed-once",
-        "storage/io/gather.py",
+        "storage/io/take_rows.py",
         "mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN",
         "mixed = mixed * np.uint64(1)",
         ("tests/storage/io/test_take_rows.py::test_rows_at_even_steps_are_found_in_a_few_probes",),

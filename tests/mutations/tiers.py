@@ -33,7 +33,7 @@ MUTATIONS = (
     ),
     Mutation(
         "kernel-believes-the-output", "storage/io/gather.py",
-        "or out_bytes != rows * packed[ROW_DIM] * value_bytes:",
+        "or out_bytes != rows * _out_row_bytes(packed, value_bytes):",
         "or out_bytes < 0:",
         (ROW_MAP + "::test_the_kernel_refuses_an_output_that_does_not_fit",),
     ),

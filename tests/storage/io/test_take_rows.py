@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engramctl.storage.io.gather import home_slot, take_rows
+from engramctl.storage.io.take_rows import home_slot, take_rows
 
 ROWS = 1 << 12
 BITS = 13  # the table that `take_rows` makes for so many rows

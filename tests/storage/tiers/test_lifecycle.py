@@ -14,8 +14,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from engramctl.errors import StorageError
 from engramctl.hashing import make_scheme
 from engramctl.storage import Store, open_store
-from engramctl.storage.io.gather import take_rows
 from engramctl.storage.io.mapped_rows import MappedRows
+from engramctl.storage.io.take_rows import take_rows
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.requests.usage import MAX_OPEN_TICKETS
 from engramctl.storage.tiers.gpu import GpuStore

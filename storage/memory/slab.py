@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.io.pages import PAGE
 
+PAGE = mmap.PAGESIZE
 _DONTFORK = 10
 _HUGEPAGE = 14
 _inherited: list[mmap.mmap] = []  # a forked child does not have them: freeing one unmaps another
