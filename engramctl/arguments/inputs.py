@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engramctl.errors import ConfigError
+from engramctl.numbers import parse_bytes, parse_numbers
 from engramctl.output import Output
-from engramctl.terminal.numbers import parse_bytes, parse_numbers
 
 if TYPE_CHECKING:
     from engramctl.storage.writing.ownership import Maker

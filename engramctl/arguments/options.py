@@ -7,8 +7,8 @@ import typer
 
 from engramctl.arguments.words import takes_list
 from engramctl.config import DEFAULT_FILE, command_defaults
+from engramctl.numbers import whole_number
 from engramctl.output import Output
-from engramctl.terminal.numbers import whole_number
 
 
 def _load_config(ctx: typer.Context, value: Path | None) -> Path | None:

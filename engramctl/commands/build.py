@@ -23,7 +23,7 @@ from engramctl.arguments.options import (
     number,
     output_for,
 )
-from engramctl.terminal.numbers import parse_bytes, parse_numbers
+from engramctl.numbers import parse_bytes, parse_numbers
 
 
 def build(

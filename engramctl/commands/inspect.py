@@ -18,8 +18,8 @@ from engramctl.arguments.options import (
 )
 from engramctl.arguments.words import source_of
 from engramctl.errors import ConfigError
+from engramctl.numbers import parse_numbers, whole_number
 from engramctl.output import Output
-from engramctl.terminal.numbers import parse_numbers, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

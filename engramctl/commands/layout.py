@@ -22,7 +22,7 @@ from engramctl.arguments.options import (
     output_for,
 )
 from engramctl.errors import ConfigError
-from engramctl.terminal.numbers import parse_bytes
+from engramctl.numbers import parse_bytes
 
 
 def layout(

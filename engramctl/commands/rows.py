@@ -20,8 +20,8 @@ from engramctl.arguments.options import (
     output_for,
 )
 from engramctl.errors import ConfigError
+from engramctl.numbers import parse_numbers
 from engramctl.schemes.names import DEFAULT_SCHEME
-from engramctl.terminal.numbers import parse_numbers
 
 
 def rows(

@@ -7,7 +7,7 @@ from engramctl.errors import ConfigError, unknown
 from engramctl.hashing import Lookup, Scheme
 from engramctl.layers.config import DecoderConfig, MemoryConfig
 from engramctl.layers.fusions import AT_INPUT, INPUT, KINDS, Place
-from engramctl.terminal.numbers import parse_numbers
+from engramctl.numbers import parse_numbers
 
 
 def memory_positions(table_layers: tuple[int, ...], own: tuple[int, ...], depth: int) -> list[int]:

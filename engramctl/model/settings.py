@@ -7,7 +7,7 @@ from typing import Any, get_args
 from engramctl.errors import ConfigError, unknown
 from engramctl.layers.config import DecoderConfig, ResidualConfig
 from engramctl.model.presets import preset
-from engramctl.terminal.numbers import parse_numbers, whole_number
+from engramctl.numbers import parse_numbers, whole_number
 
 # What has an option or a file of its own, or stands in both parts of a shape.
 _APART = ("residual", "memory", "mode", "kernels")

@@ -4,13 +4,13 @@ import re
 from typing import Any
 
 from engramctl.errors import ConfigError
+from engramctl.numbers import parse_bytes, whole_number
 from engramctl.storage.tiers.door import tier_missing
 from engramctl.sweep.axes import CASES, NAMES
 from engramctl.sweep.loops import USUAL_ISSUE
 from engramctl.sweep.options import TIERS, BenchOptions
 from engramctl.sweep.recipes import with_recipe
 from engramctl.sweep.repeated import repeated
-from engramctl.terminal.numbers import parse_bytes, whole_number
 
 _RANGE = re.compile(r"\s*([^-]+)-([^-]+)\s*")
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from engramctl.numbers import whole_number
 from engramctl.sweep.repeated import one_value
-from engramctl.terminal.numbers import whole_number
 
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")  # 20,000 is one number
 

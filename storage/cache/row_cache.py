@@ -19,6 +19,7 @@ from engramctl.storage.cache.slots import Slots, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.take_rows import distinct_rows
 from engramctl.storage.memory.slab import Slab
 from engramctl.storage.reading.source import Source
 
@@ -67,6 +68,7 @@ class RowCache:
         hits: row ids found in it.
         chance_hits: of these, rows that another n-gram had brought; told where n-grams are known.
         misses: row ids that were not.
+        rows_missed: distinct ones of these, ticket by ticket and layer by layer.
     """
 
     def __init__(self, source: Source, num_bytes: int) -> None:
@@ -94,7 +96,7 @@ class RowCache:
         self._slab = Slab(num_bytes // PAGE)
         self._slab.prefer_huge_pages()
         self.lock = threading.Lock()
-        self.hits = self.chance_hits = self.misses = 0
+        self.hits = self.chance_hits = self.misses = self.rows_missed = 0
         memory, width = self._slab.memory, np.dtype(kind).itemsize
         tags_at = _aligned(self.capacity * self.record_bytes)
         slots_at = _aligned(tags_at + _TAG_BYTES * self.capacity)
@@ -168,11 +170,11 @@ class RowCache:
         places: NDArray[np.int64],
         out: "torch.Tensor",
     ) -> int:
-        """Write the rows that are here to `out`; move the others to the front.
+        """Write the rows that are here to `out`; move the others to the front; count none.
 
         Args:
             row_map: of the layer.
-            rows: row ids, int64 (n,); the misses stand in front then.
+            rows: row ids, int64 (n,), ascending; the misses stand in front then.
             places: their output rows, int64 (n,); likewise.
             out: see `widen`.
 
@@ -200,7 +202,6 @@ class RowCache:
                 bad = widen(where_N2[here], targets[here], self.records, row_map, out)
                 assert bad < 0, "rows are widened before they are taken in"
             places[kept : kept + missed] = targets[:missed]
-            self.count(counts)
             kept += missed
         return kept
 
@@ -273,9 +274,20 @@ class RowCache:
         self.serve(row_map, words, words, out)
         self.admit(row_map.layer, words, words.reshape(0, 2), self.records)
 
-    def count(self, counts: NDArray[np.int64]) -> None:
-        """Count rows that were parted, once they are sure to be served so; see `Parted`."""
+    def count(self, parted: Parted) -> None:
+        """Count rows that were parted, once they are sure to be served so."""
+        missed = parted.rows[: parted.recorded.stop]
+        self._count(len(missed), distinct_rows(missed), int(parted.counts[1]))
         with self.lock:
-            self.misses += int(counts[0] + counts[3])
-            self.hits += int(counts[1])
-            self.chance_hits += int(counts[2])
+            self.chance_hits += int(parted.counts[2])
+
+    def count_sorted(self, missed: NDArray[np.int64], hits: int) -> None:
+        """Count rows that were served, of which these, ascending, were not here."""
+        distinct = int(np.count_nonzero(np.diff(missed))) + (len(missed) > 0)
+        self._count(len(missed), distinct, hits)
+
+    def _count(self, misses: int, distinct: int, hits: int) -> None:
+        with self.lock:
+            self.misses += misses
+            self.rows_missed += distinct
+            self.hits += hits

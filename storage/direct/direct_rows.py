@@ -242,7 +242,7 @@ class DirectRows:
             fetch.recorded.count()
         if self.cache is not None:
             for part in fetch.parted.values():
-                self.cache.count(part.counts)
+                self.cache.count(part)
         return True
 
     def finish(

@@ -111,8 +111,22 @@ class SortedPieces:
         self._working = threading.Lock()
         self._beginning = False  # a read that nobody could wait for yet
 
-    def read(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
-        """Write rows to `out`; see `DirectRows.finish`."""
+    def read(
+        self,
+        layer: int,
+        row_ids: NDArray[np.int64],
+        out: "torch.Tensor",
+        *,
+        counted: bool = True,
+    ) -> None:
+        """Write rows to `out`; see `DirectRows.finish`.
+
+        Args:
+            layer: whose rows.
+            row_ids: int32 or int64 (n,).
+            out: where they go.
+            counted: whether somebody asked for them: hits and misses count.
+        """
         flat = out.view(-1, out.shape[-1])
         under_way: deque[_Half] = deque()
         with self._working:
@@ -122,13 +136,18 @@ class SortedPieces:
                     hint="close the store and open it again",
                 )
             try:
-                self._read(layer, row_ids, flat, under_way)
+                self._read(layer, row_ids, flat, under_way, counted)
             finally:
                 for one in under_way:
                     one.pending.wait()  # nothing may be read into a half that the next one uses
 
     def _read(
-        self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor", under_way: deque[_Half]
+        self,
+        layer: int,
+        row_ids: NDArray[np.int64],
+        out: "torch.Tensor",
+        under_way: deque[_Half],
+        counted: bool,
     ) -> None:
         reads, packed, files = self._reads, self._reads.maps[layer].packed, self._reads.files[layer]
         turn, step = 0, self._sorted.shape[2]
@@ -141,6 +160,8 @@ class SortedPieces:
             part_keys(rows, start, positions, self._bits)
             if self._cache is not None:
                 kept = self._cache.serve(reads.maps[layer], rows, positions, out)
+                if counted:
+                    self._cache.count_sorted(rows[:kept], len(rows) - kept)
                 rows, positions = rows[:kept], positions[:kept]
             at = 0
             while at < len(rows):

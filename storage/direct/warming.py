@@ -28,5 +28,5 @@ def warm(cache: RowCache, pieces: SortedPieces, rows: RowIds, out: "torch.Tensor
     for turn in reversed(range(turns)):
         for layer, ids in kept.items():
             some = ids[len(ids) * turn // turns : len(ids) * (turn + 1) // turns]
-            pieces.read(layer, some, out[: len(some)])
+            pieces.read(layer, some, out[: len(some)], counted=False)
     cache.keep_all()

@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD_AGAIN = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
+_ANY_ROWS = np.int64(1 << 62)
 
 
 @njit(inline="always")
@@ -58,3 +60,14 @@ def take_rows(row_ids: Any, rows: Any, num_rows: Any) -> Any:
             table[slot] = row
             distinct += 1
     return distinct
+
+
+def distinct_rows(rows: NDArray[np.int64]) -> int:
+    """Return how many of some row ids, int64 (n,), not negative, are distinct."""
+    return int(take_rows(rows, np.empty(len(rows), np.int64), _ANY_ROWS))
+
+
+def compile_take_rows() -> None:
+    """Compile now: not in the middle of a step, nor while another thread forks."""
+    for kind in (np.int32, np.int64):
+        take_rows(np.empty(0, kind), np.empty(0, np.int64), 0)

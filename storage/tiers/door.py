@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from engramctl.errors import ConfigError, FormatError, TierUnavailable, unknown
+from engramctl.errors import ConfigError, FormatError, TierUnavailable
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.source import CheckpointTables, Source
 from engramctl.storage.reading.table import open_table
@@ -19,6 +19,7 @@ from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.tier_list import TierList, read_tiers
 
 READING_BYTES = 64 << 20  # of a budget, at least, is for rows on their way
 LEAST_CACHE_RECORDS = 16
@@ -30,8 +31,8 @@ _STORES: dict[str, type[GpuStore] | type[HostStore] | type[SsdStore]] = {
 
 
 def tier_missing(tier: str) -> str | None:
-    """Return why this machine lacks a tier, or None."""
-    return cuda_missing() if tier == "gpu" else None
+    """Return why this machine lacks a tier, or one of a mixture; None: it does not."""
+    return cuda_missing() if read_tiers(tier).uses("gpu") else None
 
 
 def cuda_missing() -> str | None:
@@ -83,7 +84,8 @@ def open_store(
         path: a folder written by `engramctl build` or `engramctl layout`, in any layout; or rows
             that are open already, where they lie: `engramctl.checkpoints.open_store` opens a
             model's files.
-        tier: `gpu`, `host` or `ssd`.
+        tier: `gpu`, `host` or `ssd`; or a mixture: the tier that holds every row, and before it
+            faster ones that keep some, each with the bytes of its row cache: `host:16GiB,ssd`.
         budget_bytes: most memory the rows may take; default: what there is. On `ssd`, rows are
             then read past the page cache, into at most so much memory of the store's own.
         dtype: of gathered rows, torch.bfloat16 or torch.float32; or torch.uint8, the records as
@@ -94,6 +96,7 @@ def open_store(
         cache_bytes: of the budget of an `ssd` tier, what keeps rows that were read, all it needs
             beside them included (default: three quarters of the budget, but 64 MiB are left for
             rows on their way; 0: no row is kept). Without a budget, the budget is 64 MiB more.
+            A mixture's size of `host` is the same.
         fill: a dictionary that what `prefetch` is asked for with keys fills, for an `ssd` tier with
             a budget. One process at a time has it; forked children and stores that are pickled and
             opened again do not.
@@ -102,21 +105,21 @@ def open_store(
         RuntimeWarning: a medium on which a cold step takes over 50 ms, with the tokens/s to expect.
 
     Raises:
-        ConfigError: unknown tier, dtype, device or engine; a row cache or a dictionary to be filled
-            of another tier, or such as cannot be.
+        ConfigError: unknown tier, dtype, device or engine; tiers that are no mixture (see
+            `read_tiers`); a row cache or a dictionary to be filled of another tier, or such as
+            cannot be.
         TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered; rows of a type that is
             widened when it is laid out; a scale of a checkpoint
             cannot be (found when it is read: opening for `gpu`, else in `gather`).
         StorageError: the table exceeds the budget, or cannot be read.
     """
-    if tier not in _STORES:
-        raise unknown("tier", tier, _STORES)
+    tiers = read_tiers(tier)
     missing = tier_missing(tier)
     if missing:
-        raise TierUnavailable(f"there is no {tier} tier here: {missing}")
+        raise TierUnavailable(f"there is no gpu tier here: {missing}")
     where = indexed(device)
-    if tier == "gpu" and where.type == "cpu":
+    if tiers.uses("gpu") and where.type == "cpu":
         where = indexed("cuda")
     source = open_table(path) if isinstance(path, Path | str) else path
     if isinstance(source, CheckpointTables) and source.packing is not None:
@@ -126,34 +129,50 @@ def open_store(
             hint="lay them out as f32, or with --dtype as another: "
             f"engramctl layout {shlex.quote(str(source.path))} -o shards",
         )
-    budget, cache = _shared(tier, budget_bytes, cache_bytes, source.record.record_bytes)
-    if fill is not None and (tier != "ssd" or budget is None):
+    budget, cache = _shared(tiers, budget_bytes, cache_bytes, source.record.record_bytes)
+    if fill is not None and (tiers.whole != "ssd" or budget is None):
         raise ConfigError(
             "only an ssd tier with a budget fills a dictionary",
             hint="give budget_bytes, or cache_bytes",
         )
-    store = _STORES[tier](source, dtype, where, budget, engine, scheme, cache, fill)
+    opened = _STORES[tiers.whole]
+    store = opened(source, dtype, where, budget, engine, scheme, cache, fill, tiers)
     if isinstance(path, Path | str):
-        words = os.path.abspath(path), tier, budget, dtype, str(where)
-        store.reopen = partial(open_store, *words, engine=engine, scheme=scheme, cache_bytes=cache)
+        words = os.path.abspath(path), tier, budget_bytes, dtype, str(where)
+        others: dict[str, Any] = {"engine": engine, "scheme": scheme, "cache_bytes": cache_bytes}
+        store.reopen = partial(open_store, *words, **others)
     return store
 
 
 def _shared(
-    tier: str, budget_bytes: int | None, cache_bytes: int | None, record_bytes: int
+    tiers: TierList, budget_bytes: int | None, cache_bytes: int | None, record_bytes: int
 ) -> tuple[int | None, int]:
     """Return the budget, and what of it is the row cache's.
 
     Raises:
         ConfigError: there can be no such cache.
     """
-    if tier != "ssd":
+    if tiers.whole != "ssd":
         if cache_bytes:
             raise ConfigError(
-                f"the {tier} tier has no row cache: all its rows are in memory",
+                f"the {tiers.whole} tier has no row cache: all its rows are in memory",
                 hint="leave cache_bytes out, or open the ssd tier",
             )
         return budget_bytes, 0
+    named = tiers.cache_bytes("host")
+    if named and cache_bytes is not None:
+        raise ConfigError(
+            f"{tiers.name} says how large its row cache is",
+            facts={"cache_bytes": f"{cache_bytes:,}"},
+            hint="leave cache_bytes out",
+        )
+    if named and budget_bytes is not None and named >= budget_bytes:
+        raise ConfigError(
+            f"the budget leaves no memory for rows on their way beside host in {tiers.name}",
+            facts={"expected": f"more than {named:,} bytes", "found": f"{budget_bytes:,} bytes"},
+            hint="leave budget_bytes out: it is then 64 MiB more",
+        )
+    cache_bytes = named or cache_bytes
     if cache_bytes is None:
         reading = max(READING_BYTES, (budget_bytes or 0) // 4)
         return budget_bytes, max(0, (budget_bytes or 0) - reading)

@@ -22,7 +22,7 @@ _CHUNK_ROWS = 1 << 16  # rows copied, or widened, at a time: what bounds the mem
 class GpuStore(Store):
     """Rows as packed records on the device, one tensor a layer."""
 
-    tier = "gpu"
+    whole = "gpu"
 
     def load(self, budget_bytes: int | None) -> None:
         """Copy the table to the device."""

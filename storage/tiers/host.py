@@ -14,6 +14,7 @@ from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.reading.region import Region
+from engramctl.storage.reading.source import data_bytes
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.said_of_table import refuse_above
@@ -25,14 +26,14 @@ _CHUNK_BYTES = 64 << 20
 class HostStore(Store):
     """Rows in anonymous memory: nothing to page in, and no file that could change under us."""
 
-    tier = "host"
+    whole = "host"
 
     def load(self, budget_bytes: int | None) -> None:
         """Read every row file into memory."""
         free = available_bytes()
         limit = free if budget_bytes is None else min(free, budget_bytes)
         refuse_above(
-            self.tier, limit, self.data_bytes, "use --tier ssd, or a table with fewer slots"
+            self.tier, limit, data_bytes(self.table), "use --tier ssd, or a table with fewer slots"
         )
         self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers

@@ -36,7 +36,7 @@ _WARMED = 1024  # rows read together
 class SsdStore(Store):
     """Rows on disk; direct when a budget is given, else mapped."""
 
-    tier = "ssd"
+    whole = "ssd"
 
     def load(self, budget_bytes: int | None) -> None:
         """Open the row files; nothing is read but what an engine is tried with."""
@@ -212,6 +212,13 @@ class SsdStore(Store):
             if isinstance(self.read, MappedRows):
                 return self.read.layers[layer].resident(row_ids)
             return None
+
+    def by_tier(self, rows_unique: int) -> dict[str, int]:
+        """Return how many of the distinct rows each tier served: of a mixture, the cache first."""
+        if not self.tiers.caches or isinstance(self.read, MappedRows) or self.read.cache is None:
+            return super().by_tier(rows_unique)
+        missed = min(rows_unique, self.read.cache.rows_missed)
+        return {"host": rows_unique - missed, "ssd": missed}
 
     def stats(self) -> StoreStats:
         """Return a copy of the counters."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from engramctl.runtime.threads import renew_in_children
 from engramctl.runtime.untraced import untraced
 from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
-from engramctl.storage.io.take_rows import take_rows
-from engramctl.storage.reading.source import Source, data_bytes
+from engramctl.storage.io.take_rows import compile_take_rows
+from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
 from engramctl.storage.requests.output import output, output_width
@@ -26,6 +26,7 @@ from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
 from engramctl.storage.requests.usage import Call, Usage
 from engramctl.storage.tiers.said_of_table import scheme_document
+from engramctl.storage.tiers.tier_list import TierList
 
 SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
 Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
@@ -34,7 +35,7 @@ Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 class Store(ABC):
     """Rows of a table on one tier. Use as a context manager; safe from several threads."""
 
-    tier: str
+    whole: str  # the tier that holds every row
 
     def __init__(
         self,
@@ -46,10 +47,12 @@ class Store(ABC):
         scheme: Mapping[str, Any] | None = None,
         cache_bytes: int = 0,
         fill: SelfFilled | None = None,
+        tiers: TierList | None = None,
     ) -> None:
         """Made by `open_store`, which has the arguments' meaning and the errors."""
         self.width = output_width(table.record, dtype)
         self.table, self.dtype, self.device = table, dtype, device
+        self.tiers = tiers or TierList(self.whole)
         self._scheme = scheme
         self._num_rows = {layer: table.num_rows(layer) for layer in table.layers}
         self._stats = StoreStats()
@@ -59,13 +62,12 @@ class Store(ABC):
         self.near: dict[int, Near] = {}
         self.wanted_engine, self.cache_bytes, self.fill = engine, cache_bytes, fill
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
-        bounded = budget_bytes is not None and self.tier == "ssd"
+        bounded = budget_bytes is not None and self.whole == "ssd"
         reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
         self._most_copied = None if reading is None else max(256, reading >> 15)
         self.load(budget_bytes)
         renew_in_children(self)
-        for kind in (np.int32, np.int64):  # compiled now: not in a step, nor while others fork
-            take_rows(np.empty(0, kind), np.empty(0, np.int64), 0)
+        compile_take_rows()
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
@@ -82,13 +84,18 @@ class Store(ABC):
 
     def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
         """Be opened again in another process, by path: on the ssd tier, where nothing is copied."""
-        if self.reopen is None or self.tier != "ssd":
+        if self.reopen is None or self.whole != "ssd":
             raise TypeError(f"a store of {self.tier} rows is not pickled: open one in each process")
         return self.reopen, ()
 
     @abstractmethod
     def load(self, budget_bytes: int | None) -> None:
         """Get hold of the table: copy it to memory, or map its files."""
+
+    @property
+    def tier(self) -> str:
+        """The tier's name; of a mixture all of them, the fastest first: `host:1GiB,ssd`."""
+        return self.tiers.name
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -108,11 +115,6 @@ class Store(ABC):
     def row_dim(self) -> int:
         """E, values in a row."""
         return self.table.record.row_dim
-
-    @property
-    def data_bytes(self) -> int:
-        """Bytes of all rows in their files."""
-        return data_bytes(self.table)
 
     @property
     def mode(self) -> str:
@@ -208,10 +210,8 @@ class Store(ABC):
 
     def _count(self, asked: int, distinct: int) -> None:
         """Count rows; the caller holds the lock."""
-        stats, served = self._stats, self._stats.rows_by_tier
-        stats.rows_asked += asked
-        stats.rows_unique += distinct
-        served[self.tier] = served.get(self.tier, 0) + distinct
+        self._stats.rows_asked += asked
+        self._stats.rows_unique += distinct
 
     def _checked(self, layer: int, row_ids: RowIds, most_copied: int | None = None) -> Request:
         num_rows = self._num_rows.get(layer)
@@ -257,8 +257,13 @@ class Store(ABC):
         with self.lock:
             copy = StoreStats(**self._stats.to_dict())
         copy.mode, copy.engine = self.mode, self.engine
+        copy.rows_by_tier = self.by_tier(copy.rows_unique) if copy.rows_unique else {}
         copy.useful_bytes = copy.rows_unique * self.table.record.record_bytes
         return copy
+
+    def by_tier(self, rows_unique: int) -> dict[str, int]:
+        """Return how many of the distinct rows each tier served."""
+        return {self.whole: rows_unique}
 
     def collect(
         self, layer: int, request: Request, handle: Any, out: torch.Tensor, *, count: bool = False

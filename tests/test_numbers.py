@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError
-from engramctl.terminal.numbers import parse_bytes, parse_numbers, whole_number
+from engramctl.numbers import parse_bytes, parse_numbers, whole_number
 
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 

@@ -66,6 +66,19 @@ def parse_bytes(text: str, option: str) -> int:
     return size
 
 
+def exact_size(num_bytes: int) -> str:
+    """Write a size so that `parse_bytes` reads the same, in the largest binary unit that fits.
+
+    Example:
+        >>> exact_size(1 << 30), exact_size(1536), exact_size(1000)
+        ('1GiB', '1536', '1000')
+    """
+    for power, prefix in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
+        if num_bytes and num_bytes % 1024**power == 0:
+            return f"{num_bytes // 1024**power}{prefix}iB"
+    return str(num_bytes)
+
+
 def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     """Read `2,3,4`.
 
