@@ -24,13 +24,14 @@ from engramctl.hashing.scheme.check import (
     check_row_dim,
 )
 from engramctl.hashing.walk.batch import (
+    Check,
     as_batch,
+    is_later,
     output,
     padded_history,
     refuse_id,
-    rows_of_cpu_tensor,
-    tensor_output,
 )
+from engramctl.hashing.walk.tensors import rows_of_cpu_tensor, tensor_output
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
 
@@ -176,7 +177,15 @@ class DictionaryScheme:
         self.check_layer(layer)
         return len(self.ngrams)
 
-    def row_ids(self, token_ids: Any, layer: int, history: Any = None, out: Any = None) -> Any:
+    def row_ids(
+        self,
+        token_ids: Any,
+        layer: int,
+        history: Any = None,
+        out: Any = None,
+        *,
+        check: Check = "now",
+    ) -> Any:
         """Map every position to the row of the longest n-gram that ends there, or to -1.
 
         Causal: position t reads tokens [t - N + 1, t] only. Chunked equals whole when `history`
@@ -188,6 +197,8 @@ class DictionaryScheme:
             layer: a layer of the scheme; all have the same rows.
             history: token ids before the first, (..., C), oldest first, as in `Scheme.row_ids`.
             out: where to write, (..., T, 1), of any signed dtype that holds the row ids.
+            check: `now` alone, as in `Scheme.row_ids`: rows of -1, by which `later` tells of bad
+                token ids, mean no match here.
 
         Returns:
             int32 (..., T, 1) of the input's kind, or `out`. Tensors of other devices are looked up
@@ -195,26 +206,29 @@ class DictionaryScheme:
 
         Raises:
             ConfigError: no such layer.
-            ValueError: ids outside the vocabulary, not integers, or shapes that do not fit.
+            ValueError: ids outside the vocabulary, not integers, shapes that do not fit, or
+                another `check`.
         """
+        if is_later(check):
+            raise ValueError(
+                "a dictionary checks token ids now: check='later' gives them rows of -1, which "
+                "means no match here"
+            )
+        rows_dtype = np.dtype(np.int32)
         if type(token_ids).__module__.startswith("torch"):
             if token_ids.device.type == "cpu":
-                return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
+                return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out, check)
             past = history.cpu() if hasattr(history, "cpu") else history
             rows = self.row_ids(token_ids.cpu(), layer, past)
             there = tensor_output(
-                out, tuple(rows.shape), np.dtype(np.int32), len(self.ngrams), token_ids
+                out, tuple(rows.shape), rows_dtype, len(self.ngrams), token_ids, "no match"
             )
-            if not there.dtype.is_signed:
-                raise ValueError(f"out must be signed, for -1 means no match; not {there.dtype}")
             return there.copy_(rows)
         self.check_layer(layer)
         tokens = np.asarray(token_ids)
         tokens_BT = as_batch(tokens)
         history_BC = padded_history(history, len(tokens_BT), self.max_order - 1)
-        out = output(out, (*tokens.shape, 1), np.dtype(np.int32), len(self.ngrams))
-        if out.dtype.kind != "i":
-            raise ValueError(f"out must be signed, for -1 means no match; not {out.dtype}")
+        out = output(out, (*tokens.shape, 1), rows_dtype, len(self.ngrams), "no match")
         bad = self.walk(tokens_BT, history_BC, out.reshape(tokens_BT.shape))
         if bad >= 0:
             ids_BS = np.concatenate([history_BC, tokens_BT], axis=1)

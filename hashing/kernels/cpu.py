@@ -24,6 +24,7 @@ from engramctl.hashing.kernels.vector import (
     reduce_sums,
     widen_block,
 )
+from engramctl.hashing.walk.batch import NO_ROW
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers
 
@@ -217,6 +218,19 @@ class CpuWalk:
 
         found = [bad for bad in WORKERS.map(piece, range(pieces)) if bad >= 0]
         return min(found, default=-1)
+
+    def mark(self, ids_BS: NDArray[np.integer[Any]], out_BTH: NDArray[Any]) -> None:
+        """Fill `out_BTH` once a bad id was found: -1 in every head of the windows that hold one.
+
+        Args:
+            ids_BS: token ids, N - 1 positions of history first.
+            out_BTH: C-contiguous, signed integers.
+        """
+        bad_BS = reference.bad_ids(ids_BS, self._plan)
+        good_BS = np.where(bad_BS, 0, ids_BS)
+        past_BC, tokens_BT = np.split(good_BS, [self.context], axis=1)
+        self(np.ascontiguousarray(tokens_BT), np.ascontiguousarray(past_BC), out_BTH)
+        out_BTH[reference.bad_windows(bad_BS, self.context + 1)] = NO_ROW
 
     def _by_reference(
         self, tokens_BT: NDArray[Any], history_BC: NDArray[np.int64], out_BTH: NDArray[Any]

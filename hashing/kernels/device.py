@@ -10,6 +10,7 @@ import numpy as np
 
 from engramctl.hashing.kernels.choice import kernel
 from engramctl.hashing.kernels.plan import Plan
+from engramctl.hashing.walk.batch import NO_ROW
 from engramctl.hashing.walk.window import DEAD, START
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ class DeviceWalk:
         self._multipliers = [int(value) for value in plan.multipliers_N]
 
     def __call__(
-        self, tokens_BT: "torch.Tensor", history_BC: "torch.Tensor", out_BTH: "torch.Tensor"
+        self,
+        tokens_BT: "torch.Tensor",
+        history_BC: "torch.Tensor",
+        out_BTH: "torch.Tensor",
+        later: bool = False,
     ) -> int:
         """Fill `out_BTH`; return the index of the first bad id (history counted first), or -1.
 
@@ -64,15 +69,31 @@ class DeviceWalk:
             tokens_BT: int32 or int64, on the device.
             history_BC: int64, exactly N - 1 ids before each sequence, START where there is none.
             out_BTH: integers, on the device.
+            later: look for none and wait for nothing: windows with a bad id have rows of -1.
         """
         import torch
 
         ids_BS = torch.cat([history_BC, tokens_BT.long()], dim=1)
-        bad = self.bad_ids(ids_BS)
-        if bool(bad.any()):
-            return int(bad.flatten().int().argmax())
+        bad_BS = self.bad_ids(ids_BS)
+        if later:
+            out_BTH.copy_(self.rows_of(ids_BS).masked_fill(self._bad_windows(bad_BS), NO_ROW))
+            return -1
+        if bool(bad_BS.any()):
+            return int(bad_BS.flatten().int().argmax())
         out_BTH.copy_(self.rows_of(ids_BS))
         return -1
+
+    def is_ready(self, *tensors: "torch.Tensor") -> bool:
+        """Tell whether a call can be captured in a CUDA graph: nothing is compiled."""
+        return True
+
+    def _bad_windows(self, bad_BS: "torch.Tensor") -> "torch.Tensor":
+        """Mark windows with a bad id, bool (B, T, 1); as `reference.bad_windows`."""
+        length = bad_BS.shape[1] - self._plan.max_order + 1
+        bad_BT = bad_BS[:, :length]
+        for d in range(1, self._plan.max_order):
+            bad_BT = bad_BT | bad_BS[:, d : d + length]
+        return bad_BT[..., None]
 
     def bad_ids(self, ids_BS: "torch.Tensor") -> "torch.Tensor":
         """Mark the ids the scheme cannot take, bool (B, S)."""
@@ -109,7 +130,7 @@ class DeviceWalk:
         if len(self._map):
             ids = torch.where(ids < 0, ids, self._map[ids.clamp(0, len(self._map) - 1)])
         if boundary.negative == "fill":
-            ids = torch.where(ids == DEAD, boundary.fill, ids)
+            ids = ids.masked_fill(ids == DEAD, boundary.fill)
         is_start = ids == START
         stops, blocks = is_start.clone(), is_start.clone()
         for value in boundary.stop:
@@ -119,9 +140,9 @@ class DeviceWalk:
         hole = is_start | (ids == DEAD) if boundary.negative == "dead" else is_start
         blocked = blocks[:, context:]
         length = ids.shape[1] - context
-        walk = [torch.where(hole, boundary.fill, ids)[:, context:]]
+        walk = [ids.masked_fill(hole, boundary.fill)[:, context:]]
         for distance in range(1, context + 1):
             past = slice(context - distance, context - distance + length)
             blocked = blocked | stops[:, past]
-            walk.append(torch.where(blocked, boundary.fill, ids[:, past]))
+            walk.append(ids[:, past].masked_fill(blocked, boundary.fill))
         return walk

@@ -8,19 +8,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.hashing.kernels.plan import IdRules, Plan
+from engramctl.hashing.walk.batch import NO_ROW
 from engramctl.hashing.walk.mix import signed64
 from engramctl.hashing.walk.window import DEAD, START, window
 
 
-def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> int:
-    """Return the flat index of the first id the scheme cannot take, or -1."""
+def bad_ids(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.bool_]:
+    """Mark the ids the scheme cannot take, bool (B, S)."""
     negative = ids_BS < 0
     bad = ids_BS >= plan.canonical.num_ids
     if plan.boundary.negative in ("dead", "fill"):
         bad |= negative & (ids_BS != DEAD) & (ids_BS != START)
     elif plan.boundary.negative == "refuse":
         bad |= negative & (ids_BS != START)
-    return int(np.argmax(bad)) if bad.any() else -1
+    return bad
+
+
+def first_bad_id(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> int:
+    """Return the flat index of the first id the scheme cannot take, or -1."""
+    bad_BS = bad_ids(ids_BS, plan)
+    return int(np.argmax(bad_BS)) if bad_BS.any() else -1
+
+
+def bad_windows(bad_BS: NDArray[np.bool_], max_order: int) -> NDArray[np.bool_]:
+    """Mark the positions with a bad id among the N that end there, bool (B, T).
+
+    All N count, wherever look-back stops: every kernel reads them anyway.
+
+    Args:
+        bad_BS: which ids are bad, max_order - 1 positions of history first.
+        max_order: N.
+    """
+    length = bad_BS.shape[1] - max_order + 1
+    return np.any([bad_BS[:, d : d + length] for d in range(max_order)], axis=0)
 
 
 def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.int64]:
@@ -105,6 +125,18 @@ def row_ids(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
             slots = poly_slots(walk[:order], base, int(modulus), exact=exact)
         columns.append(slots + offset)
     return np.stack(columns, axis=-1)
+
+
+def marked_row_ids(ids_BS: NDArray[np.integer[Any]], plan: Plan) -> NDArray[np.int64]:
+    """Map every position to row ids as `row_ids`, or to -1 in every head where its window is bad.
+
+    Returns:
+        int64 (B, T, H).
+    """
+    bad_BS = bad_ids(ids_BS, plan)
+    rows_BTH = row_ids(np.where(bad_BS, 0, ids_BS), plan)
+    rows_BTH[bad_windows(bad_BS, plan.max_order)] = NO_ROW
+    return rows_BTH
 
 
 def longest_matches(

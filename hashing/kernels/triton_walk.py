@@ -16,6 +16,7 @@ import numpy as np
 from engramctl.hashing.kernels.choice import LARGEST_VECTOR_MODULUS
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.kernels.vector import LIMB_BITS
+from engramctl.hashing.walk.batch import NO_ROW
 from engramctl.hashing.walk.window import DEAD, NEGATIVE_RULES, START
 
 try:
@@ -32,7 +33,7 @@ _NOT_BAD = 2**62
 
 if triton is not None:
     _REFUSE, _DEAD_RULE, _PASS, _FILL = (tl.constexpr(k) for k in range(len(NEGATIVE_RULES)))
-    _NONE = tl.constexpr(_NOT_BAD)
+    _NONE, _NO_ROW = tl.constexpr(_NOT_BAD), tl.constexpr(NO_ROW)
     _START, _DEAD = tl.constexpr(START), tl.constexpr(DEAD)
     _LIMB, _LIMB_MASK = tl.constexpr(LIMB_BITS), tl.constexpr(2**LIMB_BITS - 1)
 
@@ -57,9 +58,12 @@ if triton is not None:
         out, first_bad, positions, length, num_ids, fill,
         order: tl.constexpr, heads: tl.constexpr, lanes: tl.constexpr, block: tl.constexpr,
         num_stops: tl.constexpr, num_blocks: tl.constexpr, negative: tl.constexpr,
-        mapped: tl.constexpr, linear: tl.constexpr, wide: tl.constexpr,
+        mapped: tl.constexpr, linear: tl.constexpr, wide: tl.constexpr, later: tl.constexpr,
     ):  # fmt: skip
-        """Hash `block` positions; `lanes` is the number of heads rounded up to a power of two."""
+        """Hash `block` positions; `lanes` is the number of heads rounded up to a power of two.
+
+        `later`: windows with a bad id have rows of -1, and `first_bad` is not touched.
+        """
         context: tl.constexpr = order - 1
         at = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
         here = at < positions
@@ -73,6 +77,7 @@ if triton is not None:
         low = tl.zeros([block, lanes], tl.float64)
         mix = tl.zeros([block], tl.int64)
         closed = tl.zeros([block], tl.int1)
+        spoilt = tl.zeros([block], tl.int1)
         for d in tl.static_range(order):
             s = t - d
             ids = tl.load(tokens + sequence * length + s, mask=here & (s >= 0), other=0)
@@ -85,9 +90,12 @@ if triton is not None:
                 bad = bad | ((ids < 0) & (ids != _START))
             elif negative != _PASS:
                 bad = bad | ((ids < 0) & (ids != _START) & (ids != _DEAD))
-            index = sequence * (context + length) + context + s
-            worst = tl.min(tl.where(bad & here, index, _NONE), axis=0)
-            tl.atomic_min(first_bad, worst, mask=worst < _NONE)
+            if later:
+                spoilt = spoilt | bad
+            else:
+                index = sequence * (context + length) + context + s
+                worst = tl.min(tl.where(bad & here, index, _NONE), axis=0)
+                tl.atomic_min(first_bad, worst, mask=worst < _NONE)
             if mapped:
                 known = here & (ids >= 0) & (ids < num_ids)
                 ids = tl.where(known, tl.load(token_map + ids, mask=known, other=0), ids)
@@ -130,6 +138,8 @@ if triton is not None:
             rest = x - tl.floor(x * inverse + 0.5) * p
             slot = tl.where(rest < 0, rest + p, rest).to(tl.int64)
         rows = slot + tl.load(offsets + head, mask=is_head, other=0)[None, :]
+        if later:
+            rows = tl.where(spoilt[:, None], _NO_ROW, rows)
         place = out + at[:, None] * heads + head[None, :]
         tl.store(place, rows.to(out.dtype.element_ty), mask=here[:, None] & is_head[None, :])
 
@@ -172,9 +182,14 @@ class TritonWalk:
             "wide": max(moduli) > LARGEST_VECTOR_MODULUS,
             "enable_fp_fusion": True,  # said, since Triton's default changes; exact either way
         }
+        self._compiled: set[tuple[object, ...]] = set()
 
     def __call__(
-        self, tokens_BT: "torch.Tensor", history_BC: "torch.Tensor", out_BTH: "torch.Tensor"
+        self,
+        tokens_BT: "torch.Tensor",
+        history_BC: "torch.Tensor",
+        out_BTH: "torch.Tensor",
+        later: bool = False,
     ) -> int:
         """Fill `out_BTH`; return the index of the first bad id (history counted first), or -1.
 
@@ -184,10 +199,13 @@ class TritonWalk:
             tokens_BT: int32 or int64, contiguous, on the device.
             history_BC: int64, exactly N - 1 ids before each sequence, START where there is none.
             out_BTH: integers, contiguous, on the device.
+            later: look for none and wait for nothing: windows with a bad id have rows of -1.
         """
         import torch
 
-        first_bad = torch.full((1,), _NOT_BAD, dtype=torch.int64, device=tokens_BT.device)
+        first_bad = history_BC  # any int64 tensor: it is not written
+        if not later:
+            first_bad = torch.full((1,), _NOT_BAD, dtype=torch.int64, device=tokens_BT.device)
         positions = tokens_BT.numel()
         if positions:
             programs = (-(-positions // self.options["block"]),)
@@ -195,7 +213,32 @@ class TritonWalk:
                 walk_kernel[programs](
                     tokens_BT, history_BC, *self.constants, out_BTH, first_bad, positions,
                     tokens_BT.shape[1], self._plan.canonical.num_ids, self._plan.boundary.fill,
-                    **self.options,
+                    later=later, **self.options,
                 )  # fmt: skip
+            if later:
+                self._compiled.add(_form(tokens_BT, history_BC, out_BTH))
+        if later:
+            return -1
         found = int(first_bad)
         return -1 if found == _NOT_BAD else found
+
+    def is_ready(self, *tensors: "torch.Tensor") -> bool:
+        """Tell whether a call with `later` can be captured in a CUDA graph: it compiles nothing.
+
+        Args:
+            tensors: of the call.
+        """
+        return not tensors[0].numel() or _form(*tensors) in self._compiled
+
+
+def _form(
+    tokens_BT: "torch.Tensor", history_BC: "torch.Tensor", out_BTH: "torch.Tensor"
+) -> tuple[object, ...]:
+    """Return what Triton compiles code of its own for: dtypes, special sizes, alignment."""
+    sizes = (tokens_BT.numel(), tokens_BT.shape[1])
+    return (
+        tokens_BT.dtype,
+        out_BTH.dtype,
+        *((size == 1, size % 16 == 0, size < 2**31) for size in sizes),
+        *(one.data_ptr() % 16 == 0 for one in (tokens_BT, history_BC, out_BTH)),
+    )

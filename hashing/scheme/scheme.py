@@ -7,7 +7,7 @@ mismatch, because one wrong constant reads fluent, wrong rows.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,16 @@ from engramctl.hashing.kernels.keys import id_bits, window_keys
 from engramctl.hashing.kernels.plan import Plan
 from engramctl.hashing.scheme.check import check_boundary, check_orders, check_sizes, check_sums
 from engramctl.hashing.walk.batch import (
+    Check,
     as_batch,
-    as_tensor_batch,
+    is_later,
     output,
     padded_history,
     refuse_id,
-    rows_of_cpu_tensor,
-    tensor_output,
 )
 from engramctl.hashing.walk.heads import PRIMES, HeadRule, LayerHash, derive_layers
 from engramctl.hashing.walk.mix import XOR_MUL, Mix
+from engramctl.hashing.walk.tensors import rows_of_cpu_tensor
 from engramctl.hashing.walk.token_map import Canonical
 from engramctl.hashing.walk.window import Boundary
 
@@ -152,7 +152,15 @@ class Scheme:
         """The walks made so far, by layer, or by layer and device."""
         return {}
 
-    def row_ids(self, token_ids: Any, layer: int, history: Any = None, out: Any = None) -> Any:
+    def row_ids(
+        self,
+        token_ids: Any,
+        layer: int,
+        history: Any = None,
+        out: Any = None,
+        *,
+        check: Check = "now",
+    ) -> Any:
         """Map every position to one row id a head.
 
         Causal: position t reads tokens [t - N + 1, t] only. Chunked equals whole when `history`
@@ -165,13 +173,17 @@ class Scheme:
             history: token ids before the first, (..., C), oldest first. At most N-1 count; fewer
                 mean that the sequence starts there.
             out: where to write, (..., T, H), of any integer dtype that holds the row ids.
+            check: `now`: a token id outside the vocabulary is an error. `later`: every row of a
+                position is -1 where one of the N ids that end there is outside, wherever look-back
+                stops; a gather refuses -1. On a device nothing waits for it then, and a call like
+                an earlier one can be captured in a CUDA graph.
 
         Returns:
             (..., T, H) of the input's kind: int32 when the table has fewer than 2^31 rows, else
             int64, or `out`.
 
         Raises:
-            ConfigError: no such layer.
+            ConfigError: no such layer; a call that a running capture cannot hold.
             ValueError: ids outside the vocabulary, not integers, or shapes that do not fit.
 
         Example:
@@ -182,17 +194,22 @@ class Scheme:
         """
         if type(token_ids) is not np.ndarray:
             if type(token_ids).__module__.startswith("torch"):
-                return self._row_ids_torch(token_ids, layer, history, out)
+                return self._row_ids_torch(token_ids, layer, history, out, check)
             token_ids = np.asarray(token_ids)
         walk = self.walks.get(layer) or self._cpu_walk(layer)
-        tokens_BT = as_batch(token_ids)
-        history_BC = padded_history(history, len(tokens_BT), walk.context)
+        later = check != "now" and is_later(check)
+        tokens_BT = as_batch(token_ids, later=later)
+        history_BC = padded_history(history, len(tokens_BT), walk.context, later=later)
         shape = (*token_ids.shape, walk.num_heads)
-        out = output(out, shape, walk.dtype, walk.num_rows)
+        negative = "a token id outside the vocabulary" if later else None
+        out = output(out, shape, walk.dtype, walk.num_rows, negative)
         out_BTH = out if out.ndim == 3 else out.reshape(*tokens_BT.shape, walk.num_heads)
         bad = walk(tokens_BT, history_BC, out_BTH)
         if bad >= 0:
-            self._refuse(np.concatenate([history_BC, tokens_BT], axis=1), bad)
+            ids_BS = np.concatenate([history_BC, tokens_BT], axis=1)
+            if not later:
+                refuse_id(ids_BS, bad, walk.context, self.vocab_size)
+            walk.mark(ids_BS, out_BTH)
         return out
 
     def _cpu_walk(self, layer: int) -> "CpuWalk":
@@ -203,29 +220,13 @@ class Scheme:
         return walk
 
     def _row_ids_torch(
-        self, token_ids: "torch.Tensor", layer: int, history: Any, out: "torch.Tensor | None"
+        self, token_ids: "torch.Tensor", layer: int, history: Any, out: Any, check: Check
     ) -> "torch.Tensor":
-        import torch
-
         if token_ids.device.type == "cpu":
-            return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out)
-        from engramctl.hashing.kernels.device import device_walk
+            return rows_of_cpu_tensor(self.row_ids, token_ids, layer, history, out, check)
+        from engramctl.hashing.scheme.on_device import row_ids_on_device
 
-        plan = self.plans[self.layer_hash(layer).layer]
-        device = token_ids.device
-        walk = self.walks.get((layer, device))
-        if walk is None:
-            walk = self.walks[layer, device] = device_walk(plan, device)
-        tokens_BT = as_tensor_batch(token_ids)
-        past = history.cpu().numpy() if isinstance(history, torch.Tensor) else history
-        past_BC = padded_history(past, len(tokens_BT), self.max_order - 1)
-        history_BC = torch.from_numpy(past_BC).to(device)
-        shape = (*token_ids.shape, self.num_heads)
-        out = tensor_output(out, shape, plan.dtype, plan.num_rows, tokens_BT)
-        bad = walk(tokens_BT, history_BC, out.view(*tokens_BT.shape, self.num_heads))
-        if bad >= 0:
-            self._refuse(torch.cat([history_BC, tokens_BT.long()], dim=1).cpu().numpy(), bad)
-        return out
+        return row_ids_on_device(self, token_ids, layer, history, out, check)
 
     def kernel(self, device: Any = "cpu") -> str:
         """Return which kernel `row_ids` uses: `numba`, `triton`, `torch` or `numpy`.
@@ -268,9 +269,6 @@ class Scheme:
             ValueError: as `row_ids`; also for windows of more than 128 bits.
         """
         return window_keys(self.plans[self.layer_ids[0]], self.orders, token_ids, history)
-
-    def _refuse(self, ids_BS: NDArray[np.integer[Any]], bad: int) -> NoReturn:
-        refuse_id(ids_BS, bad, self.max_order - 1, self.vocab_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return scheme.json: the recipe and every derived constant."""

@@ -1,26 +1,37 @@
 """Token ids as callers give them -> the arrays a walk takes."""
 
-from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.hashing.walk.window import START
+from engramctl.hashing.walk.window import OUTSIDE, START
 
-if TYPE_CHECKING:
-    import torch
+Check = Literal["now", "later"]
+"""When token ids that no vocabulary has are told: by an error now, or by rows of -1."""
+NO_ROW = -1  # of a window with such an id
 
 _INT64 = np.dtype(np.int64)
 _AS_THEY_ARE = (_INT64, np.dtype(np.int32))
 
 
-def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
+def is_later(check: Check) -> bool:
+    """Tell whether token ids outside the vocabulary become rows of -1.
+
+    Raises:
+        ValueError: `check` is neither word.
+    """
+    if check not in ("now", "later"):
+        raise ValueError(f"check must be 'now' or 'later', not {check!r}")
+    return check == "later"
+
+
+def as_batch(tokens: NDArray[Any], *, later: bool = False) -> NDArray[Any]:
     """Return (B, T) contiguous, int32 or int64, of integers (..., T).
 
     Raises:
-        ValueError: not integers, or no axis.
+        ValueError: not integers, or no axis; ids of 64 bits, unless `later`: then they are OUTSIDE.
     """
     if tokens.ndim == 2 and tokens.dtype in _AS_THEY_ARE and tokens.flags.c_contiguous:
         return tokens  # what a decode step gives; its time counts in nanoseconds
@@ -31,7 +42,7 @@ def as_batch(tokens: NDArray[Any]) -> NDArray[Any]:
             f"token ids must be integers of shape (..., T), not {tokens.dtype} {tokens.shape}"
         )
     if tokens.dtype not in _AS_THEY_ARE:
-        tokens = _signed(tokens, "token ids")
+        tokens = _signed(tokens, "token ids", later)
     return np.ascontiguousarray(tokens.reshape(flat_shape(tokens.shape)))
 
 
@@ -45,18 +56,22 @@ def flat_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return prod(shape[:-1]), shape[-1]
 
 
-def _signed(ids: NDArray[Any], name: str) -> NDArray[np.int64]:
+def _signed(ids: NDArray[Any], name: str, later: bool) -> NDArray[np.int64]:
     """Return ids as int64.
 
     Raises:
         ValueError: an id of 64 bits, which would come back as a negative one.
     """
     if ids.dtype.kind == "u" and ids.size and int(ids.max()) >= 2**63:
-        raise ValueError(f"{name} must be below 2^63, not {int(ids.max())}")
+        if not later:
+            raise ValueError(f"{name} must be below 2^63, not {int(ids.max())}")
+        ids = np.minimum(ids, np.uint64(OUTSIDE))
     return ids.astype(np.int64)
 
 
-def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
+def padded_history(
+    history: Any, batch: int, context: int, *, later: bool = False
+) -> NDArray[np.int64]:
     """Return exactly `context` ids before each sequence, START where there is none.
 
     The caller's own array comes back when it is that already.
@@ -65,6 +80,7 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
         history: integers (..., C), oldest first, or None; only the last `context` count.
         batch: B.
         context: N - 1.
+        later: ids of 64 bits are OUTSIDE, and no error.
 
     Returns:
         int64 (B, context).
@@ -85,7 +101,7 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     past = np.asarray(history)
     if past.size and past.dtype.kind not in "iu":
         raise ValueError(f"history must be integers, not {past.dtype}")
-    past = _signed(past, "history") if past.size else past
+    past = _signed(past, "history", later) if past.size else past
     past = past.reshape(-1, past.shape[-1])[:, -context:] if past.size else past.reshape(0, 0)
     if past.size and len(past) != batch:
         raise ValueError(f"history has {len(past)} sequences, token ids have {batch}")
@@ -94,7 +110,13 @@ def padded_history(history: Any, batch: int, context: int) -> NDArray[np.int64]:
     return padded_BC
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int) -> NDArray[Any]:
+def output(
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    num_rows: int,
+    negative: str | None = None,
+) -> NDArray[Any]:
     """Return `out` when it fits, or a new array.
 
     Args:
@@ -102,10 +124,11 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int
         shape: that it must have.
         dtype: of a new array.
         num_rows: row ids lie below it.
+        negative: what -1 means; None: it is never written.
 
     Raises:
         ValueError: `out` is no array, has another shape, holes, a dtype that cannot hold every row
-            id, or may not be written.
+            id or -1, or may not be written.
     """
     if out is None:
         return np.empty(shape, dtype)
@@ -115,6 +138,8 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], num_rows: int
         raise ValueError(f"out must be C-contiguous of shape {shape}, not {out.shape}")
     if out.dtype != dtype and not _holds(out.dtype, num_rows):
         raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
+    if negative and out.dtype.kind != "i":
+        raise ValueError(f"out must be signed, for -1 means {negative}; not {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
     checked: NDArray[Any] = out
@@ -141,83 +166,3 @@ def refuse_id(
         f"token id {int(ids_BS[sequence, position])} at sequence {sequence}, position "
         f"{position - context} is outside the vocabulary of {vocab_size:,} ids"
     )
-
-
-def rows_of_cpu_tensor(
-    row_ids: Callable[..., NDArray[Any]],
-    token_ids: "torch.Tensor",
-    layer: int,
-    history: Any,
-    out: "torch.Tensor | None",
-) -> "torch.Tensor":
-    """Call a numpy `row_ids` with tensors that lie on the CPU; nothing is copied."""
-    import torch
-
-    _check_tensor(out)
-    past = history.numpy() if isinstance(history, torch.Tensor) else history
-    result = row_ids(token_ids.numpy(), layer, past, out if out is None else out.numpy())
-    return torch.from_numpy(result) if out is None else out
-
-
-def as_tensor_batch(tokens: "torch.Tensor") -> "torch.Tensor":
-    """Return (B, T) contiguous, int32 or int64, of integers (..., T) on their own device.
-
-    Raises:
-        ValueError: not integers, or no axis.
-    """
-    import torch
-
-    if not _is_integer(tokens.dtype) or tokens.dim() < 1:
-        raise ValueError(
-            f"token ids must be integers of shape (..., T), not {tokens.dtype} "
-            f"{tuple(tokens.shape)}"
-        )
-    if tokens.dtype not in (torch.int32, torch.int64):
-        tokens = tokens.long()
-    return tokens.reshape(flat_shape(tokens.shape)).contiguous()
-
-
-def tensor_output(
-    out: "torch.Tensor | None",
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    num_rows: int,
-    like: "torch.Tensor",
-) -> "torch.Tensor":
-    """Return `out` when it fits, or a new tensor where `like` is.
-
-    Raises:
-        ValueError: `out` is no tensor, has another shape, holes, a dtype that cannot hold every row
-            id, or is on another device.
-    """
-    import torch
-
-    if out is None:
-        kind = torch.int32 if dtype == np.int32 else torch.int64
-        return torch.empty(shape, dtype=kind, device=like.device)
-    _check_tensor(out)
-    if out.shape != shape or not out.is_contiguous() or out.device != like.device:
-        raise ValueError(
-            f"out must be contiguous of shape {shape} on {like.device}, not {tuple(out.shape)} on "
-            f"{out.device}"
-        )
-    if not _is_integer(out.dtype) or torch.iinfo(out.dtype).max < num_rows - 1:
-        raise ValueError(f"out must hold row ids below {num_rows:,}; {out.dtype} does not")
-    return out
-
-
-def _check_tensor(out: Any) -> None:
-    """Refuse an `out` that is no tensor of numbers side by side."""
-    import torch
-
-    if out is None:
-        return
-    if not isinstance(out, torch.Tensor) or out.layout != torch.strided:
-        found = type(out).__name__ if not isinstance(out, torch.Tensor) else out.layout
-        raise ValueError(f"out must be a strided tensor, as the token ids are, not {found}")
-
-
-def _is_integer(dtype: "torch.dtype") -> bool:
-    import torch
-
-    return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)

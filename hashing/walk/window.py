@@ -2,7 +2,8 @@
 
 Two values mark positions that hold no id. `DEAD` is a masked token (padding, image span) in schemes
 that know masks. `START` lies before the sequence; a caller may use it to pad a batch on the left or
-a history that is shorter than the scheme's.
+a history that is shorter than the scheme's. `OUTSIDE` is an id that no vocabulary has, whatever the
+rule for negative ones: what stands for an id that is lost, or that int64 cannot hold.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 DEAD = -1
 START = -(2**31)
+OUTSIDE = 2**63 - 1
 
 NEGATIVE_RULES = ("refuse", "dead", "pass", "fill")
 
