@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engramctl.hashing.dictionary.lookup import Lookup, lookup_from_dict
     from engramctl.hashing.released.configs import scheme_from_config
     from engramctl.hashing.released.presets import PRESETS, make_scheme
+    from engramctl.hashing.scheme.device_history import DeviceHistory
     from engramctl.hashing.scheme.history import History
     from engramctl.hashing.scheme.scheme import Scheme
     from engramctl.hashing.walk.token_map import build_token_map
@@ -28,6 +29,7 @@ else:
             "dictionary.lookup": ("Lookup", "lookup_from_dict"),
             "released.configs": ("scheme_from_config",),
             "released.presets": ("PRESETS", "make_scheme"),
+            "scheme.device_history": ("DeviceHistory",),
             "scheme.history": ("History",),
             "scheme.scheme": ("Scheme",),
             "walk.token_map": ("build_token_map",),
@@ -39,6 +41,7 @@ __all__ = [
     "DEAD",
     "PRESETS",
     "START",
+    "DeviceHistory",
     "DictionaryScheme",
     "EngramError",
     "History",

@@ -16,7 +16,7 @@ from engramctl.hashing.walk.window import DEAD, START, window
 def bad_ids(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.bool_]:
     """Mark the ids the scheme cannot take, bool (B, S)."""
     negative = ids_BS < 0
-    bad = ids_BS >= plan.canonical.num_ids
+    bad: NDArray[np.bool_] = ids_BS >= plan.canonical.num_ids
     if plan.boundary.negative in ("dead", "fill"):
         bad |= negative & (ids_BS != DEAD) & (ids_BS != START)
     elif plan.boundary.negative == "refuse":

@@ -240,5 +240,10 @@ def _form(
         tokens_BT.dtype,
         out_BTH.dtype,
         *((size == 1, size % 16 == 0, size < 2**31) for size in sizes),
-        *(one.data_ptr() % 16 == 0 for one in (tokens_BT, history_BC, out_BTH)),
+        *(is_aligned(one) for one in (tokens_BT, history_BC, out_BTH)),
     )
+
+
+def is_aligned(tensor: "torch.Tensor") -> bool:
+    """Tell whether an address divides by 16, of which Triton makes use."""
+    return tensor.data_ptr() % 16 == 0

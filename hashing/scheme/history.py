@@ -2,7 +2,7 @@
 
 Engines lose rows when this state does not follow the request: a forked or reordered sequence, a
 rejected draft, a reused prefix. It keeps token ids, not canonical ids, so one history serves every
-scheme whose N is not larger.
+scheme whose N is not larger. It lives on the host; `DeviceHistory` is for tensors of a device.
 """
 
 from collections.abc import Sequence

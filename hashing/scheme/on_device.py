@@ -65,7 +65,7 @@ def _capturing(token_ids: "torch.Tensor") -> bool:
 
     if token_ids.device.type != "cuda":
         return False
-    with torch.cuda.device_of(token_ids):
+    with torch.cuda.device_of(token_ids):  # type: ignore[no-untyped-call]
         return torch.cuda.is_current_stream_capturing()
 
 

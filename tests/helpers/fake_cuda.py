@@ -36,12 +36,14 @@ class Machine:
         downloads: the other way; each waits for the device.
         waits: devices that were synchronised.
         graphs: `made`, `begin`, `end`, `replay` of each CUDA graph, numbered from 0 as made.
+        capturing: whether a graph is being captured, on any stream.
     """
 
     uploads: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
     graphs: list[tuple[str, int]] = field(default_factory=list)
+    capturing: bool = False
 
 
 class _Transfers(TorchDispatchMode):
@@ -112,7 +114,9 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.current_stream": _Stream,
         "torch.cuda.stream": nullcontext,
         "torch.cuda.graph_pool_handle": lambda: (0, 1),
-        "torch.cuda.CUDAGraph": partial(_Graph, machine.graphs),
+        "torch.cuda.CUDAGraph": partial(_Graph, machine),
+        "torch.cuda.is_current_stream_capturing": lambda: machine.capturing,
+        "torch.cuda.device_of": nullcontext,
         "torch.Generator": _Generator,
         "torch._subclasses.fake_tensor.CONSTANT_NUMEL_LIMIT": -1,  # not even of one element
     }
@@ -153,19 +157,24 @@ class _Stream:
 class _Graph:
     """Captures nothing; tells what was asked of it."""
 
-    def __init__(self, told: list[tuple[str, int]]) -> None:
-        self._told = told
-        self._number = 1 + max((number for _, number in told), default=-1)
-        told.append(("made", self._number))
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._number = 1 + max((number for _, number in machine.graphs), default=-1)
+        self._tell("made")
 
     def capture_begin(self, **words: Any) -> None:
-        self._told.append(("begin", self._number))
+        self._machine.capturing = True
+        self._tell("begin")
 
     def capture_end(self) -> None:
-        self._told.append(("end", self._number))
+        self._machine.capturing = False
+        self._tell("end")
 
     def replay(self) -> None:
-        self._told.append(("replay", self._number))
+        self._tell("replay")
+
+    def _tell(self, what: str) -> None:
+        self._machine.graphs.append((what, self._number))
 
 
 class _Properties:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engramctl.hashing import DEAD, START, Scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.triton_walk import TritonWalk
+from engramctl.hashing.walk.window import OUTSIDE
 from tests.hashing.presets import EOS, LARGE, LARGE_VOCAB, SCHEMES, VOCAB, knows_masks
 
 
@@ -30,6 +31,7 @@ def main() -> None:
                 print(f"{name}, case {case}, layer {layer}:",
                       compare(scheme, layer, ids_BT.astype(dtype), past_BC))  # fmt: skip
         print(f"{name}, bad ids:", refuse(scheme))
+        print(f"{name}, bad ids later:", mark(scheme, rng))
     for name, scheme in LARGE.items():
         ids_BT = rng.integers(0, LARGE_VOCAB, (2, 37))
         ids_BT[:, ::5] = LARGE_VOCAB - 1
@@ -65,6 +67,24 @@ def refuse(scheme: Scheme) -> str:
         if bad != reference.first_bad_id(whole_BS, plan):
             return f"first bad id at {bad}"
     return "same"
+
+
+def mark(scheme: Scheme, rng: np.random.Generator) -> str:
+    """Windows with an id that cannot be have rows of -1; blocks of positions end in between."""
+    plan = scheme.plans[scheme.layers[0]]
+    whole_BS = rng.integers(0, VOCAB, (3, scheme.max_order - 1 + 97))
+    outside = [scheme.vocab_size, 2**40, OUTSIDE, -5, -(2**40), DEAD]
+    where = rng.random(whole_BS.shape) < 0.1
+    whole_BS[where] = rng.choice(outside, int(where.sum()))
+    past, ids = (x.copy() for x in np.split(whole_BS, [scheme.max_order - 1], axis=1))
+    out = torch.full((3, 97, scheme.num_heads), -7, dtype=torch.int64)
+    walk = TritonWalk(plan, torch.device("cpu"))
+    if walk(torch.from_numpy(ids), torch.from_numpy(past), out, later=True) != -1:
+        return "a bad id is told now"
+    expected = reference.marked_row_ids(whole_BS, plan)
+    if not (expected == -1).any() or (expected == -1).all():
+        return "a test of nothing"
+    return "same" if np.array_equal(out.numpy(), expected) else f"other rows: {out.numpy()}"
 
 
 if __name__ == "__main__":
