@@ -76,7 +76,7 @@ class DeviceWalk:
         ids_BS = torch.cat([history_BC, tokens_BT.long()], dim=1)
         bad_BS = self.bad_ids(ids_BS)
         if later:
-            out_BTH.copy_(self.rows_of(ids_BS).masked_fill(self._bad_windows(bad_BS), NO_ROW))
+            out_BTH.copy_(self.rows_of(ids_BS).masked_fill_(self._bad_windows(bad_BS), NO_ROW))
             return -1
         if bool(bad_BS.any()):
             return int(bad_BS.flatten().int().argmax())

@@ -1,4 +1,8 @@
-"""24 row ids a token on a GPU: the Triton kernel against torch operations on the same device."""
+"""24 row ids a token on a GPU: the Triton kernel against torch operations on the same device.
+
+Both find bad token ids later, so that neither waits: a decode step is a matter of launches, one
+against some fifty, and of the kernels alone when it is replayed from a CUDA graph.
+"""
 
 from collections.abc import Callable
 from statistics import median
@@ -9,9 +13,12 @@ import torch
 from engramctl.hashing import make_scheme
 from engramctl.hashing.kernels.choice import kernel
 from engramctl.hashing.kernels.device import DeviceWalk
+from engramctl.model.graphed import captured
 from tests.benchmarks.harness import Row, row, skipped
 
-NAME, PEER, TARGET = "hash prefill on CUDA, V4.1 primes", "torch operations, same GPU", 5.0
+NAME, PEER, TARGET = "hashing on the device, V4.1 primes", "torch operations, same GPU", 5.0
+STEPS = (1, 64)  # sequences, a token each
+PROMPT, BATCH = 1 << 14, 1 << 24  # tokens
 Arm = Callable[[], object]
 
 
@@ -21,30 +28,59 @@ def run(quick: bool) -> list[Row]:
         return [skipped(NAME, PEER, "needs a CUDA device", TARGET)]
     if kernel("cuda") != "triton":
         return [skipped(NAME, PEER, "triton is not installed", TARGET)]
-    tokens, rounds = (1 << 20, 5) if quick else (1 << 24, 21)
-    return [measured(torch.device("cuda"), tokens, rounds, cuda_seconds)]
+    device = torch.device("cuda", torch.cuda.current_device())
+    rounds = 21 if quick else 101
+    rows = []
+    for graphed in (False, True):
+        rows += [
+            measured(device, batch, rounds, cuda_seconds, batch=batch, graphed=graphed)
+            for batch in STEPS
+        ]
+        rows.append(measured(device, PROMPT, rounds, cuda_seconds, graphed=graphed))
+    tokens, rounds = (1 << 20, 5) if quick else (BATCH, 21)
+    return [*rows, measured(device, tokens, rounds, cuda_seconds)]
 
 
 def measured(
-    device: torch.device, tokens: int, rounds: int, seconds_of: Callable[[Arm], float]
+    device: torch.device,
+    tokens: int,
+    rounds: int,
+    seconds_of: Callable[[Arm], float],
+    *,
+    batch: int = 1,
+    graphed: bool = False,
 ) -> Row:
-    """Compare both walks with each other, and with the CPU's; then time them and a plain fill."""
+    """Compare both walks with each other, and with the CPU's; then time them and a plain fill.
+
+    Args:
+        device: of the ids.
+        tokens: of all sequences together.
+        rounds: samples an arm.
+        seconds_of: how long one call takes.
+        batch: sequences.
+        graphed: replay each arm from a CUDA graph, where the device has them.
+    """
     from engramctl.hashing.kernels.triton_walk import TritonWalk
 
     scheme = make_scheme("deepseek-v41", vocab_size=99_092)
     plan = scheme.plans[scheme.layers[0]]
-    ids_BT = torch.randint(0, scheme.vocab_size, (1, tokens), device=device)
-    past_BC = torch.zeros((1, scheme.max_order - 1), dtype=torch.int64, device=device)
+    length, context = tokens // batch, scheme.max_order - 1
+    ids_BT = torch.randint(0, scheme.vocab_size, (batch, length), device=device)
+    past_BC = torch.randint(0, scheme.vocab_size, (batch, context), device=device)
     out, other = (
-        torch.full((1, tokens, scheme.num_heads), -7, dtype=torch.int32, device=device)
+        torch.full((batch, length, scheme.num_heads), -7, dtype=torch.int32, device=device)
         for _ in range(2)
     )
     ours, theirs = TritonWalk(plan, device), DeviceWalk(plan, device)
     arms: dict[str, Arm] = {
-        "ours": lambda: ours(ids_BT, past_BC, out),
-        "torch": lambda: theirs(ids_BT, past_BC, other),
+        "ours": lambda: ours(ids_BT, past_BC, out, later=True),
+        "torch": lambda: theirs(ids_BT, past_BC, other, later=True),
         "fill": lambda: out.fill_(1),
     }
+    if graphed:
+        arms = {name: captured(arm, device) for name, arm in arms.items()}
+        out.fill_(-7)
+        other.fill_(-7)
     for arm in ("ours", "torch"):
         arms[arm]()
     assert torch.equal(out, other)
@@ -56,10 +92,11 @@ def measured(
         for name in list(arms)[:: 1 if number % 2 else -1]:
             seconds[name].append(seconds_of(arms[name]))
     share = median(seconds["fill"]) / median(seconds["ours"])
+    what = f"{length:,} tokens" if batch == 1 else f"{batch} sequences, {length:,} token each"
     return row(
-        NAME, PEER, seconds["ours"], seconds["torch"], target=TARGET, work=tokens,
-        unit="tokens/s",
-        bound=f"writing 96 bytes a token; {100 * share:.0f} % of the measured fill rate",
+        f"{NAME}: {what}{', from a CUDA graph' if graphed else ''}",
+        PEER, seconds["ours"], seconds["torch"], target=TARGET, work=tokens, unit="tokens/s",
+        bound=f"writing 96 bytes a token; a fill of them takes {100 * share:.0f} % of the time",
     )  # fmt: skip
 
 

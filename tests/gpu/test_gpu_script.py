@@ -217,11 +217,13 @@ def test_the_hashing_benchmark_runs_where_triton_is_interpreted() -> None:
         "import json, timeit, torch\n"
         "from tests.benchmarks.hashing_cuda import measured\n"
         "seconds_of = lambda arm: timeit.timeit(arm, number=1)\n"
-        "print(json.dumps(measured(torch.device('cpu'), 200, 1, seconds_of)))\n"
+        "prompt = measured(torch.device('cpu'), 200, 1, seconds_of)\n"
+        "step = measured(torch.device('cpu'), 4, 1, seconds_of, batch=4, graphed=True)\n"
+        "print(json.dumps([prompt, step]))\n"
     )
     ended = python("-c", code, env=os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)})
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["unit"] == "tokens/s"
+    assert [row["unit"] for row in json.loads(ended.stdout)] == ["tokens/s"] * 2
 
 
 def test_outcomes_of_tests_are_counted_and_failures_kept(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """Both device kernels on a GPU."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 
-from engramctl.hashing import Scheme, make_scheme
+from engramctl.errors import ConfigError
+from engramctl.hashing import DeviceHistory, Scheme, make_scheme
 from engramctl.hashing.kernels import reference
 from engramctl.hashing.kernels.device import DeviceWalk
 from tests.hashing.presets import SCHEMES, VOCAB
@@ -57,6 +61,101 @@ def test_a_gpu_names_the_first_bad_id() -> None:
     ids_BT[1, 7] = -5
     with pytest.raises(ValueError, match=f"token id {VOCAB} at sequence 1, position 4"):
         scheme.row_ids(ids_BT, scheme.layers[0])
+
+
+def spoilt(batch: int, length: int, seed: int) -> torch.Tensor:
+    """Ids on the GPU of which some are outside."""
+    rng = np.random.default_rng(seed)
+    ids_BT = rng.integers(0, VOCAB, (batch, length))
+    outside = rng.choice([VOCAB, 2**40, -5], ids_BT.shape)
+    return torch.from_numpy(np.where(rng.random(ids_BT.shape) < 0.1, outside, ids_BT)).cuda()
+
+
+@contextmanager
+def waits_are_errors() -> Iterator[None]:
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
+def test_a_gpu_marks_the_windows_of_bad_ids(scheme: Scheme) -> None:
+    ids, past = spoilt(3, 77, 1), spoilt(3, scheme.max_order - 1, 2)
+    whole_BS = torch.cat([past, ids], dim=1).cpu().numpy()
+    for layer in scheme.layers:
+        plan = scheme.plans[layer]
+        expected = reference.marked_row_ids(whole_BS, plan)
+        found = scheme.row_ids(ids, layer, past, check="later")
+        np.testing.assert_array_equal(found.cpu().numpy(), expected)
+        out = torch.full(expected.shape, -7, dtype=torch.int64, device="cuda")
+        assert DeviceWalk(plan, ids.device)(ids, past, out, later=True) == -1
+        np.testing.assert_array_equal(out.cpu().numpy(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.parametrize("name", ["deepseek-v41", "longcat-next", "qwen-ple"])
+def test_rows_checked_later_wait_for_nothing(name: str) -> None:
+    scheme = SCHEMES[name]
+    ids, past = spoilt(2, 16, 3), spoilt(2, scheme.max_order - 1, 4)
+    layer = scheme.layers[0]
+    scheme.row_ids(ids, layer, past, check="later")  # the first call copies constants
+    with waits_are_errors():
+        for history in (past, past[:, :1], None):
+            scheme.row_ids(ids, layer, history, check="later")
+
+
+@pytest.mark.parametrize("walk", ["chosen", "torch"])
+@pytest.mark.parametrize("name", ["deepseek-v41", "longcat-next", "qwen-ple"])
+def test_a_captured_call_gives_the_rows_of_other_ids(
+    name: str, walk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = SCHEMES[name]
+    layer, shape = scheme.layers[0], (4, 3)
+    ids, past = spoilt(*shape, 0), spoilt(4, scheme.max_order - 1, 1)
+    monkeypatch.setitem(scheme.__dict__, "walks", {})
+    if walk == "torch":
+        scheme.walks[layer, ids.device] = DeviceWalk(scheme.plans[layer], ids.device)
+    out = scheme.row_ids(ids, layer, past, check="later")
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        with pytest.raises(ConfigError, match="checked now cannot be captured"):
+            scheme.row_ids(ids, layer, past, out)
+        with pytest.raises(ConfigError, match="history on the host"):
+            scheme.row_ids(ids, layer, [[1]] * 4, out, check="later")
+        scheme.row_ids(ids, layer, past, out, check="later")
+    for seed in range(2, 8):
+        ids.copy_(spoilt(*shape, seed))
+        past.copy_(spoilt(4, scheme.max_order - 1, seed + 10))
+        out.fill_(-7)
+        graph.replay()
+        expected = scheme.row_ids(ids.cpu().numpy(), layer, past.cpu().numpy(), check="later")
+        np.testing.assert_array_equal(out.cpu().numpy(), expected)
+
+
+def test_a_captured_decode_step_keeps_its_own_history() -> None:
+    scheme, batch, steps = SCHEMES["deepseek-v41"], 3, 9
+    layer = scheme.layers[0]
+    whole_BT = torch.from_numpy(np.random.default_rng(5).integers(0, VOCAB, (batch, steps))).cuda()
+    history = DeviceHistory(scheme.max_order - 1, batch, device="cuda")
+    ids = whole_BT[:, :1].clone()
+    out = scheme.row_ids(ids, layer, history.ids, check="later")
+    history.append(ids)
+    history.roll_back(1)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        scheme.row_ids(ids, layer, history.ids, out, check="later")
+        history.append(ids)
+    found = []
+    for t in range(steps):
+        ids.copy_(whole_BT[:, t : t + 1])
+        graph.replay()
+        found.append(out.cpu().numpy())
+    expected = scheme.row_ids(whole_BT.cpu().numpy(), layer)
+    np.testing.assert_array_equal(np.concatenate(found, axis=1), expected)
 
 
 def test_row_ids_beyond_two_gib_are_written_where_they_belong() -> None:
