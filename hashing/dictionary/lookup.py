@@ -6,7 +6,8 @@ from engramctl.hashing.dictionary.dictionary_scheme import DictionaryScheme
 from engramctl.hashing.scheme.scheme import Scheme
 
 Lookup = Scheme | DictionaryScheme
-"""Anything with `row_ids`; a dictionary gives -1 where nothing matches, a hash never does."""
+"""Anything with `row_ids`; a dictionary gives -1 where nothing matches, a hash only where it is
+asked to check token ids later."""
 
 
 def lookup_from_dict(document: dict[str, Any]) -> Lookup:

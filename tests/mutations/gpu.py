@@ -85,14 +85,14 @@ MUTATIONS = (
     ),
     Mutation(
         "row-ids-on-another-device",
-        "hashing/walk/batch.py",
+        "hashing/walk/tensors.py",
         "if out.shape != shape or not out.is_contiguous() or out.device != like.device:",
         "if out.shape != shape or not out.is_contiguous():",
         (f"{HASHING}::test_what_a_kernel_would_read_or_write_wrongly_is_refused",),
     ),
     Mutation(
         "token-ids-of-floats",
-        "hashing/walk/batch.py",
+        "hashing/walk/tensors.py",
         "if not _is_integer(tokens.dtype) or tokens.dim() < 1:",
         "if tokens.dim() < 1:",
         (f"{HASHING}::test_what_a_kernel_would_read_or_write_wrongly_is_refused",),
