@@ -40,9 +40,10 @@ def bad_windows(bad_BS: NDArray[np.bool_], max_order: int) -> NDArray[np.bool_]:
         max_order: N.
     """
     length = bad_BS.shape[1] - max_order + 1
-    windows_NBT = np.stack([bad_BS[:, d : d + length] for d in range(max_order)])
-    found_BT: NDArray[np.bool_] = windows_NBT.any(axis=0)
-    return found_BT
+    bad_BT = bad_BS[:, :length]
+    for d in range(1, max_order):
+        bad_BT = bad_BT | bad_BS[:, d : d + length]
+    return bad_BT
 
 
 def canonicalise(ids_BS: NDArray[np.integer[Any]], plan: IdRules) -> NDArray[np.int64]:

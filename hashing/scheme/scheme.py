@@ -198,8 +198,8 @@ class Scheme:
             token_ids = np.asarray(token_ids)
         walk = self.walks.get(layer) or self._cpu_walk(layer)
         later = check != "now" and is_later(check)
-        tokens_BT = as_batch(token_ids, later=later)
-        history_BC = padded_history(history, len(tokens_BT), walk.context, later=later)
+        tokens_BT = as_batch(token_ids, later)
+        history_BC = padded_history(history, len(tokens_BT), walk.context, later)
         shape = (*token_ids.shape, walk.num_heads)
         negative = "a token id outside the vocabulary" if later else None
         out = output(out, shape, walk.dtype, walk.num_rows, negative)

@@ -27,7 +27,7 @@ def is_later(check: Check) -> bool:
     return check == "later"
 
 
-def as_batch(tokens: NDArray[Any], *, later: bool = False) -> NDArray[Any]:
+def as_batch(tokens: NDArray[Any], later: bool = False) -> NDArray[Any]:
     """Return (B, T) contiguous, int32 or int64, of integers (..., T).
 
     Raises:
@@ -70,7 +70,7 @@ def _signed(ids: NDArray[Any], name: str, later: bool) -> NDArray[np.int64]:
 
 
 def padded_history(
-    history: Any, batch: int, context: int, *, later: bool = False
+    history: Any, batch: int, context: int, later: bool = False
 ) -> NDArray[np.int64]:
     """Return exactly `context` ids before each sequence, START where there is none.
 

@@ -19,8 +19,8 @@ MUTATIONS = (
     Mutation(
         "bad-windows-one-id-short",
         "hashing/kernels/reference.py",
-        "for d in range(max_order)])",
-        "for d in range(1, max_order)])",
+        "for d in range(1, max_order):",
+        "for d in range(2, max_order):",
         (_MEANING,),
     ),
     Mutation(
