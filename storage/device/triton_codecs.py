@@ -23,10 +23,20 @@ WIDE = {"f32": 4, "bf16": 2, "f16": 2}  # bytes of a value, of codes that are fl
 NIBBLES = ("int4", "affine", "e2m1", "iq4_nl")  # two codes a byte
 _LOW, _HIGH = (int(half) for half in IQ4_NL.astype(np.int8).view(np.int64))
 
+INTERPRETED = False
+
 if triton is not None:
+
+    @triton.jit
+    def _nothing():
+        """Show whether Triton compiles functions or interprets them."""
+
+    INTERPRETED = not isinstance(_nothing, triton.runtime.JITFunction)
+    _INTERPRETED = tl.constexpr(INTERPRETED)
     _IQ4_LOW, _IQ4_HIGH = tl.constexpr(_LOW), tl.constexpr(_HIGH)
     _NAN = tl.constexpr(0x7FC00000)
     _E4M3_SHIFT = tl.constexpr(2.0**120)  # exponents of e4m3 count from -7, of float32 from -127
+    _E4M3_MAX = tl.constexpr(448.0)  # NaN's bits would be 480
     _E2M1_SHIFT = tl.constexpr(2.0**126)
 
     @triton.jit
@@ -37,9 +47,9 @@ if triton is not None:
     @triton.jit
     def _e4m3(code):
         """Widen e4m3 bytes, given as int8: 0x7F and 0xFF are NaN."""
-        wide = code.to(tl.int32)  # the sign fills the upper bits
-        value = _float((wide << 20) & -0x78100000) * _E4M3_SHIFT
-        return tl.where((wide & 0x7F) == 0x7F, _float(tl.full(wide.shape, _NAN, tl.int32)), value)
+        # the sign fills the upper bits: it stays at the top, its copies go
+        value = _float((code.to(tl.int32) << 20) & -0x78100000) * _E4M3_SHIFT
+        return tl.where(tl.abs(value) > _E4M3_MAX, float("nan"), value)
 
     @triton.jit
     def _e8m0(code):
@@ -125,10 +135,10 @@ if triton is not None:
 
     @triton.jit
     def rounded(value, kind: tl.constexpr):
-        """Round float32 to `kind`, bfloat16 to nearest even: the bits, whatever the hardware has."""
-        if kind == tl.bfloat16:
+        """Round float32 to `kind`, to nearest even; Triton's interpreter does not by itself."""
+        if kind == tl.bfloat16 and _INTERPRETED:
             bits = value.to(tl.uint32, bitcast=True)
             bits = bits + 0x7FFF + ((bits >> 16) & 1)
             bits = tl.where(value == value, bits >> 16, 0x7FC0)
             value = bits.to(tl.uint16).to(tl.bfloat16, bitcast=True)
-        return value
+        return value.to(kind)

@@ -28,7 +28,6 @@ except ImportError:  # CPU builds of torch come without it
 if TYPE_CHECKING:
     import torch
 
-NOT_BAD = 2**62
 _GROUP = 32  # values of one, of rows without groups
 _LEAST_GROUP = 8  # a smaller divisor of row_dim is not worth it: lanes are masked instead
 _VALUES = 4096  # of one program: 32 a thread
@@ -58,8 +57,9 @@ if triton is not None:
         is_row = (ids >= 0) & (ids < num_rows)
         good = here & is_row
         if has_bad:
-            none = tl.zeros([block], tl.int32)
-            tl.atomic_min(bad + none, at, mask=here & (is_row == 0) & (group == 0))
+            flag = bad + tl.zeros([block], tl.int32)
+            missed = here & (is_row == 0) & (group == 0)
+            tl.atomic_min(flag, at, mask=missed, sem="relaxed")  # nothing else is ordered by it
         record = records + ids * record_bytes
         read: tl.constexpr = width // 2 if nibbles != "none" else width
         k = tl.arange(0, read)
@@ -171,6 +171,20 @@ def words_of(form: dict[str, Any]) -> int:
     """Return what the address of the first record must be a multiple of: its largest word."""
     words = {"F32": 4, "F16": 2, "BF16": 2}
     return max(form["item"], words.get(form["scale"], 1) if form["aligned"] else 1)
+
+
+def missing(device: "torch.device") -> str | None:
+    """Return why these kernels cannot run on a device, or None: they may."""
+    if triton is None:
+        return "triton cannot be imported"
+    if device.type == "cuda" or (device.type == "cpu" and codecs.INTERPRETED):
+        return None
+    return f"Triton has no kernels for {device.type}: they need a CUDA device"
+
+
+def address_of(records: "torch.Tensor") -> int:
+    """Return where records begin."""
+    return records.data_ptr()
 
 
 def gather(

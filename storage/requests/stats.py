@@ -14,7 +14,8 @@ class StoreStats:
         fallback: what could not be had and was replaced, in words; None: nothing.
         rows_asked: row ids in all requests.
         rows_unique: distinct row ids, request by request and layer by layer; of requests too long
-            for their ids to be copied within a budget, part by part.
+            for their ids to be copied within a budget, part by part. Ids on a device are not
+            compared, which would mean to wait for them: all count as distinct.
         rows_by_tier: distinct rows each tier served.
         useful_bytes: of the records of the distinct rows.
         device_reads: reads asked of the disk, pages that touch joined. When mapped: of pages the
@@ -73,6 +74,11 @@ class StoreStats:
     def amplification(self) -> float | None:
         """Bytes asked of the disk for each byte of a distinct row; None before any row."""
         return self.device_bytes / self.useful_bytes if self.useful_bytes else None
+
+    def count(self, asked: int, distinct: int) -> None:
+        """Count rows that were asked for."""
+        self.rows_asked += asked
+        self.rows_unique += distinct
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

@@ -19,13 +19,13 @@ class Request:
 
     Attributes:
         row_ids: a copy of the ids, int64 (n,); of long requests within a budget the caller's own,
-            int32 or int64.
+            int32 or int64. Ids that came on a device are there (`device_ids`), int32 or int64.
         shape: what they came in, (*S, H).
         distinct: how many differ.
         digest: of ids that are the caller's own.
     """
 
-    row_ids: NDArray[np.int64]
+    row_ids: Any  # NDArray[np.int64], or torch.Tensor on a device
     shape: tuple[int, ...]
     distinct: int
     digest: int | None = None

@@ -186,7 +186,7 @@ class SsdStore(Store):
         """
         with self.usage.call():
             if isinstance(self.read, DirectRows):
-                checked = {one: self._checked(one, ids).row_ids for one, ids in rows.items()}
+                checked = {one: self.checked(one, ids).row_ids for one, ids in rows.items()}
                 self.read.warm(checked, torch.empty((_WARMED, self.width), dtype=self.dtype))
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engramctl.runtime.threads import renew_in_children
 from engramctl.runtime.untraced import untraced
-from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
+from engramctl.storage.io.gather_at_once import MOST_ROWS
 from engramctl.storage.io.take_rows import compile_take_rows
 from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.self_filled import SelfFilled
@@ -25,14 +25,12 @@ from engramctl.storage.requests.output import output, output_width
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
 from engramctl.storage.requests.usage import Call, Usage
+from engramctl.storage.tiers.near_rows import Near, NearRows
 from engramctl.storage.tiers.said_of_table import scheme_document
 from engramctl.storage.tiers.tier_list import TierList
 
-SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
-Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 
-
-class Store(ABC):
+class Store(NearRows, ABC):
     """Rows of a table on one tier. Use as a context manager; safe from several threads."""
 
     whole: str  # the tier that holds every row
@@ -128,8 +126,13 @@ class Store(ABC):
 
     @property
     def engine(self) -> str:
-        """What reads the rows, for results."""
+        """What reads the rows, for results; on the gpu tier `triton` or `torch`."""
         return "memory"
+
+    @property
+    def engine_chosen_because(self) -> str | None:
+        """Why it is this engine, in words; None where there was no choice."""
+        return None
 
     def num_rows(self, layer: int) -> int:
         """Return the rows of a layer's table."""
@@ -139,37 +142,16 @@ class Store(ABC):
     def gather(self, layer: int, row_ids: RowIds, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return rows now: as `prefetch({layer: row_ids}).wait(layer, out)`, without a ticket."""
         with Call(self.usage):
-            flat, shape = plain_ids(row_ids)
-            if len(flat) <= MOST_ROWS and layer in self.near:
-                target = self.target(shape, out)
-                if self._gathered(layer, flat, target):
-                    return target
-            request = self._checked(layer, row_ids, self._most_copied)
+            if layer in self.near:
+                flat, shape = plain_ids(row_ids)
+                if len(flat) <= MOST_ROWS:
+                    target = self.target(shape, out)
+                    if self._gathered(layer, flat, target):
+                        return target
+            request = self.checked(layer, row_ids, self._most_copied, ahead=False)
             target = self.target(request.shape, out)
             handle = self.start({layer: request}, ahead=False)
             return self.collect(layer, request, handle, target, count=True)
-
-    def _gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
-        """Gather a few rows by one call and count them; False: they need a longer way."""
-        started = time.perf_counter_ns()
-        distinct = self.at_once(layer, row_ids, out)
-        if distinct < 0:
-            return False
-        stall_ns = time.perf_counter_ns() - started
-        if stall_ns > SLOW_NS:
-            self.was_slow(layer, len(row_ids), stall_ns)
-        with self.lock:
-            self._stats.stall_ns += stall_ns
-            self._count(len(row_ids), distinct)
-        return True
-
-    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:  # noqa: B027
-        """Learn that rows of `near` took long."""
-
-    def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
-        """Gather rows of a layer of `near`; return how many are distinct, -1: not possible."""
-        words = out.element_size(), out.data_ptr(), out.nbytes
-        return int(gather_at_once(row_ids, *self.near[layer], *words))
 
     @untraced
     def prefetch(
@@ -195,7 +177,7 @@ class Store(ABC):
         """
         with Call(self.usage):
             most = self._most_copied
-            checked = {layer: self._checked(layer, ids, most) for layer, ids in requests.items()}
+            checked = {layer: self.checked(layer, ids, most) for layer, ids in requests.items()}
             place = object()
             try:
                 self.usage.add_ticket(place)
@@ -205,15 +187,13 @@ class Store(ABC):
                 raise
             with self.lock:
                 for request in checked.values():
-                    self._count(len(request.row_ids), request.distinct)
+                    self._stats.count(len(request.row_ids), request.distinct)
         return ticket
 
-    def _count(self, asked: int, distinct: int) -> None:
-        """Count rows; the caller holds the lock."""
-        self._stats.rows_asked += asked
-        self._stats.rows_unique += distinct
-
-    def _checked(self, layer: int, row_ids: RowIds, most_copied: int | None = None) -> Request:
+    def checked(
+        self, layer: int, row_ids: RowIds, most_copied: int | None = None, *, ahead: bool = True
+    ) -> Request:
+        """Return the request for a layer's row ids; `ahead` as in `start`, errors of `prefetch`."""
         num_rows = self._num_rows.get(layer)
         if num_rows is None:
             num_rows = self.table.num_rows(layer)  # an error
@@ -252,6 +232,19 @@ class Store(ABC):
         with self.usage.call():
             return None
 
+    def check_ids(self) -> None:
+        """Wait for the device and look at row ids on it that were gathered by; see `prefetch`.
+
+        Raises:
+            ValueError: one was no row. Told once.
+            StorageError: the store is closed.
+        """
+        with self.usage.call():
+            self.raise_bad_ids(wait=True)
+
+    def raise_bad_ids(self, *, wait: bool = False) -> None:  # noqa: B027
+        """Raise ValueError for a bad row id that a device has told of; with `wait` all are."""
+
     def stats(self) -> StoreStats:
         """Return a copy of the counters."""
         with self.lock:
@@ -277,7 +270,7 @@ class Store(ABC):
             with self.lock:
                 self._stats.stall_ns += stall_ns
                 if count:
-                    self._count(len(request.row_ids), request.distinct)
+                    self._stats.count(len(request.row_ids), request.distinct)
 
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.

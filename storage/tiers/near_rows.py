@@ -1,0 +1,49 @@
+"""A few rows of a store that are all in memory: one call of a kernel, before any other way."""
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.storage.io.gather_at_once import gather_at_once
+from engramctl.storage.requests.stats import StoreStats
+
+SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
+Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
+
+
+class NearRows:
+    """The part of a store that gathers so.
+
+    Attributes:
+        near: layers whose rows may all be in this process's memory, as `gather_at_once` takes them.
+    """
+
+    near: dict[int, Near]
+    lock: threading.Lock
+    _stats: StoreStats
+
+    def _gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
+        """Gather a few rows by one call and count them; False: they need a longer way."""
+        started = time.perf_counter_ns()
+        distinct = self.at_once(layer, row_ids, out)
+        if distinct < 0:
+            return False
+        stall_ns = time.perf_counter_ns() - started
+        if stall_ns > SLOW_NS:
+            self.was_slow(layer, len(row_ids), stall_ns)
+        with self.lock:
+            self._stats.stall_ns += stall_ns
+            self._stats.count(len(row_ids), distinct)
+        return True
+
+    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:  # noqa: B027
+        """Learn that rows of `near` took long."""
+
+    def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
+        """Gather rows of a layer of `near`; return how many are distinct, -1: not possible."""
+        words = out.element_size(), out.data_ptr(), out.nbytes
+        return int(gather_at_once(row_ids, *self.near[layer], *words))
