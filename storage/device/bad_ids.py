@@ -45,7 +45,7 @@ class BadIds:
         with self._lock:
             copy = self._free()
             copy.place.copy_(self.tensor, non_blocking=True)
-            copy.event.record()
+            copy.event.record(torch.cuda.current_stream(self.tensor.device))
             copy.era = self._era
             self._copies.append(copy)
 

@@ -32,7 +32,7 @@ class Gathering:
         Args:
             spec: how records are stored.
             device: where values go.
-            dtype: of values, torch.bfloat16 or torch.float32.
+            dtype: of values, torch.bfloat16 or torch.float32; torch.uint8: records as they are.
             wanted: `triton`, `torch`, or `auto`: Triton on a CUDA device where it works.
 
         Raises:
@@ -41,8 +41,9 @@ class Gathering:
         if wanted not in ("auto", *KERNELS):
             raise unknown("gather kernel", wanted, ("auto", *KERNELS))
         self.spec, self.device, self.dtype = spec, device, dtype
+        self._width = spec.record_bytes if dtype is torch.uint8 else spec.row_dim
         self._form = triton_gather.form_of(spec)
-        self._word = triton_gather.words_of(self._form)
+        self._word = triton_gather.word_of(spec.record_bytes)
         self.kernel, self.why = "torch", "it was asked for"
         if wanted == "torch":
             return
@@ -72,14 +73,14 @@ class Gathering:
         """Gather rows and dequantise them into `out`.
 
         Values are those of `storage.record.codecs.decode`, rounded once to `dtype`. The row of an
-        id that is none is NaN.
+        id that is none is NaN; of records, zeros.
 
         Args:
             records: uint8 (R, record_bytes), contiguous, on the device; for Triton also pinned
                 memory of the host.
             row_ids: int32 or int64 (n,), contiguous, on the device.
             table_scale: float32 that scales the layer, 1 for dtypes without one.
-            out: (m, row_dim), contiguous, of `dtype`, on the device.
+            out: (m, row_dim), of uint8 (m, record_bytes); contiguous, of `dtype`, on the device.
             targets: int32 or int64 (n,), contiguous, distinct and below m: the row of `out` of each
                 id, which the caller answers for; None: its position.
             bad: int64 (1,), on the device: set to the position of the first id that is no row,
@@ -90,23 +91,19 @@ class Gathering:
             ValueError: tensors of another dtype, shape, device or layout.
         """
         rows = len(records) if num_rows is None else num_rows
-        self._check(records, row_ids, targets, rows)
-        fits = out.dim() == 2 and out.shape[1] == self.spec.row_dim and out.dtype is self.dtype
-        if not fits or not out.is_contiguous() or out.device != self.device:
-            raise ValueError(f"out must be contiguous {self.dtype} (m, {self.spec.row_dim})")
-        if targets is None and len(out) < len(row_ids):
-            raise ValueError(f"out has {len(out):,} rows for {len(row_ids):,} row ids")
+        self._check_records(records, "records")
+        if not 0 <= rows <= len(records):
+            raise ValueError(f"{rows:,} rows of {len(records):,} records")
+        self._check_ids(row_ids, "row_ids", len(row_ids))
+        if out.dtype is not self.dtype or out.dim() != 2 or out.shape[1] != self._width:
+            raise ValueError(f"out must be {self.dtype} (m, {self._width})")
+        if not out.is_contiguous() or out.device != self.device:
+            raise ValueError(f"out must be contiguous, on {self.device}")
+        self._check_targets(targets, len(row_ids), len(out))
         if bad is not None and (bad.dtype is not torch.int64 or bad.device != self.device):
-            raise ValueError("bad must be int64 (1,), on the device")
-        if not len(row_ids):
-            return
-        if self.kernel == "torch":
-            torch_gather.gather(self.spec, records, row_ids, table_scale, out, targets, bad, rows)
-            return
-        with self._current():
-            triton_gather.gather(
-                self._form, records, row_ids, table_scale, out, targets, bad, rows
-            )
+            raise ValueError(f"bad must be int64 (1,), on {self.device}")
+        if len(row_ids):
+            self._gather(records, row_ids, table_scale, out, targets, bad, rows)
 
     def copy(
         self,
@@ -116,26 +113,25 @@ class Gathering:
         *,
         targets: torch.Tensor | None = None,
     ) -> None:
-        """Gather records as they are.
+        """Gather records as they are; what is no row becomes zeros.
 
         Args:
-            records: as in `gather`.
-            row_ids: as in `gather`; what is no row leaves its place as it was.
+            records: as in `gather`, as the ids and targets.
+            row_ids: which.
             out_records: uint8 (m, record_bytes), contiguous, on the device.
-            targets: as in `gather`.
+            targets: where to.
 
         Raises:
             ValueError: tensors of another dtype, shape, device or layout.
         """
-        self._check(records, row_ids, targets, len(records))
+        self._check_records(records, "records")
         self._check_records(out_records, "out_records")
-        if targets is None and len(out_records) < len(row_ids):
-            raise ValueError(f"out has {len(out_records):,} records for {len(row_ids):,} row ids")
-        self._copied(records, row_ids, out_records, targets, len(row_ids))
+        self._check_ids(row_ids, "row_ids", len(row_ids))
+        self._check_targets(targets, len(row_ids), len(out_records))
+        if len(row_ids):
+            self._gather(records, row_ids, 1.0, out_records, targets, None, len(records))
 
-    def put(
-        self, records: torch.Tensor, slots: torch.Tensor, new_records: torch.Tensor
-    ) -> None:
+    def put(self, records: torch.Tensor, slots: torch.Tensor, new_records: torch.Tensor) -> None:
         """Write records: `records[slots[i]] = new_records[i]`.
 
         Args:
@@ -147,59 +143,76 @@ class Gathering:
         Raises:
             ValueError: tensors of another dtype, shape, device or layout.
         """
-        self._check(records, slots, None, 0)
+        self._check_records(records, "records")
         self._check_records(new_records, "new_records")
-        if len(new_records) != len(slots):
-            raise ValueError(f"{len(new_records):,} records for {len(slots):,} slots")
-        self._copied(new_records, None, records, slots, len(slots))
-
-    def _copied(
-        self,
-        source: torch.Tensor,
-        row_ids: torch.Tensor | None,
-        out: torch.Tensor,
-        targets: torch.Tensor | None,
-        count: int,
-    ) -> None:
-        if not count:
+        self._check_ids(slots, "slots", len(new_records))
+        if not len(slots):
             return
         if self.kernel == "torch":
-            torch_gather.copy(source, row_ids, out, targets)
+            records.index_copy_(0, slots.long(), new_records)
             return
         with self._current():
-            triton_gather.copy(source, row_ids, out, targets, count)
+            triton_gather.copy(new_records, None, records, slots, None, len(slots), 0)
 
-    def _check(
+    def _gather(
         self,
         records: torch.Tensor,
         row_ids: torch.Tensor,
+        table_scale: float,
+        out: torch.Tensor,
         targets: torch.Tensor | None,
+        bad: torch.Tensor | None,
         num_rows: int,
     ) -> None:
-        """Refuse what a kernel would read or write wrongly."""
-        self._check_records(records, "records")
-        if num_rows > len(records):
-            raise ValueError(f"{num_rows:,} rows are more than the {len(records):,} records")
-        for name, ids in (("row_ids", row_ids), ("targets", targets)):
-            if ids is None:
-                continue
-            if ids.dtype not in _IDS or ids.dim() != 1 or not ids.is_contiguous():
-                raise ValueError(f"{name} must be contiguous int32 or int64 (n,)")
-            if ids.device != self.device or len(ids) != len(row_ids):
-                raise ValueError(f"{name} must be (n,) on {self.device}, not {ids.device}")
+        if self.kernel == "torch":
+            torch_gather.gather(
+                self.spec, records, row_ids, table_scale, out, targets, bad, num_rows
+            )
+        else:
+            with self._current():
+                self._launch(records, row_ids, table_scale, out, targets, bad, num_rows)
+
+    def _launch(
+        self,
+        records: torch.Tensor,
+        row_ids: torch.Tensor,
+        table_scale: float,
+        out: torch.Tensor,
+        targets: torch.Tensor | None,
+        bad: torch.Tensor | None,
+        num_rows: int,
+    ) -> None:
+        if out.dtype is torch.uint8:
+            triton_gather.copy(records, row_ids, out, targets, bad, len(row_ids), num_rows)
+        else:
+            triton_gather.gather(
+                self._form, records, row_ids, table_scale, out, targets, bad, num_rows
+            )
+
+    def _check_ids(self, ids: torch.Tensor, name: str, count: int) -> None:
+        """Refuse what a kernel would read wrongly."""
+        if ids.dtype not in _IDS or ids.dim() != 1 or not ids.is_contiguous():
+            raise ValueError(f"{name} must be contiguous int32 or int64 (n,)")
+        if ids.device != self.device or len(ids) != count:
+            raise ValueError(f"{name} must be ({count},) on {self.device}, not {ids.device}")
+
+    def _check_targets(self, targets: torch.Tensor | None, count: int, room: int) -> None:
+        if targets is not None:
+            self._check_ids(targets, "targets", count)
+        elif room < count:
+            raise ValueError(f"out has room for {room:,} rows, not for {count:,}")
 
     def _check_records(self, records: torch.Tensor, name: str) -> None:
-        wanted = self.spec.record_bytes
+        wanted, word = self.spec.record_bytes, self._word
         if records.dtype is not torch.uint8 or records.dim() != 2 or records.shape[1] != wanted:
             raise ValueError(f"{name} must be uint8 (R, {wanted})")
-        there = records.device == self.device
-        if not there and not (self.kernel == "triton" and records.is_cpu):  # of pinned memory
+        by_triton = self.kernel == "triton"
+        if records.device != self.device and not (by_triton and records.is_cpu):  # pinned memory
             raise ValueError(f"{name} must be on {self.device}, not {records.device}")
         if not records.is_contiguous():
             raise ValueError(f"{name} must be contiguous")
-        if self.kernel == "triton" and self._word > 1:
-            if triton_gather.address_of(records) % self._word:
-                raise ValueError(f"{name} must begin at a multiple of {self._word} bytes")
+        if by_triton and word > 1 and triton_gather.address_of(records) % word:
+            raise ValueError(f"{name} must begin at a multiple of {word} bytes")
 
     def _current(self) -> AbstractContextManager[Any]:
         """Make the device the current one, where Triton launches; mostly it is."""
@@ -208,16 +221,16 @@ class Gathering:
         return torch.cuda.device(self.device)
 
     def _tried(self) -> str | None:
-        """Start the kernel for few rows, of either type of ids; return why that fails, or None."""
+        """Start the kernel for a row, with either type of ids; return why that fails, or None."""
         records = torch.zeros((1, self.spec.record_bytes), dtype=torch.uint8, device=self.device)
-        out = torch.empty((1, self.spec.row_dim), dtype=self.dtype, device=self.device)
+        out = torch.empty((1, self._width), dtype=self.dtype, device=self.device)
         bad = torch.full((1,), NOT_BAD, dtype=torch.int64, device=self.device)
         try:
             for dtype in _IDS:
                 ids = torch.zeros(1, dtype=dtype, device=self.device)
                 with self._current():
-                    triton_gather.gather(self._form, records, ids, 1.0, out, None, bad, 1)
-        except Exception as error:  # of whatever kind: of Triton, its compiler, the driver
+                    self._launch(records, ids, 1.0, out, None, bad, 1)
+        except Exception as error:  # whatever it is: of Triton, its compiler, the driver
             said = f"{type(error).__name__}: {error}".splitlines()
             return f"Triton's kernel does not start here: {said[0]}"
         return None

@@ -23,7 +23,7 @@ def gather(
     bad: torch.Tensor | None,
     num_rows: int,
 ) -> None:
-    """Fill rows of `out`; see `Gathering.gather`."""
+    """Fill rows of `out` with values, or with records when that is uint8; see `Gathering`."""
     for first in range(0, len(row_ids), CHUNK_ROWS):
         part = slice(first, first + CHUNK_ROWS)
         ids = row_ids[part]
@@ -31,35 +31,15 @@ def gather(
         if bad is not None:
             places = torch.arange(first, first + len(ids), device=ids.device)
             torch.minimum(bad, torch.where(is_row, NOT_BAD, places).amin(0, True), out=bad)
+        missing = 0 if out.dtype is torch.uint8 else torch.nan
         if num_rows:
             found = records.index_select(0, torch.where(is_row, ids, 0))
-            values = torch.where(is_row[:, None], widen(spec, found, table_scale), torch.nan)
+            if out.dtype is not torch.uint8:
+                found = widen(spec, found, table_scale)
+            found = torch.where(is_row[:, None], found, missing).to(out.dtype)
         else:
-            values = out.new_full((len(ids), spec.row_dim), torch.nan)
+            found = out.new_full((len(ids), out.shape[1]), missing)
         if targets is None:
-            out[part] = values
+            out[part] = found
         else:
-            out.index_copy_(0, targets[part].long(), values.to(out.dtype))
-
-
-def copy(
-    source: torch.Tensor,
-    row_ids: torch.Tensor | None,
-    out: torch.Tensor,
-    targets: torch.Tensor | None,
-) -> None:
-    """Copy records to rows of `out`; see `Gathering.copy`."""
-    places = None if targets is None else targets.long()
-    if row_ids is None:
-        found = source if places is None else source[: len(places)]
-    elif len(source) == 0:
-        return
-    else:
-        is_row = (row_ids >= 0) & (row_ids < len(source))
-        before = out[: len(row_ids)] if places is None else out.index_select(0, places)
-        found = source.index_select(0, torch.where(is_row, row_ids, 0))
-        found = torch.where(is_row[:, None], found, before)
-    if places is None:
-        out[: len(found)] = found
-    else:
-        out.index_copy_(0, places, found)
+            out.index_copy_(0, targets[part].long(), found)

@@ -3,9 +3,9 @@
 A row is cut into groups of as many values as share a scale (32, of nvfp4 16; where a row has no
 groups, the largest part of 32 that divides it), and a program takes a block of groups, of whatever
 rows they are: so no lane is idle, whatever row_dim is. Codes are read as bytes of which Triton
-knows how they are aligned: it joins as many into one load as record_bytes, and where a group begins,
-allow: 8 of V4.1's 264-byte records, and 16-byte stores. Where they are floats they are read as
-words. Addresses have 64 bits.
+knows how they are aligned: it joins as many into one load as record_bytes and the begin of a group
+allow, 8 of V4.1's 264-byte records, and 16 in stores. Floats are read as words. Addresses have 64
+bits.
 
 `TRITON_INTERPRET=1`, set before triton is imported, runs the same kernels on the CPU. Neither
 multiply-adds nor flushed subnormal numbers: a value is what the plain decoder says, to the bit.
@@ -32,8 +32,8 @@ _GROUP = 32  # values of one, of rows without groups
 _LEAST_GROUP = 8  # a smaller divisor of row_dim is not worth it: lanes are masked instead
 _VALUES = 4096  # of one program: 32 a thread
 _FEW_VALUES = 256  # where there are few rows, so that many processors take part
-_FEW_PROGRAMS = 2048  # up to so many of them
-_WORDS = 1024  # of one program that copies records
+FEW_PROGRAMS = 2048  # up to so many of them
+_WORDS, _FEW_WORDS = 1024, 64  # of one program that copies records
 _EXACT = {"enable_fp_fusion": False}
 
 if triton is not None:
@@ -107,27 +107,41 @@ if triton is not None:
             value = codecs.numbers(found >> 4, code) * factor[:, None]
             tl.store(there + read, codecs.rounded(value, out.dtype.element_ty), mask=kept)
 
-    @triton.jit(do_not_specialize=["count", "num_rows", "row_ids", "targets"])
+    @triton.jit(do_not_specialize=["count", "num_rows", "row_ids", "targets", "bad"])
     def copy_kernel(
-        source, row_ids, targets, out, count, num_rows,
-        words: tl.constexpr, has_ids: tl.constexpr, has_targets: tl.constexpr,
-        block: tl.constexpr,
+        source, row_ids, targets, out, bad, count, num_rows,
+        words: tl.constexpr, word: tl.constexpr, has_ids: tl.constexpr,
+        has_targets: tl.constexpr, has_bad: tl.constexpr, block: tl.constexpr,
     ):  # fmt: skip
-        """Copy a block of the words of records, `words` a record; those of no row are left out."""
+        """Copy a block of words, `words` a record; of ids that are no rows, zeros."""
         first = tl.program_id(0).to(tl.int64) * block
         lane = (first % words).to(tl.int32) + tl.arange(0, block)
         at = first // words + lane // words
-        word = lane % words
-        good = at < count
+        here = at < count
+        good = here
         ids = at
         to = at
         if has_ids:
-            ids = tl.load(row_ids + at, mask=good, other=-1).to(tl.int64)
-            good = good & (ids >= 0) & (ids < num_rows)
+            ids = tl.load(row_ids + at, mask=here, other=0).to(tl.int64)
+            is_row = (ids >= 0) & (ids < num_rows)
+            good = here & is_row
+            if has_bad:
+                flag = bad + tl.zeros([block], tl.int32)
+                missed = here & (is_row == 0) & (lane % words == 0)
+                tl.atomic_min(flag, at, mask=missed, sem="relaxed")
         if has_targets:
-            to = tl.load(targets + at, mask=good, other=0).to(tl.int64)
-        found = tl.load(source + ids * words + word, mask=good, other=0)
-        tl.store(out + to * words + word, found, mask=good)
+            to = tl.load(targets + at, mask=here, other=0).to(tl.int64)
+        if word == 8:
+            source = source.to(tl.pointer_type(tl.int64), bitcast=True)
+            out = out.to(tl.pointer_type(tl.int64), bitcast=True)
+        elif word == 4:
+            source = source.to(tl.pointer_type(tl.int32), bitcast=True)
+            out = out.to(tl.pointer_type(tl.int32), bitcast=True)
+        elif word == 2:
+            source = source.to(tl.pointer_type(tl.int16), bitcast=True)
+            out = out.to(tl.pointer_type(tl.int16), bitcast=True)
+        found = tl.load(source + ids * words + lane % words, mask=good, other=0)
+        tl.store(out + to * words + lane % words, found, mask=here)
 
 
 def form_of(spec: RecordSpec) -> dict[str, Any]:
@@ -167,10 +181,16 @@ def form_of(spec: RecordSpec) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def words_of(form: dict[str, Any]) -> int:
-    """Return what the address of the first record must be a multiple of: its largest word."""
-    words = {"F32": 4, "F16": 2, "BF16": 2}
-    return max(form["item"], words.get(form["scale"], 1) if form["aligned"] else 1)
+def word_of(record_bytes: int) -> int:
+    """Return the bytes of the widest word that records are a whole number of, at most 8.
+
+    They must begin at a multiple of it: then no word that these kernels read crosses its bounds.
+
+    Example:
+        >>> word_of(264), word_of(130), word_of(35)
+        (8, 2, 1)
+    """
+    return gcd(record_bytes, 8)
 
 
 def missing(device: "torch.device") -> str | None:
@@ -196,7 +216,7 @@ def gather(
     pairs = count * form["groups"]
     block = _FEW_VALUES // width
     warps = 1
-    if pairs > block * _FEW_PROGRAMS:
+    if pairs > block * FEW_PROGRAMS:
         block, warps = _VALUES // width, 4
     gather_kernel[(max(1, -(-pairs // block)),)](
         records, row_ids, row_ids if targets is None else targets, out,
@@ -208,20 +228,26 @@ def gather(
 
 def copy(
     source: "torch.Tensor", row_ids: "torch.Tensor | None", out: "torch.Tensor",
-    targets: "torch.Tensor | None", count: int,
+    targets: "torch.Tensor | None", bad: "torch.Tensor | None", count: int, num_rows: int,
 ) -> None:  # fmt: skip
     """Launch `copy_kernel` on the current device; nothing is checked (see `Gathering`).
 
     Args:
-        source: words of the records that are read, (R, words).
+        source: uint8 (R, record_bytes).
         row_ids: which of them, (count,); None: the first ones.
-        out: as `source`, (m, words).
+        out: uint8 (m, record_bytes).
         targets: rows of `out` that are written, (count,); None: the first ones.
+        bad: as in `gather`.
         count: records.
+        num_rows: as in `gather`.
     """
-    words = source.shape[1]
+    word = word_of(source.shape[1])
+    words = source.shape[1] // word
+    block, warps = (_WORDS, 4) if count * words > _FEW_WORDS * FEW_PROGRAMS else (_FEW_WORDS, 1)
     ids = source if row_ids is None else row_ids
-    copy_kernel[(max(1, -(-count * words // _WORDS)),)](
-        source, ids, ids if targets is None else targets, out, count, len(source), words=words,
-        has_ids=row_ids is not None, has_targets=targets is not None, block=_WORDS, num_warps=4,
+    copy_kernel[(max(1, -(-count * words // block)),)](
+        source, ids, ids if targets is None else targets, out, ids if bad is None else bad,
+        count, num_rows, words=words, word=word, has_ids=row_ids is not None,
+        has_targets=targets is not None, has_bad=bad is not None, block=block, num_warps=warps,
+        **_EXACT,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Row ids on a device -> a request, without a wait: shapes are checked here, values by the gather."""
+"""Row ids on a device -> a request, without a wait: their values are checked by the gather."""
 
 from typing import Any
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 import xxhash
 from numpy.typing import NDArray

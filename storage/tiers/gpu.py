@@ -1,7 +1,8 @@
 """The gpu tier: the whole table in device memory, gathered and dequantised there.
 
-Plain torch operations, so that any torch device can hold a table; a fused kernel comes later. A
-gather queues its work on the current stream and never waits for the device.
+One Triton kernel does both where it can be had, torch operations elsewhere: any torch device can
+hold a table. A gather queues its work on the current stream and never waits for the device. Row ids
+that are there stay there: whether one is no row is told by a flag, later.
 """
 
 from typing import Any
@@ -10,13 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.storage.device.torch_codecs import widen
+from engramctl.storage.device.bad_ids import BadIds
+from engramctl.storage.device.gathering import KERNELS, Gathering
 from engramctl.storage.reading.source import RecordReader
+from engramctl.storage.requests.checked_ids import RowIds
+from engramctl.storage.requests.device_ids import device_request, on_a_device
+from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
 
-_CHUNK_ROWS = 1 << 16  # rows copied, or widened, at a time: what bounds the memory beside the table
+_CHUNK_ROWS = 1 << 16  # rows copied to the device at a time
 
 
 class GpuStore(Store):
@@ -25,16 +30,20 @@ class GpuStore(Store):
     whole = "gpu"
 
     def load(self, budget_bytes: int | None) -> None:
-        """Copy the table to the device."""
+        """Choose a kernel, and copy the table to the device."""
         needed = sum(self.num_rows(layer) for layer in self.layers) * self.table.record.record_bytes
         hint = "use --tier host or --tier ssd"
         if budget_bytes is not None:
             refuse_above(self.tier, budget_bytes, needed, hint)
+        wanted = self.wanted_engine if self.wanted_engine in KERNELS else "auto"
+        self._gathering = Gathering(self.table.record, self.device, self.dtype, wanted)
         try:
             self._records = {layer: self.allocated(layer) for layer in self.layers}
         except torch.OutOfMemoryError:
             refuse_above(self.tier, torch.cuda.mem_get_info(self.device)[0], needed, hint)
             raise
+        self._bad = {layer: BadIds(self.device) for layer in self.layers}
+        self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
         with RecordReader(self.table) as reader:
             for layer, records in self._records.items():
                 _fill(records, reader, layer)
@@ -44,31 +53,85 @@ class GpuStore(Store):
         shape = (self.table.num_rows(layer), self.table.record.record_bytes)
         return torch.empty(shape, dtype=torch.uint8, device=self.device)
 
+    @property
+    def engine(self) -> str:
+        """What gathers and dequantises: `triton` or `torch`."""
+        return self._gathering.kernel
+
+    @property
+    def engine_chosen_because(self) -> str:
+        """Why it is this one, in words."""
+        return self._gathering.why
+
+    def checked(
+        self, layer: int, row_ids: RowIds, most_copied: int | None = None, *, ahead: bool = True
+    ) -> Request:
+        """Return the request for a layer's row ids; of those on the device, the type is checked."""
+        self.raise_bad_ids()
+        if not isinstance(row_ids, torch.Tensor) or not on_a_device(row_ids):
+            return super().checked(layer, row_ids, most_copied, ahead=ahead)
+        if layer not in self._num_rows:
+            self.num_rows(layer)  # an error
+        return device_request(row_ids, self.device, copied=ahead)
+
     def start(
         self,
         requests: dict[int, Request],
         keys: NDArray[np.uint64] | None = None,
         *,
         ahead: bool = True,
-    ) -> None:
-        """Nothing to begin: every row is on the device."""
+    ) -> Any:
+        """Nothing to begin: every row is on the device. Copies of ids on it are marked as made."""
+        on_device = any(isinstance(one.row_ids, torch.Tensor) for one in requests.values())
+        if not ahead or not on_device or self.device.type != "cuda":
+            return None
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record(torch.cuda.current_stream(self.device))
+        return copied
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
-        """Gather records, then widen them."""
-        ids = torch.from_numpy(request.row_ids).to(self.device, non_blocking=True)
-        scale = self.table.table_scale(layer) or 1.0
-        rows = out.detach().view(-1, self.row_dim)
-        for first in range(0, len(ids), _CHUNK_ROWS):
-            part = slice(first, first + _CHUNK_ROWS)
-            records = self._records[layer].index_select(0, ids[part])
-            rows[part] = widen(self.table.record, records, scale)
+        """Gather and dequantise records."""
+        self.raise_bad_ids()
+        ids, told = request.row_ids, self._bad[layer]
+        from_host = isinstance(ids, np.ndarray)
+        if from_host:
+            ids = torch.from_numpy(ids).to(self.device, non_blocking=True)
+        elif handle is not None:  # copied in `prefetch`, maybe on another stream
+            stream = torch.cuda.current_stream(self.device)
+            stream.wait_event(handle)
+            ids.record_stream(stream)
+        rows = out.detach().view(-1, self.width)
+        self._gathering.gather(
+            self._records[layer], ids, self._scales[layer], rows, bad=told.tensor
+        )
+        if not from_host:
+            told.note()
         return out
+
+    def raise_bad_ids(self, *, wait: bool = False) -> None:
+        """Raise ValueError for a bad row id that the device has told of, once."""
+        if self.usage.generation:  # a forked child cannot ask the device
+            return
+        for layer, told in list(self._bad.items()):
+            position = told.check() if wait else told.found()
+            if position is not None:
+                told.clear()
+                raise ValueError(
+                    f"a row id at position {position:,} of a request, counted in order, is outside "
+                    f"[0, {self.num_rows(layer):,}) of layer {layer}; its rows were NaN"
+                )
+
+    def stats(self) -> StoreStats:
+        """Return a copy of the counters."""
+        self.raise_bad_ids()
+        return super().stats()
 
     def release(self) -> None:
         """Free the device memory, once no stream reads it any more."""
         if self.device.type == "cuda" and not self.usage.generation:  # a forked child has no stream
             torch.cuda.synchronize(self.device)
         self._records.clear()
+        self._bad.clear()
 
 
 def _fill(records: torch.Tensor, reader: RecordReader, layer: int) -> None:

@@ -40,7 +40,7 @@ class NearRows:
             self._stats.count(len(row_ids), distinct)
         return True
 
-    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:  # noqa: B027
+    def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:
         """Learn that rows of `near` took long."""
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:

@@ -28,7 +28,8 @@ from engramctl.storage.requests.checked_ids import checked_keys
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into, through_host
-from engramctl.storage.tiers.store import Near, Store
+from engramctl.storage.tiers.near_rows import Near
+from engramctl.storage.tiers.store import Store
 
 _WARMED = 1024  # rows read together
 

@@ -242,7 +242,7 @@ class Store(NearRows, ABC):
         with self.usage.call():
             self.raise_bad_ids(wait=True)
 
-    def raise_bad_ids(self, *, wait: bool = False) -> None:  # noqa: B027
+    def raise_bad_ids(self, *, wait: bool = False) -> None:
         """Raise ValueError for a bad row id that a device has told of; with `wait` all are."""
 
     def stats(self) -> StoreStats:

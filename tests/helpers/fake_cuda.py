@@ -34,14 +34,20 @@ class Machine:
     Attributes:
         uploads: operations that read a tensor of the CPU and gave one of a device.
         downloads: the other way; each waits for the device.
-        waits: devices that were synchronised.
+        queued: bytes of each copy to the host that was told not to wait.
+        waits: devices that were synchronised, and events that were waited for.
+        launches: kernels of ours that were started, each with the device that was current.
+        current: index of the current device.
         graphs: `made`, `begin`, `end`, `replay` of each CUDA graph, numbered from 0 as made.
         capturing: whether a graph is being captured, on any stream.
     """
 
     uploads: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
+    queued: list[int] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    launches: list[tuple[str, int]] = field(default_factory=list)
+    current: int = 0
     graphs: list[tuple[str, int]] = field(default_factory=list)
     capturing: bool = False
 
@@ -61,7 +67,10 @@ class _Transfers(TorchDispatchMode):
         if made == {"cuda"} and "cpu" in read:
             self._machine.uploads.append(str(func))
         if made == {"cpu"} and "cuda" in read:
-            self._machine.downloads.append(str(func))
+            if func is torch.ops.aten.copy_.default and args[2:] == (True,) and args[0].is_pinned():
+                self._machine.queued.append(result.nbytes)  # not to be waited for
+            else:
+                self._machine.downloads.append(str(func))
         return result
 
 
@@ -101,15 +110,21 @@ def _device_guards() -> Iterator[None]:
 @contextmanager
 def fake_cuda(current: int = 0) -> Iterator[Machine]:
     """Let torch believe in two CUDA devices; nothing may read a value."""
-    machine = Machine()
+    machine = Machine(current=current)
     replaced: dict[str, Any] = {
         "torch.cuda.is_available": lambda: True,
         "torch.cuda.device_count": lambda: DEVICES,
-        "torch.cuda.current_device": lambda: current,
+        "torch.cuda.current_device": lambda: machine.current,
+        "torch.cuda.device": partial(_device, machine),
+        "torch.cuda.is_current_stream_capturing": lambda: False,
+        "torch.Tensor.record_stream": lambda tensor, stream: None,
+        "engramctl.storage.device.triton_gather.gather_kernel": _Kernel("gather", machine),
+        "engramctl.storage.device.triton_gather.copy_kernel": _Kernel("copy", machine),
+        "engramctl.storage.device.triton_gather.address_of": lambda records: 0,
         "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
         "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
-        "torch.cuda.Event": _Event,
+        "torch.cuda.Event": partial(_Event, machine),
         "torch.cuda.Stream": _Stream,
         "torch.cuda.current_stream": _Stream,
         "torch.cuda.stream": nullcontext,
@@ -125,7 +140,8 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
     try:
         with ExitStack() as stack:
             for name, stand_in in replaced.items():
-                stack.enter_context(patch(name, stand_in))
+                missing = "triton_gather" in name  # where triton is not, its kernels are not either
+                stack.enter_context(patch(name, stand_in, create=missing))
             stack.enter_context(_device_guards())
             stack.enter_context(_Mode())
             stack.enter_context(_Transfers(machine))
@@ -135,14 +151,49 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
             cache.cache_clear()
 
 
-class _Event:
-    def __init__(self, *, enable_timing: bool = False) -> None:
-        assert enable_timing
+@contextmanager
+def _device(machine: Machine, device: Any) -> Iterator[None]:
+    before, machine.current = machine.current, torch.device(device).index
+    try:
+        yield
+    finally:
+        machine.current = before
 
-    def record(self) -> None:
+
+class _Kernel:
+    """A Triton kernel that does nothing."""
+
+    def __init__(self, name: str, machine: Machine) -> None:
+        self._name = name
+        self._machine = machine
+
+    def __getitem__(self, programs: tuple[int, ...]) -> Any:
+        assert min(programs) > 0
+
+        def launch(*arguments: Any, **options: Any) -> None:
+            self._machine.launches.append((self._name, self._machine.current))
+
+        return launch
+
+
+class _Event:
+    """An event of a device that never comes so far: nothing may depend on it."""
+
+    def __init__(self, machine: Machine, *, enable_timing: bool = False) -> None:
+        self._machine = machine
+        self._timed = enable_timing
+
+    def record(self, stream: "_Stream | None" = None) -> None:
         pass
 
+    def query(self) -> bool:
+        return False
+
+    def synchronize(self) -> None:
+        self._machine.waits.append("event")
+
     def elapsed_time(self, later: "_Event") -> float:
+        assert self._timed
         return 1.0
 
 
@@ -151,6 +202,9 @@ class _Stream:
         pass
 
     def wait_stream(self, other: "_Stream") -> None:
+        pass
+
+    def wait_event(self, event: _Event) -> None:
         pass
 
 
