@@ -27,7 +27,9 @@ class Gathering:
     def __init__(
         self, spec: RecordSpec, device: torch.device, dtype: torch.dtype, wanted: str = "auto"
     ) -> None:
-        """Choose the kernel; Triton's is compiled and started once, on no rows.
+        """Choose the kernel; Triton's is compiled, for int64 ids, and started once.
+
+        Its other forms, for int32 ids and for many rows, are compiled when they are first needed.
 
         Args:
             spec: how records are stored.
@@ -221,15 +223,14 @@ class Gathering:
         return torch.cuda.device(self.device)
 
     def _tried(self) -> str | None:
-        """Start the kernel for a row, with either type of ids; return why that fails, or None."""
+        """Start Triton's kernel for a row; return why that fails, or None."""
         records = torch.zeros((1, self.spec.record_bytes), dtype=torch.uint8, device=self.device)
         out = torch.empty((1, self._width), dtype=self.dtype, device=self.device)
         bad = torch.full((1,), NOT_BAD, dtype=torch.int64, device=self.device)
+        ids = torch.zeros(1, dtype=torch.int64, device=self.device)
         try:
-            for dtype in _IDS:
-                ids = torch.zeros(1, dtype=dtype, device=self.device)
-                with self._current():
-                    self._launch(records, ids, 1.0, out, None, bad, 1)
+            with self._current():
+                self._launch(records, ids, 1.0, out, None, bad, 1)
         except Exception as error:  # whatever it is: of Triton, its compiler, the driver
             said = f"{type(error).__name__}: {error}".splitlines()
             return f"Triton's kernel does not start here: {said[0]}"

@@ -29,7 +29,8 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
     if not len(records):  # there is no byte to view as anything
         return torch.empty((0, spec.row_dim), dtype=torch.float32, device=records.device)
     values = records[:, : spec.weight_bytes].contiguous()
-    scales = records[:, spec.weight_bytes :].contiguous()
+    scales = records[:, spec.weight_bytes :]  # of one record contiguous, yet at any address
+    scales = scales.clone(memory_format=torch.contiguous_format)
     if spec.dtype in FLOAT_SCALED:
         factors = scales.view(_FLOATS[spec.facts.scale_tensor or ""]).to(torch.float32)
         factors = factors.repeat_interleave(spec.row_dim // factors.shape[1], dim=1)
