@@ -32,7 +32,8 @@ class BadIds:
 
     def __init__(self, device: torch.device) -> None:
         """Nothing was bad yet."""
-        self.tensor = torch.full((1,), NOT_BAD, dtype=torch.int64, device=device)
+        with torch.inference_mode(False):  # written to in any mode
+            self.tensor = torch.full((1,), NOT_BAD, dtype=torch.int64, device=device)
         self._asynchronous = device.type == "cuda"
         self._lock = threading.Lock()
         self._copies: list[_Copy] = []  # in the order they were queued
@@ -57,7 +58,8 @@ class BadIds:
         if self._copies and self._copies[0].event.query():
             return self._copies.pop(0)
         if len(self._copies) < _COPIES:
-            place = torch.empty(1, dtype=torch.int64, pin_memory=True)
+            with torch.inference_mode(False):
+                place = torch.empty(1, dtype=torch.int64, pin_memory=True)
             return _Copy(place, torch.cuda.Event())  # type: ignore[no-untyped-call]
         return self._copies.pop()
 

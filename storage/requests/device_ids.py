@@ -30,7 +30,6 @@ def device_request(row_ids: torch.Tensor, device: torch.device, *, copied: bool)
     if row_ids.device != device:
         raise ValueError(f"row ids must be on the CPU or on {device}, not {row_ids.device}")
     ids = row_ids.detach()
-    if copied:
-        ids = ids.clone(memory_format=torch.contiguous_format)
-    flat = ids.reshape(-1)
+    ids = ids.clone(memory_format=torch.contiguous_format) if copied else ids.contiguous()
+    flat = ids.view(-1)
     return Request(flat, tuple(row_ids.shape), len(flat))

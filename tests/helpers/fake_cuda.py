@@ -34,7 +34,8 @@ class Machine:
     Attributes:
         uploads: operations that read a tensor of the CPU and gave one of a device.
         downloads: the other way; each waits for the device.
-        queued: bytes of each copy to the host that was told not to wait.
+        queued: bytes of each copy to the host that was told not to wait; whether the memory it
+            goes to is pinned, so that it does not, a fake tensor cannot say.
         waits: devices that were synchronised, and events that were waited for.
         launches: kernels of ours that were started, each with the device that was current.
         current: index of the current device.
@@ -67,8 +68,8 @@ class _Transfers(TorchDispatchMode):
         if made == {"cuda"} and "cpu" in read:
             self._machine.uploads.append(str(func))
         if made == {"cpu"} and "cuda" in read:
-            if func is torch.ops.aten.copy_.default and args[2:] == (True,) and args[0].is_pinned():
-                self._machine.queued.append(result.nbytes)  # not to be waited for
+            if func is torch.ops.aten.copy_.default and args[2:] == (True,):
+                self._machine.queued.append(result.nbytes)
             else:
                 self._machine.downloads.append(str(func))
         return result

@@ -43,6 +43,7 @@ def test_rows_of_every_dtype_come_back_across_chunks(
     folders: dict[str, Path], dtype: str, out_dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engramctl.storage.tiers.gpu._CHUNK_ROWS", 7)
+    monkeypatch.setattr("engramctl.storage.device.torch_gather.CHUNK_ROWS", 7)
     ids = np.random.default_rng(0).integers(0, ROWS, (5, 9))
     with on_cpu(folders[dtype], out_dtype) as store:
         out = torch.full((5, 9, ROW_DIM), POISON, dtype=out_dtype)
