@@ -33,8 +33,7 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
     scales = scales.clone(memory_format=torch.contiguous_format)
     if spec.dtype in FLOAT_SCALED:
         factors = scales.view(_FLOATS[spec.facts.scale_tensor or ""]).to(torch.float32)
-        factors = factors.repeat_interleave(spec.row_dim // factors.shape[1], dim=1)
-        return _NUMBERS[FLOAT_SCALED[spec.dtype]](values) * factors
+        return _scaled(_NUMBERS[FLOAT_SCALED[spec.dtype]](values), factors)
     match spec.dtype:
         case "f32":
             return values.view(torch.float32)
@@ -43,21 +42,25 @@ def widen(spec: RecordSpec, records: torch.Tensor, table_scale: float) -> torch.
         case "f16":
             return values.view(torch.float16)
         case "f8_e4m3":
-            return _e4m3(values) * _e8m0(scales).repeat_interleave(32, dim=1)
+            return _scaled(_e4m3(values), _e8m0(scales))
         case "f8_e4m3_scalar":
             return _e4m3(values) * table_scale
         case "int4":
             halves = scales.view(torch.float16).to(torch.float32)
-            return (_nibbles(values).to(torch.float32) - 8) * halves.repeat_interleave(32, dim=1)
+            return _scaled(_nibbles(values).to(torch.float32) - 8, halves)
         case "int4_affine":
             halves = scales.view(torch.float16).to(torch.float64).repeat_interleave(32, dim=1)
             factors, biases = halves.chunk(2, dim=1)
             return (_nibbles(values).to(torch.float64) * factors + biases).to(torch.float32)
         case "nvfp4":
             factors = _e4m3(scales) * table_scale
-            codes = _looked_up("e2m1", _nibbles(values))
-            return codes * factors.repeat_interleave(16, dim=1)
+            return _scaled(_looked_up("e2m1", _nibbles(values)), factors)
     return _ggml(spec.dtype, values)
+
+
+def _scaled(codes: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Multiply codes, (n, row_dim), by the scales of their groups, (n, groups)."""
+    return (codes.view(*factors.shape, -1) * factors[:, :, None]).view(codes.shape)
 
 
 def _ggml(dtype: str, values: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ _VALUES = 4096  # of one program: 32 a thread
 _FEW_VALUES = 256  # where there are few rows, so that many processors take part
 FEW_PROGRAMS = 2048  # up to so many of them
 _WORDS, _FEW_WORDS = 1024, 64  # of one program that copies records
-_EXACT = {"enable_fp_fusion": False}
+EXACT = {"enable_fp_fusion": False}
 
 if triton is not None:
 
@@ -222,7 +222,7 @@ def gather(
         records, row_ids, row_ids if targets is None else targets, out,
         row_ids if bad is None else bad, table_scale, count, num_rows, **form,
         has_targets=targets is not None, has_bad=bad is not None, block=block, num_warps=warps,
-        **_EXACT,
+        **EXACT,
     )  # fmt: skip
 
 
@@ -249,5 +249,5 @@ def copy(
         source, ids, ids if targets is None else targets, out, ids if bad is None else bad,
         count, num_rows, words=words, word=word, has_ids=row_ids is not None,
         has_targets=targets is not None, has_bad=bad is not None, block=block, num_warps=warps,
-        **_EXACT,
+        **EXACT,
     )  # fmt: skip

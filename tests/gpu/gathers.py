@@ -1,4 +1,4 @@
-"""Rows to the device from the gpu tier, beside the same rows from the host tier."""
+"""Rows within the device and to it: the kernel, and the gpu tier beside the host tier."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import read_values
 from tests.benchmarks.gather import packed_table
 from tests.benchmarks.harness import Row, interleave, row
+from tests.gpu import hbm
 
 DTYPES = ("f8_e4m3", "bf16", "nvfp4")
 SLOTS = 40_000  # a head: 250 MB of f8_e4m3, five times the second-level cache of an H100
@@ -21,8 +22,8 @@ POISON = -3.0e38
 
 
 def run() -> list[Row]:
-    """Return one row a dtype and size of request; `theirs` is the host tier."""
-    rows = []
+    """Return the kernel's rows, then one a dtype and size of request beside the host tier."""
+    rows = hbm.rows(torch.device("cuda", torch.cuda.current_device()))
     with tempfile.TemporaryDirectory() as folder:
         for dtype in DTYPES:
             table = packed_table(Path(folder) / dtype, dtype, SLOTS)
@@ -59,7 +60,8 @@ def compared(gpu: Store, host: Store, count: int, rounds: int) -> Row:
     rate = 2 * out.nbytes / min(seconds["copy"]) / 1e9
     reached = count * moved / min(seconds["gpu"]) / 1e9
     return row(
-        f"gather {count:,} rows of {record.dtype} on the gpu tier", "host tier, staged copy",
+        f"gather {count:,} rows of {record.dtype} on the gpu tier, {gpu.engine}",
+        "host tier, staged copy",
         seconds["gpu"], seconds["host"], work=count, unit="rows/s",
         bound=f"reading records and writing rows, {reached:.3g} GB/s; a copy of as many rows "
         f"within the device moves {rate:.3g} GB/s",

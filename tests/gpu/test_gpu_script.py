@@ -17,10 +17,22 @@ import torch
 
 from engramctl.machine.environment import capture
 from engramctl.storage import Store, open_store
+from engramctl.storage.device.torch_codecs import widen
+from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.gpu import GpuStore
 from tests.benchmarks.gather import packed_table
 from tests.conftest import ROOT
-from tests.gpu import BUDGET_S, SCHEMA, SECTIONS, Failed, Section, bench, gathers, marked_tests
+from tests.gpu import (
+    BUDGET_S,
+    SCHEMA,
+    SECTIONS,
+    Failed,
+    Section,
+    bench,
+    gathers,
+    hbm,
+    marked_tests,
+)
 from tests.gpu.__main__ import run
 from tests.gpu.process import run_section
 
@@ -179,7 +191,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, St
 def test_gathers_are_compared_and_checked(stores: tuple[Store, Store]) -> None:
     for count in (gathers.STEP_ROWS, 5000):
         found = gathers.compared(*stores, count, 3)
-        assert f"gather {count:,} rows of nvfp4" in found["name"]
+        assert f"gather {count:,} rows of nvfp4 on the gpu tier, torch" in found["name"]
         assert found["ratio"] == pytest.approx(found["ours"] / found["theirs"])
         assert {len(samples) for samples in found["samples"].values()} == {3}
 
@@ -198,6 +210,33 @@ def test_wrong_rows_of_either_tier_end_the_comparison(
     monkeypatch.setattr(stores[tier], "gather", wrong)
     with pytest.raises(AssertionError, match="other rows"):
         gathers.compared(*stores, 24, 1)
+
+
+@pytest.mark.parametrize("spec", hbm.SPECS, ids=lambda one: one.dtype)
+def test_the_kernel_is_compared_with_a_copy_and_with_torch(spec: RecordSpec) -> None:
+    of_a_copy, over_torch = hbm.compared(spec, 700, 300, torch.device("cpu"), 3)
+    assert (of_a_copy["target"], over_torch["target"]) == (0.7, 1.3)
+    moved = 300 * (spec.record_bytes + 2 * spec.row_dim)
+    for number, found in enumerate(of_a_copy["samples"]["ours_s"]):
+        assert found * moved == pytest.approx(over_torch["samples"]["ours_s"][number])
+    assert over_torch["ratio"] == pytest.approx(over_torch["ours"] / over_torch["theirs"])
+    assert "by torch" in over_torch["bound"]
+    assert hbm.COUNT >= 1_000_000
+    assert hbm.TABLE_ROWS * hbm.SPECS[0].record_bytes >= 2e9
+
+
+@pytest.mark.parametrize("wrong", ["torch_gather.widen", "torch_gather.gather"])
+def test_a_kernel_with_other_rows_ends_the_comparison(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that differ, and rows that are left out."""
+    changed = {
+        "torch_gather.widen": lambda spec, found, scale: widen(spec, found, scale) + 1,
+        "torch_gather.gather": lambda *arguments: None,
+    }
+    monkeypatch.setattr(f"engramctl.storage.device.{wrong}", changed[wrong])
+    with pytest.raises(AssertionError, match="other rows"):
+        hbm.compared(hbm.SPECS[0], 700, 300, torch.device("cpu"), 1)
 
 
 def test_bench_runs_bare_and_its_failure_is_told(

@@ -53,8 +53,8 @@ MUTATIONS = (
     ),
     Mutation(
         "ids-beside-the-budget", "storage/tiers/store.py",
-        "checked = {layer: self._checked(layer, ids, most)",
-        "checked = {layer: self._checked(layer, ids)",
+        "checked = {layer: self.checked(layer, ids, most)",
+        "checked = {layer: self.checked(layer, ids)",
         (MEMORY + "::test_ids_of_a_long_prefetch_take_no_memory_and_may_not_change",),
     ),
     Mutation(

@@ -1,7 +1,7 @@
 """A flag on a device is looked at when its copy has come, and nothing waits for it."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from tests.helpers.fake_cuda import fake_cuda
 class Event:
     """Has come when `come` says so."""
 
-    made: "list[Event]" = []
+    made: ClassVar[list[Any]] = []
 
     def __init__(self) -> None:
         self.come = False
@@ -53,17 +53,14 @@ class Device:
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Device:
-    monkeypatch.setattr(bad_ids, "torch", Device())
-    Event.made = []
-    return bad_ids.torch  # type: ignore[return-value]
-
-
-def told_of(device: Device) -> BadIds:
-    return BadIds(torch.device("cuda", 0))
+    made = Device()
+    monkeypatch.setattr(bad_ids, "torch", made)
+    Event.made.clear()
+    return made
 
 
 def test_nothing_is_found_before_its_copy_has_come(device: Device) -> None:
-    told = told_of(device)
+    told = BadIds(torch.device("cuda", 0))
     told.note()
     told.tensor.fill_(7)
     told.note()
@@ -79,7 +76,7 @@ def test_nothing_is_found_before_its_copy_has_come(device: Device) -> None:
 
 
 def test_what_was_told_is_forgotten_and_the_next_is_found(device: Device) -> None:
-    told = told_of(device)
+    told = BadIds(torch.device("cuda", 0))
     told.tensor.fill_(7)
     told.note()
     told.note()
@@ -98,7 +95,7 @@ def test_what_was_told_is_forgotten_and_the_next_is_found(device: Device) -> Non
 
 
 def test_copies_are_few_and_the_last_state_is_among_them(device: Device) -> None:
-    told = told_of(device)
+    told = BadIds(torch.device("cuda", 0))
     for _ in range(20):
         told.note()
     told.tensor.fill_(5)
@@ -110,7 +107,7 @@ def test_copies_are_few_and_the_last_state_is_among_them(device: Device) -> None
 
 
 def test_while_a_graph_is_captured_nothing_is_queued_or_asked(device: Device) -> None:
-    told = told_of(device)
+    told = BadIds(torch.device("cuda", 0))
     told.tensor.fill_(5)
     told.note()
     Event.made[0].come = True

@@ -1,4 +1,4 @@
-"""Records gathered and dequantised on a real GPU, by Triton and by torch, from its memory or ours."""
+"""Records gathered and dequantised on a real GPU, by Triton and by torch."""
 
 import numpy as np
 import pytest

@@ -163,6 +163,7 @@ def test_the_engine_of_the_gpu_tier_and_its_reason_are_told(folder: Path) -> Non
 def test_memory_of_the_device_is_that_of_the_rows_and_is_given_back(folder: Path) -> None:
     with fake_cuda() as machine:
         store = open_store(folder, "gpu")
+        assert isinstance(store, GpuStore)
         held = [store.allocated(layer).untyped_storage().nbytes() for layer in store.layers]
         record = store.table.record.record_bytes
         assert held == [ROWS * record, (ROWS + 1) * record]
