@@ -24,13 +24,6 @@ MUTATIONS = (
         (f"{TIER}::test_a_device_that_is_not_here_is_refused_when_the_store_is_opened",),
     ),
     Mutation(
-        "gpu-gather-loses-last-chunk",
-        "storage/tiers/gpu.py",
-        "for first in range(0, len(ids), _CHUNK_ROWS):",
-        "for first in range(0, len(ids) - _CHUNK_ROWS + 1, _CHUNK_ROWS):",
-        (f"{TIER}::test_rows_of_every_dtype_come_back_across_chunks",),
-    ),
-    Mutation(
         "gpu-memory-freed-while-read",
         "storage/tiers/gpu.py",
         "torch.cuda.synchronize(self.device)",

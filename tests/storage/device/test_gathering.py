@@ -174,6 +174,19 @@ def test_records_that_begin_amid_a_word_are_refused() -> None:
                     gathering.gather(records, ids, 1.0, out)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "row_dim", "words"),
+    [("int8", 256, True), ("int8", 34, False), ("int8_f16", 33, False), ("int8_bf16", 34, True),
+     ("f8_e4m3_row", 6, False), ("f8_e4m3_f32", 96, True), ("q8_0", 32, True)],
+)  # fmt: skip
+def test_scales_are_read_as_words_where_they_begin_at_one(
+    dtype: str, row_dim: int, words: bool
+) -> None:
+    """In every record, not only in the first; elsewhere byte by byte."""
+    form = triton_gather.form_of(RecordSpec(dtype, row_dim))
+    assert form["aligned"] == words
+
+
 class Made:
     """A form of the gather kernel, compiled for an H100."""
 

@@ -62,12 +62,16 @@ def test_no_ids_give_no_rows(folders: dict[str, Path], dtype: str, shape: tuple[
         assert store.gather(1, torch.from_numpy(ids), out) is out
 
 
+@pytest.mark.parametrize("engine", ["auto", "torch"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_gather_stays_on_its_device_and_waits_for_nothing(
-    folders: dict[str, Path], dtype: str
+    folders: dict[str, Path], dtype: str, engine: str
 ) -> None:
     """The ids go to the device, and nothing else does once a gather of the dtype has been made."""
-    with fake_cuda() as machine, open_store(folders[dtype], "gpu", device="cuda:1") as store:
+    with (
+        fake_cuda() as machine,
+        open_store(folders[dtype], "gpu", device="cuda:1", engine=engine) as store,
+    ):
         assert store.device == torch.device("cuda:1")
         store.gather(1, np.arange(3))
         for shape in ((2, 3), (0, 4)):
