@@ -91,7 +91,8 @@ def open_store(
         dtype: of gathered rows, torch.bfloat16 or torch.float32; or torch.uint8, the records as
             they are stored, values then scales, (.., record_bytes), for who dequantises them.
         device: where gathered rows go; for `gpu` the CUDA device (default: the current one).
-        engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name.
+        engine: what reads on `ssd`: auto, or io_uring, pread, willneed by name; what gathers on
+            `gpu`: triton or torch, all other names are auto there.
         scheme: document of the scheme of rows that do not say theirs.
         cache_bytes: of the budget of an `ssd` tier, what keeps rows that were read, all it needs
             beside them included (default: three quarters of the budget, but 64 MiB are left for

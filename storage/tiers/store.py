@@ -172,7 +172,9 @@ class Store(NearRows, ABC):
 
         Raises:
             ValueError: no such layer, ids of another type, or an id outside the table (the first
-                one is named with its position), or keys that do not fit them, before any read.
+                one is named with its position), or keys that do not fit them, before any read. Of
+                ids on a device of the gpu tier the next call that learns of one raises it, once:
+                their rows are NaN.
             StorageError: the store is closed, or its files were changed.
         """
         with Call(self.usage):

@@ -52,6 +52,16 @@ def test_rows_of_every_dtype_come_back_across_chunks(
         assert torch.equal(out.view(-1, ROW_DIM), expected)
 
 
+@pytest.mark.parametrize("dtype", ["f8_e4m3", "int8", "q4_0"])
+def test_rows_as_they_are_stored_come_back_too(folders: dict[str, Path], dtype: str) -> None:
+    ids = np.random.default_rng(0).integers(0, ROWS, (5, 9))
+    with on_cpu(folders[dtype], torch.uint8) as store:
+        width = store.table.record.record_bytes
+        rows = store.gather(1, ids, torch.full((5, 9, width), 0xA5, dtype=torch.uint8))
+        stored = np.concatenate(open_table(folders[dtype]).read_rows(1, ids.ravel()), axis=1)
+        assert np.array_equal(rows.view(-1, width).numpy(), stored)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(0,), (0, 4), (1, 0), (3, 0, 2)])
 def test_no_ids_give_no_rows(folders: dict[str, Path], dtype: str, shape: tuple[int, ...]) -> None:
