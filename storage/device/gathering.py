@@ -104,8 +104,7 @@ class Gathering:
         self._check_targets(targets, len(row_ids), len(out))
         if bad is not None and (bad.dtype is not torch.int64 or bad.device != self.device):
             raise ValueError(f"bad must be int64 (1,), on {self.device}")
-        if len(row_ids):
-            self._gather(records, row_ids, table_scale, out, targets, bad, rows)
+        self.queue(records, row_ids, table_scale, out, targets, bad, rows)
 
     def copy(
         self,
@@ -130,8 +129,7 @@ class Gathering:
         self._check_records(out_records, "out_records")
         self._check_ids(row_ids, "row_ids", len(row_ids))
         self._check_targets(targets, len(row_ids), len(out_records))
-        if len(row_ids):
-            self._gather(records, row_ids, 1.0, out_records, targets, None, len(records))
+        self.queue(records, row_ids, 1.0, out_records, targets, None, len(records))
 
     def put(self, records: torch.Tensor, slots: torch.Tensor, new_records: torch.Tensor) -> None:
         """Write records: `records[slots[i]] = new_records[i]`.
@@ -156,7 +154,7 @@ class Gathering:
         with self._current():
             triton_gather.copy(new_records, None, records, slots, None, len(slots), 0)
 
-    def _gather(
+    def queue(
         self,
         records: torch.Tensor,
         row_ids: torch.Tensor,
@@ -166,6 +164,12 @@ class Gathering:
         bad: torch.Tensor | None,
         num_rows: int,
     ) -> None:
+        """Do as `gather` does with tensors that are known to fit; where they do not, anything goes.
+
+        What is looked at again costs as much as the launch.
+        """
+        if not len(row_ids):
+            return
         if self.kernel == "torch":
             torch_gather.gather(
                 self.spec, records, row_ids, table_scale, out, targets, bad, num_rows

@@ -2,8 +2,8 @@
 
 `docs/format.md` says the same byte by byte; `engramctl.storage.record.codecs` turns bytes into
 values. A new dtype is a line here and a codec there; then its place in `group_steps`, `widen_row`,
-`scale_check` and `bad_scales`, in `torch_codecs` and `triton_gather` of `storage.device` (each has a
-test over all dtypes), and the page.
+`scale_check` and `bad_scales`, in `torch_codecs` and `triton_gather` of `storage.device` (each has
+a test over all dtypes), and the page.
 """
 
 import math

@@ -101,9 +101,8 @@ class GpuStore(Store):
             stream.wait_event(handle)
             ids.record_stream(stream)
         rows = out.detach().view(-1, self.width)
-        self._gathering.gather(
-            self._records[layer], ids, self._scales[layer], rows, bad=told.tensor
-        )
+        records, scale = self._records[layer], self._scales[layer]
+        self._gathering.queue(records, ids, scale, rows, None, told.tensor, len(records))
         if not from_host:
             told.note()
         return out
