@@ -36,7 +36,7 @@ class Section:
 # Tests first: they also compile, once for all, most of what the measurements run on the CPU.
 SECTIONS = (
     Section("environment", 20, needs_gpu=False),
-    Section("marked_tests", 95),
+    Section("marked_tests", 99),
     Section("hashing_cuda", 30),
     Section("gathers", 40),
     Section("bench", 45),

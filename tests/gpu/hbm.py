@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from engramctl.storage.device.bad_ids import BadIds
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.record.codecs import decode
@@ -40,7 +41,7 @@ def compared(
     ids = torch.randint(0, table_rows, (count,), device=device, generator=generator)
     out = torch.full((count, spec.row_dim), POISON, dtype=torch.bfloat16, device=device)
     other = torch.empty_like(out)
-    gathering = Gathering(spec, device, torch.bfloat16)
+    gathering, bad = Gathering(spec, device, torch.bfloat16), BadIds(device)
     words = records.view(torch.int64 if spec.record_bytes % 8 == 0 else torch.int16)
 
     def by_torch() -> torch.Tensor:
@@ -48,7 +49,7 @@ def compared(
         return other.copy_(widen(spec, found, 1.0))
 
     arms: Arms = {
-        "ours": lambda: gathering.gather(records, ids, 1.0, out),
+        "ours": lambda: gathering.gather(records, ids, 1.0, out, bad=bad.tensor),
         "torch": by_torch,
         "copy": lambda: other.copy_(out),
     }
@@ -57,6 +58,7 @@ def compared(
     other.fill_(POISON)
     arms["torch"]()
     assert torch.equal(out, other), "torch has other rows"
+    assert bad.check() is None
     seconds = timed(arms, device, rounds)
     moved, copied = count * spec.record_bytes + out.nbytes, 2 * out.nbytes
     name = f"gather {count:,} rows of {spec.dtype}, {spec.row_dim} values, in device memory"

@@ -188,16 +188,16 @@ def test_scales_are_read_as_words_where_they_begin_at_one(
 
 
 class Made:
-    """A form of the gather kernel, compiled for an H100."""
+    """A form of the gather kernel, compiled for an H100, or a device of another capability."""
 
-    def __init__(self, spec: RecordSpec, out: str, *, block: int = 128) -> None:
+    def __init__(self, spec: RecordSpec, out: str, capability: int = 90) -> None:
         import triton
         from triton.backends.compiler import GPUTarget
         from triton.compiler import ASTSource
 
         kernel = triton_gather.gather_kernel
         names, form = kernel.arg_names, triton_gather.form_of(spec)
-        sizes = form | {"has_targets": False, "has_bad": True, "block": block}
+        sizes = form | {"has_targets": False, "has_bad": True, "block": 128}
         types = {"records": "*u8", "row_ids": "*i64", "targets": "*i64", "out": out, "bad": "*i64"}
         types |= {"table_scale": "fp32", "count": "i32", "num_rows": "i32"}
         source = ASTSource(
@@ -206,12 +206,13 @@ class Made:
             attrs={(names.index(one),): [["tt.divisibility", 16]] for one in ("records", "out")},
         )  # fmt: skip
         how = triton_gather.EXACT | {"num_warps": 4}
-        self.asm = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=how).asm
+        self.asm = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=how).asm
 
 
 @pytest.mark.usefixtures("_triton")
-@pytest.mark.parametrize("out", ["*bf16", "*fp32"])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "out"), [*((dtype, "*bf16") for dtype in DTYPES), ("f8_e4m3", "*fp32")]
+)
 def test_every_dtype_becomes_machine_code_that_rounds_as_the_plain_decoder(
     dtype: str, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +236,8 @@ def test_v41_records_are_read_by_8_bytes_and_written_by_16(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    for capability in (80, 100):
+        assert "cvt.rn.bf16x2.f32" in Made(V41, "*bf16", capability).asm["ptx"]
     ptx = Made(V41, "*bf16").asm["ptx"]
     assert ptx.count("ld.global.v2.b32") == 4  # 32 codes of a thread
     assert ptx.count("st.global.v4.b32") == 4
