@@ -117,7 +117,6 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "torch.cuda.device_count": lambda: DEVICES,
         "torch.cuda.current_device": lambda: machine.current,
         "torch.cuda.device": partial(_device, machine),
-        "torch.cuda.is_current_stream_capturing": lambda: False,
         "torch.Tensor.record_stream": lambda tensor, stream: None,
         "engramctl.storage.device.triton_gather.gather_kernel": _Kernel("gather", machine),
         "engramctl.storage.device.triton_gather.copy_kernel": _Kernel("copy", machine),

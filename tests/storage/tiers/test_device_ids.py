@@ -170,3 +170,17 @@ def test_memory_of_the_device_is_that_of_the_rows_and_is_given_back(folder: Path
         store.gather(1, torch.zeros(3, dtype=torch.int64, device="cuda:0"))
         store.close()
         assert machine.waits == ["cuda:0"]
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64])
+def test_a_captured_step_queues_the_gather_and_asks_nothing(
+    folder: Path, kind: torch.dtype
+) -> None:
+    with fake_cuda() as machine, open_store(folder, "gpu", device="cuda:0") as store:
+        ids = torch.zeros((4, 6), dtype=kind, device="cuda:0")
+        machine.capturing = True
+        ticket = store.prefetch({1: ids})
+        store.stats()
+        assert ticket.wait(1).shape == (4, 6, ROW_DIM)
+        machine.capturing = False
+        assert not machine.queued + machine.uploads + machine.downloads + machine.waits
