@@ -178,6 +178,7 @@ def test_a_captured_step_queues_the_gather_and_asks_nothing(
 ) -> None:
     with fake_cuda() as machine, open_store(folder, "gpu", device="cuda:0") as store:
         ids = torch.zeros((4, 6), dtype=kind, device="cuda:0")
+        machine.uploads.clear()
         machine.capturing = True
         ticket = store.prefetch({1: ids})
         store.stats()
