@@ -265,6 +265,10 @@ class DirectRows:
                 self._offers.offer(fetch)
             fetch.release()
 
+    def bring(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
+        """Write rows to `out`, as `finish`, for somebody who keeps them: the cache has no part."""
+        self._pieces.read(layer, row_ids, out, kept=False)
+
     def warm(self, rows: RowIds, out: "torch.Tensor") -> None:
         """Fill the row cache with rows, while it has room.
 

@@ -58,6 +58,7 @@ class _Half:
     turn: int
     rows: NDArray[np.int64]
     positions: NDArray[np.int64]
+    cache: RowCache | None
 
 
 def _half_words(pages: int, most: int) -> int:
@@ -118,6 +119,7 @@ class SortedPieces:
         out: "torch.Tensor",
         *,
         counted: bool = True,
+        kept: bool = True,
     ) -> None:
         """Write rows to `out`; see `DirectRows.finish`.
 
@@ -126,6 +128,7 @@ class SortedPieces:
             row_ids: int32 or int64 (n,).
             out: where they go.
             counted: whether somebody asked for them: hits and misses count.
+            kept: whether the row cache serves them and takes them in.
         """
         flat = out.view(-1, out.shape[-1])
         under_way: deque[_Half] = deque()
@@ -136,7 +139,7 @@ class SortedPieces:
                     hint="close the store and open it again",
                 )
             try:
-                self._read(layer, row_ids, flat, under_way, counted)
+                self._read(layer, row_ids, flat, under_way, self._cache if kept else None, counted)
             finally:
                 for one in under_way:
                     one.pending.wait()  # nothing may be read into a half that the next one uses
@@ -147,6 +150,7 @@ class SortedPieces:
         row_ids: NDArray[np.int64],
         out: "torch.Tensor",
         under_way: deque[_Half],
+        cache: RowCache | None,
         counted: bool,
     ) -> None:
         reads, packed, files = self._reads, self._reads.maps[layer].packed, self._reads.files[layer]
@@ -158,10 +162,10 @@ class SortedPieces:
             make_keys(row_ids, start, rows, self._bits)
             rows.sort()
             part_keys(rows, start, positions, self._bits)
-            if self._cache is not None:
-                kept = self._cache.serve(reads.maps[layer], rows, positions, out)
+            if cache is not None:
+                kept = cache.serve(reads.maps[layer], rows, positions, out)
                 if counted:
-                    self._cache.count_sorted(rows[:kept], len(rows) - kept)
+                    cache.count_sorted(rows[:kept], len(rows) - kept)
                 rows, positions = rows[:kept], positions[:kept]
             at = 0
             while at < len(rows):
@@ -179,7 +183,16 @@ class SortedPieces:
                 self._beginning = True
                 pending = reads.start(batch)
                 under_way.append(
-                    _Half(plan, batch, pending, address, number, rows[at:end], positions[at:end])
+                    _Half(
+                        plan,
+                        batch,
+                        pending,
+                        address,
+                        number,
+                        rows[at:end],
+                        positions[at:end],
+                        cache,
+                    )
                 )
                 self._beginning = False
                 at, turn = end, turn + 1
@@ -200,6 +213,6 @@ class SortedPieces:
         self._reads.arrived(one.batch)
         where = one.plan.addresses(layer, one.address)
         self._reads.widen(layer, one.rows, where, one.positions, self._slab, out)
-        if self._cache is not None:
-            self._cache.admit(layer, one.rows, where, self._slab.memory)
+        if one.cache is not None:
+            one.cache.admit(layer, one.rows, where, self._slab.memory)
         under_way.popleft()

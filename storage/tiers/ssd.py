@@ -175,6 +175,13 @@ class SsdStore(Store):
             if isinstance(self.read, MappedRows):
                 self.read.populate()
 
+    def bring(self, layer: int, row_ids: NDArray[np.int64], out: torch.Tensor) -> None:
+        """Read rows for a faster tier that will keep them; see `Store.bring`."""
+        if isinstance(self.read, DirectRows):
+            self.read.bring(layer, row_ids, out)
+        else:
+            super().bring(layer, row_ids, out)
+
     def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Fill the row cache before anybody asks, while it has room; nothing without one.
 

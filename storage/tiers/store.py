@@ -225,6 +225,11 @@ class Store(NearRows, ABC):
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Write one layer's rows into `out` and return it."""
 
+    def bring(self, layer: int, row_ids: NDArray[np.int64], out: torch.Tensor) -> None:
+        """Write rows to `out` that nobody asked for, counted nowhere and kept by no tier."""
+        request = self.checked(layer, row_ids, ahead=False)
+        self.finish(layer, request, self.start({layer: request}, ahead=False), out)
+
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """Return (pages of these rows in memory, pages of these rows); None where no page is.
 

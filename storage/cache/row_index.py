@@ -1,0 +1,177 @@
+"""Which rows a cache keeps, and in which of its slots: S3-FIFO for records that lie elsewhere.
+
+A slot's number is all that is told; who holds the records moves them.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engramctl.runtime.kernel_cache import njit
+from engramctl.storage.cache.row_cache import key_dtype
+from engramctl.storage.cache.s3fifo import (
+    CAPACITY,
+    admit,
+    drop_keys,
+    empty_slots,
+    find,
+    keep_all,
+    touch,
+)
+from engramctl.storage.cache.slots import Slots
+from engramctl.storage.reading.source import Source
+
+MOST_SLOTS = 1 << 29  # entries are int32
+
+
+@njit(nogil=True, cache=True)
+def _slots_of(
+    rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any, slots: Any
+) -> Any:
+    """Write the slot of each row, -1 for none; count hits. Returns how many rows have one.
+
+    Args:
+        rows: row ids, int64 (n,).
+        base: what makes them keys, when it is added.
+        keys: see `Slots`, as the next three.
+        words: see `Slots`.
+        hits: see `Slots`.
+        state: see `Slots`.
+        slots: int64 (n,).
+    """
+    found = 0
+    for i in range(rows.shape[0]):
+        entry = find(base + rows[i], keys, words, state)
+        if 0 <= entry < state[CAPACITY]:
+            touch(entry, hits)
+            slots[i] = entry
+            found += 1
+        else:
+            slots[i] = -1
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _admit(
+    rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any, slots: Any, last: Any
+) -> None:
+    """Take rows in, and write where each record goes: -1, if nowhere.
+
+    Args:
+        rows: row ids, int64 (n,).
+        base: see `_slots_of`, as the next four.
+        keys: see `Slots`.
+        words: see `Slots`.
+        hits: see `Slots`.
+        state: see `Slots`.
+        slots: int64 (n,).
+        last: of each slot, the last of `rows` it was given to, int32; -1 before and after.
+    """
+    for i in range(rows.shape[0]):
+        key = base + rows[i]
+        entry = find(key, keys, words, state)
+        if 0 <= entry < state[CAPACITY]:
+            touch(entry, hits)
+            slots[i] = -1
+            continue
+        slot = admit(key, entry, keys, words, hits, state)
+        if last[slot] >= 0:
+            slots[last[slot]] = -1  # evicted again before its record was there
+        last[slot] = i
+        slots[i] = slot
+    for i in range(rows.shape[0]):
+        if slots[i] >= 0:
+            last[slots[i]] = -1
+
+
+class RowIndex:
+    """The slots of a cache of rows of all layers. Safe from several threads, a call at a time.
+
+    Attributes:
+        capacity: slots.
+        num_bytes: that it takes itself.
+    """
+
+    def __init__(self, source: Source, capacity: int) -> None:
+        """Hold no row.
+
+        Args:
+            source: whose rows.
+            capacity: slots, from 1 to MOST_SLOTS.
+        """
+        self._bases: dict[int, int] = {}
+        total = 0
+        for layer in source.layers:
+            self._bases[layer] = total
+            total += source.num_rows(layer)
+        self.capacity = capacity
+        self._slots = Slots.empty(capacity, key_dtype(total))
+        slots = self._slots
+        self._arrays = (slots.keys, slots.words, slots.hits, slots.state)
+        self._last = np.full(capacity, -1, np.int32)
+        self.num_bytes = sum(one.nbytes for one in (*self._arrays, self._last))
+        self.lock = threading.RLock()
+
+    @property
+    def rows(self) -> int:
+        """Rows held now."""
+        return self._slots.rows
+
+    def slots_of(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slot of each row, -1 where it is not here; what is here counts as hit.
+
+        The caller holds the lock, until it has read the slots or queued it.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int64 (n,).
+        """
+        slots = np.empty(len(rows), np.int64)
+        _slots_of(rows, self._bases[layer], *self._arrays, slots)
+        return slots
+
+    def admit(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take rows in; return the slot of each to write its record to, -1: it is to be left out.
+
+        That is so of a row that is here already, and of one that had to leave again at once. The
+        caller holds the lock, as for `slots_of`.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int64 (n,).
+        """
+        slots = np.empty(len(rows), np.int64)
+        _admit(rows, self._bases[layer], *self._arrays, slots, self._last)
+        return slots
+
+    def drop(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        """Hold none of these rows any more.
+
+        Args:
+            rows: layer -> row ids, int64 (n,).
+        """
+        with self.lock:
+            for layer, ids in rows.items():
+                drop_keys(ids, self._bases[layer], *self._arrays)
+
+    def clear(self) -> None:
+        """Hold no row."""
+        with self.lock:
+            empty_slots(self._slots.words, self._slots.state)
+
+    def keep_all(self) -> None:
+        """Take the rows that are here for wanted; see `RowCache.keep_all`."""
+        with self.lock:
+            keep_all(self._slots.words, self._slots.state)
+
+    def compile(self, layer: int) -> None:
+        """Compile now: not in the middle of a step, nor while another thread forks."""
+        none = np.empty(0, np.int64)
+        with self.lock:
+            self.slots_of(layer, none)
+            self.admit(layer, none)
+        self.drop({layer: none})
+        self.keep_all()

@@ -1,0 +1,167 @@
+"""Rows on their way into host memory that a device reads: brought by a thread, awaited by a stream.
+
+A step must be queued whole before its rows are there, and its host thread must never wait. So a
+stream waits itself, by a kernel that looks at a word in pinned memory; a thread writes the word
+when the rows have come. Where no such kernel works, the host waits.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import StorageError
+from engramctl.runtime.kernel_cache import njit
+from engramctl.runtime.threads import Workers
+from engramctl.storage.device import triton_words
+from engramctl.storage.record.intrinsics import store_release
+
+WORDS = 1024
+CLOSED = "the store was closed before these rows were read"
+_NEVER_CAME = 0xFF  # in every byte of a record: a NaN in every dtype that has one
+
+
+@njit()
+def _write(address: int, number: int) -> None:
+    """Write a word behind everything that was written before."""
+    store_release(np.int64(address), np.uint32(number))
+
+
+class Arrival:
+    """Rows of a layer, read into memory of the host.
+
+    Attributes:
+        records: where to, uint8 (n, record_bytes).
+        error: why they did not come, once `done`; then their bytes are 0xFF.
+        done: set when they are there, or never will be.
+        place: word and number that tell a stream.
+    """
+
+    def __init__(self, records: torch.Tensor, place: tuple[int, int]) -> None:
+        """Made by `Arrivals.begin`."""
+        self.records, self.place = records, place
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+    def raise_error(self) -> None:
+        """Raise what kept the rows from coming, if anything did."""
+        if self.error is not None:
+            raise self.error
+
+
+class Arrivals:
+    """The thread that brings rows for one store, and the words by which streams know.
+
+    Attributes:
+        queues: whether streams wait; else the host does.
+    """
+
+    def __init__(self, words: torch.Tensor, *, queues: bool) -> None:
+        """Start nothing yet.
+
+        Args:
+            words: int32 (WORDS,), zeros, in memory that device and host read.
+            queues: whether the kernel works that waits.
+        """
+        self._words, self.queues = words, queues
+        self._numbers: NDArray[np.int32] = np.zeros(WORDS, np.int32)
+        self._of_word: list[Arrival | None] = [None] * WORDS
+        self._next = 0
+        self._lock = threading.Lock()
+        self._late: deque[Arrival] = deque()
+        self._workers = Workers("engramctl-arrivals", 1)
+        _write(words.data_ptr(), 0)  # compiled now
+
+    def begin(self, read: Callable[[torch.Tensor], object], records: torch.Tensor) -> Arrival:
+        """Have the thread read rows; those begun first come first.
+
+        Args:
+            read: fills the records.
+            records: see `Arrival`.
+        """
+        with self._lock:
+            word = self._free_word()
+            self._numbers[word] += 1
+            arrival = Arrival(records, (word, int(self._numbers[word])))
+            self._of_word[word] = arrival
+        self._workers.submit(self._bring, read, arrival)
+        return arrival
+
+    def at_once(self, read: Callable[[torch.Tensor], object], records: torch.Tensor) -> Arrival:
+        """Read rows now, in the caller's thread; as `begin`. What fails is raised."""
+        arrival = Arrival(records, (0, 0))
+        read(records)
+        arrival.done.set()
+        return arrival
+
+    def _free_word(self) -> int:
+        """Return a word whose rows have all come."""
+        for _ in range(WORDS):
+            word, self._next = self._next, (self._next + 1) % WORDS
+            before = self._of_word[word]
+            if before is None or before.done.is_set():
+                return word
+        raise RuntimeError(f"{WORDS:,} layers of open tickets are on their way")
+
+    def _bring(self, read: Callable[[torch.Tensor], object], arrival: Arrival) -> None:
+        try:
+            read(arrival.records)
+        except BaseException as error:  # told to whoever waits
+            arrival.error = error
+            arrival.records.fill_(_NEVER_CAME)
+        finally:
+            self._tell(arrival)
+
+    def _tell(self, arrival: Arrival) -> None:
+        word, number = arrival.place
+        _write(self._words.data_ptr() + word * self._words.itemsize, number)
+        self._of_word[word] = None
+        arrival.done.set()
+
+    def wait(self, arrival: Arrival, work: AbstractContextManager[object] | None = None) -> None:
+        """Have the current stream wait for rows, or the host where it cannot.
+
+        Args:
+            arrival: of the rows.
+            work: the device's context; None: the current one.
+
+        Raises:
+            Exception: what kept them from coming, where that is known by now; else `raise_late`
+                has it later.
+        """
+        if not self.queues:
+            arrival.done.wait()
+        if arrival.done.is_set():
+            arrival.raise_error()
+            return
+        word, number = arrival.place
+        with work or nullcontext():
+            triton_words.wait_kernel[(1,)](self._words[word:], number, num_warps=1)
+        self._late.append(arrival)
+
+    def raise_late(self) -> None:
+        """Raise why rows did not come that a stream was queued behind; each time another's."""
+        for _ in range(len(self._late)):
+            try:
+                arrival = self._late.popleft()
+            except IndexError:  # another thread looks too
+                return
+            if arrival.done.is_set():
+                arrival.raise_error()
+            else:
+                self._late.append(arrival)
+
+    def close(self) -> None:
+        """Wait for what is being read; rows that nobody began to read come no more.
+
+        Streams that wait for these go on, and read bytes 0xFF.
+        """
+        self._workers.shutdown()
+        for arrival in filter(None, list(self._of_word)):
+            arrival.error = StorageError(CLOSED)
+            arrival.records.fill_(_NEVER_CAME)
+            self._tell(arrival)

@@ -1,0 +1,127 @@
+"""Stored rows kept on a device, in memory of an exact size; which ones, S3-FIFO says on the host.
+
+Who finds a row here copies its record away at once, on the stream on which records are written:
+so what comes later cannot change what was found.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.storage.cache.row_index import MOST_SLOTS, RowIndex
+from engramctl.storage.device.gathering import Gathering
+from engramctl.storage.device.side_stream import SideStream
+from engramctl.storage.reading.source import Source
+
+
+class RowSlots:
+    """A row cache in device memory. Safe from several threads.
+
+    Attributes:
+        capacity: rows it can hold.
+        index: which rows are in which slots.
+    """
+
+    def __init__(
+        self, source: Source, num_bytes: int, copies: Gathering, device: torch.device
+    ) -> None:
+        """Take the memory.
+
+        Args:
+            source: whose rows.
+            num_bytes: bound of the records on the device; the index is in host memory.
+            copies: moves records there, as they are.
+            device: where.
+
+        Raises:
+            ValueError: it is too small for a row.
+        """
+        self._record_bytes = source.record.record_bytes
+        total = sum(source.num_rows(layer) for layer in source.layers)
+        self.capacity = min(num_bytes // self._record_bytes, total, MOST_SLOTS)
+        if self.capacity < 1:
+            raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
+        self._copies, self._device = copies, device
+        self._records = torch.empty(
+            (self.capacity, self._record_bytes), dtype=torch.uint8, device=device
+        )
+        self.index = RowIndex(source, self.capacity)
+        self.stream = SideStream(device)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of device memory."""
+        return self._records.nbytes
+
+    @property
+    def rows(self) -> int:
+        """Rows held now."""
+        return self.index.rows
+
+    def take(
+        self, layer: int, rows: NDArray[np.int64]
+    ) -> tuple[torch.Tensor, NDArray[np.int64], NDArray[np.int64]]:
+        """Copy the records of rows that are here.
+
+        Returns:
+            the records, uint8 (k, record_bytes), on the device once `stream` leads to whoever uses
+            them; the positions in `rows` of these, and of the others, int64, ascending.
+        """
+        with self.index.lock:
+            slots = self.index.slots_of(layer, rows)
+            here = np.flatnonzero(slots >= 0)
+            with self.stream.queue():
+                held = torch.empty(
+                    (len(here), self._record_bytes), dtype=torch.uint8, device=self._device
+                )
+                if len(here):
+                    self._copies.copy(self._records, self._there(slots[here]), held)
+        return held, here, np.flatnonzero(slots < 0)
+
+    def put(self, layer: int, rows: NDArray[np.int64], records: torch.Tensor) -> None:
+        """Take in rows that came.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int64 (n,).
+            records: uint8 (n, record_bytes), on the device, queued on the current stream.
+        """
+        self.stream.follow()
+        with self.index.lock:
+            try:
+                self._write(self.index.admit(layer, rows), records)
+            except BaseException:
+                self.index.drop({layer: rows})  # their records may not be there
+                raise
+        self.stream.keep(records)
+
+    def _write(self, slots: NDArray[np.int64], records: torch.Tensor) -> None:
+        """Queue the writing of records to their slots."""
+        kept = np.flatnonzero(slots >= 0)
+        if not len(kept):
+            return
+        with self.stream.queue():
+            some = records
+            if len(kept) < len(slots):
+                some = torch.empty(
+                    (len(kept), self._record_bytes), dtype=torch.uint8, device=self._device
+                )
+                self._copies.copy(records, self._there(kept), some)
+            self._copies.put(self._records, self._there(slots[kept]), some)
+
+    def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(numbers).to(self._device, non_blocking=True)
+
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None) -> None:
+        """Hold none of these rows any more; None: no row at all."""
+        if rows is None:
+            self.index.clear()
+        else:
+            self.index.drop(rows)
+
+    def release(self) -> None:
+        """Free the device memory, once nothing queued here needs it."""
+        self.stream.finish()
+        self._records = self._records[:0].clone()

@@ -1,0 +1,32 @@
+"""Words in host memory that a stream waits for: what lets a step be queued before its rows came.
+
+One thread of one program looks at a word until it has a number; what is queued behind it runs then.
+"""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # CPU builds of torch come without it
+    triton = None
+
+if triton is not None:
+
+    @triton.jit
+    def wait_kernel(word, number):
+        """Wait until a word, int32 in pinned memory, is `number` or more."""
+        while tl.load(word, volatile=True) < number:
+            pass
+
+    @triton.jit
+    def wait_next_kernel(word, seen):
+        """Wait until a word is more than `seen`, int32 on the device, by one; count that up."""
+        number = tl.load(seen) + 1
+        while tl.load(word, volatile=True) < number:
+            pass
+        tl.store(seen, number)
+
+    @triton.jit
+    def tell_kernel(seen, word):
+        """Write what was seen to a word, for the host: what stands before this is done."""
+        tl.store(word, tl.load(seen))

@@ -1,0 +1,277 @@
+"""Rows on a device from slower tiers: kept there, or read into memory of the host and copied once.
+
+The tiers below give records as they are stored; they are dequantised on the device. A step's rows
+are begun together: the fastest tier's are copied where they lie, a thread brings the others while
+the step runs, and each layer's are joined in the order in which they were asked for.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError
+from engramctl.storage.device.arrivals import WORDS, Arrival, Arrivals
+from engramctl.storage.device.gathering import Gathering
+from engramctl.storage.device.row_slots import RowSlots
+from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.requests.output import STORED
+from engramctl.storage.requests.stats import StoreStats
+from engramctl.storage.requests.ticket import Request, Ticket
+from engramctl.storage.tiers.host import HostStore
+from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.store import Store
+from engramctl.storage.tiers.tier_list import TierList
+
+_WARMED = 4096  # rows brought together
+
+
+@dataclass(slots=True, eq=False)
+class Staged:
+    """The rows of one layer of a ticket.
+
+    Attributes:
+        layer: which.
+        rows: row ids that the device did not have, int64 (k,).
+        held: records that it had, on the device; None: none.
+        here: positions of these in the request, on the device.
+        gone: positions of the others; None: all of them.
+        read: reads these into memory of the host; None: there are none.
+        arrival: of these, if somebody brings them; else they are read when they are waited for.
+    """
+
+    layer: int
+    rows: NDArray[np.int64]
+    held: torch.Tensor | None = None
+    here: torch.Tensor | None = None
+    gone: torch.Tensor | None = None
+    read: Callable[[torch.Tensor], object] | None = None
+    arrival: Arrival | None = None
+
+
+class StagedStore(Store):
+    """Rows of the host or ssd tier, or a mixture, on a device."""
+
+    def __init__(self, *words: Any, kernel: str = "auto") -> None:
+        """Made by `open_store`, as any store; `kernel` gathers on the device, see `Gathering`."""
+        self.whole, self._kernel = words[-1].whole, kernel
+        super().__init__(*words)
+
+    def load(self, budget_bytes: int | None) -> None:
+        """Open the tiers below, and take the device memory of the one on it."""
+        spec, device = self.table.record, self.device
+        if self.dtype is STORED:
+            raise ConfigError(
+                "rows are dequantised where they are staged on a device",
+                facts={"found": "torch.uint8, rows as they are stored"},
+                hint="open the store with device='cpu' for records",
+            )
+        self._values = Gathering(spec, device, self.dtype, self._kernel)
+        self.below = self._opened_below(budget_bytes)
+        try:
+            self._arrivals = self._made_arrivals()
+            size = self.tiers.cache_bytes("gpu")
+            copies = Gathering(spec, device, STORED, self._kernel)
+            self.slots = RowSlots(self.table, size, copies, device) if size else None
+        except BaseException:
+            self.below.close()
+            raise
+        self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
+        self._to_keep: deque[tuple[Staged, torch.Tensor]] = deque()
+
+    def _opened_below(self, budget_bytes: int | None) -> HostStore | SsdStore:
+        """Open what is below the device: it gives records, in memory of the host."""
+        below = TierList(self.whole, tuple(one for one in self.tiers.caches if one[0] != "gpu"))
+        opened = HostStore if self.whole == "host" else SsdStore
+        return opened(
+            self.table, STORED, torch.device("cpu"), budget_bytes, self.wanted_engine,
+            self._scheme, self.cache_bytes, self.fill, below,
+        )  # fmt: skip
+
+    def _made_arrivals(self) -> Arrivals:
+        pinned = self.device.type == "cuda"
+        words = torch.zeros(WORDS, dtype=torch.int32, pin_memory=pinned)
+        return Arrivals(words, queues=pinned and self._values.kernel == "triton")
+
+    @property
+    def mode(self) -> str:
+        """As of the tiers below."""
+        return self.below.mode
+
+    @property
+    def engine(self) -> str:
+        """As of the tiers below."""
+        return self.below.engine
+
+    @property
+    def uses_keys(self) -> bool:
+        """As of the tiers below; of a row cache on the device n-grams are not known."""
+        return self.below.uses_keys and self.slots is None
+
+    def start(
+        self,
+        requests: dict[int, Request],
+        keys: NDArray[np.uint64] | None = None,
+        *,
+        ahead: bool = True,
+    ) -> dict[int, Staged]:
+        """Take what the device has, and begin to read the rest, all layers together."""
+        if capturing(self.device):
+            raise ConfigError(
+                f"rows of the {self.tier} tier are read by the host, which a captured graph is not",
+                hint="ask for them before the graph is replayed, with fixed outputs: store.slot()",
+            )
+        self._arrivals.raise_late()
+        self.settle()
+        parts = {layer: self._parted(layer, one) for layer, one in requests.items()}
+        missed = {
+            layer: part.rows.reshape(requests[layer].shape if part.gone is None else (-1,))
+            for layer, part in parts.items()
+            if len(part.rows)
+        }
+        if missed:
+            ticket = self.below.prefetch(missed, keys if self.uses_keys else None)
+            for layer, rows in missed.items():
+                self._begin(parts[layer], ticket, rows.shape, ahead=ahead)
+        return parts
+
+    def _parted(self, layer: int, request: Request) -> Staged:
+        """Part a layer's rows into those that the device has, and the others."""
+        if self.slots is None:
+            return Staged(layer, request.row_ids)
+        held, here, gone = self.slots.take(layer, request.row_ids)
+        if not len(here):
+            return Staged(layer, request.row_ids)
+        return Staged(layer, request.row_ids[gone], held, self._there(here), self._there(gone))
+
+    def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
+
+    def _begin(self, part: Staged, ticket: Ticket, shape: tuple[int, ...], *, ahead: bool) -> None:
+        """Have rows brought into memory that the device reads, if somebody goes on meanwhile."""
+        shape = *shape, self.table.record.record_bytes
+        part.read = lambda room: ticket.wait(part.layer, room.view(shape))
+        if ahead:
+            part.arrival = self._arrivals.begin(part.read, self._room(len(part.rows)))
+
+    def _room(self, num_rows: int) -> torch.Tensor:
+        shape = num_rows, self.table.record.record_bytes
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+
+    def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
+        """Queue the joining of a layer's rows."""
+        part: Staged = handle[layer]
+        rows = out.detach().view(-1, self.row_dim)
+        if part.held is not None:
+            assert self.slots is not None
+            self.slots.stream.lead(part.held)
+            self._dequantise(part.held, layer, rows, part.here)
+        if part.read is not None:
+            if part.arrival is None:
+                part.arrival = self._arrivals.at_once(part.read, self._room(len(part.rows)))
+            self._arrivals.wait(part.arrival)
+            records = part.arrival.records.to(self.device, non_blocking=True)
+            self._dequantise(records, layer, rows, part.gone)
+            if self.slots is not None:
+                self._to_keep.append((part, records))
+                self.settle()
+        return out
+
+    def _dequantise(
+        self, records: torch.Tensor, layer: int, rows: torch.Tensor, targets: torch.Tensor | None
+    ) -> None:
+        """Queue the writing of records' values to rows of the output."""
+        ids = torch.arange(len(records), device=self.device)
+        self._values.gather(records, ids, self._scales[layer], rows, targets=targets)
+
+    def settle(self) -> None:
+        """Take rows into the device's cache that are known to have come."""
+        if self.slots is None:
+            return
+        for _ in range(len(self._to_keep)):
+            try:
+                part, records = self._to_keep.popleft()
+            except IndexError:  # another thread does it too
+                return
+            assert part.arrival is not None
+            if not part.arrival.done.is_set():
+                self._to_keep.append((part, records))
+            elif part.arrival.error is None:
+                self.slots.put(part.layer, part.rows, records)
+
+    def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        """Fill the row caches before anybody asks, the most wanted rows in the fastest tier.
+
+        Args:
+            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
+
+        Raises:
+            ValueError: no such layer, or an id outside the table.
+            StorageError: a read failed, or the store is closed.
+        """
+        with self.usage.call():
+            rest = {layer: self.checked(layer, ids).row_ids for layer, ids in rows.items()}
+            if self.slots is not None:
+                rest = self._warm_slots(self.slots, rest)
+            if isinstance(self.below, SsdStore):
+                self.below.warm(rest)
+
+    def _warm_slots(
+        self, slots: RowSlots, rows: dict[int, NDArray[np.int64]]
+    ) -> dict[int, NDArray[np.int64]]:
+        """Fill the device's cache, the least wanted rows first; returns those that are left."""
+        total = sum(map(len, rows.values()))
+        share = min(1.0, (slots.capacity - slots.rows) / max(1, total))
+        cut = {layer: int(share * len(ids)) for layer, ids in rows.items()}
+        for layer, ids in rows.items():
+            for start in reversed(range(0, cut[layer], _WARMED)):
+                some = ids[start : min(start + _WARMED, cut[layer])]
+                room = self._room(len(some))
+                self.below.bring(layer, some, room)
+                slots.put(layer, some, room.to(self.device))
+        slots.index.keep_all()
+        return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
+
+    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Make rows cold: some, or all; see `SsdStore.drop`."""
+        with self.usage.call():
+            self.settle()
+            if self.slots is not None:
+                self.slots.drop(rows)
+            if isinstance(self.below, SsdStore):
+                self.below.drop(rows)
+
+    def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
+        """As of the tiers below."""
+        with self.usage.call():
+            return self.below.resident(layer, row_ids)
+
+    def by_tier(self, rows_unique: int) -> dict[str, int]:
+        """Return how many of the distinct rows each tier served, the device's cache first."""
+        missed = min(rows_unique, self.below.stats().rows_unique)
+        below = self.below.by_tier(missed)
+        return below if self.slots is None else {"gpu": rows_unique - missed, **below}
+
+    def stats(self) -> StoreStats:
+        """Return a copy of the counters: rows as they were asked for, reads of the tiers below."""
+        own, found = super().stats(), self.below.stats()
+        found.mode, found.engine, found.rows_by_tier = own.mode, own.engine, own.rows_by_tier
+        found.rows_asked, found.rows_unique = own.rows_asked, own.rows_unique
+        found.useful_bytes, found.stall_ns = own.useful_bytes, own.stall_ns
+        if self.slots is not None:
+            found.index_bytes += self.slots.index.num_bytes
+        return found
+
+    def release(self) -> None:
+        """Wait for what is read and queued; free the device memory and close the tiers below."""
+        self._arrivals.close()
+        self._to_keep.clear()
+        if self.device.type == "cuda" and not self.usage.generation:
+            torch.cuda.synchronize(self.device)
+        if self.slots is not None:
+            self.slots.release()
+        self.below.close()
