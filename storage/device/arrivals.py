@@ -8,7 +8,6 @@ when the rows have come. Where no such kernel works, the host waits.
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -70,26 +69,45 @@ class Arrivals:
         self._words, self.queues = words, queues
         self._numbers: NDArray[np.int32] = np.zeros(WORDS, np.int32)
         self._of_word: list[Arrival | None] = [None] * WORDS
+        self._reserved: set[int] = set()
         self._next = 0
         self._lock = threading.Lock()
         self._late: deque[Arrival] = deque()
         self._workers = Workers("engramctl-arrivals", 1)
         _write(words.data_ptr(), 0)  # compiled now
 
-    def begin(self, read: Callable[[torch.Tensor], object], records: torch.Tensor) -> Arrival:
+    def begin(
+        self,
+        read: Callable[[torch.Tensor], object],
+        records: torch.Tensor,
+        word: int | None = None,
+    ) -> Arrival:
         """Have the thread read rows; those begun first come first.
 
         Args:
             read: fills the records.
             records: see `Arrival`.
+            word: of `reserve`; None: any.
         """
         with self._lock:
-            word = self._free_word()
+            word = self._free_word() if word is None else word
             self._numbers[word] += 1
             arrival = Arrival(records, (word, int(self._numbers[word])))
             self._of_word[word] = arrival
         self._workers.submit(self._bring, read, arrival)
         return arrival
+
+    def reserve(self) -> int:
+        """Return a word that is nobody else's from now on; its number is that of its last rows."""
+        with self._lock:
+            word = self._free_word()
+            self._reserved.add(word)
+        return word
+
+    def free(self, word: int) -> None:
+        """Give a word of `reserve` back, whose rows have come."""
+        with self._lock:
+            self._reserved.discard(word)
 
     def at_once(self, read: Callable[[torch.Tensor], object], records: torch.Tensor) -> Arrival:
         """Read rows now, in the caller's thread; as `begin`. What fails is raised."""
@@ -103,7 +121,7 @@ class Arrivals:
         for _ in range(WORDS):
             word, self._next = self._next, (self._next + 1) % WORDS
             before = self._of_word[word]
-            if before is None or before.done.is_set():
+            if word not in self._reserved and (before is None or before.done.is_set()):
                 return word
         raise RuntimeError(f"{WORDS:,} layers of open tickets are on their way")
 
@@ -118,16 +136,12 @@ class Arrivals:
 
     def _tell(self, arrival: Arrival) -> None:
         word, number = arrival.place
-        _write(self._words.data_ptr() + word * self._words.itemsize, number)
+        self.write(word, number)
         self._of_word[word] = None
         arrival.done.set()
 
-    def wait(self, arrival: Arrival, work: AbstractContextManager[object] | None = None) -> None:
+    def wait(self, arrival: Arrival) -> None:
         """Have the current stream wait for rows, or the host where it cannot.
-
-        Args:
-            arrival: of the rows.
-            work: the device's context; None: the current one.
 
         Raises:
             Exception: what kept them from coming, where that is known by now; else `raise_late`
@@ -139,9 +153,37 @@ class Arrivals:
             arrival.raise_error()
             return
         word, number = arrival.place
-        with work or nullcontext():
-            triton_words.wait_kernel[(1,)](self._words[word:], number, num_warps=1)
+        triton_words.wait_kernel[(1,)](self._words[word:], number, num_warps=1)
+        self.watch(arrival)
+
+    def number(self, word: int) -> int:
+        """Return the number of the last rows begun on a word."""
+        return int(self._numbers[word])
+
+    def told(self, word: int) -> int:
+        """Return what stands in a word now."""
+        return int(self._words[word])
+
+    def watch(self, arrival: Arrival) -> None:
+        """Have `raise_late` tell if rows do not come."""
         self._late.append(arrival)
+
+    def wait_next(self, word: int, seen: torch.Tensor) -> None:
+        """Queue a wait for the next rows of a reserved word: the same work each time.
+
+        Args:
+            word: reserved.
+            seen: int32 (1,) on the device: how many came before.
+        """
+        triton_words.wait_next_kernel[(1,)](self._words[word:], seen, num_warps=1)
+
+    def tell(self, seen: torch.Tensor, word: int) -> None:
+        """Queue the writing of what was seen to a reserved word, for the host."""
+        triton_words.tell_kernel[(1,)](seen, self._words[word:], num_warps=1)
+
+    def write(self, word: int, number: int) -> None:
+        """Write a word from the host."""
+        _write(self._words.data_ptr() + word * self._words.itemsize, number)
 
     def raise_late(self) -> None:
         """Raise why rows did not come that a stream was queued behind; each time another's."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.storage.device.arrivals import WORDS, Arrival, Arrivals
 from engramctl.storage.device.gathering import Gathering
-from engramctl.storage.device.row_slots import RowSlots
+from engramctl.storage.device.device_cache import DeviceCache
 from engramctl.storage.device.side_stream import capturing
 from engramctl.storage.requests.output import STORED
 from engramctl.storage.requests.stats import StoreStats
@@ -76,7 +76,7 @@ class StagedStore(Store):
             self._arrivals = self._made_arrivals()
             size = self.tiers.cache_bytes("gpu")
             copies = Gathering(spec, device, STORED, self._kernel)
-            self.slots = RowSlots(self.table, size, copies, device) if size else None
+            self.cache = DeviceCache(self.table, size, copies, device) if size else None
         except BaseException:
             self.below.close()
             raise
@@ -110,7 +110,7 @@ class StagedStore(Store):
     @property
     def uses_keys(self) -> bool:
         """As of the tiers below; of a row cache on the device n-grams are not known."""
-        return self.below.uses_keys and self.slots is None
+        return self.below.uses_keys and self.cache is None
 
     def start(
         self,
@@ -141,9 +141,9 @@ class StagedStore(Store):
 
     def _parted(self, layer: int, request: Request) -> Staged:
         """Part a layer's rows into those that the device has, and the others."""
-        if self.slots is None:
+        if self.cache is None:
             return Staged(layer, request.row_ids)
-        held, here, gone = self.slots.take(layer, request.row_ids)
+        held, here, gone = self.cache.take(layer, request.row_ids)
         if not len(here):
             return Staged(layer, request.row_ids)
         return Staged(layer, request.row_ids[gone], held, self._there(here), self._there(gone))
@@ -167,8 +167,8 @@ class StagedStore(Store):
         part: Staged = handle[layer]
         rows = out.detach().view(-1, self.row_dim)
         if part.held is not None:
-            assert self.slots is not None
-            self.slots.stream.lead(part.held)
+            assert self.cache is not None
+            self.cache.stream.lead(part.held)
             self._dequantise(part.held, layer, rows, part.here)
         if part.read is not None:
             if part.arrival is None:
@@ -176,7 +176,7 @@ class StagedStore(Store):
             self._arrivals.wait(part.arrival)
             records = part.arrival.records.to(self.device, non_blocking=True)
             self._dequantise(records, layer, rows, part.gone)
-            if self.slots is not None:
+            if self.cache is not None:
                 self._to_keep.append((part, records))
                 self.settle()
         return out
@@ -190,7 +190,7 @@ class StagedStore(Store):
 
     def settle(self) -> None:
         """Take rows into the device's cache that are known to have come."""
-        if self.slots is None:
+        if self.cache is None:
             return
         for _ in range(len(self._to_keep)):
             try:
@@ -201,7 +201,7 @@ class StagedStore(Store):
             if not part.arrival.done.is_set():
                 self._to_keep.append((part, records))
             elif part.arrival.error is None:
-                self.slots.put(part.layer, part.rows, records)
+                self.cache.put(part.layer, part.rows, records)
 
     def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Fill the row caches before anybody asks, the most wanted rows in the fastest tier.
@@ -215,33 +215,33 @@ class StagedStore(Store):
         """
         with self.usage.call():
             rest = {layer: self.checked(layer, ids).row_ids for layer, ids in rows.items()}
-            if self.slots is not None:
-                rest = self._warm_slots(self.slots, rest)
+            if self.cache is not None:
+                rest = self._warm_cache(self.cache, rest)
             if isinstance(self.below, SsdStore):
                 self.below.warm(rest)
 
-    def _warm_slots(
-        self, slots: RowSlots, rows: dict[int, NDArray[np.int64]]
+    def _warm_cache(
+        self, cache: DeviceCache, rows: dict[int, NDArray[np.int64]]
     ) -> dict[int, NDArray[np.int64]]:
         """Fill the device's cache, the least wanted rows first; returns those that are left."""
         total = sum(map(len, rows.values()))
-        share = min(1.0, (slots.capacity - slots.rows) / max(1, total))
+        share = min(1.0, (cache.capacity - cache.rows) / max(1, total))
         cut = {layer: int(share * len(ids)) for layer, ids in rows.items()}
         for layer, ids in rows.items():
             for start in reversed(range(0, cut[layer], _WARMED)):
                 some = ids[start : min(start + _WARMED, cut[layer])]
                 room = self._room(len(some))
                 self.below.bring(layer, some, room)
-                slots.put(layer, some, room.to(self.device))
-        slots.index.keep_all()
+                cache.put(layer, some, room.to(self.device))
+        cache.index.keep_all()
         return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
         """Make rows cold: some, or all; see `SsdStore.drop`."""
         with self.usage.call():
             self.settle()
-            if self.slots is not None:
-                self.slots.drop(rows)
+            if self.cache is not None:
+                self.cache.drop(rows)
             if isinstance(self.below, SsdStore):
                 self.below.drop(rows)
 
@@ -254,7 +254,7 @@ class StagedStore(Store):
         """Return how many of the distinct rows each tier served, the device's cache first."""
         missed = min(rows_unique, self.below.stats().rows_unique)
         below = self.below.by_tier(missed)
-        return below if self.slots is None else {"gpu": rows_unique - missed, **below}
+        return below if self.cache is None else {"gpu": rows_unique - missed, **below}
 
     def stats(self) -> StoreStats:
         """Return a copy of the counters: rows as they were asked for, reads of the tiers below."""
@@ -262,8 +262,8 @@ class StagedStore(Store):
         found.mode, found.engine, found.rows_by_tier = own.mode, own.engine, own.rows_by_tier
         found.rows_asked, found.rows_unique = own.rows_asked, own.rows_unique
         found.useful_bytes, found.stall_ns = own.useful_bytes, own.stall_ns
-        if self.slots is not None:
-            found.index_bytes += self.slots.index.num_bytes
+        if self.cache is not None:
+            found.index_bytes += self.cache.index.num_bytes
         return found
 
     def release(self) -> None:
@@ -272,6 +272,6 @@ class StagedStore(Store):
         self._to_keep.clear()
         if self.device.type == "cuda" and not self.usage.generation:
             torch.cuda.synchronize(self.device)
-        if self.slots is not None:
-            self.slots.release()
+        if self.cache is not None:
+            self.cache.release()
         self.below.close()

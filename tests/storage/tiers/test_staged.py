@@ -117,9 +117,9 @@ def test_three_tiers_serve_what_dictionaries_of_them_say(
     """A row goes up a tier when it is asked for and was not there; bounds hold all the time."""
     table = tables["f8_e4m3"]
     with opened(table, f"gpu:{GPU},host:{HOST},ssd") as store:
-        assert store.slots is not None
+        assert store.cache is not None
         host = store.below.read.cache  # type: ignore[union-attr]
-        levels = [Level("gpu", store.slots.capacity), Level("host", host.capacity)]  # type: ignore[union-attr]
+        levels = [Level("gpu", store.cache.capacity), Level("host", host.capacity)]  # type: ignore[union-attr]
         read = 0
         for _ in range(data.draw(st.integers(1, 20))):
             asked = requests(data)
@@ -140,8 +140,8 @@ def test_three_tiers_serve_what_dictionaries_of_them_say(
                         level.cache.access(key)
             served = {level.name: level.served for level in levels} | {"ssd": read}
             assert store.stats().rows_by_tier == served
-            assert store.slots.rows == len(levels[0].cache.hits)
-            assert store.slots.num_bytes <= GPU
+            assert store.cache.rows == len(levels[0].cache.hits)
+            assert store.cache.num_bytes <= GPU
             assert store.stats().cache_bytes <= HOST
 
 
@@ -171,8 +171,8 @@ def test_the_most_wanted_rows_are_brought_to_the_fastest_tier(
     tables: dict[str, TableFiles],
 ) -> None:
     with opened(tables["f8_e4m3"], f"gpu:{GPU},host:{HOST},ssd") as store:
-        assert store.slots is not None
-        fast = store.slots.capacity
+        assert store.cache is not None
+        fast = store.cache.capacity
         kept = store.below.read.cache.capacity  # type: ignore[union-attr]
         ids = np.random.default_rng(0).permutation(ROWS[1])
         store.warm({1: ids})

@@ -16,7 +16,7 @@ from engramctl.storage.device.side_stream import SideStream
 from engramctl.storage.reading.source import Source
 
 
-class RowSlots:
+class DeviceCache:
     """A row cache in device memory. Safe from several threads.
 
     Attributes:
@@ -44,9 +44,7 @@ class RowSlots:
         if self.capacity < 1:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
         self._copies, self._device = copies, device
-        self._records = torch.empty(
-            (self.capacity, self._record_bytes), dtype=torch.uint8, device=device
-        )
+        self._records = self._room(self.capacity)
         self.index = RowIndex(source, self.capacity)
         self.stream = SideStream(device)
 
@@ -61,9 +59,14 @@ class RowSlots:
         return self.index.rows
 
     def take(
-        self, layer: int, rows: NDArray[np.int64]
+        self, layer: int, rows: NDArray[np.int64], room: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, NDArray[np.int64], NDArray[np.int64]]:
         """Copy the records of rows that are here.
+
+        Args:
+            layer: whose rows.
+            rows: row ids, int64 (n,).
+            room: where to, uint8 (n, record_bytes) on the device; None: memory of their own.
 
         Returns:
             the records, uint8 (k, record_bytes), on the device once `stream` leads to whoever uses
@@ -73,22 +76,24 @@ class RowSlots:
             slots = self.index.slots_of(layer, rows)
             here = np.flatnonzero(slots >= 0)
             with self.stream.queue():
-                held = torch.empty(
-                    (len(here), self._record_bytes), dtype=torch.uint8, device=self._device
-                )
+                held = self._room(len(here)) if room is None else room[: len(here)]
                 if len(here):
                     self._copies.copy(self._records, self._there(slots[here]), held)
         return held, here, np.flatnonzero(slots < 0)
 
-    def put(self, layer: int, rows: NDArray[np.int64], records: torch.Tensor) -> None:
+    def put(
+        self, layer: int, rows: NDArray[np.int64], records: torch.Tensor, *, queued: bool = True
+    ) -> None:
         """Take in rows that came.
 
         Args:
             layer: whose rows.
             rows: row ids, int64 (n,).
-            records: uint8 (n, record_bytes), on the device, queued on the current stream.
+            records: uint8 (n, record_bytes), on the device.
+            queued: whether it is the current stream that brings them; else they are there.
         """
-        self.stream.follow()
+        if queued:
+            self.stream.follow()
         with self.index.lock:
             try:
                 self._write(self.index.admit(layer, rows), records)
@@ -105,11 +110,13 @@ class RowSlots:
         with self.stream.queue():
             some = records
             if len(kept) < len(slots):
-                some = torch.empty(
-                    (len(kept), self._record_bytes), dtype=torch.uint8, device=self._device
-                )
+                some = self._room(len(kept))
                 self._copies.copy(records, self._there(kept), some)
             self._copies.put(self._records, self._there(slots[kept]), some)
+
+    def _room(self, num_rows: int) -> torch.Tensor:
+        shape = num_rows, self._record_bytes
+        return torch.empty(shape, dtype=torch.uint8, device=self._device)
 
     def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self._device, non_blocking=True)

@@ -1,0 +1,175 @@
+"""Slots of rows that slower tiers bring: a graph waits for them itself, and reads them in place."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engramctl.errors import ConfigError, StorageError
+from engramctl.storage.device.arrivals import Arrival
+from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.requests.checked_ids import RowIds
+from engramctl.storage.requests.slot import Shapes, Slot
+
+if TYPE_CHECKING:
+    from engramctl.storage.tiers.staged import StagedStore
+
+NEVER_S = 60.0  # until a step that does not read its rows is taken for one that never will
+_PAUSE_S = 5e-6
+
+
+class _Line:
+    """The fixed memory of a layer.
+
+    Attributes:
+        records: rows that slower tiers brought, in memory of the host that the device reads.
+        held: rows that the device had.
+        places: the output rows of `held` and of `records`, on the host; -1: none. int64 (2, n).
+        there: the same on the device.
+        came: word whose number says that rows have come.
+        taken: word whose number says that the device has read them.
+        seen: what the device has seen of `came`.
+        missed: row ids of `records`.
+        arrival: of the last rows; None: none were asked for, or the device had all.
+    """
+
+    def __init__(self, store: "StagedStore", num_rows: int) -> None:
+        shape = num_rows, store.table.record.record_bytes
+        device, pinned = store.device, store.device.type == "cuda"
+        self.records = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+        self.held = torch.empty(shape, dtype=torch.uint8, device=device)
+        self.places = torch.full((2, num_rows), -1, dtype=torch.int64, pin_memory=pinned)
+        self.there = torch.full((2, num_rows), -1, dtype=torch.int64, device=device)
+        self.numbers = torch.arange(num_rows, device=device)
+        self.came, self.taken = store.arrivals.reserve(), store.arrivals.reserve()
+        first = store.arrivals.number(self.came)
+        store.arrivals.write(self.taken, first)
+        self.seen = torch.full((1,), first, dtype=torch.int32, device=device)
+        self.missed: NDArray[np.int64] = np.empty(0, np.int64)
+        self.arrival: Arrival | None = None
+
+
+class StagedSlot(Slot):
+    """Rows of a mixture, or of a tier below the device, at fixed addresses."""
+
+    def __init__(self, store: "StagedStore", shapes: Shapes, closed: Callable[[], None]) -> None:
+        """As `Slot`.
+
+        Raises:
+            ConfigError: the device cannot read memory of the host.
+        """
+        if store.device.type == "cuda" and not store.arrivals.queues:
+            raise ConfigError(
+                f"rows of the {store.tier} tier cannot be captured in a graph here",
+                facts={"reason": store.gathers_because},
+                hint="wait for tickets between the parts of a step that are captured",
+            )
+        super().__init__(store, shapes, closed)
+        self._store = store
+        sizes = {layer: int(np.prod(shape)) for layer, shape in self.shapes.items()}
+        self._lines = {layer: _Line(store, size) for layer, size in sizes.items()}
+
+    def ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
+        """Begin to bring the rows of a step, once the one before has read its own."""
+        store = self._store
+        if capturing(store.device):
+            raise ConfigError(
+                "which rows a step reads is said before its graph is replayed, not captured",
+                hint="capture slot.wait(); call slot.prefetch() before each replay",
+            )
+        for line in self._lines.values():
+            self._until_taken(line)
+        store.arrivals.raise_late()
+        checked = {layer: store.checked(layer, ids, ahead=False) for layer, ids in requests.items()}
+        self._keep()
+        missed: dict[int, NDArray[np.int64]] = {}
+        for layer, request in checked.items():
+            rows = self._part(layer, request.row_ids)
+            if len(rows):
+                alone = len(rows) == len(request.row_ids)
+                missed[layer] = rows.reshape(request.shape) if alone else rows
+        ticket = store.below.prefetch(missed, keys if store.uses_keys else None) if missed else None
+        for layer, line in self._lines.items():
+            shape = *np.shape(missed.get(layer, ())), store.table.record.record_bytes
+
+            def read(room: torch.Tensor, layer: int = layer, shape: Any = shape) -> None:
+                if ticket is not None and layer in missed:
+                    ticket.wait(layer, room.view(shape))
+
+            line.arrival = store.arrivals.begin(read, line.records[: len(line.missed)], line.came)
+            store.arrivals.watch(line.arrival)
+            line.there.copy_(line.places, non_blocking=True)
+        if store.cache is not None:
+            store.cache.stream.lead()
+        for request in checked.values():
+            store.count(request)
+
+    def _until_taken(self, line: _Line) -> None:
+        """Wait, on the host, until the device has read the rows of the step before."""
+        arrivals = self._store.arrivals
+        deadline = time.monotonic() + NEVER_S
+        while arrivals.told(line.taken) != arrivals.number(line.came):
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"the rows of a slot were not taken within {NEVER_S:.0f} s",
+                    hint="wait for every layer of the slot once after each prefetch, or replay "
+                    "the graph that does",
+                )
+            time.sleep(_PAUSE_S)
+
+    def _part(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Copy what the device has to its fixed memory; returns the row ids that are missed."""
+        line, cache = self._lines[layer], self._store.cache
+        here, gone = np.empty(0, np.int64), np.arange(len(rows))
+        if cache is not None:
+            _, here, gone = cache.take(layer, rows, line.held)
+        places = line.places.numpy()
+        places[:] = -1
+        places[0, : len(here)], places[1, : len(gone)] = here, gone
+        line.missed = rows[gone]
+        return line.missed
+
+    def _keep(self) -> None:
+        """Take the rows of the step before into the device's cache."""
+        cache = self._store.cache
+        if cache is None:
+            return
+        for layer, line in self._lines.items():
+            arrival = line.arrival
+            if arrival is not None and arrival.error is None and len(line.missed):
+                with cache.stream.queue():
+                    records = arrival.records.to(self._store.device, non_blocking=True)
+                cache.put(layer, line.missed, records, queued=False)
+        cache.stream.finish()  # `records` is read into again now
+
+    def fill(self, layer: int) -> None:
+        """Queue the wait for the rows, and their dequantising."""
+        store, line = self._store, self._lines[layer]
+        if store.arrivals.queues:
+            store.arrivals.wait_next(line.came, line.seen)
+        elif line.arrival is not None:
+            line.arrival.done.wait()
+            line.arrival.raise_error()
+        rows = self.out[layer].view(-1, store.row_dim)
+        for records, places in zip((line.held, line.records), line.there, strict=True):
+            store.dequantise(layer, records, line.numbers, rows, places)
+        if store.arrivals.queues:
+            store.arrivals.tell(line.seen, line.taken)
+        else:
+            store.arrivals.write(line.taken, store.arrivals.number(line.came))
+
+    def let_go(self) -> None:
+        """Wait for what is queued, and free the memory."""
+        store = self._store
+        for line in self._lines.values():
+            if line.arrival is not None:
+                line.arrival.done.wait()
+        if store.device.type == "cuda" and not store.usage.generation:
+            torch.cuda.synchronize(store.device)
+        for line in self._lines.values():
+            store.arrivals.free(line.came)
+            store.arrivals.free(line.taken)
+        self._lines.clear()
