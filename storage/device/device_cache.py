@@ -4,7 +4,7 @@ Who finds a row here copies its record away at once, on the stream on which reco
 so what comes later cannot change what was found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from engramctl.storage.cache.row_index import MOST_SLOTS, RowIndex
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import SideStream
 from engramctl.storage.reading.source import Source
+
+_WARMED = 4096  # rows brought together
 
 
 class DeviceCache:
@@ -120,6 +122,29 @@ class DeviceCache:
 
     def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self._device, non_blocking=True)
+
+    def warm(
+        self,
+        rows: Mapping[int, NDArray[np.int64]],
+        bring: Callable[[int, NDArray[np.int64]], torch.Tensor],
+    ) -> dict[int, NDArray[np.int64]]:
+        """Fill the cache while it has room, the least wanted rows first.
+
+        Args:
+            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
+            bring: returns records of some rows of a layer, on the device.
+
+        Returns:
+            the rows that found no room.
+        """
+        share = min(1.0, (self.capacity - self.rows) / max(1, sum(map(len, rows.values()))))
+        cut = {layer: int(share * len(ids)) for layer, ids in rows.items()}
+        for layer, ids in rows.items():
+            for start in reversed(range(0, cut[layer], _WARMED)):
+                some = ids[start : min(start + _WARMED, cut[layer])]
+                self.put(layer, some, bring(layer, some))
+        self.index.keep_all()
+        return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None) -> None:
         """Hold none of these rows any more; None: no row at all."""

@@ -84,7 +84,7 @@ class Gathering:
             table_scale: float32 that scales the layer, 1 for dtypes without one.
             out: (m, row_dim), of uint8 (m, record_bytes); contiguous, of `dtype`, on the device.
             targets: int32 or int64 (n,), contiguous, distinct and below m: the row of `out` of each
-                id, which the caller answers for; None: its position.
+                id, which the caller answers for; below 0: the id is left out; None: its position.
             bad: int64 (1,), on the device: set to the position of the first id that is no row,
                 where that is less than what it holds (2^62: none yet).
             num_rows: ids must lie in [0, num_rows); default: R.

@@ -30,7 +30,8 @@ def gather(
         is_row = (ids >= 0) & (ids < num_rows)
         if bad is not None:
             places = torch.arange(first, first + len(ids), device=ids.device)
-            torch.minimum(bad, torch.where(is_row, NOT_BAD, places).amin(0, True), out=bad)
+            fine = is_row if targets is None else is_row | (targets[part] < 0)
+            torch.minimum(bad, torch.where(fine, NOT_BAD, places).amin(0, True), out=bad)
         missing = 0 if out.dtype is torch.uint8 else torch.nan
         if num_rows:
             found = records.index_select(0, torch.where(is_row, ids, 0))
@@ -42,4 +43,12 @@ def gather(
         if targets is None:
             out[part] = found
         else:
-            out.index_copy_(0, targets[part].long(), found)
+            _put(found, targets[part].long(), out)
+
+
+def _put(rows: torch.Tensor, targets: torch.Tensor, out: torch.Tensor) -> None:
+    """Write rows to their targets; those below 0 go to a row that is dropped: no value is asked."""
+    one_more = out.new_empty((len(out) + 1, out.shape[1]))
+    one_more[:-1] = out
+    one_more.index_copy_(0, torch.where(targets < 0, len(out), targets), rows)
+    out.copy_(one_more[:-1])

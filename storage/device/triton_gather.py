@@ -53,6 +53,10 @@ if triton is not None:
         at = first // groups + lane // groups
         group = lane % groups
         here = at < count
+        to = at
+        if has_targets:
+            to = tl.load(targets + at, mask=here, other=0).to(tl.int64)
+            here = here & (to >= 0)
         ids = tl.load(row_ids + at, mask=here, other=0).to(tl.int64)
         is_row = (ids >= 0) & (ids < num_rows)
         good = here & is_row
@@ -84,9 +88,6 @@ if triton is not None:
                 value = codecs.numbers(found & 15, code)
             else:
                 value = codecs.numbers(found, code)
-        to = at
-        if has_targets:
-            to = tl.load(targets + at, mask=here, other=0).to(tl.int64)
         v = tl.arange(0, read if nibbles == "halves" else width)
         there = (out + to * row_dim + group * width)[:, None] + v[None, :]
         kept = here[:, None] & (v >= 0)[None, :]
@@ -118,9 +119,12 @@ if triton is not None:
         lane = (first % words).to(tl.int32) + tl.arange(0, block)
         at = first // words + lane // words
         here = at < count
+        to = at
+        if has_targets:
+            to = tl.load(targets + at, mask=here, other=0).to(tl.int64)
+            here = here & (to >= 0)
         good = here
         ids = at
-        to = at
         if has_ids:
             ids = tl.load(row_ids + at, mask=here, other=0).to(tl.int64)
             is_row = (ids >= 0) & (ids < num_rows)
@@ -129,8 +133,6 @@ if triton is not None:
                 flag = bad + tl.zeros([block], tl.int32)
                 missed = here & (is_row == 0) & (lane % words == 0)
                 tl.atomic_min(flag, at, mask=missed, sem="relaxed")
-        if has_targets:
-            to = tl.load(targets + at, mask=here, other=0).to(tl.int64)
         if word == 8:
             source = source.to(tl.pointer_type(tl.int64), bitcast=True)
             out = out.to(tl.pointer_type(tl.int64), bitcast=True)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
-from engramctl.errors import ConfigError, StorageError
+from engramctl.errors import StorageError
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.ticket import Ticket
 from engramctl.storage.requests.usage import Call, Usage
@@ -139,35 +139,3 @@ class TicketSlot(Slot):
         if self._ticket is None:
             raise ValueError("the slot was asked for no rows yet: call prefetch before the step")
         self._ticket.wait(layer, self.out[layer])
-
-
-class SlotCount:
-    """How many slots a store may still give; under its lock."""
-
-    def __init__(self, most: int) -> None:
-        """Give none yet.
-
-        Raises:
-            ConfigError: a negative number.
-        """
-        if most < 0:
-            raise ConfigError("capture_slots must not be negative", facts={"found": most})
-        self._most = self._left = most
-
-    def take(self) -> None:
-        """Give one.
-
-        Raises:
-            ConfigError: all are taken.
-        """
-        if not self._left:
-            raise ConfigError(
-                f"all {self._most} slots of the store are open" if self._most
-                else "the store was opened without slots for captured graphs",
-                hint="open it with more: open_store(.., capture_slots=N)",
-            )  # fmt: skip
-        self._left -= 1
-
-    def give(self) -> None:
-        """Take one back."""
-        self._left += 1

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,12 @@ from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.staged import StagedStore
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.tier_list import TierList, read_tiers
 
 READING_BYTES = 64 << 20  # of a budget, at least, is for rows on their way
 LEAST_CACHE_RECORDS = 16
-_STORES: dict[str, type[GpuStore] | type[HostStore] | type[SsdStore]] = {
-    "gpu": GpuStore,
-    "host": HostStore,
-    "ssd": SsdStore,
-}
 
 
 def tier_missing(tier: str) -> str | None:
@@ -77,6 +73,7 @@ def open_store(
     scheme: Mapping[str, Any] | None = None,
     cache_bytes: int | None = None,
     fill: SelfFilled | None = None,
+    capture_slots: int = 0,
 ) -> Store:
     """Open a table for lookups.
 
@@ -101,6 +98,8 @@ def open_store(
         fill: a dictionary that what `prefetch` is asked for with keys fills, for an `ssd` tier with
             a budget. One process at a time has it; forked children and stores that are pickled and
             opened again do not.
+        capture_slots: how many fixed outputs `Store.slot` may give at a time, for steps that are
+            captured in CUDA graphs.
 
     Warns:
         RuntimeWarning: a medium on which a cold step takes over 50 ms, with the tokens/s to expect.
@@ -136,13 +135,27 @@ def open_store(
             "only an ssd tier with a budget fills a dictionary",
             hint="give budget_bytes, or cache_bytes",
         )
-    opened = _STORES[tiers.whole]
-    store = opened(source, dtype, where, budget, engine, scheme, cache, fill, tiers)
+    if capture_slots < 0:
+        raise ConfigError("capture_slots must not be negative", facts={"found": capture_slots})
+    store = _kind(tiers, where)(source, dtype, where, budget, engine, scheme, cache, fill, tiers)
+    store.capture_slots = capture_slots
     if isinstance(path, Path | str):
         words = os.path.abspath(path), tier, budget_bytes, dtype, str(where)
-        others: dict[str, Any] = {"engine": engine, "scheme": scheme, "cache_bytes": cache_bytes}
+        others: dict[str, Any] = {
+            "engine": engine, "scheme": scheme, "cache_bytes": cache_bytes,
+            "capture_slots": capture_slots,
+        }  # fmt: skip
         store.reopen = partial(open_store, *words, **others)
     return store
+
+
+def _kind(tiers: TierList, device: torch.device) -> Callable[..., Store]:
+    """Return what serves these tiers to a device."""
+    if tiers.whole == "gpu":
+        return GpuStore
+    if device.type == "cuda":
+        return StagedStore
+    return HostStore if tiers.whole == "host" else SsdStore
 
 
 def _shared(

@@ -5,6 +5,7 @@ hold a table. A gather queues its work on the current stream and never waits for
 that are there stay there: whether one is no row is told by a flag, later.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from engramctl.storage.device.gathering import KERNELS, Gathering
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.device_ids import device_request, on_a_device
+from engramctl.storage.requests.slot import Shapes, Slot
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
+from engramctl.storage.tiers.id_slot import IdSlot
 from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
 
@@ -100,12 +103,20 @@ class GpuStore(Store):
             stream = torch.cuda.current_stream(self.device)
             stream.wait_event(handle)
             ids.record_stream(stream)
-        rows = out.detach().view(-1, self.width)
-        records, scale = self._records[layer], self._scales[layer]
-        self._gathering.queue(records, ids, scale, rows, None, told.tensor, len(records))
+        self.queue(layer, ids, out)
         if not from_host:
             told.note()
         return out
+
+    def queue(self, layer: int, row_ids: torch.Tensor, out: torch.Tensor) -> None:
+        """Queue a gather by row ids on the device, contiguous (n,): nothing but that kernel."""
+        rows, told = out.detach().view(-1, self.width), self._bad[layer]
+        records, scale = self._records[layer], self._scales[layer]
+        self._gathering.queue(records, row_ids, scale, rows, None, told.tensor, len(records))
+
+    def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
+        """Return fixed outputs, and row ids at a fixed place."""
+        return IdSlot(self, shapes, closed)
 
     def raise_bad_ids(self, *, wait: bool = False) -> None:
         """Raise ValueError for a bad row id that the device has told of, once."""

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
 from engramctl.storage.device.arrivals import WORDS, Arrival, Arrivals
-from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.device_cache import DeviceCache
+from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import capturing
 from engramctl.storage.requests.output import STORED
+from engramctl.storage.requests.slot import Shapes, Slot
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.staged_slot import StagedSlot
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.tier_list import TierList
-
-_WARMED = 4096  # rows brought together
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +73,7 @@ class StagedStore(Store):
         self._values = Gathering(spec, device, self.dtype, self._kernel)
         self.below = self._opened_below(budget_bytes)
         try:
-            self._arrivals = self._made_arrivals()
+            self.arrivals = self._made_arrivals()
             size = self.tiers.cache_bytes("gpu")
             copies = Gathering(spec, device, STORED, self._kernel)
             self.cache = DeviceCache(self.table, size, copies, device) if size else None
@@ -93,9 +93,8 @@ class StagedStore(Store):
         )  # fmt: skip
 
     def _made_arrivals(self) -> Arrivals:
-        pinned = self.device.type == "cuda"
-        words = torch.zeros(WORDS, dtype=torch.int32, pin_memory=pinned)
-        return Arrivals(words, queues=pinned and self._values.kernel == "triton")
+        words = torch.zeros(WORDS, dtype=torch.int32, pin_memory=self.device.type == "cuda")
+        return Arrivals(words, queues=self._values.kernel == "triton")
 
     @property
     def mode(self) -> str:
@@ -106,6 +105,16 @@ class StagedStore(Store):
     def engine(self) -> str:
         """As of the tiers below."""
         return self.below.engine
+
+    @property
+    def engine_chosen_because(self) -> str | None:
+        """As of the tiers below."""
+        return self.below.engine_chosen_because
+
+    @property
+    def gathers_because(self) -> str:
+        """Why it is this kernel that dequantises on the device, in words."""
+        return self._values.why
 
     @property
     def uses_keys(self) -> bool:
@@ -125,7 +134,7 @@ class StagedStore(Store):
                 f"rows of the {self.tier} tier are read by the host, which a captured graph is not",
                 hint="ask for them before the graph is replayed, with fixed outputs: store.slot()",
             )
-        self._arrivals.raise_late()
+        self.arrivals.raise_late()
         self.settle()
         parts = {layer: self._parted(layer, one) for layer, one in requests.items()}
         missed = {
@@ -156,7 +165,7 @@ class StagedStore(Store):
         shape = *shape, self.table.record.record_bytes
         part.read = lambda room: ticket.wait(part.layer, room.view(shape))
         if ahead:
-            part.arrival = self._arrivals.begin(part.read, self._room(len(part.rows)))
+            part.arrival = self.arrivals.begin(part.read, self._room(len(part.rows)))
 
     def _room(self, num_rows: int) -> torch.Tensor:
         shape = num_rows, self.table.record.record_bytes
@@ -169,24 +178,34 @@ class StagedStore(Store):
         if part.held is not None:
             assert self.cache is not None
             self.cache.stream.lead(part.held)
-            self._dequantise(part.held, layer, rows, part.here)
+            self._joined(layer, part.held, rows, part.here)
         if part.read is not None:
             if part.arrival is None:
-                part.arrival = self._arrivals.at_once(part.read, self._room(len(part.rows)))
-            self._arrivals.wait(part.arrival)
+                part.arrival = self.arrivals.at_once(part.read, self._room(len(part.rows)))
+            self.arrivals.wait(part.arrival)
             records = part.arrival.records.to(self.device, non_blocking=True)
-            self._dequantise(records, layer, rows, part.gone)
+            self._joined(layer, records, rows, part.gone)
             if self.cache is not None:
                 self._to_keep.append((part, records))
                 self.settle()
         return out
 
-    def _dequantise(
-        self, records: torch.Tensor, layer: int, rows: torch.Tensor, targets: torch.Tensor | None
+    def dequantise(
+        self,
+        layer: int,
+        records: torch.Tensor,
+        numbers: torch.Tensor,
+        rows: torch.Tensor,
+        targets: torch.Tensor | None,
     ) -> None:
-        """Queue the writing of records' values to rows of the output."""
-        ids = torch.arange(len(records), device=self.device)
-        self._values.gather(records, ids, self._scales[layer], rows, targets=targets)
+        """Queue the writing of records' values to rows of an output; see `Gathering.gather`."""
+        self._values.gather(records, numbers, self._scales[layer], rows, targets=targets)
+
+    def _joined(
+        self, layer: int, records: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor | None
+    ) -> None:
+        numbers = torch.arange(len(records), device=self.device)
+        self.dequantise(layer, records, numbers, rows, targets)
 
     def settle(self) -> None:
         """Take rows into the device's cache that are known to have come."""
@@ -203,6 +222,10 @@ class StagedStore(Store):
             elif part.arrival.error is None:
                 self.cache.put(part.layer, part.rows, records)
 
+    def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
+        """Return fixed outputs, and memory of the host that a graph reads."""
+        return StagedSlot(self, shapes, closed)
+
     def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Fill the row caches before anybody asks, the most wanted rows in the fastest tier.
 
@@ -216,25 +239,15 @@ class StagedStore(Store):
         with self.usage.call():
             rest = {layer: self.checked(layer, ids).row_ids for layer, ids in rows.items()}
             if self.cache is not None:
-                rest = self._warm_cache(self.cache, rest)
+                rest = self.cache.warm(rest, self._brought)
             if isinstance(self.below, SsdStore):
                 self.below.warm(rest)
 
-    def _warm_cache(
-        self, cache: DeviceCache, rows: dict[int, NDArray[np.int64]]
-    ) -> dict[int, NDArray[np.int64]]:
-        """Fill the device's cache, the least wanted rows first; returns those that are left."""
-        total = sum(map(len, rows.values()))
-        share = min(1.0, (cache.capacity - cache.rows) / max(1, total))
-        cut = {layer: int(share * len(ids)) for layer, ids in rows.items()}
-        for layer, ids in rows.items():
-            for start in reversed(range(0, cut[layer], _WARMED)):
-                some = ids[start : min(start + _WARMED, cut[layer])]
-                room = self._room(len(some))
-                self.below.bring(layer, some, room)
-                cache.put(layer, some, room.to(self.device))
-        cache.index.keep_all()
-        return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
+    def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> torch.Tensor:
+        """Return records on the device of rows that nobody asked for."""
+        room = self._room(len(row_ids))
+        self.below.bring(layer, row_ids, room)
+        return room.to(self.device)
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
         """Make rows cold: some, or all; see `SsdStore.drop`."""
@@ -268,7 +281,7 @@ class StagedStore(Store):
 
     def release(self) -> None:
         """Wait for what is read and queued; free the device memory and close the tiers below."""
-        self._arrivals.close()
+        self.arrivals.close()
         self._to_keep.clear()
         if self.device.type == "cuda" and not self.usage.generation:
             torch.cuda.synchronize(self.device)

@@ -104,8 +104,7 @@ class StagedSlot(Slot):
             line.there.copy_(line.places, non_blocking=True)
         if store.cache is not None:
             store.cache.stream.lead()
-        for request in checked.values():
-            store.count(request)
+        store.count(checked.values())
 
     def _until_taken(self, line: _Line) -> None:
         """Wait, on the host, until the device has read the rows of the step before."""
@@ -147,19 +146,24 @@ class StagedSlot(Slot):
 
     def fill(self, layer: int) -> None:
         """Queue the wait for the rows, and their dequantising."""
-        store, line = self._store, self._lines[layer]
-        if store.arrivals.queues:
-            store.arrivals.wait_next(line.came, line.seen)
-        elif line.arrival is not None:
-            line.arrival.done.wait()
-            line.arrival.raise_error()
-        rows = self.out[layer].view(-1, store.row_dim)
+        line, arrivals = self._lines[layer], self._store.arrivals
+        if arrivals.queues:
+            arrivals.wait_next(line.came, line.seen)
+            self._join(layer, line)
+            arrivals.tell(line.seen, line.taken)
+            return
+        if line.arrival is None:
+            raise ValueError("the slot was asked for no rows yet: call prefetch before the step")
+        line.arrival.done.wait()
+        arrivals.write(line.taken, arrivals.number(line.came))
+        line.arrival.raise_error()
+        self._join(layer, line)
+
+    def _join(self, layer: int, line: _Line) -> None:
+        """Queue the writing of all rows to the output, from wherever they are."""
+        rows = self.out[layer].view(-1, self._store.row_dim)
         for records, places in zip((line.held, line.records), line.there, strict=True):
-            store.dequantise(layer, records, line.numbers, rows, places)
-        if store.arrivals.queues:
-            store.arrivals.tell(line.seen, line.taken)
-        else:
-            store.arrivals.write(line.taken, store.arrivals.number(line.came))
+            self._store.dequantise(layer, records, line.numbers, rows, places)
 
     def let_go(self) -> None:
         """Wait for what is queued, and free the memory."""

@@ -7,7 +7,7 @@ A step's row ids are known when it starts, so one `prefetch` names the rows of a
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from engramctl.storage.io.take_rows import compile_take_rows
 from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
+from engramctl.storage.requests.gives_slots import GivesSlots
 from engramctl.storage.requests.output import output, output_width
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
@@ -30,7 +31,7 @@ from engramctl.storage.tiers.said_of_table import scheme_document
 from engramctl.storage.tiers.tier_list import TierList
 
 
-class Store(NearRows, ABC):
+class Store(NearRows, GivesSlots, ABC):
     """Rows of a table on one tier. Use as a context manager; safe from several threads."""
 
     whole: str  # the tier that holds every row
@@ -187,10 +188,14 @@ class Store(NearRows, ABC):
             except BaseException:
                 self.usage.end_ticket(place)
                 raise
-            with self.lock:
-                for request in checked.values():
-                    self._stats.count(len(request.row_ids), request.distinct)
+            self.count(checked.values())
         return ticket
+
+    def count(self, requests: Iterable[Request]) -> None:
+        """Count rows that were asked for."""
+        with self.lock:
+            for request in requests:
+                self._stats.count(len(request.row_ids), request.distinct)
 
     def checked(
         self, layer: int, row_ids: RowIds, most_copied: int | None = None, *, ahead: bool = True
@@ -231,11 +236,7 @@ class Store(NearRows, ABC):
         self.finish(layer, request, self.start({layer: request}, ahead=False), out)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
-        """Return (pages of these rows in memory, pages of these rows); None where no page is.
-
-        Raises:
-            StorageError: the store is closed.
-        """
+        """Return (pages of these rows in memory, pages of these rows); None where no page is."""
         with self.usage.call():
             return None
 
@@ -276,8 +277,8 @@ class Store(NearRows, ABC):
             stall_ns = time.perf_counter_ns() - started
             with self.lock:
                 self._stats.stall_ns += stall_ns
-                if count:
-                    self._stats.count(len(request.row_ids), request.distinct)
+            if count:
+                self.count([request])
 
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.

@@ -33,6 +33,19 @@ class Case:
     scale: float
 
     @property
+    def kept(self) -> torch.Tensor:
+        """Which ids are not left out."""
+        everywhere = torch.ones(len(self.row_ids), dtype=torch.bool)
+        return everywhere if self.targets is None else self.targets >= 0
+
+    @property
+    def places(self) -> torch.Tensor:
+        """The output rows of those."""
+        return (torch.arange(len(self.row_ids)) if self.targets is None else self.targets)[
+            self.kept
+        ].long()
+
+    @property
     def is_row(self) -> torch.Tensor:
         """Which ids are rows."""
         return (self.row_ids >= 0) & (self.row_ids < self.num_rows)
@@ -51,7 +64,10 @@ def specs(row_dims: tuple[int, ...] = ROW_DIMS) -> list[RecordSpec]:
 
 
 def made(spec: RecordSpec, seed: int, count: int, *, bad: bool, rows: int = 40) -> Case:
-    """Any bytes, the odd ones often; duplicates, the first and the last row; ids of either type."""
+    """Any bytes, the odd ones often; duplicates, the first and the last row; ids of either type.
+
+    Targets of every second case that has some leave ids out.
+    """
     random = np.random.default_rng(seed)
     records = random.integers(0, 256, (rows, spec.record_bytes), dtype=np.uint8)
     edges = random.choice(_EDGES, records.shape)
@@ -66,7 +82,9 @@ def made(spec: RecordSpec, seed: int, count: int, *, bad: bool, rows: int = 40) 
     kind = (np.int64, np.int32)[seed % 2]
     targets = None
     if seed % 3 == 0:
-        targets = torch.from_numpy(random.permutation(count + 5)[:count].astype(kind))
+        places = random.permutation(count + 5)[:count]
+        left_out = (random.random(count) < 0.3) & (seed % 6 == 0)
+        targets = torch.from_numpy(np.where(left_out, -1, places).astype(kind))
     scale = float(np.float32(random.lognormal()))
     return Case(spec, records, torch.from_numpy(ids.astype(kind)), targets, num_rows, scale)
 
@@ -83,7 +101,7 @@ def expected(case: Case, dtype: torch.dtype) -> torch.Tensor:
 def compared(gathering: Gathering, case: Case) -> str:
     """Gather; say "same", or what differs. Rows that no target names must stay as they were."""
     device, dtype, count = gathering.device, gathering.dtype, len(case.row_ids)
-    right = expected(case, dtype)
+    right = expected(case, dtype)[case.kept]
     fill = 0xA5 if dtype is torch.uint8 else POISON
     room = count if case.targets is None else count + 5
     out = torch.full((room, right.shape[1]), fill, dtype=dtype, device=device)
@@ -94,10 +112,10 @@ def compared(gathering: Gathering, case: Case) -> str:
         targets=targets, bad=flag, num_rows=case.num_rows,
     )  # fmt: skip
     found = out.cpu()
-    first = next(iter((~case.is_row).nonzero().flatten().tolist()), NOT_BAD)
+    first = next(iter((~case.is_row & case.kept).nonzero().flatten().tolist()), NOT_BAD)
     if int(flag) != first:
         return f"first bad id at {int(flag)}, not {first}"
-    at = torch.arange(count) if case.targets is None else case.targets.long()
+    at = case.places
     left = torch.ones(room, dtype=torch.bool)
     left[at] = False
     if bool((found[left] != fill).any()):
@@ -124,9 +142,8 @@ def copied(gathering: Gathering, case: Case) -> str:
     is_row = (case.row_ids >= 0) & (case.row_ids < len(records))
     ids = torch.where(is_row, case.row_ids, 0).numpy()
     right = torch.from_numpy(case.records[ids] * is_row.numpy()[:, None])
-    at = torch.arange(count) if case.targets is None else case.targets.long()
     whole = torch.full((room, records.shape[1]), 0xA5, dtype=torch.uint8)
-    whole[at] = right
+    whole[case.places] = right[case.kept]
     if not torch.equal(taken.cpu(), whole):
         return "other records taken"
     cache = torch.full((room + 3, records.shape[1]), 0x5A, dtype=torch.uint8, device=device)
