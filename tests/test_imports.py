@@ -84,6 +84,7 @@ HOUSE = (
     "engramctl/output.py",
     "engramctl/config.py",
     "engramctl/numbers.py",
+    "engramctl/processors.py",
     "engramctl/memory.py",
     "engramctl/terminal",
     "engramctl/runtime",
@@ -95,7 +96,8 @@ MOST_FILES = 13  # of a room, its `__init__` apart
 PRINTERS = ("engramctl/cli.py", "engramctl/commands", "engramctl/output.py", "engramctl/terminal")
 LINE = re.compile(r"    ((?:engramctl|hashing|storage)/\S*) +(\S.*)")
 NOT_OURS = ("self", "cls", "os", "torch", "global_compiler_lock", "store.usage.changed")
-FLOOR = ("engramctl/memory.py", "engramctl/numbers.py")  # what hashing and storage may know of us
+# What hashing and storage may know of us.
+FLOOR = ("engramctl/memory.py", "engramctl/numbers.py", "engramctl/processors.py")
 HEAVY = ("torch", "matplotlib", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")
 
 

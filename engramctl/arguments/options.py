@@ -149,7 +149,7 @@ ModelThreads = Annotated[
 ]
 StoreThreads = Annotated[
     int | None,
-    number("--store-threads", "CPU threads that gather rows.  [default: one a processor]"),
+    number("--store-threads", "CPU threads that gather rows.  [default: as many as --threads]"),
 ]
 StepMs = Annotated[
     float | None,

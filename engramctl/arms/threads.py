@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from engramctl.storage.io.gather_threads import gather_threads, set_gather_threads
+from engramctl.storage.io.gather_threads import (
+    chosen_gather_threads,
+    gather_threads,
+    set_gather_threads,
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,19 @@ def threads_now() -> Threads:
 
 @contextmanager
 def fixed_threads(model: int | None, store: int | None) -> Iterator[Threads]:
-    """Set both numbers, give them, and set back what was; None: as it is."""
-    before = threads_now()
-    fixed = Threads(model or before.model, store or before.store)
-    fixed.set()
+    """Set both numbers, give them, and set back what was.
+
+    Args:
+        model: None: as it is.
+        store: None: as is chosen; where nothing is, as many as follow from the model's.
+    """
+    before, chosen = threads_now(), chosen_gather_threads()
     try:
+        if model is not None:
+            torch.set_num_threads(model)
+        fixed = Threads(model or before.model, store or gather_threads())
+        set_gather_threads(fixed.store)  # chosen now: an arm that changes the model's keeps it
         yield fixed
     finally:
         before.set()
+        set_gather_threads(chosen)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from engramctl.errors import StorageError
-from engramctl.memory import available_bytes, cgroup_folders, limit_bytes, text_or_empty
+from engramctl.memory import available_bytes, limit_bytes
+from engramctl.processors import cpu_quota
 from engramctl.storage.readers.ring import Ring
 
 
@@ -24,7 +25,7 @@ def capture_limits(root: Path = Path("/")) -> dict[str, Any]:
     """
     return {
         "num_cpus": len(os.sched_getaffinity(0)),
-        "cpu_quota": _cpu_quota(root),
+        "cpu_quota": cpu_quota(root),
         "memory_limit_bytes": limit_bytes(root),
         "memory_available_bytes": available_bytes(root),
         "io_uring": _io_uring(),
@@ -37,18 +38,3 @@ def _io_uring() -> str:
     except StorageError as error:
         return str(error.facts.get("reason", error.message))
     return "works"
-
-
-def _cpu_quota(root: Path) -> float | None:
-    """Return the least quota of the cgroups this process is in, in processors."""
-    quotas = []
-    for folder, version in cgroup_folders(root, "cpu"):
-        if version == 1:
-            words = [
-                text_or_empty(folder / f"cpu.cfs_{one}_us").strip() for one in ("quota", "period")
-            ]
-        else:
-            words = text_or_empty(folder / "cpu.max").split()
-        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
-            quotas.append(int(words[0]) / int(words[1]))
-    return min(quotas, default=None)

@@ -65,7 +65,7 @@ class BenchOptions:
         engine: what reads on the ssd tier, of ENGINES.
         issues: when a step asks for its rows, of ISSUES; each is measured.
         threads: of the model, torch's; None: as many as torch takes.
-        store_threads: that gather the rows of large requests; None: one a processor.
+        store_threads: that gather the rows of large requests; None: as many as the model's.
         sequences: whole ones that are read in the phase `sequences`, `batch` at a time.
         lengths: of the shortest and the longest of them.
         recipe: of which these options are, see `engramctl.sweep.recipes`; None: of none.

@@ -1,13 +1,16 @@
 """What the host and ssd tiers share: rows by address, converted by the gather kernel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
 from engramctl.storage.io.gather import gather
-from engramctl.storage.io.gather_threads import PIECE_ROWS, in_pieces
-from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.io.gather_threads import PIECE_ROWS, follow_model_threads, in_pieces
+from engramctl.storage.io.pages import PAGE, resident_pages
+from engramctl.storage.io.row_map import RowMap, View
 from engramctl.storage.requests.ticket import Request
+
+follow_model_threads(torch.get_num_threads)
 
 
 def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -31,3 +34,15 @@ def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tens
         in_pieces(len(ids), lambda start, stop: gather(ids, rows, staged, start, stop))
 
     return through_host(out, fill)
+
+
+def resident_of(views: Iterable[View]) -> tuple[int, int]:
+    """Return (pages of some memory that are there, pages of it): swap could have taken some."""
+    pages = 0
+    resident = 0
+    for one in views:
+        start = one.ctypes.data // PAGE * PAGE
+        flags = resident_pages(start, one.ctypes.data + len(one) - start)
+        pages += len(flags)
+        resident += int(flags.sum())
+    return resident, pages

@@ -17,6 +17,7 @@ from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
+from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.staged import StagedStore
 from engramctl.storage.tiers.store import Store
@@ -111,7 +112,8 @@ def open_store(
         TierUnavailable: this machine lacks the tier or the device.
         FormatError: the folder is not a finished table, or was altered; rows of a type that is
             widened when it is laid out; a scale of a checkpoint
-            cannot be (found when it is read: opening for `gpu`, else in `gather`).
+            cannot be (found when it is read: opening for `gpu`, or `host` for a GPU; else in
+            `gather`).
         StorageError: the table exceeds the budget, or cannot be read.
     """
     tiers = read_tiers(tier)
@@ -154,7 +156,7 @@ def _kind(tiers: TierList, device: torch.device) -> Callable[..., Store]:
     if tiers.whole == "gpu":
         return GpuStore
     if device.type == "cuda":
-        return StagedStore
+        return PinnedHostStore if tiers.name == "host" else StagedStore
     return HostStore if tiers.whole == "host" else SsdStore
 
 

@@ -6,21 +6,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
 from engramctl.memory import available_bytes
-from engramctl.storage.files.atomic import os_errors
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
-from engramctl.storage.io.pages import PAGE, resident_pages
 from engramctl.storage.io.row_map import RowMap
-from engramctl.storage.reading.region import Region
+from engramctl.storage.memory.loaded import LoadedRegions
+from engramctl.storage.reading.region import pieces
 from engramctl.storage.reading.source import data_bytes
 from engramctl.storage.requests.ticket import Request
-from engramctl.storage.tiers.by_address import gather_into
+from engramctl.storage.tiers.by_address import gather_into, resident_of
 from engramctl.storage.tiers.said_of_table import refuse_above
 from engramctl.storage.tiers.store import Store
-
-_CHUNK_BYTES = 64 << 20
 
 
 class HostStore(Store):
@@ -35,29 +31,26 @@ class HostStore(Store):
         refuse_above(
             self.tier, limit, data_bytes(self.table), "use --tier ssd, or a table with fewer slots"
         )
+        regions = [
+            region
+            for layer in self.layers
+            for piece in pieces(self.table.regions(layer))
+            for region in piece
+        ]
+        loaded = LoadedRegions(regions)
+        self._huge_page_bytes = loaded.memory.huge_page_bytes()
         self.row_maps = {
-            layer: RowMap.in_memory(self.table, layer, self._read) for layer in self.layers
+            layer: RowMap.in_memory(self.table, layer, loaded.view) for layer in self.layers
         }
         if self.device.type == "cpu":
             self.near = {layer: (one.packed, *NO_PAGES) for layer, one in self.row_maps.items()}
         compile_gather(self.row_maps[self.layers[0]])
         compile_at_once(self.row_maps[self.layers[0]])
 
-    def _read(self, region: Region) -> NDArray[np.uint8]:
-        """Copy one region's bytes to memory."""
-        buffer = np.empty(region.num_bytes, np.uint8)
-        with os_errors("read", region.path), region.path.open("rb", buffering=0) as file:
-            file.seek(region.offset)
-            view, done = buffer.data, 0
-            while done < len(buffer):
-                got = file.readinto(view[done : done + _CHUNK_BYTES])
-                if not got:
-                    raise StorageError(
-                        f"{region.path} ended early",
-                        facts={"offset": f"{region.offset + done:,}"},
-                    )
-                done += got
-        return buffer
+    @property
+    def huge_page_bytes(self) -> int | None:
+        """Bytes of the table in huge pages when it was loaded; None: the kernel does not say."""
+        return self._huge_page_bytes
 
     def start(
         self,
@@ -74,17 +67,10 @@ class HostStore(Store):
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int]:
         """Ask the kernel how much of the layer is in memory: swap could have taken some."""
-        pages = 0
-        resident = 0
         with self.usage.call():
-            for buffer in self.row_maps[layer].views:
-                start = buffer.ctypes.data // PAGE * PAGE
-                flags = resident_pages(start, buffer.ctypes.data + len(buffer) - start)
-                pages += len(flags)
-                resident += int(flags.sum())
-        return resident, pages
+            return resident_of(self.row_maps[layer].views)
 
     def release(self) -> None:
-        """Free the table."""
+        """Unmap the table, unless a call that was interrupted still reads it: then at its end."""
         self.near.clear()
         self.row_maps.clear()

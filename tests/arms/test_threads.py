@@ -6,16 +6,22 @@ import torch
 
 from engramctl.arms.ground import Ground
 from engramctl.arms.threads import Threads, fixed_threads, threads_now
+from engramctl.processors import usable_processors
 from engramctl.runtime.threads import Workers
+from engramctl.storage.io.gather_threads import chosen_gather_threads
 
 
 @pytest.mark.parametrize(("model", "store"), [(1, 1), (3, None), (None, 2), (None, None)])
 def test_both_counts_are_fixed_and_set_back(model: int | None, store: int | None) -> None:
     before = threads_now()
+    threads = model or before.model
+    followed = min(threads, usable_processors())
     with fixed_threads(model, store) as fixed:
-        assert fixed == threads_now() == Threads(model or before.model, store or before.store)
+        assert fixed == threads_now() == Threads(threads, store or followed)
         torch.set_num_threads(before.model + 5)
+        assert threads_now().store == fixed.store
     assert threads_now() == before
+    assert chosen_gather_threads() is None
 
 
 def test_the_ground_sets_what_a_sample_changed() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from engramctl.bench.run import run_bench
-from engramctl.storage.tiers.host import HostStore
+from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli
 from tests.helpers.fake_cuda import fake_cuda
@@ -37,7 +37,7 @@ WANTED = {
 
 def test_every_case_runs_where_cuda_is(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a run but values and times: what a store of memory that is not there cannot give."""
-    monkeypatch.setattr(HostStore, "finish", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(PinnedHostStore, "finish", lambda *arguments: arguments[-1])
     monkeypatch.setattr(FakeTensor, "__int__", lambda tensor: 0, raising=False)  # of mismatches
     with fake_cuda(current=1) as machine:
         document = run_bench(shards, OPTIONS, lambda windows: None)

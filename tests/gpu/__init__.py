@@ -36,13 +36,15 @@ class Section:
 # Tests first: they also compile, once for all, most of what the measurements run on the CPU.
 SECTIONS = (
     Section("environment", 20, needs_gpu=False),
-    Section("marked_tests", 99),
+    Section("marked_tests", 85),
     Section("hashing_cuda", 30),
-    Section("gathers", 40),
-    Section("bench", 45),
+    Section("gathers", 36),
+    Section("host_gathers", 30),
+    Section("captured", 16),
+    Section("bench", 40),
     Section("mhc", 25),
-    Section("steps", 50),
-    Section("offload", 50),
+    Section("steps", 42),
+    Section("offload", 36),
 )
 
 

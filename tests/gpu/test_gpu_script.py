@@ -20,6 +20,7 @@ from engramctl.storage import Store, open_store
 from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.record.record import RecordSpec
 from engramctl.storage.tiers.gpu import GpuStore
+from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from tests.benchmarks.gather import packed_table
 from tests.conftest import ROOT
 from tests.gpu import (
@@ -31,6 +32,7 @@ from tests.gpu import (
     bench,
     gathers,
     hbm,
+    host_gathers,
     marked_tests,
 )
 from tests.gpu.__main__ import run
@@ -210,6 +212,49 @@ def test_wrong_rows_of_either_tier_end_the_comparison(
     monkeypatch.setattr(stores[tier], "gather", wrong)
     with pytest.raises(AssertionError, match="other rows"):
         gathers.compared(*stores, 24, 1)
+
+
+@pytest.fixture(scope="module")
+def pinned_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PinnedHostStore]:
+    """The host tier for a GPU, on the CPU."""
+    table = packed_table(tmp_path_factory.mktemp("host") / "t", "f8_e4m3", 300)
+    with PinnedHostStore(table, torch.bfloat16, torch.device("cpu")) as store:
+        yield store
+
+
+def test_rows_from_pinned_memory_are_held_against_what_they_must_reach(
+    pinned_host: PinnedHostStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_gathers, "CALLS", 4)
+    step, wall, batch, memory = host_gathers.rows(pinned_host, 5000, 3)
+    assert (step["target"], wall["target"], batch["target"]) == (1.0, 5.0, 0.85)
+    assert step["theirs"] == 12e-6
+    assert step["ratio"] == pytest.approx(12e-6 / step["ours"])
+    assert wall["ratio"] == pytest.approx(wall["theirs"] / wall["ours"])
+    assert batch["ratio"] == pytest.approx(batch["ours"] / batch["theirs"])
+    assert pinned_host.crossover.why in batch["bound"]
+    assert memory["theirs"] == sum(map(pinned_host.num_rows, pinned_host.layers)) * 264
+    assert memory["ratio"] >= memory["target"] == pytest.approx(1 / 1.01)
+    assert host_gathers.SLOTS * 24 * 264 > 5e8
+    assert host_gathers.STEP_ROWS == 48
+
+
+@pytest.mark.parametrize("measure", ["in_place", "wall_to_wall", "copied"])
+def test_wrong_rows_from_pinned_memory_end_the_measurement(
+    pinned_host: PinnedHostStore, measure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = pinned_host.gather
+    monkeypatch.setattr(host_gathers, "CALLS", 2)
+
+    def wrong(*arguments: Any) -> torch.Tensor:
+        rows = right(*arguments)
+        rows[-1, 0] += 1
+        return rows
+
+    monkeypatch.setattr(pinned_host, "gather", wrong)
+    words = (pinned_host, 5000, 1) if measure == "copied" else (pinned_host, 1)
+    with pytest.raises(AssertionError, match="other rows"):
+        getattr(host_gathers, measure)(*words)
 
 
 @pytest.mark.parametrize("spec", hbm.SPECS, ids=lambda one: one.dtype)

@@ -6,6 +6,7 @@ has to wait for a value, raises as it would (or would wait) on a GPU.
 """
 
 import ctypes
+import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -21,10 +22,70 @@ from torch.utils._pytree import tree_leaves
 
 from engramctl.residual import mhc, sinkhorn
 from engramctl.storage.device import torch_codecs as widen
+from tests.helpers.mapped import is_mapped
 
 CACHES = (widen.table_on, mhc.alpha_of_column, sinkhorn.summing)
 DEVICES = 2
 _CUDA, _META = 1, 14  # c10::DeviceType
+
+
+@dataclass
+class Cudart:
+    """Host memory registered with CUDA, as `torch.cuda.cudart()` does it: counted, not pinned.
+
+    Attributes:
+        fails: number of the registration that fails, counted from 0; -1: none.
+        keeps: whether nothing is let go of any more.
+        calls: registrations so far.
+        spans: address -> bytes of what is registered now.
+        largest: bytes of the largest registration.
+    """
+
+    fails: int = -1
+    keeps: bool = False
+    calls: int = 0
+    spans: dict[int, int] = field(default_factory=dict)
+    largest: int = 0
+
+    def cudaHostRegister(self, start: int, size: int, flags: int) -> int:
+        self.calls += 1
+        if self.calls - 1 == self.fails:
+            return 2  # cudaErrorMemoryAllocation
+        assert flags == 3
+        assert start % mmap.PAGESIZE == size % mmap.PAGESIZE == 0 < size
+        assert is_mapped(start)
+        assert is_mapped(start + size - 1)
+        for other, length in self.spans.items():
+            assert start + size <= other or other + length <= start
+        self.spans[start] = size
+        self.largest = max(self.largest, size)
+        return 0
+
+    def cudaHostUnregister(self, start: int) -> int:
+        if self.keeps:
+            return 713  # cudaErrorHostMemoryNotRegistered
+        assert is_mapped(start)
+        del self.spans[start]
+        return 0
+
+
+@contextmanager
+def fake_cudart(**words: Any) -> Iterator[Cudart]:
+    """Let host memory be registered for a device that is not there; tensors are real."""
+    cudart = Cudart(**words)
+    with ExitStack() as stack:
+        for name, stand_in in _registering(cudart).items():
+            stack.enter_context(patch(name, stand_in))
+        stack.enter_context(patch("torch.cuda.device", lambda device: nullcontext()))
+        yield cudart
+
+
+def _registering(cudart: Cudart) -> dict[str, Any]:
+    return {
+        "torch.cuda.cudart": lambda: cudart,
+        "engramctl.storage.device.driver.reads_registered": lambda index: True,
+        "engramctl.storage.device.pinned.pci_bus_id": lambda index: None,
+    }
 
 
 @dataclass
@@ -39,6 +100,7 @@ class Machine:
         waits: devices that were synchronised, and events that were waited for.
         launches: kernels of ours that were started, each with the device that was current.
         current: index of the current device.
+        cudart: what it has registered of host memory.
         graphs: `made`, `begin`, `end`, `replay` of each CUDA graph, numbered from 0 as made.
         capturing: whether a graph is being captured, on any stream.
     """
@@ -49,6 +111,7 @@ class Machine:
     waits: list[str] = field(default_factory=list)
     launches: list[tuple[str, int]] = field(default_factory=list)
     current: int = 0
+    cudart: Cudart = field(default_factory=Cudart)
     graphs: list[tuple[str, int]] = field(default_factory=list)
     capturing: bool = False
 
@@ -113,6 +176,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
     """Let torch believe in two CUDA devices; nothing may read a value."""
     machine = Machine(current=current)
     replaced: dict[str, Any] = {
+        **_registering(machine.cudart),
         "torch.cuda.is_available": lambda: True,
         "torch.cuda.device_count": lambda: DEVICES,
         "torch.cuda.current_device": lambda: machine.current,

@@ -1,5 +1,6 @@
 """Rows on a real GPU, from every tier, in every dtype."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
+from engramctl.storage.device.pinned import pinned_bytes
 from engramctl.storage.device.torch_codecs import widen
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from engramctl.storage.writing.seeded_values import RowInit
 from tests.storage.tables import make_plan, write
 
@@ -61,6 +64,47 @@ def test_any_bytes_are_widened_on_a_gpu_as_on_a_cpu(dtype: str) -> None:
     assert torch.equal(found.isnan(), ~number)
     bits = torch.int16 if expected.element_size() == 2 else torch.int32
     assert torch.equal(found[number].view(bits), expected[number].view(bits))
+
+
+@pytest.mark.parametrize("copied_from", [0, None])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_both_ways_out_of_pinned_memory_give_the_plain_rows(
+    folders: dict[str, Path], dtype: str, copied_from: int | None
+) -> None:
+    before = pinned_bytes()
+    ids = np.random.default_rng(2).integers(0, ROWS, 2000)
+    with open_store(folders[dtype], "host", dtype=torch.float32, device="cuda") as store:
+        assert isinstance(store, PinnedHostStore)
+        if copied_from is None and not store.reads_in_place:
+            pytest.skip(store.engine_chosen_because)
+        assert all(one.is_pinned() for one in store._records.values())
+        store.crossover = replace(store.crossover, rows=copied_from)
+        expected = torch.from_numpy(read_values(store.table, 1, ids))
+        for given in (ids, torch.from_numpy(ids).cuda()):
+            out = torch.full((len(ids), ROW_DIM), -3.0e38, device="cuda")
+            store.gather(1, given, out)
+            assert torch.equal(out.cpu(), expected)
+        store.check_ids()
+        assert pinned_bytes() > before
+    assert pinned_bytes() == before
+
+
+def test_a_step_in_place_is_captured_and_replayed_with_other_ids(tmp_path: Path) -> None:
+    write(make_plan(form="packed", rows={1: ROWS}), tmp_path / "table")
+    ids = torch.arange(48, device="cuda")
+    with open_store(tmp_path / "table", "host", device="cuda") as store:
+        assert isinstance(store, PinnedHostStore)
+        if not store.reads_in_place:
+            pytest.skip(store.engine_chosen_because)
+        out = store.gather(1, ids)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            store.gather(1, ids, out)
+        other = torch.arange(ROWS - 48, ROWS, device="cuda")
+        ids.copy_(other)
+        graph.replay()
+        expected = torch.from_numpy(read_values(store.table, 1, other.cpu().numpy()))
+        assert torch.equal(out.cpu(), expected.to(store.dtype))
 
 
 @pytest.mark.parametrize("tier", ["gpu", "host", "ssd"])
