@@ -65,6 +65,7 @@ HOUSE = (
     "storage/__init__.py",
     "storage/tiers",
     "storage/requests",
+    "storage/pinned",
     "storage/device",
     "storage/verifying",
     "storage/dictionary",
@@ -98,6 +99,7 @@ LINE = re.compile(r"    ((?:engramctl|hashing|storage)/\S*) +(\S.*)")
 NOT_OURS = ("self", "cls", "os", "torch", "global_compiler_lock", "store.usage.changed")
 # What hashing and storage may know of us.
 FLOOR = ("engramctl/memory.py", "engramctl/numbers.py", "engramctl/processors.py")
+SERVING = ("tiers", "requests", "pinned", "device")  # rooms of storage that load torch
 HEAVY = ("torch", "matplotlib", "pyarrow", "numba", "numpy", "rich", "tqdm", "tokenizers")
 
 
@@ -292,7 +294,9 @@ def test_public_packages_load_nothing_heavy_and_only_what_serves_rows_loads_torc
     public = "import engramctl.hashing, engramctl.storage, engramctl.checkpoints"
     assert loaded(public) == []
     rest = [name for name in MODULES if name.startswith("engramctl.storage.")]
-    rest = [name for name in rest if name.split(".")[2] not in ("tiers", "requests", "device")]
+    rest = [
+        name for name in rest if name.split(".")[2] not in ("tiers", "requests", "pinned", "device")
+    ]
     assert "torch" not in loaded(f"import {', '.join(rest)}")
 
 

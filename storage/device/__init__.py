@@ -1,1 +1,1 @@
-"""Rows on a device: records in its memory or pinned, gathered and dequantised there."""
+"""Rows on a device: records in its memory or pinned, gathered, dequantised and kept there."""

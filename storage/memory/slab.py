@@ -15,34 +15,13 @@ _HUGEPAGE = 14
 _inherited: list[mmap.mmap] = []  # a forked child does not have them: freeing one unmaps another
 
 
-class Slab:
-    """Pages, taken and given back in runs; safe from several threads.
-
-    Nothing is taken from the system until a page is written to. A forked child does not inherit it.
-
-    Attributes:
-        memory: uint8, all of it.
-        address: of its first byte; whole pages from there.
-    """
+class Runs:
+    """Which of so many pages are free, in runs; safe from several threads."""
 
     def __init__(self, num_pages: int) -> None:
-        """Reserve the addresses."""
-        self._map = mmap.mmap(-1, num_pages * PAGE)
-        self._map.madvise(_DONTFORK)
-        self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
-        self.address: int = self.memory.ctypes.data
+        """All of them are."""
         self._lock = threading.Lock()
-        renew_in_children(self)
         self._free = [(0, num_pages)]  # first page and pages of each run, ascending, none touching
-
-    def prefer_huge_pages(self) -> None:
-        """Ask for huge pages where there are any: random rows of many pages miss the TLB."""
-        with contextlib.suppress(OSError):
-            self._map.madvise(_HUGEPAGE)
-
-    def renew(self) -> None:
-        """Keep the addresses for ever in a forked child: something else may be mapped there."""
-        _inherited.append(self._map)
 
     @property
     def free_pages(self) -> int:
@@ -71,6 +50,35 @@ class Slab:
                 else:
                     joined.append((start, count))
             self._free = [run for run in joined if run[1]]
+
+
+class Slab(Runs):
+    """Memory of pages, taken and given back in runs; safe from several threads.
+
+    Nothing is taken from the system until a page is written to. A forked child does not inherit it.
+
+    Attributes:
+        memory: uint8, all of it.
+        address: of its first byte; whole pages from there.
+    """
+
+    def __init__(self, num_pages: int) -> None:
+        """Reserve the addresses."""
+        super().__init__(num_pages)
+        self._map = mmap.mmap(-1, num_pages * PAGE)
+        self._map.madvise(_DONTFORK)
+        self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
+        self.address: int = self.memory.ctypes.data
+        renew_in_children(self)
+
+    def prefer_huge_pages(self) -> None:
+        """Ask for huge pages where there are any: random rows of many pages miss the TLB."""
+        with contextlib.suppress(OSError):
+            self._map.madvise(_HUGEPAGE)
+
+    def renew(self) -> None:
+        """Keep the addresses for ever in a forked child: something else may be mapped there."""
+        _inherited.append(self._map)
 
     def at(self, page: int) -> int:
         """Return the address of a page."""

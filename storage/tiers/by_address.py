@@ -1,6 +1,6 @@
 """What the host and ssd tiers share: rows by address, converted by the gather kernel."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 
@@ -13,27 +13,14 @@ from engramctl.storage.requests.ticket import Request
 follow_model_threads(torch.get_num_threads)
 
 
-def through_host(out: torch.Tensor, fill: Callable[[torch.Tensor], None]) -> torch.Tensor:
-    """Fill `out`; through a staging tensor when it lives on a device."""
-    if out.device.type == "cpu":
-        fill(out)
-        return out
-    staged = torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
-    fill(staged)
-    return out.copy_(staged, non_blocking=True)
-
-
 def gather_into(request: Request, rows: RowMap, out: torch.Tensor) -> torch.Tensor:
-    """Gather rows into `out`, on any device."""
-    if out.is_cpu and len(request.row_ids) <= PIECE_ROWS:
-        gather(request.row_ids, rows, out)
-        return out
-
-    def fill(staged: torch.Tensor) -> None:
-        ids = request.row_ids
-        in_pieces(len(ids), lambda start, stop: gather(ids, rows, staged, start, stop))
-
-    return through_host(out, fill)
+    """Gather rows into `out`, on the CPU, by several threads where there are many."""
+    ids = request.row_ids
+    if len(ids) <= PIECE_ROWS:
+        gather(ids, rows, out)
+    else:
+        in_pieces(len(ids), lambda start, stop: gather(ids, rows, out, start, stop))
+    return out
 
 
 def resident_of(views: Iterable[View]) -> tuple[int, int]:

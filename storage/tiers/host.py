@@ -42,8 +42,7 @@ class HostStore(Store):
         self.row_maps = {
             layer: RowMap.in_memory(self.table, layer, loaded.view) for layer in self.layers
         }
-        if self.device.type == "cpu":
-            self.near = {layer: (one.packed, *NO_PAGES) for layer, one in self.row_maps.items()}
+        self.near = {layer: (one.packed, *NO_PAGES) for layer, one in self.row_maps.items()}
         compile_gather(self.row_maps[self.layers[0]])
         compile_at_once(self.row_maps[self.layers[0]])
 

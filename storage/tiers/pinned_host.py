@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError
 from engramctl.memory import available_bytes
 from engramctl.runtime.threads import default_workers
-from engramctl.storage.device import crossover, driver
 from engramctl.storage.device.bad_ids import BadIds
 from engramctl.storage.device.gathering import KERNELS, Gathering
-from engramctl.storage.device.pinned import PinnedMemory
-from engramctl.storage.device.staging import Staging
 from engramctl.storage.io.gather import gather_rows
 from engramctl.storage.io.gather_threads import in_pieces
 from engramctl.storage.io.row_map import RowMap, View
 from engramctl.storage.memory.host_memory import whole_pages
+from engramctl.storage.pinned import crossover, driver
+from engramctl.storage.pinned.pinned import PinnedMemory
+from engramctl.storage.pinned.staging import Staging
 from engramctl.storage.reading.region import Region
 from engramctl.storage.reading.source import PlacedTables, RecordReader, Source
 from engramctl.storage.requests.checked_ids import RowIds

@@ -27,7 +27,7 @@ from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.requests.checked_ids import checked_keys
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
-from engramctl.storage.tiers.by_address import gather_into, through_host
+from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.near_rows import Near
 from engramctl.storage.tiers.store import Store
 
@@ -42,8 +42,7 @@ class SsdStore(Store):
     def load(self, budget_bytes: int | None) -> None:
         """Open the row files; nothing is read but what an engine is tried with."""
         self.read = self._opened(budget_bytes)
-        if self.device.type == "cpu":
-            self.near = self._near()
+        self.near = self._near()
         self._compile()
         slow = slow_medium(self.read.chosen)
         if slow is not None:
@@ -147,9 +146,8 @@ class SsdStore(Store):
         if isinstance(read, DirectRows):
             if handle is None or handle.pending is None:  # read by the ids themselves, and now
                 request.check_same()
-            return through_host(
-                out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
-            )
+            read.finish(layer, request.row_ids, handle, out)
+            return out
         if handle is not None:
             handle.result()
             read.chosen.files.check_unchanged()

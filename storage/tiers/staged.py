@@ -7,7 +7,6 @@ the step runs, and each layer's are joined in the order in which they were asked
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.device.arrivals import WORDS, Arrival, Arrivals
 from engramctl.storage.device.device_cache import DeviceCache
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.pinned.arrivals import Arrivals
+from engramctl.storage.pinned.rooms import Room, Rooms
+from engramctl.storage.pinned.staged_rows import Staged
 from engramctl.storage.requests.output import STORED
 from engramctl.storage.requests.slot import Shapes, Slot
 from engramctl.storage.requests.stats import StoreStats
@@ -28,29 +29,6 @@ from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.staged_slot import StagedSlot
 from engramctl.storage.tiers.store import Store
 from engramctl.storage.tiers.tier_list import TierList
-
-
-@dataclass(slots=True, eq=False)
-class Staged:
-    """The rows of one layer of a ticket.
-
-    Attributes:
-        layer: which.
-        rows: row ids that the device did not have, int64 (k,).
-        held: records that it had, on the device; None: none.
-        here: positions of these in the request, on the device.
-        gone: positions of the others; None: all of them.
-        read: reads these into memory of the host; None: there are none.
-        arrival: of these, if somebody brings them; else they are read when they are waited for.
-    """
-
-    layer: int
-    rows: NDArray[np.int64]
-    held: torch.Tensor | None = None
-    here: torch.Tensor | None = None
-    gone: torch.Tensor | None = None
-    read: Callable[[torch.Tensor], object] | None = None
-    arrival: Arrival | None = None
 
 
 class StagedStore(Store):
@@ -72,13 +50,16 @@ class StagedStore(Store):
             )
         self._values = Gathering(spec, device, self.dtype, self._kernel)
         self.below = self._opened_below(budget_bytes)
+        self.cache: DeviceCache | None = None
         try:
-            self.arrivals = self._made_arrivals()
+            self._rooms = Rooms(spec.record_bytes, device)
+            self.arrivals = Arrivals(device, queues=self._values.kernel == "triton")
             size = self.tiers.cache_bytes("gpu")
             copies = Gathering(spec, device, STORED, self._kernel)
-            self.cache = DeviceCache(self.table, size, copies, device) if size else None
+            if size:
+                self.cache = DeviceCache(self.table, size, copies, device)
         except BaseException:
-            self.below.close()
+            self._let_go()
             raise
         self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
         self._to_keep: deque[tuple[Staged, torch.Tensor]] = deque()
@@ -91,10 +72,6 @@ class StagedStore(Store):
             self.table, STORED, torch.device("cpu"), budget_bytes, self.wanted_engine,
             self._scheme, self.cache_bytes, self.fill, below,
         )  # fmt: skip
-
-    def _made_arrivals(self) -> Arrivals:
-        words = torch.zeros(WORDS, dtype=torch.int32, pin_memory=self.device.type == "cuda")
-        return Arrivals(words, queues=self._values.kernel == "triton")
 
     @property
     def mode(self) -> str:
@@ -165,11 +142,7 @@ class StagedStore(Store):
         shape = *shape, self.table.record.record_bytes
         part.read = lambda room: ticket.wait(part.layer, room.view(shape))
         if ahead:
-            part.arrival = self.arrivals.begin(part.read, self._room(len(part.rows)))
-
-    def _room(self, num_rows: int) -> torch.Tensor:
-        shape = num_rows, self.table.record.record_bytes
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+            part.arrival = self.arrivals.begin(part.read, self._rooms.take(len(part.rows)))
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Queue the joining of a layer's rows."""
@@ -181,14 +154,22 @@ class StagedStore(Store):
             self._joined(layer, part.held, rows, part.here)
         if part.read is not None:
             if part.arrival is None:
-                part.arrival = self.arrivals.at_once(part.read, self._room(len(part.rows)))
+                part.arrival = self.arrivals.at_once(part.read, self._rooms.take(len(part.rows)))
             self.arrivals.wait(part.arrival)
-            records = part.arrival.records.to(self.device, non_blocking=True)
+            records = self._copied(part.arrival.room)
             self._joined(layer, records, rows, part.gone)
             if self.cache is not None:
                 self._to_keep.append((part, records))
                 self.settle()
         return out
+
+    def _copied(self, room: Room) -> torch.Tensor:
+        """Queue one copy of records to the device, and note when it is done."""
+        records = room.records.to(self.device, non_blocking=True)
+        if self.device.type == "cuda":
+            room.read = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            room.read.record(torch.cuda.current_stream(self.device))
+        return records
 
     def dequantise(
         self,
@@ -245,9 +226,9 @@ class StagedStore(Store):
 
     def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> torch.Tensor:
         """Return records on the device of rows that nobody asked for."""
-        room = self._room(len(row_ids))
-        self.below.bring(layer, row_ids, room)
-        return room.to(self.device)
+        room = self._rooms.take(len(row_ids))
+        self.below.bring(layer, row_ids, room.records)
+        return self._copied(room).clone() if self.device.type == "cpu" else self._copied(room)
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
         """Make rows cold: some, or all; see `SsdStore.drop`."""
@@ -280,11 +261,21 @@ class StagedStore(Store):
         return found
 
     def release(self) -> None:
-        """Wait for what is read and queued; free the device memory and close the tiers below."""
+        """Wait for what is read and queued; free all memory and close the tiers below."""
         self.arrivals.close()
         self._to_keep.clear()
         if self.device.type == "cuda" and not self.usage.generation:
             torch.cuda.synchronize(self.device)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of what `load` got hold of, as far as it came."""
         if self.cache is not None:
             self.cache.release()
-        self.below.close()
+        try:
+            for name in ("arrivals", "_rooms"):
+                held = getattr(self, name, None)
+                if held is not None:
+                    held.release()
+        finally:
+            self.below.close()

@@ -9,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
-from engramctl.storage.device.arrivals import Arrival
 from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.memory.host_memory import whole_pages
+from engramctl.storage.pinned.arrivals import Arrival
+from engramctl.storage.pinned.pinned import PinnedMemory
+from engramctl.storage.pinned.rooms import Room
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.slot import Shapes, Slot
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 NEVER_S = 60.0  # until a step that does not read its rows is taken for one that never will
 _PAUSE_S = 5e-6
+_PLACE_BYTES = 16  # of a row: where it goes, from either place
 
 
 class _Line:
@@ -27,7 +31,7 @@ class _Line:
     Attributes:
         records: rows that slower tiers brought, in memory of the host that the device reads.
         held: rows that the device had.
-        places: the output rows of `held` and of `records`, on the host; -1: none. int64 (2, n).
+        places: the output rows of `held` and of `records`, on the host, int64 (2, n); -1: none.
         there: the same on the device.
         came: word whose number says that rows have come.
         taken: word whose number says that the device has read them.
@@ -36,12 +40,13 @@ class _Line:
         arrival: of the last rows; None: none were asked for, or the device had all.
     """
 
-    def __init__(self, store: "StagedStore", num_rows: int) -> None:
-        shape = num_rows, store.table.record.record_bytes
-        device, pinned = store.device, store.device.type == "cuda"
-        self.records = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+    def __init__(self, store: "StagedStore", memory: NDArray[np.uint8], num_rows: int) -> None:
+        record_bytes, device = store.table.record.record_bytes, store.device
+        places, records = np.split(memory, [_PLACE_BYTES * num_rows])
+        shape = num_rows, record_bytes
+        self.places: NDArray[np.int64] = places.view(np.int64).reshape(2, num_rows)
+        self.records = torch.from_numpy(records[: num_rows * record_bytes]).view(shape)
         self.held = torch.empty(shape, dtype=torch.uint8, device=device)
-        self.places = torch.full((2, num_rows), -1, dtype=torch.int64, pin_memory=pinned)
         self.there = torch.full((2, num_rows), -1, dtype=torch.int64, device=device)
         self.numbers = torch.arange(num_rows, device=device)
         self.came, self.taken = store.arrivals.reserve(), store.arrivals.reserve()
@@ -50,6 +55,11 @@ class _Line:
         self.seen = torch.full((1,), first, dtype=torch.int32, device=device)
         self.missed: NDArray[np.int64] = np.empty(0, np.int64)
         self.arrival: Arrival | None = None
+
+    @staticmethod
+    def bytes(store: "StagedStore", num_rows: int) -> int:
+        """Return the host memory of a line, whole pages."""
+        return whole_pages((_PLACE_BYTES + store.table.record.record_bytes) * num_rows)
 
 
 class StagedSlot(Slot):
@@ -70,7 +80,15 @@ class StagedSlot(Slot):
         super().__init__(store, shapes, closed)
         self._store = store
         sizes = {layer: int(np.prod(shape)) for layer, shape in self.shapes.items()}
-        self._lines = {layer: _Line(store, size) for layer, size in sizes.items()}
+        needed = {layer: _Line.bytes(store, size) for layer, size in sizes.items()}
+        pinned = store.device if store.device.type == "cuda" else None
+        self._memory = PinnedMemory(max(1, sum(needed.values())), device=pinned)
+        self._lines: dict[int, _Line] = {}
+        at = 0
+        for layer, size in sizes.items():
+            memory = self._memory.array[at : at + needed[layer]]
+            self._lines[layer] = _Line(store, memory, size)
+            at += needed[layer]
 
     def ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
         """Begin to bring the rows of a step, once the one before has read its own."""
@@ -99,9 +117,10 @@ class StagedSlot(Slot):
                 if ticket is not None and layer in missed:
                     ticket.wait(layer, room.view(shape))
 
-            line.arrival = store.arrivals.begin(read, line.records[: len(line.missed)], line.came)
+            room = Room(line.records[: len(line.missed)], None, (0, 0))
+            line.arrival = store.arrivals.begin(read, room, line.came)
             store.arrivals.watch(line.arrival)
-            line.there.copy_(line.places, non_blocking=True)
+            line.there.copy_(torch.from_numpy(line.places), non_blocking=True)
         if store.cache is not None:
             store.cache.stream.lead()
         store.count(checked.values())
@@ -125,9 +144,8 @@ class StagedSlot(Slot):
         here, gone = np.empty(0, np.int64), np.arange(len(rows))
         if cache is not None:
             _, here, gone = cache.take(layer, rows, line.held)
-        places = line.places.numpy()
-        places[:] = -1
-        places[0, : len(here)], places[1, : len(gone)] = here, gone
+        line.places[:] = -1
+        line.places[0, : len(here)], line.places[1, : len(gone)] = here, gone
         line.missed = rows[gone]
         return line.missed
 
@@ -177,3 +195,4 @@ class StagedSlot(Slot):
             store.arrivals.free(line.came)
             store.arrivals.free(line.taken)
         self._lines.clear()
+        self._memory.close()

@@ -44,7 +44,7 @@ SECTIONS = (
     Section("bench", 40),
     Section("mhc", 25),
     Section("steps", 42),
-    Section("offload", 36),
+    Section("offload", 35),
 )
 
 

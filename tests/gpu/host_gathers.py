@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engramctl.storage import open_store
-from engramctl.storage.device.pinned import PinnedMemory
+from engramctl.storage.pinned.pinned import PinnedMemory
 from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from tests.benchmarks.gather import packed_table
 from tests.benchmarks.harness import Row, interleave, row

@@ -83,8 +83,8 @@ def fake_cudart(**words: Any) -> Iterator[Cudart]:
 def _registering(cudart: Cudart) -> dict[str, Any]:
     return {
         "torch.cuda.cudart": lambda: cudart,
-        "engramctl.storage.device.driver.reads_registered": lambda index: True,
-        "engramctl.storage.device.pinned.pci_bus_id": lambda index: None,
+        "engramctl.storage.pinned.driver.reads_registered": lambda index: True,
+        "engramctl.storage.pinned.pinned.pci_bus_id": lambda index: None,
     }
 
 

@@ -2,9 +2,9 @@
 
 from tests.mutations import Mutation
 
-MEMORY = "tests/storage/device/test_pinned.py"
-STAGING = "tests/storage/device/test_staging.py"
-CROSSOVER = "tests/storage/device/test_crossover.py"
+MEMORY = "tests/storage/pinned/test_pinned.py"
+STAGING = "tests/storage/pinned/test_staging.py"
+CROSSOVER = "tests/storage/pinned/test_crossover.py"
 NUMA = "tests/storage/memory/test_numa.py"
 TIER = "tests/storage/tiers/test_pinned_host.py"
 ENDS = "tests/storage/tiers/test_pinned_ends.py"
@@ -12,35 +12,35 @@ ENDS = "tests/storage/tiers/test_pinned_ends.py"
 MUTATIONS = (
     Mutation(
         "registration-fails-and-keeps-its-pieces",
-        "storage/device/pinned.py",
+        "storage/pinned/pinned.py",
         "        except BaseException:\n            self.close()\n            raise",
         "        except BaseException:\n            self._end.detach()\n            raise",
         (f"{MEMORY}::test_a_registration_that_fails_half_way_leaves_nothing",),
     ),
     Mutation(
         "pieces-registered-at-once",
-        "storage/device/pinned.py",
+        "storage/pinned/pinned.py",
         "size = min(REGISTERED_BYTES, address + num_bytes - start)",
         "size = address + num_bytes - start",
         (f"{MEMORY}::test_exactly_the_pages_are_registered_in_bounded_pieces",),
     ),
     Mutation(
         "child-unregisters-memory-of-its-parent",
-        "storage/device/pinned.py",
+        "storage/pinned/pinned.py",
         "        if self._end.detach() is not None and self._memory is not None:",
         "        if self._memory is not None:",
         (f"{MEMORY}::test_a_forked_child_neither_has_the_memory_nor_unregisters_it",),
     ),
     Mutation(
         "memory-that-cuda-holds-is-unmapped",
-        "storage/device/pinned.py",
+        "storage/pinned/pinned.py",
         "        _kept.append(memory)  # the device may still read it",
         "        pass",
         (f"{MEMORY}::test_what_cuda_does_not_let_go_stays_mapped_and_counted",),
     ),
     Mutation(
         "node-asked-for-after-the-first-touch",
-        "storage/device/pinned.py",
+        "storage/pinned/pinned.py",
         "        if self.numa_node is not None:\n            refused",
         "        self._memory.array[:] = 0\n"
         "        if self.numa_node is not None:\n            refused",
@@ -48,21 +48,21 @@ MUTATIONS = (
     ),
     Mutation(
         "staging-overwritten-while-read",
-        "storage/device/staging.py",
+        "storage/pinned/staging.py",
         "                    self._read[number].synchronize()",
         "                    pass",
         (f"{STAGING}::test_a_buffer_is_filled_again_only_when_the_device_has_read_it",),
     ),
     Mutation(
         "crossover-at-the-first-size-that-won",
-        "storage/device/crossover.py",
+        "storage/pinned/crossover.py",
         "        if one.staged_ns >= one.uva_ns:\n            break",
         "        if one.staged_ns >= one.uva_ns:\n            continue",
         (f"{CROSSOVER}::test_the_copy_is_taken_from_where_on_it_was_always_faster",),
     ),
     Mutation(
         "crossover-measured-for-ever",
-        "storage/device/crossover.py",
+        "storage/pinned/crossover.py",
         "        if times and clock_ns() - began > limit_s * 1e9:",
         "        if not rows:",
         (f"{CROSSOVER}::test_a_slow_machine_is_not_measured_for_longer_than_the_limit",),

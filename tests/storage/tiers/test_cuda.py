@@ -9,8 +9,8 @@ import torch
 
 from engramctl.errors import StorageError
 from engramctl.storage import open_store
-from engramctl.storage.device.pinned import pinned_bytes
 from engramctl.storage.device.torch_codecs import widen
+from engramctl.storage.pinned.pinned import pinned_bytes
 from engramctl.storage.reading.source import read_values
 from engramctl.storage.record.dtypes import DTYPES
 from engramctl.storage.record.record import RecordSpec

@@ -14,10 +14,10 @@ import torch
 
 from engramctl.errors import FormatError, StorageError
 from engramctl.storage import open_store
-from engramctl.storage.device import crossover, driver, staging
-from engramctl.storage.device.crossover import Crossover, Times
-from engramctl.storage.device.pinned import pinned_bytes
 from engramctl.storage.memory.host_memory import PAGE
+from engramctl.storage.pinned import crossover, driver, staging
+from engramctl.storage.pinned.crossover import Crossover, Times
+from engramctl.storage.pinned.pinned import pinned_bytes
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.pinned_host import PinnedHostStore
 from tests.helpers.fake_cuda import fake_cuda

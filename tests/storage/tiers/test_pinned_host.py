@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.storage.device import crossover, staging
-from engramctl.storage.device.crossover import Crossover, Times
+from engramctl.storage.pinned import crossover, staging
+from engramctl.storage.pinned.crossover import Crossover, Times
 from engramctl.storage.reading.source import RecordReader, read_values
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.record.dtypes import DTYPES

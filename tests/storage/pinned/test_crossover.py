@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.device.crossover import (
+from engramctl.storage.pinned.crossover import (
     LIMIT_S,
     REPEATS,
     SIZES,

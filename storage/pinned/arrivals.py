@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers
-from engramctl.storage.device import triton_words
+from engramctl.storage.pinned import triton_words
+from engramctl.storage.pinned.pinned import PinnedMemory
+from engramctl.storage.pinned.rooms import Room
 from engramctl.storage.record.intrinsics import store_release
 
 WORDS = 1024
+_WORD = 4  # bytes
 CLOSED = "the store was closed before these rows were read"
 _NEVER_CAME = 0xFF  # in every byte of a record: a NaN in every dtype that has one
 
@@ -34,15 +37,16 @@ class Arrival:
     """Rows of a layer, read into memory of the host.
 
     Attributes:
-        records: where to, uint8 (n, record_bytes).
+        room: where to, or what holds that.
+        records: uint8 (n, record_bytes) of it.
         error: why they did not come, once `done`; then their bytes are 0xFF.
         done: set when they are there, or never will be.
         place: word and number that tell a stream.
     """
 
-    def __init__(self, records: torch.Tensor, place: tuple[int, int]) -> None:
+    def __init__(self, room: Room, place: tuple[int, int]) -> None:
         """Made by `Arrivals.begin`."""
-        self.records, self.place = records, place
+        self.room, self.records, self.place = room, room.records, place
         self.error: BaseException | None = None
         self.done = threading.Event()
 
@@ -59,14 +63,20 @@ class Arrivals:
         queues: whether streams wait; else the host does.
     """
 
-    def __init__(self, words: torch.Tensor, *, queues: bool) -> None:
+    def __init__(self, device: torch.device, *, queues: bool) -> None:
         """Start nothing yet.
 
         Args:
-            words: int32 (WORDS,), zeros, in memory that device and host read.
+            device: whose streams wait.
             queues: whether the kernel works that waits.
+
+        Raises:
+            StorageError: see `PinnedMemory`.
         """
-        self._words, self.queues = words, queues
+        pinned = device if device.type == "cuda" else None
+        self._memory = PinnedMemory(WORDS * _WORD, device=pinned)
+        self._host: NDArray[np.int32] = self._memory.array.view(np.int32)
+        self._words, self.queues = torch.from_numpy(self._host), queues
         self._numbers: NDArray[np.int32] = np.zeros(WORDS, np.int32)
         self._of_word: list[Arrival | None] = [None] * WORDS
         self._reserved: set[int] = set()
@@ -74,25 +84,25 @@ class Arrivals:
         self._lock = threading.Lock()
         self._late: deque[Arrival] = deque()
         self._workers = Workers("engramctl-arrivals", 1)
-        _write(words.data_ptr(), 0)  # compiled now
+        self.write(0, 0)  # compiled now
 
     def begin(
         self,
         read: Callable[[torch.Tensor], object],
-        records: torch.Tensor,
+        room: Room,
         word: int | None = None,
     ) -> Arrival:
         """Have the thread read rows; those begun first come first.
 
         Args:
             read: fills the records.
-            records: see `Arrival`.
+            room: for them.
             word: of `reserve`; None: any.
         """
         with self._lock:
             word = self._free_word() if word is None else word
             self._numbers[word] += 1
-            arrival = Arrival(records, (word, int(self._numbers[word])))
+            arrival = Arrival(room, (word, int(self._numbers[word])))
             self._of_word[word] = arrival
         self._workers.submit(self._bring, read, arrival)
         return arrival
@@ -109,10 +119,10 @@ class Arrivals:
         with self._lock:
             self._reserved.discard(word)
 
-    def at_once(self, read: Callable[[torch.Tensor], object], records: torch.Tensor) -> Arrival:
+    def at_once(self, read: Callable[[torch.Tensor], object], room: Room) -> Arrival:
         """Read rows now, in the caller's thread; as `begin`. What fails is raised."""
-        arrival = Arrival(records, (0, 0))
-        read(records)
+        arrival = Arrival(room, (0, 0))
+        read(room.records)
         arrival.done.set()
         return arrival
 
@@ -162,7 +172,7 @@ class Arrivals:
 
     def told(self, word: int) -> int:
         """Return what stands in a word now."""
-        return int(self._words[word])
+        return int(self._host[word])
 
     def watch(self, arrival: Arrival) -> None:
         """Have `raise_late` tell if rows do not come."""
@@ -183,7 +193,7 @@ class Arrivals:
 
     def write(self, word: int, number: int) -> None:
         """Write a word from the host."""
-        _write(self._words.data_ptr() + word * self._words.itemsize, number)
+        _write(self._memory.address + word * _WORD, number)
 
     def raise_late(self) -> None:
         """Raise why rows did not come that a stream was queued behind; each time another's."""
@@ -207,3 +217,8 @@ class Arrivals:
             arrival.error = StorageError(CLOSED)
             arrival.records.fill_(_NEVER_CAME)
             self._tell(arrival)
+
+    def release(self) -> None:
+        """Unpin the words; no stream may wait any more."""
+        self._late.clear()
+        self._memory.close()

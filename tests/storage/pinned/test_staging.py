@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engramctl.storage.device import staging
-from engramctl.storage.device.staging import BUFFERS, Staging
+from engramctl.storage.pinned import staging
+from engramctl.storage.pinned.staging import BUFFERS, Staging
 from tests.helpers.fake_cuda import fake_cuda
 
 WIDTH = 264

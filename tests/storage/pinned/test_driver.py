@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engramctl.storage.device import driver
+from engramctl.storage.pinned import driver
 
 
 class Library:

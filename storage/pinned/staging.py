@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.device.pinned import PinnedMemory
 from engramctl.storage.memory.host_memory import PAGE
+from engramctl.storage.pinned.pinned import PinnedMemory
 
 BUFFER_BYTES = 8 << 20  # enough that a gather's threads are worth starting
 BUFFERS = 3  # one filled, one copied, one that the device is done with

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from engramctl.errors import StorageError
-from engramctl.storage.device import pinned
-from engramctl.storage.device.pinned import PinnedMemory, pinned_bytes
 from engramctl.storage.memory.host_memory import PAGE
+from engramctl.storage.pinned import pinned
+from engramctl.storage.pinned.pinned import PinnedMemory, pinned_bytes
 from tests.helpers.fake_cuda import Cudart, fake_cudart
 from tests.helpers.forked import in_child
 from tests.helpers.mapped import is_mapped

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import default_workers, renew_in_children
-from engramctl.storage.device.driver import pci_bus_id
 from engramctl.storage.memory.host_memory import PAGE, HostMemory, whole_pages
 from engramctl.storage.memory.numa import bytes_on_node, node_of_device, prefer_node
+from engramctl.storage.pinned.driver import pci_bus_id
 
 REGISTERED_BYTES = 64 << 30  # at a time, a multiple of a page
 _POPULATED_BYTES = 256 << 20

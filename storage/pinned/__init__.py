@@ -1,0 +1,1 @@
+"""Host memory that a device reads: pinned to the byte, filled by threads, awaited by streams."""
