@@ -47,7 +47,7 @@ def opened_store(
 
     Args:
         table: whose rows.
-        tier: gpu, host or ssd.
+        tier: gpu, host or ssd, or a mixture.
         device: where gathered rows go.
         reading: what else `open_store` is told; the dtype of rows too.
 
