@@ -177,7 +177,7 @@ def test_rows_of_a_gpu_are_its_bytes_and_the_rest_the_slower_tiers() -> None:
     def case(tier: str, **served: float) -> Case:
         rows: dict[str, float | None] = {"gpu": None, "host": None, "ssd": None}
         found = Case("gather", "decode", tier, "traffic", "traffic", tokens=1, mode="direct")
-        found.useful_bytes, found.rows_by_tier = 1000, rows | served
+        found.useful_bytes, found.rows_by_tier = 1000, {**rows, **served}
         found.kept = found.kept | {"cache_bytes": 4096}
         found.saved = found.saved | {"cache_hits": 3.0, "cache_misses": 1.0}
         give_bytes(found, arm)

@@ -55,6 +55,24 @@ MUTATIONS = (
         (BENCH + "::test_a_step_of_a_mixture_says_when_it_asks_and_a_gather_never_does",),
     ),
     Mutation(
+        "pages-that-go-as-one-piece-stay", "engramctl/arms/subject.py",
+        "            percent = self._resident_without_all(row_ids)\n", "            pass\n",
+        (
+            "tests/bench/test_cold.py::"
+            "test_pages_that_go_only_with_all_others_are_cold_all_the_same",
+        ),
+    ),
+    Mutation(
+        "older-ranks-have-no-issue-point", "engramctl/results/document.py",
+        '    if case["name"] == "ranks":', "    if False:",
+        ("tests/results/test_first_schema.py::test_older_steps_on_ranks_asked_at_their_start",),
+    ),
+    Mutation(
+        "a-mixture-is-laid-out-as-an-unknown-tier", "engramctl/tables/layout.py",
+        "    if is_mixture(tier):\n", "    if False:\n",
+        ("tests/commands/test_layout.py::test_a_wrong_layout_is_one_clear_error",),
+    ),
+    Mutation(
         "bash-is-offered-what-stands-before-the-colon", "engramctl/completion/shells.py",
         'beginning.rfind(":") + 1 if parted else 0', "0",
         ("tests/completion/test_shells.py::test_bash_reads_words",),
