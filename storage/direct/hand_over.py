@@ -35,10 +35,11 @@ class HandOver:
     ) -> None:
         """Write a layer's rows; see `DirectRows.finish`."""
         if fetch is None:  # all of them are in the cache, unless some were evicted since
-            left, flat = [(0, len(row_ids))], out.view(-1, out.shape[-1])
+            left = [(0, len(row_ids))]
             if self._cache is not None:
                 left = gather_hits(self._cache, self._reads.maps[layer], row_ids, out)
             for start, stop in left:
+                flat = out.view(-1, out.shape[-1])
                 self._pieces.read(layer, row_ids[start:stop], flat[start:stop])
             return
         if fetch.staged is not None:

@@ -151,15 +151,10 @@ class SsdStore(Store):
         if isinstance(read, DirectRows):
             if handle is None or handle is NOT_BEGUN or handle.pending is None:
                 request.check_same()  # they are read by the ids themselves, and now
-            if handle is NOT_BEGUN:
-                read.chosen.files.check_unchanged()
-                return through_host(
-                    out,
-                    lambda staged: read.gather(layer, request.row_ids, staged, request.check_same),
-                )
-            return through_host(
-                out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
-            )
+            if out.is_cpu:
+                _hand_over(read, layer, request, handle, out)
+                return out
+            return through_host(out, partial(_hand_over, read, layer, request, handle))
         if handle is not None:
             handle.result()
             read.chosen.files.check_unchanged()
@@ -256,6 +251,17 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
     except StorageError:
         out.fill_(float("nan") if out.is_floating_point() else 0xFF)
         raise
+
+
+def _hand_over(
+    read: DirectRows, layer: int, request: Request, handle: Any, out: torch.Tensor
+) -> None:
+    """Write a layer's rows to `out`, on the CPU."""
+    if handle is NOT_BEGUN:
+        read.chosen.files.check_unchanged()
+        read.gather(layer, request.row_ids, out, request.check_same)
+    else:
+        read.finish(layer, request.row_ids, handle, out)
 
 
 def _looks_first(read: DirectRows | MappedRows, requests: dict[int, Request]) -> bool:
