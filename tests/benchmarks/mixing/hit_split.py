@@ -1,11 +1,11 @@
 """What the split costs where nothing is missed: rows that a row cache has, against the host tier.
 
 `host:SIZE,ssd` has a row cache in RAM over the files, `host` the whole table: the same rows in one
-process, in turn. Rows are drawn anew for every round, so that neither arm finds them where the
-round before left them; rows of text repeat as text does.
+process, call by call in turn. Rows are drawn anew for every call, so that neither arm finds them
+where the call before left them; rows of text repeat as text does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,16 +20,17 @@ from tests.benchmarks.caching.tables import scattered
 from tests.benchmarks.caching.texts import Texts
 from tests.benchmarks.caching.traces import row_ids
 from tests.benchmarks.cold.table import SPEC, make
-from tests.benchmarks.cold.warm import each, gather
+from tests.benchmarks.cold.warm import gather
 from tests.benchmarks.harness import Row, interleave, row
 
-SIZES = {24: 200, 48: 200, 512: 40, 4096: 8, 8192: 4, 49152: 1}  # rows a call: calls a round
+SIZES = {24: 40, 48: 40, 512: 20, 4096: 5, 8192: 4, 49152: 1}  # rows a call: calls a round
 DEAREST = 1.1
 LAYER = 1
 PEER = "host tier"
 FILLED = 0.95  # of the cache's rows are asked for
 FILL_ROWS = 1 << 16
 POISON = -3.0e38
+CHECKED = 5  # of so many calls the rows of one are compared
 Draw = Callable[[int, int], NDArray[np.int64]]
 
 
@@ -44,7 +45,7 @@ def hit_split(
         num_rows: of the table, which the host tier holds.
         cache_bytes: of the row cache.
         tokens: of the text.
-        rounds: pairs of each.
+        rounds: as many pairs of each as `SIZES` has calls.
     """
     table = make(folder / "split", "packed", num_rows, (LAYER,))
     made = []
@@ -61,7 +62,7 @@ def hit_split(
             cached.drop()
             filled(cached, wanted)
             for size, calls in SIZES.items():
-                made += of_size(stores, name, partial(draw, calls, size), rounds)
+                made += of_size(stores, name, draw, rounds * calls, size)
     return made
 
 
@@ -96,38 +97,31 @@ def filled(store: Store, wanted: NDArray[np.int64]) -> None:
     assert store.stats().cache_rows == len(wanted), "the cache does not hold every row"
 
 
-def of_size(
-    stores: dict[str, Store], name: str, draw: Callable[[], NDArray[np.int64]], rounds: int
-) -> list[Row]:
+def of_size(stores: dict[str, Store], name: str, draw: Draw, calls: int, size: int) -> list[Row]:
     """Time calls of one size, both ways to ask."""
-    calls, size = draw().shape
     made = []
+    shape = size, SPEC.row_dim
+    outs = {one: torch.full(shape, POISON, dtype=torch.bfloat16) for one in stores}
     for way, ask in {"gather": gather, "prefetch and wait": prefetch_wait}.items():
         seconds: dict[str, list[float]] = {one: [] for one in stores}
-        outs = {one: torch.empty(size, SPEC.row_dim, dtype=torch.bfloat16) for one in stores}
         before = stores["ours"].stats()
-        for ids in in_turn(draw, rounds):
+        for number, ids in enumerate(draw(calls, size)):
+            turn = list(stores) if number % 2 else list(stores)[::-1]
             arms: dict[str, Callable[[], object]] = {
-                one: partial(each, partial(ask, stores[one], LAYER, outs[one]), ids)
-                for one in (list(stores) if len(seconds["ours"]) % 2 else list(stores)[::-1])
+                one: partial(ask, stores[one], LAYER, outs[one], ids) for one in turn
             }
-            for one in stores:
-                outs[one].fill_(POISON)
             for one, took in interleave(arms, 1).items():
                 seconds[one] += took
-            assert torch.equal(outs["ours"], outs["theirs"]), "other rows"
+            if number % CHECKED == 0:
+                assert torch.equal(outs["ours"], outs["theirs"]), "other rows"
+                for out in outs.values():
+                    out.fill_(POISON)
         after = stores["ours"].stats()
         assert after.device_reads == before.device_reads, "a row was not in the cache"
         assert after.cache_misses == before.cache_misses, "a row was not in the cache"
         made.append(
             row(f"{way} of {size:,} {name} that the row cache has", PEER, seconds["ours"],
-                seconds["theirs"], target=1 / DEAREST, work=calls * size, unit="rows/s",
+                seconds["theirs"], target=1 / DEAREST, work=size, unit="rows/s",
                 bound=f"{after.cache_rows:,} rows in the cache; no device read")
         )  # fmt: skip
     return made
-
-
-def in_turn(draw: Callable[[], NDArray[np.int64]], rounds: int) -> Iterator[NDArray[np.int64]]:
-    """Give row ids for every round."""
-    for _ in range(rounds):
-        yield draw()
