@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
-from engramctl.storage.cache.all_hits import compile_hits, gather_hits, has_all
+from engramctl.storage.cache.all_hits import compile_hits, has_all
 from engramctl.storage.cache.ngram_records import NgramRecords
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
@@ -245,29 +245,6 @@ class DirectRows:
             for part in fetch.parted.values():
                 self.cache.count(part)
         return True
-
-    def gather(
-        self,
-        layer: int,
-        row_ids: NDArray[np.int64],
-        out: "torch.Tensor",
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Write many rows of a layer now: as `start` and `finish`, but rows that are here at once.
-
-        Args:
-            layer: which.
-            row_ids: int32 or int64 (n,).
-            out: see `finish`.
-            check: see `start`.
-        """
-        flat, left = out.view(-1, out.shape[-1]), [(0, len(row_ids))]
-        if self.cache is not None:
-            left = gather_hits(self.cache, self.maps[layer], row_ids, out)
-        for start, stop in left:
-            some = row_ids[start:stop]
-            fetch = self.start({layer: some}, None, check)
-            self.finish(layer, some, fetch, flat[start:stop])
 
     def finish(
         self, layer: int, row_ids: NDArray[np.int64], fetch: Fetch | None, out: "torch.Tensor"

@@ -20,6 +20,7 @@ from engramctl.runtime.callers import outside
 from engramctl.storage.cache.gathering import TOGETHER
 from engramctl.storage.dictionary.served import Served, served_records
 from engramctl.storage.direct.direct_rows import DirectRows
+from engramctl.storage.direct.gathered import gather_now
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
@@ -259,7 +260,7 @@ def _hand_over(
     """Write a layer's rows to `out`, on the CPU."""
     if handle is NOT_BEGUN:
         read.chosen.files.check_unchanged()
-        read.gather(layer, request.row_ids, out, request.check_same)
+        gather_now(read, layer, request.row_ids, out, request.check_same)
     else:
         read.finish(layer, request.row_ids, handle, out)
 
