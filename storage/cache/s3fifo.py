@@ -46,9 +46,7 @@ LEAN = {"nogil": True, "cache": True, "_nrt": False}
 def empty_slots(words: Any, state: Any) -> None:
     """Hold no row: one call, so that an interrupt finds all of it done or nothing.
 
-    Args:
-        words: see `Slots`.
-        state: see `Slots`; capacities stay.
+    Arguments: see `Slots`; capacities stay.
     """
     words[: state[BUCKETS]] = -1
     state[KEY_WORDS + 1 :] = 0
@@ -292,11 +290,7 @@ def drop_keys(rows: Any, base: Any, words: Any, state: Any) -> None:
 def keep_all(words: Any, state: Any) -> None:
     """Move the rows of small to main, in their order: rows that are known to be wanted.
 
-    Main may have more than it should then; it gives way to small first.
-
-    Args:
-        words: see `Slots`.
-        state: see `Slots`.
+    Main may have more than it should then; it gives way to small first. Arguments: see `Slots`.
     """
     while state[SMALL_LENGTH] > 0:
         _push(_pop(_SMALL, words, state), _MAIN, words, state)
