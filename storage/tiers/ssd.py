@@ -267,9 +267,8 @@ def _hand_over(
 
 def _looks_first(read: DirectRows | MappedRows, requests: dict[int, Request]) -> bool:
     """Tell whether so many rows are asked for that they are looked for where they are needed."""
-    if not isinstance(read, DirectRows) or read.cache is None:
-        return False
-    return sum(len(one.row_ids) for one in requests.values()) > TOGETHER
+    total = sum(len(one.row_ids) for one in requests.values())
+    return total > TOGETHER and isinstance(read, DirectRows) and read.cache is not None
 
 
 def _check_same(requests: list[Request]) -> None:
