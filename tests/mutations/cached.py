@@ -47,7 +47,7 @@ MUTATIONS = (
         "a-chain-is-followed-once", "storage/cache/finding.py",
         "                left |= bit\n",
         "                left |= np.uint64(0)\n",
-        (HITS, CACHE, "tests/storage/cache/test_finding.py"),
+        ("tests/storage/cache/test_finding.py",),
     ),
     Mutation(
         "readers-do-not-keep-changes-out", "storage/cache/shared_lock.py",

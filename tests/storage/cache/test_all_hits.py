@@ -95,7 +95,7 @@ def test_a_long_request_counts_its_hits_as_plain_s3fifo_does(table: TableFiles) 
     plain = S3FifoReference(cache.capacity)
     rng = np.random.default_rng(5)
     with store:
-        for _ in range(60):
+        for _ in range(25):
             new = rng.integers(0, ROWS, 40)
             for one in new:
                 store.gather(3, np.array([one]))
