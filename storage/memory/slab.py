@@ -27,7 +27,7 @@ class Slab:
 
     def __init__(self, num_pages: int) -> None:
         """Reserve the addresses."""
-        self._map = mmap.mmap(-1, num_pages * PAGE)
+        self._map = mmap.mmap(-1, num_pages * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._map.madvise(_DONTFORK)
         self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
         self.address: int = self.memory.ctypes.data

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.callers import outside
+from engramctl.storage.cache.gathering import TOGETHER
 from engramctl.storage.dictionary.served import Served, served_records
 from engramctl.storage.direct.direct_rows import DirectRows
+from engramctl.storage.direct.gathered import gather_now
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
@@ -32,6 +34,7 @@ from engramctl.storage.tiers.near_rows import Near
 from engramctl.storage.tiers.store import Store
 
 _WARMED = 1024  # rows read together
+NOT_BEGUN = object()  # nothing was done yet for rows that are waited for at once
 
 
 class SsdStore(Store):
@@ -104,7 +107,7 @@ class SsdStore(Store):
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
         """Gather rows that are in the row cache, or whose pages were all touched before."""
-        if any_fault:
+        if any_fault or (len(row_ids) > TOGETHER and isinstance(self.read, DirectRows)):
             return -1
         self.read.chosen.files.check_unchanged()
         if isinstance(self.read, DirectRows):
@@ -129,6 +132,8 @@ class SsdStore(Store):
         ahead: bool = True,
     ) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
+        if not ahead and _looks_first(self.read, requests):
+            return NOT_BEGUN
         rows = {layer: request.row_ids for layer, request in requests.items()}
         if isinstance(self.read, DirectRows):
             flat = None
@@ -145,11 +150,12 @@ class SsdStore(Store):
         """Hand over rows once their bytes are there."""
         read = self.read
         if isinstance(read, DirectRows):
-            if handle is None or handle.pending is None:  # read by the ids themselves, and now
-                request.check_same()
-            return through_host(
-                out, lambda staged: read.finish(layer, request.row_ids, handle, staged)
-            )
+            if handle is None or handle is NOT_BEGUN or handle.pending is None:
+                request.check_same()  # they are read by the ids themselves, and now
+            if out.is_cpu:
+                _hand_over(read, layer, request, handle, out)
+                return out
+            return through_host(out, partial(_hand_over, read, layer, request, handle))
         if handle is not None:
             handle.result()
             read.chosen.files.check_unchanged()
@@ -246,6 +252,23 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
     except StorageError:
         out.fill_(float("nan") if out.is_floating_point() else 0xFF)
         raise
+
+
+def _hand_over(
+    read: DirectRows, layer: int, request: Request, handle: Any, out: torch.Tensor
+) -> None:
+    """Write a layer's rows to `out`, on the CPU."""
+    if handle is NOT_BEGUN:
+        read.chosen.files.check_unchanged()
+        gather_now(read, layer, request.row_ids, out, request.check_same)
+    else:
+        read.finish(layer, request.row_ids, handle, out)
+
+
+def _looks_first(read: DirectRows | MappedRows, requests: dict[int, Request]) -> bool:
+    """Tell whether so many rows are asked for that they are looked for where they are needed."""
+    total = sum(len(one.row_ids) for one in requests.values())
+    return total > TOGETHER and isinstance(read, DirectRows) and read.cache is not None
 
 
 def _check_same(requests: list[Request]) -> None:
