@@ -14,9 +14,11 @@ from engramctl.arms.threads import Threads, threads_now
 from engramctl.arms.waits import Clock, Waits
 from engramctl.arms.window import Window
 from engramctl.results.document import SAVED
+from engramctl.storage.tiers.tier_list import TIERS
 
 ASKED = "rows_asked"
-COUNTED = ("device_reads", "device_bytes", "rows_unique", *SAVED)
+SERVED = {tier: f"rows_by_{tier}" for tier in TIERS}
+COUNTED = ("device_reads", "device_bytes", "rows_unique", *SAVED, *SERVED.values())
 _NOTHING = dict.fromkeys((ASKED, *COUNTED), 0)
 
 
@@ -26,7 +28,8 @@ class Arm(ABC):
     Attributes:
         waits_ns: by layer of the table, how long each sample waited for its rows.
         arrivals_ns: by layer, how long after a sample's start its rows were there.
-        counted: by field of StoreStats, what each sample added to it; of COUNTED.
+        counted: by field of StoreStats, what each sample added to it; of COUNTED. Of
+            `rows_by_tier` each tier is one, by its name in SERVED.
         rows_before: row ids that the store was asked for before the first sample that was kept.
         leads_ns: how long before a sample's start its rows were asked for; 0: not before.
         graphs: whether its model's steps are CUDA graphs, and why not; None where it makes none.
@@ -89,7 +92,11 @@ class Arm(ABC):
 
     def _counts(self) -> Mapping[str, int]:
         """What the store has counted so far; nothing of a model without one."""
-        return _NOTHING if self.subject is None else self.subject.store.stats().to_dict()
+        if self.subject is None:
+            return _NOTHING
+        stats = self.subject.store.stats()
+        served = {name: stats.rows_by_tier.get(tier, 0) for tier, name in SERVED.items()}
+        return stats.to_dict() | served
 
     @abstractmethod
     def prepare(self, window: Window) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage import Store
+from engramctl.storage.cache.all_hits import has_all
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.tiers.ssd import SsdStore
@@ -32,12 +33,12 @@ def bring(store: Store, cache: RowCache, rows: Mapping[int, NDArray[np.int64]]) 
     number = sum(map(len, distinct.values()))
     if number <= cache.capacity:
         for _ in range(_PASSES):
-            if cache.has(distinct):
+            if has_all(cache, distinct):
                 return None
             ticket = store.prefetch(distinct)
             for layer in distinct:
                 ticket.wait(layer)
-        if cache.has(distinct):
+        if has_all(cache, distinct):
             return None
     return (
         f"the row cache does not keep the rows of a sample: {number:,} of them, and it holds "

@@ -47,7 +47,7 @@ def opened_store(
 
     Args:
         table: whose rows.
-        tier: gpu, host or ssd.
+        tier: gpu, host or ssd, or a mixture.
         device: where gathered rows go.
         reading: what else `open_store` is told; the dtype of rows too.
 
@@ -135,6 +135,8 @@ class Subject:
         percent = self._resident_percent(row_ids)
         if percent is None or self._unknown:
             return
+        if self.cache == "cold" and percent > COLD_AT_MOST_PERCENT:
+            percent = self._resident_without_all(row_ids)
         self._before.append(percent)
         if self.cache == "cold" and percent > COLD_AT_MOST_PERCENT:
             raise Unmeasurable(
@@ -143,6 +145,16 @@ class Subject:
             )
         if self.cache == "warm" and percent < WARM_AT_LEAST_PERCENT:
             raise Unmeasurable(f"only {percent:.1f} % of the pages stay in memory")
+
+    def _resident_without_all(self, row_ids: RowIds) -> float:
+        """Drop every page of the table, and return which share of these rows' pages is left.
+
+        Where other reads brought several pages at once, as those do that check a store beside this
+        one, kernels that keep them as one piece let it go as a whole or not at all.
+        """
+        if isinstance(self.store, SsdStore):
+            self.store.drop()
+        return self._resident_percent(row_ids) or 0.0
 
     def _who_keeps_them(self) -> str:
         if isinstance(self.store, SsdStore):

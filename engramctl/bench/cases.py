@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from engramctl.arms.arm import SERVED
 from engramctl.arms.sequences import num_calls, spread_lengths
 from engramctl.arms.subject import Subject
 from engramctl.bench.compared import OTHER_THREADS, compare, threads_of
@@ -18,6 +19,7 @@ from engramctl.results.document import LEAST_SAMPLES, NONE, READY, Case
 from engramctl.results.earlier import INTERRUPTED
 from engramctl.results.launch_bound import launch_bound, over_floor_percent
 from engramctl.results.resolution import resolution_percent
+from engramctl.storage.tiers.tier_list import on_disk, read_tiers
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import Loop
 from engramctl.sweep.options import BenchOptions
@@ -60,7 +62,11 @@ def measured_case(
     case.resident_percent = subject.resident_percent
     case.check = {"rows": subject.checked_rows, "mismatches": subject.mismatches}
     case.stall_ns = None if loop.case == "gather" else _median(arm.stalls_ns())
-    if tier == "ssd":
+    case.rows_by_tier = {
+        tier: _mean(arm.counted[name]) if read_tiers(case.tier).uses(tier) else None
+        for tier, name in SERVED.items()
+    }
+    if on_disk(tier):
         case.device_bytes = _mean(arm.device_bytes)
         case.device_reads = _mean(arm.counted["device_reads"])
         case.asked_bytes = _mean(arm.counted["device_bytes"])
@@ -118,16 +124,16 @@ def hold_against(
 ) -> None:
     """Give measured cases on host and ssd the most rows a second there could be.
 
-    Cold rows are held against the disk's best rate of random pages, warm ones against one core's
-    rate of random cache lines; those after traffic come from both.
+    Cold rows are held against the disk's best rate of random pages, warm ones, where none is on a
+    GPU, against one core's rate of random cache lines; those after traffic come from both.
     """
     for case in cases:
         subject = subjects.get(case.tier)
-        if subject is None or not case.samples_ns or case.tier not in ("host", "ssd"):
+        if subject is None or not case.samples_ns:
             continue
         if case.cache == "cold" and case.asked_bytes:
             case.ceiling_rows_per_s = ceilings.of_disk(case.asked_bytes / PAGE / case.rows)
-        elif case.cache == "warm":
+        elif case.cache == "warm" and not read_tiers(case.tier).uses("gpu"):
             record_bytes = subject.store.table.record.record_bytes
             case.ceiling_rows_per_s = ceilings.of_memory(record_bytes)
 

@@ -20,9 +20,10 @@ from engramctl.arms.window import Window
 from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY
 from engramctl.results.states import TRAFFIC
-from engramctl.sweep.axes import SEQUENCES
+from engramctl.storage.tiers.tier_list import TIERS, whole_tier
+from engramctl.sweep.axes import RANKS, SEQUENCES
 from engramctl.sweep.loops import USUAL_ISSUE, WARM_UP, Loop
-from engramctl.sweep.options import TIERS, BenchOptions
+from engramctl.sweep.options import BenchOptions
 
 Place = tuple[str, str | None]  # a tier or baseline, and its issue point; None: it asks for nothing
 
@@ -97,7 +98,7 @@ class LoopArms:
 def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:
     """Return where a loop measures its tiers, baselines apart."""
     issues = options.issues if loop.case == "step" else (None,)
-    if loop.phase == SEQUENCES:
+    if loop.phase == SEQUENCES or loop.case == RANKS:
         issues = (USUAL_ISSUE,)
     return [(tier, issue) for tier in tiers for issue in issues]
 
@@ -105,9 +106,11 @@ def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Pl
 def copied_place(arms: Mapping[Place, Arm]) -> Place | None:
     """Return which arm of a loop gets a second copy: the slowest tier, whose samples vary most.
 
-    An overhead is a difference of two arms; a copy of the steadier one would promise too much.
+    An overhead is a difference of two arms; a copy of the steadier one would promise too much. Of
+    two tiers over the same one it is the first.
     """
-    return max(arms, key=lambda place: (NONE, READY, *TIERS).index(place[0]), default=None)
+    order = (NONE, READY, *TIERS)
+    return max(arms, key=lambda place: order.index(whole_tier(place[0])), default=None)
 
 
 def make_arms(

@@ -30,7 +30,7 @@ from engramctl.ranks.pipeline import first_of_second_stage, stages_of
 from engramctl.results.document import Case
 from engramctl.results.ranked import ranked_figures, slowest
 from engramctl.results.resolution import resolution_percent
-from engramctl.sweep.loops import WARM_UP, Loop
+from engramctl.sweep.loops import USUAL_ISSUE, WARM_UP, Loop
 from engramctl.sweep.options import BenchOptions
 from engramctl.sweep.ranked import SCHEDULES
 from engramctl.tables.opened_rows import Opened
@@ -88,7 +88,8 @@ class RankedRun:
                 of_ranks = self.peers.each(arms.told())
                 found.append(self._case(loop, tier, arms.subject, of_ranks, model, ground.threads))
             else:
-                found.append(unmeasured_case(loop.options, loop, (tier, None), "skipped", skipped))
+                place = tier, USUAL_ISSUE
+                found.append(unmeasured_case(loop.options, loop, place, "skipped", skipped))
         return found
 
     def _model(self, loop: Loop, parts: OpenedParts) -> Decoder:
@@ -147,7 +148,8 @@ class RankedRun:
         samples = slowest([rank["schedules"][first]["samples_ns"] for rank in told])
         case = Case(
             name=loop.case, phase=loop.phase, tier=tier, cache=subject.cache, loop=loop.cache,
-            rows=told[0]["rows"], tokens=tokens, batch=options.batch, samples_ns=samples,
+            issue=USUAL_ISSUE, rows=told[0]["rows"], tokens=tokens, batch=options.batch,
+            samples_ns=samples,
             copy_samples_ns=slowest([rank["copy"] for rank in told]),
             fetch_samples_ns=slowest([rank["alone"] for rank in told]),
             engine=store.engine, mode=store.mode, fallback=store.stats().fallback,

@@ -240,8 +240,8 @@ class _Run:
                     subjects[tier] = Subject(store, self._scheme, loop.cache_of(tier))
                 except (StorageError, Unmeasurable, torch.OutOfMemoryError) as error:
                     skipped[tier] = str(error)
-        if loop.cache == TRAFFIC and "ssd" in subjects:
-            self._token_ids.look_up_before(subjects["ssd"], before)
+        for tier in subjects if loop.cache == TRAFFIC else ():
+            self._token_ids.look_up_before(tier, subjects[tier], before)
         models = partial(self._parts.models, loop.options)
         resident = self._parts.resident_tier
         arms = make_arms(loop.options, loop, subjects, self._ground, models, resident)

@@ -10,6 +10,7 @@ from engramctl.machine.floor import call_floor
 from engramctl.measured.model import Models
 from engramctl.results.document import NONE, READY, Case
 from engramctl.results.overlap import hidden_share, layer_times
+from engramctl.storage.tiers.tier_list import on_disk
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import Loop
 from engramctl.sweep.options import BenchOptions
@@ -59,15 +60,19 @@ def give_bytes(case: Case, arm: Arm) -> None:
 
     Of a mapped file the kernel says what its disk delivered, and which share of the pages was in
     memory before a sample (the worst one); that share of the rows' bytes is the page cache's. The
-    row cache counts itself.
+    row cache counts itself, what a GPU of a mixture served are distinct rows.
     """
     if arm.subject is None or not case.tokens:
         return
     useful = case.useful_bytes / case.tokens
     found = case.bytes_per_token
-    if case.tier != "ssd":
-        found[case.tier] = useful
+    served = {tier: rows for tier, rows in case.rows_by_tier.items() if rows is not None}
+    for tier, rows in served.items():
+        if tier == "gpu" or not on_disk(case.tier):
+            found[tier] = useful * rows / sum(served.values())
+    if not on_disk(case.tier):
         return
+    useful -= found["gpu"] or 0.0
     found["disk"] = None if case.device_bytes is None else case.device_bytes / case.tokens
     if case.mode == "direct":
         found["page_cache"] = 0.0

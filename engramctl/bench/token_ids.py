@@ -14,6 +14,7 @@ from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.hashing import Lookup
 from engramctl.results.document import Case
 from engramctl.results.states import TRAFFIC
+from engramctl.storage.tiers.tier_list import on_disk
 from engramctl.sweep.axes import SEQUENCES
 from engramctl.sweep.loops import CHUNK, Loop, num_rounds
 from engramctl.sweep.options import BenchOptions
@@ -40,8 +41,9 @@ class TokenIds:
         """
         self._context = scheme.max_order - 1
         self._trace = Trace.of(chosen.name, scheme, options.seed, chosen.ids)
-        self._first = list(self._trace.chunks(options.after, CHUNK, self._context))
-        self._owed: list[Window] = []
+        first = list(self._trace.chunks(options.after, CHUNK, self._context))
+        self._before = {tier: list(first) for tier in options.tiers if on_disk(tier)}
+        self._num_first = dict.fromkeys(self._before, len(first))
 
     @property
     def wrapped(self) -> bool:
@@ -63,37 +65,45 @@ class TokenIds:
     def pass_over(self, loop: Loop, cases: Sequence[Case]) -> None:
         """Leave out what a loop of an earlier run has read, so that the next reads what follows.
 
-        In the state TRAFFIC its windows are looked up before the next sample, as they were then.
+        In the state TRAFFIC its windows are looked up before the next sample, as they were then: in
+        the stores whose arms read them.
 
         Args:
             loop: that is not measured.
             cases: of that run.
         """
-        lists = 1 + sum(any(getattr(case, name) for case in cases) for name in _LISTS)
-        if loop.cache == TRAFFIC:
-            lists += max(Counter(case.tier for case in cases).values()) - 1  # see `by_windows`
-        for _ in range(lists):
+        apart = loop.cache == TRAFFIC
+        tiers = Counter(case.tier for case in cases)
+        readers = [set(tiers)] * (max(tiers.values()) if apart else 1)  # see `by_windows`
+        for name in _LISTS:
+            having = {case.tier for case in cases if getattr(case, name)}
+            readers += [having] if having else []
+        for some in readers:
             windows = self.windows(loop)
-            self._owed += windows if loop.cache == TRAFFIC else []
+            for tier in some.intersection(self._before) if apart else ():
+                self._before[tier] += windows
 
-    def look_up_before(self, subject: Subject, progress: Callable[[int], None]) -> None:
+    def look_up_before(self, tier: str, subject: Subject, progress: Callable[[int], None]) -> None:
         """Look up in a store what comes before the next sample, untimed; each window once.
 
         Args:
+            tier: of the store; where rows are in no state, nothing is looked up.
             subject: the store, in the state TRAFFIC.
             progress: told of each chunk of what comes before all samples.
         """
         outs: dict[tuple[int, tuple[int, ...]], torch.Tensor] = {}
-        for windows, told in ((self._first, progress), (self._owed, lambda _: None)):
-            for window in windows:
-                ids = subject.row_ids(window.token_ids_BT, window.history_BC)
-                for part, keys in _in_pieces(ids):
-                    ticket = subject.store.prefetch(part, keys)
-                    for layer, layer_ids in part.items():
-                        place = (layer, layer_ids.shape)
-                        outs[place] = ticket.wait(layer, outs.get(place))
-                told(1)
-            windows.clear()
+        windows = self._before.get(tier, [])
+        first, self._num_first[tier] = self._num_first.get(tier, 0), 0
+        for number, window in enumerate(windows):
+            ids = subject.row_ids(window.token_ids_BT, window.history_BC)
+            for part, keys in _in_pieces(ids):
+                ticket = subject.store.prefetch(part, keys)
+                for layer, layer_ids in part.items():
+                    place = (layer, layer_ids.shape)
+                    outs[place] = ticket.wait(layer, outs.get(place))
+            if number < first:
+                progress(1)
+        windows.clear()
 
 
 def _in_pieces(

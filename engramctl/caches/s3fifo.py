@@ -7,26 +7,26 @@ from numpy.typing import NDArray
 
 from engramctl.caches.sampling import sample
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.cache.s3fifo import CAPACITY, admit, find, touch
+from engramctl.storage.cache.s3fifo import CAPACITY, LEAN, admit, find, place_of, touch
 from engramctl.storage.cache.slots import Slots
 
 
-@njit(nogil=True, cache=True)
-def _access(rows: Any, keys: Any, words: Any, hits: Any, state: Any) -> Any:
+@njit(**LEAN)
+def _access(rows: Any, words: Any, state: Any) -> Any:
     """Take accesses to rows, int64 (N,); returns how many were misses."""
     misses = 0
     for row in rows:
-        entry = find(row, keys, words, state)
+        entry = find(row, words, state)
         if 0 <= entry < state[CAPACITY]:
-            touch(entry, hits)
+            touch(place_of(entry, state), words)
         else:
-            admit(row, entry, keys, words, hits, state)
+            admit(row, entry, 0, words, state)
             misses += 1
     return misses
 
 
 class S3Fifo:
-    """One cache of `capacity` rows; about 36 bytes a row and nothing that grows with the trace.
+    """One cache of `capacity` rows; about 38 bytes a row and nothing that grows with the trace.
 
     Example:
         >>> cache = S3Fifo(2)
@@ -48,8 +48,7 @@ class S3Fifo:
 
     def add(self, rows: NDArray[np.int64]) -> None:
         """Take in the next accesses, int64 (N,)."""
-        slots = self._slots
-        self.misses += _access(rows, slots.keys, slots.words, slots.hits, slots.state)
+        self.misses += _access(rows, self._slots.words, self._slots.state)
 
 
 class S3Curve:

@@ -56,12 +56,12 @@ def _of_command(
     if "--" in words:
         return {}
     if beginning.startswith("--") and "=" in beginning:  # bash has split it into three words
-        option = beginning.partition("=")[0]
-        values = values_of(name, option) if option in options else ()
+        option, _, value = beginning.partition("=")
+        values = values_of(name, option, value) if option in options else ()
         return dict.fromkeys([f"{option}={value}" for value in values], "")
     last = options.get(words[-1]) if words else None
     if last is not None and not (last.is_flag or last.count):
-        return dict.fromkeys(values_of(name, max(last.opts, key=len)), "")
+        return dict.fromkeys(values_of(name, max(last.opts, key=len), beginning), "")
     if beginning.startswith("-"):
         given = {options[word].name for word in words if word in options}
         open_ones = [one for one in params if one.multiple or one.name not in given]

@@ -75,29 +75,36 @@ def answer(instruction: str, environment: Mapping[str, str], program: Program) -
     shell = instruction.removeprefix("complete_")
     if shell == instruction or shell not in SCRIPTS:
         raise unknown("completion", instruction, [f"complete_{one}" for one in SCRIPTS])
-    before, beginning = _typed(environment)
+    before, beginning, parted = _typed(environment)
     found = offers(program, before, beginning)
-    if shell == "bash":
-        return "\n".join(found)
+    if shell == "bash":  # it replaces what is behind the last colon
+        kept = beginning.rfind(":") + 1 if parted else 0
+        return "\n".join(word[kept:] for word in found)
     if shell == "fish":
         return "\n".join(f"{word}\t{_short(text)}" for word, text in found.items())
     lines = {word.replace(":", r"\:"): _short(text) for word, text in found.items()}
     return "\n".join(f"{word}:{text}" if text else word for word, text in lines.items())
 
 
-def _typed(environment: Mapping[str, str]) -> tuple[list[str], str]:
-    """Return the whole words after the program's name, and the beginning of the one to complete."""
+def _typed(environment: Mapping[str, str]) -> tuple[list[str], str, bool]:
+    """Return the whole words after the program's name, and the beginning of the one to complete.
+
+    The third tells whether bash had parted that at a colon, as it does with `--tier host:1GiB`.
+    """
     line = environment.get("COMP_WORDS", "")
     words = line.split("\n") if "\n" in line else _words(line)
     number = environment.get("COMP_CWORD", "")
     if number.isdecimal() and len(number) < 6:
         words = (words + [""] * int(number))[: int(number) + 1]
     before, beginning = words[1:-1], words[-1] if len(words) > 1 else ""
+    parted = beginning == ":" or before[-1:] == [":"]
+    while before and (before[-1] == ":" or beginning.startswith(":")):
+        beginning = before.pop() + beginning
     if beginning == "=":  # bash parts `--tier=ssd` at the sign
-        return before, ""
+        return before, "", parted
     if len(before) > 1 and before[-1] == "=":
         before.pop()
-    return before, beginning
+    return before, beginning, parted
 
 
 def _words(line: str) -> list[str]:

@@ -52,14 +52,44 @@ VALUES = {
     "report --format": ("html", "md", "png", "svg"),
     "rows --scheme": (*SCHEMES, "dictionary"),
 }
+_CACHE_SIZES = ("1GiB", "4GiB", "16GiB")  # of a faster tier in a mixture: examples
 FORMATS = ("table", "json", "csv", "md")  # of every command's --format
 
 
-def values_of(command: str, option: str) -> tuple[str, ...]:
+def tiers_from(beginning: str) -> tuple[str, ...]:
+    """Return tiers and mixtures that a word may become, those in it kept as they are.
+
+    Example:
+        >>> tiers_from("gpu:2GiB,"), tiers_from("host:3GiB")[0]
+        (('gpu:2GiB,host', 'gpu:2GiB,ssd', 'gpu:2GiB,host:'), 'host:3GiB,ssd')
+    """
+    before, comma, last = beginning.rpartition(",")
+    faster, (name, colon, size) = before.rpartition(",")[2].partition(":")[0], last.partition(":")
+    if comma and faster not in TIERS:
+        return ()
+    left = _slower(faster) if comma else TIERS
+    if not colon:
+        words = (*left, *(f"{one}:" for one in left[:-1]))
+    elif name in left:
+        sizes = (*((size,) if size[:1].isdecimal() else ()), *_CACHE_SIZES)
+        words = tuple(f"{name}:{one},{end}" for one in sizes for end in _slower(name))
+    else:
+        words = ()
+    return tuple(f"{before}{comma}{word}" for word in words)
+
+
+def _slower(tier: str) -> tuple[str, ...]:
+    return TIERS[TIERS.index(tier) + 1 :]
+
+
+def values_of(command: str, option: str, beginning: str = "") -> tuple[str, ...]:
     """Return what an option may be set to; () where that is no short list.
 
     Args:
         command: its name.
         option: the long name, or the metavar of an argument.
+        beginning: what is there of the value: mixtures of tiers grow from it.
     """
+    if (command, option) == ("bench", "--tier"):
+        return tiers_from(beginning)
     return VALUES.get(f"{command} {option}", FORMATS if option == "--format" else ())

@@ -9,6 +9,7 @@ from engramctl.demo.noise import noise_warnings
 from engramctl.errors import EngramError
 from engramctl.output import Table
 from engramctl.shown.figures import duration, overhead, percent
+from engramctl.storage.tiers.tier_list import on_disk
 
 DURATION = "this takes about a minute on 2 idle cores, and several where other work runs beside it"
 
@@ -131,5 +132,5 @@ def _without_memory(result: dict[str, Any], loop: str) -> dict[str, Any] | None:
 
 
 def _name(tier: str, cache: str) -> str:
-    """Name a row: only the ssd tier has two states of its rows."""
-    return f"{tier} {cache}" if tier == "ssd" else tier
+    """Name a row: only rows on disk have two states."""
+    return f"{tier} {cache}" if on_disk(tier) else tier

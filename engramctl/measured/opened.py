@@ -24,6 +24,7 @@ from engramctl.storage import Store
 from engramctl.storage.reading.source import Source
 from engramctl.storage.tiers.door import indexed
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.tier_list import on_disk
 from engramctl.sweep.axes import AXES
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened
@@ -62,7 +63,7 @@ class OpenedParts:
             options: of the run.
             warn: told what a store could not have.
             device: that computes; None: a GPU where there is one.
-            accesses: what the row cache of the ssd tier is filled with; None: it begins empty.
+            accesses: what row caches of the ssd tier are filled with; None: they begin empty.
 
         Raises:
             ConfigError: a dictionary is to be filled by a scheme without n-gram keys.
@@ -99,17 +100,17 @@ class OpenedParts:
         if tier not in self._stores:
             words = self._options.reading(tier)
             words["dtype"] = compute_dtype(self._options, self.device)
-            if tier == "ssd":
+            if on_disk(tier):
                 words["fill"] = self._filled
             store, told = opened_store(self._table, tier, self.device, words)
             for one in told:
                 self._warn(one)
             self._stores[tier] = self._stack.enter_context(store)
-            if tier == "ssd" and self._filled is not None:
+            if on_disk(tier) and self._filled is not None:
                 self._entries_before, warning = entries_before(self._filled, store)
                 if warning is not None:
                     self._warn(warning)
-            if tier == "ssd" and self._accesses is not None:
+            if on_disk(tier) and self._accesses is not None:
                 _warm(store, self._accesses)
         return self._stores[tier]
 
@@ -121,12 +122,13 @@ class OpenedParts:
                 another process has it.
         """
         if self._filled is not None:
-            self.store("ssd")
+            [tier] = filter(on_disk, self._options.tiers)
+            self.store(tier)
 
     def odd(self) -> list[str]:
         """Return what a reader of the cases so far must know of the stores."""
-        stopped = self._stores["ssd"].stats().log_stopped if "ssd" in self._stores else None
-        return [] if stopped is None else [f"--fill takes no n-grams any more: {stopped}"]
+        found = (store.stats().log_stopped for store in self._stores.values())
+        return [f"--fill takes no n-grams any more: {why}" for why in found if why is not None]
 
     def facts(self) -> dict[str, Any]:
         """Return what a result's `config` says of what was opened."""

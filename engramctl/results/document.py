@@ -13,6 +13,7 @@ from typing import Any
 
 from engramctl.errors import EngramError
 from engramctl.results.launch_bound import NO_MHC
+from engramctl.storage.tiers.tier_list import TIERS
 
 SCHEMA = "engramctl.bench/2"
 FIRST_SCHEMA = "engramctl.bench/1"
@@ -70,6 +71,7 @@ _UNKNOWN: dict[str, dict[str, float | None]] = {
     "against": dict.fromkeys(("none_percent", "resident_percent", "ready_percent")),
     "hidden": dict.fromkeys(("percent", "resolution_percent")),
     "bytes_per_token": dict.fromkeys(("gpu", "host", "page_cache", "row_cache", "disk")),
+    "rows_by_tier": dict.fromkeys(TIERS),
     "saved": dict.fromkeys(SAVED),
     "kept": dict.fromkeys(KEPT),
 }
@@ -82,9 +84,11 @@ class Case:
     Attributes:
         name: gather, lookup, step or ranks.
         phase: decode (one token a sequence) or prefill.
-        tier: gpu, host, ssd; NONE for the model without memory, READY for rows that are in place.
+        tier: gpu, host, ssd, or a mixture such as host:1GiB,ssd; NONE for the model without memory,
+            READY for rows that are in place.
         cache: warm, cold or traffic; None where no store is read.
-        issue: when a step asks for its rows: before, start, layer; None where it does not.
+        issue: when a step asks for its rows: before it (the ids are known when it is prepared), at
+            its start, in the layer; None where no step asks.
         loop: warm, cold or traffic: arms of one case, phase, loop and axes were measured
             interleaved.
         id: the same in every run that measures the same, see `engramctl.sweep.axes.case_id`.
@@ -105,6 +109,8 @@ class Case:
         device_reads: runs of pages asked for a sample; None where no disk is read.
         asked_bytes: bytes of those pages; the page cache may have had some of them.
         unique_rows: distinct rows a sample, each layer's of a request counted alone.
+        rows_by_tier: of these, those that each tier served, by its name in TIERS; None of one
+            without rows.
         tokens_before: of the state traffic, tokens looked up in the store before the first sample.
         saved: of a store that reads past the page cache, means a sample of what it counts: row ids
             found in its row cache (`cache_hits`), of these rows that another n-gram had brought
@@ -168,6 +174,9 @@ class Case:
     device_reads: float | None = None
     asked_bytes: float | None = None
     unique_rows: float | None = None
+    rows_by_tier: dict[str, float | None] = field(
+        default_factory=lambda: dict(_UNKNOWN["rows_by_tier"])
+    )
     tokens_before: int | None = None
     saved: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["saved"]))
     kept: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN["kept"]))
@@ -237,6 +246,8 @@ _LATER: dict[str, Any] = {  # keys that older cases lack
 
 def _with_later(case: Mapping[str, Any]) -> dict[str, Any]:
     known = dict(case) | {name: value for name, value in _LATER.items() if name not in case}
+    if case["name"] == "ranks":  # older ones left unsaid what there is no choice of
+        known["issue"] = "start"
     if "p90_ns" not in case:
         known["p90_ns"] = percentile(case["samples_ns"], 90) if case["samples_ns"] else None
     return known | {name: group | known.get(name, {}) for name, group in _UNKNOWN.items()}

@@ -11,6 +11,7 @@ from engramctl.results.document import KEPT, SAVED, percentile
 from engramctl.results.launch_bound import NO_MHC
 from engramctl.results.overlap import NO_SHARE_PERCENT
 from engramctl.shown.rank_columns import rank_columns
+from engramctl.storage.tiers.tier_list import TIERS
 
 _GROUPS = {
     "resident_percent": ("before", "after"),
@@ -19,6 +20,7 @@ _GROUPS = {
     "hidden": ("percent", "resolution_percent"),
     "floor": ("ns", "flops", "bytes"),
     "bytes_per_token": ("gpu", "host", "page_cache", "row_cache", "disk"),
+    "rows_by_tier": TIERS,
     "saved": SAVED,
     "kept": KEPT,
     "threads": ("model", "store"),

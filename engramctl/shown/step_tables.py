@@ -25,6 +25,7 @@ LEGEND = {
     "exposed": "what is over the wait with all rows in the device's memory",
 }
 NOTHING = "not comparable"
+ISSUES = {"before": "before the step", "start": "at the start", "layer": "in the layer"}
 
 
 def step_tables(title: str, steps: Sequence[Mapping[str, Any]]) -> list[Table]:
@@ -37,7 +38,10 @@ def step_tables(title: str, steps: Sequence[Mapping[str, Any]]) -> list[Table]:
     Raises:
         LookupError, TypeError, ValueError: rows that a stranger made.
     """
-    several = len({row["issue"] for row in steps if row["issue"]}) > 1
+    issues = {row["issue"] for row in steps if row["issue"]}
+    several = len(issues) > 1
+    if len(issues) == 1:
+        title = f"{title}, rows asked for {ISSUES[issues.pop()]}"
     places = [
         _place(row, where, issues=several)
         for row, where in zip(steps, place_columns(steps), strict=True)

@@ -6,9 +6,10 @@ from typing import Any
 from engramctl.errors import ConfigError
 from engramctl.numbers import parse_bytes, whole_number
 from engramctl.storage.tiers.door import tier_missing
+from engramctl.storage.tiers.tier_list import TIERS
 from engramctl.sweep.axes import CASES, NAMES
 from engramctl.sweep.loops import USUAL_ISSUE
-from engramctl.sweep.options import TIERS, BenchOptions
+from engramctl.sweep.options import BenchOptions
 from engramctl.sweep.recipes import with_recipe
 from engramctl.sweep.repeated import repeated
 
@@ -38,7 +39,7 @@ def chosen_options(recipe: str | None = None, **given: Any) -> BenchOptions:
         if text is not None:
             given[f"{name}_bytes"] = parse_bytes(text, f"--{name.replace('_', '-')}")
     return BenchOptions(
-        tiers=tuple(dict.fromkeys(lists["tier"] or TIERS)), named=bool(lists["tier"]),
+        tiers=tuple(lists["tier"] or TIERS), named=bool(lists["tier"]),
         cases=tuple(dict.fromkeys(lists["case"] or CASES)),
         issues=tuple(dict.fromkeys(lists["issue"] or (USUAL_ISSUE,))),
         settings=tuple(lists["settings"] or ()), recipe=recipe,

@@ -41,8 +41,8 @@ Tiers = Annotated[
         "-t",
         "--tier",
         metavar="TIER",
-        help="gpu, host or ssd *.  [default: gpu, host and ssd]",
-        parser=lambda value: one_value("--tier", str(value)),
+        help="gpu, host or ssd *; or a mixture: host:16GiB,ssd keeps rows of ssd in 16 GiB of "
+        "host memory.  [default: gpu, host and ssd]",
     ),
 ]
 Recipe = Annotated[

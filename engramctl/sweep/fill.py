@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from engramctl.errors import ConfigError
 from engramctl.results.states import TRAFFIC
+from engramctl.storage.tiers.tier_list import on_disk
 
 
 def refuse_fill(
@@ -35,11 +36,11 @@ def refuse_fill(
             raise ConfigError(f"{option} must be at least 1 byte", facts={"found": value})
     if fill is None:
         return
-    if tuple(tiers) != ("ssd",):
+    if len(tiers) != 1 or not on_disk(tiers[0]):
         raise ConfigError(
-            "--fill is of the ssd tier alone",
+            "--fill is of the ssd tier alone, or of one mixture over it",
             facts={"found": f"--tier {' --tier '.join(tiers)}"},
-            hint="--tier ssd",
+            hint="--tier ssd, or a mixture: --tier host:1GiB,ssd",
         )
     if cache != TRAFFIC:
         raise ConfigError(

@@ -5,6 +5,7 @@ from typing import Any
 
 from engramctl.output import Table
 from engramctl.storage.tiers.door import READING_BYTES, tier_missing
+from engramctl.storage.tiers.tier_list import read_tiers
 from engramctl.sweep.axes import NAMES
 from engramctl.sweep.loops import plan_loops
 from engramctl.sweep.options import BenchOptions
@@ -46,7 +47,7 @@ def planned_cases(path: Path, options: BenchOptions, scheme: Path | None = None)
     cases = [
         {
             "case": loop.case, "phase": loop.phase, "tier": tier,
-            "cache": loop.cache if tier == "ssd" else "warm",
+            "cache": loop.cache_of(tier),
             "samples": loop.options.num_samples(loop.case, loop.phase),
             "memory_bytes": _memory(options, tier, loop.cache, in_memory),
             "missing": tier_missing(tier), "id": loop.id_of(tier), "axes": loop.axes,
@@ -58,12 +59,18 @@ def planned_cases(path: Path, options: BenchOptions, scheme: Path | None = None)
 
 
 def _memory(options: BenchOptions, tier: str, cache: str, in_memory: int) -> int:
-    """Return the bytes that a tier's rows take: of a budget, at most all of it."""
-    if tier != "ssd":
-        return in_memory
-    if options.budget_bytes is None and options.row_cache_bytes:
-        return options.row_cache_bytes + READING_BYTES
-    return options.budget_bytes or (0 if cache == "cold" else in_memory)
+    """Return the bytes that a tier's rows take, those of the caches of a mixture included.
+
+    Of a budget it is at most all of it.
+    """
+    tiers = read_tiers(tier)
+    on_gpu = tiers.cache_bytes("gpu")
+    if tiers.whole != "ssd":
+        return in_memory + sum(size for _, size in tiers.caches)
+    kept = options.row_cache_bytes or tiers.cache_bytes("host")
+    if options.budget_bytes is None and kept:
+        return on_gpu + kept + READING_BYTES
+    return on_gpu + (options.budget_bytes or (0 if cache == "cold" else in_memory))
 
 
 def planned_tables(document: dict[str, Any]) -> list[Table]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from engramctl.errors import ConfigError, near
 from engramctl.results.document import Case, LoopName, loop_name
-from engramctl.results.states import STATES
+from engramctl.results.states import STATES, TRAFFIC
+from engramctl.storage.tiers.tier_list import on_disk
 from engramctl.sweep.axes import AXES, SEQUENCES, axes_of, case_id
 from engramctl.sweep.options import BenchOptions
 
@@ -58,8 +59,8 @@ class Loop:
         return [self.id_of(tier, issue) for issue in issues]
 
     def cache_of(self, tier: str) -> str:
-        """Return the cache state a tier is measured in: only the ssd tier has a choice."""
-        return self.cache if tier == "ssd" else "warm"
+        """Return the cache state a tier is measured in: only rows on disk have a choice."""
+        return self.cache if on_disk(tier) else "warm"
 
     def placed(self, cases: Sequence[Case]) -> list[Case]:
         """Return its cases with their IDs and their places in the sweep."""
@@ -138,5 +139,10 @@ def num_rounds(loop: Loop) -> int:
 
 
 def total_rounds(options: BenchOptions) -> int:
-    """Return the rounds of a run, for progress: each chunk of the traffic before is one more."""
-    return sum(map(num_rounds, plan_loops(options))) + -(-options.after // CHUNK)
+    """Return the rounds of a run, for progress.
+
+    Each chunk of the traffic before is one more, in each store that it is looked up in.
+    """
+    loops = plan_loops(options)
+    stores = {tier for loop in loops if loop.cache == TRAFFIC for tier in loop.tiers}
+    return sum(map(num_rounds, loops)) + len(stores) * -(-options.after // CHUNK)

@@ -12,11 +12,12 @@ from engramctl.model.presets import PRESETS
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.results.document import LEAST_SAMPLES
 from engramctl.results.states import STATES, TRAFFIC
+from engramctl.storage.tiers.tier_list import TIERS, is_mixture, on_disk, read_tiers
 from engramctl.sweep.axes import CASES, NAMES, PHASES, RANKS, SEQUENCES
 from engramctl.sweep.fill import refuse_fill
+from engramctl.sweep.mixtures import refuse_memory
 from engramctl.sweep.ranked import SHARDS, refuse_ranks
 
-TIERS = ("gpu", "host", "ssd")
 CACHES = (*STATES, "both")
 RESIDUALS = ("none", "hc", "mhc", "single_pass")
 FUSIONS = tuple(KINDS)
@@ -31,7 +32,8 @@ class BenchOptions:
     """One run, or one point of its sweep.
 
     Attributes:
-        tiers: tiers to measure, of TIERS.
+        tiers: tiers to measure, of TIERS, or mixtures of them; each by the name that `read_tiers`
+            gives it, however it was spelled.
         named: whether the caller named them; then a run that can measure none of them fails.
         cases: of CASES (with `ranks`, RANKS alone), or IDs of cases or their beginnings, cut at a
             dot.
@@ -121,9 +123,10 @@ class BenchOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
+        names = dict.fromkeys(read_tiers(one).name for one in self.tiers)
+        object.__setattr__(self, "tiers", tuple(names))
         known_cases = CASES if self.ranks is None else (RANKS,)
         for option, values, known in (
-            ("--tier", self.tiers, TIERS),
             ("--case", tuple(one.partition(".")[0] for one in self.cases), known_cases),
             ("--cache", (self.cache,), CACHES),
             ("--preset", (self.preset,), PRESETS),
@@ -167,7 +170,8 @@ class BenchOptions:
             raise ConfigError("--step-ms must be above 0", facts={"found": self.step_ms})
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError("--seed must be from 0 to 2^63 - 1", facts={"found": self.seed})
-        self._refuse_memory()
+        refuse_memory(self.tiers, self.budget_bytes, self.row_cache_bytes)
+        self._refuse_states()
         refuse_fill(
             self.fill,
             {"--fill-size": self.fill_size_bytes, "--write-budget": self.write_budget_bytes},
@@ -212,7 +216,7 @@ class BenchOptions:
 
     def reading(self, tier: str) -> dict[str, Any]:
         """Return what `open_store` is told of how a tier reads: of ssd alone there is a choice."""
-        if tier != "ssd":
+        if not on_disk(tier):
             return {}
         return {
             "budget_bytes": self.budget_bytes,
@@ -220,15 +224,8 @@ class BenchOptions:
             "cache_bytes": self.row_cache_bytes,
         }
 
-    def _refuse_memory(self) -> None:
-        """Refuse what the ssd tier's memory cannot be."""
-        budget, cache = self.budget_bytes, self.row_cache_bytes
-        if budget is not None and cache is not None and cache >= budget:
-            raise ConfigError(
-                "--row-cache is a part of --budget, and leaves memory for rows on their way",
-                facts={"expected": f"less than {budget:,} bytes", "found": f"{cache:,} bytes"},
-                hint="leave out --budget: it is then 64 MiB more than --row-cache",
-            )
+    def _refuse_states(self) -> None:
+        """Refuse a state that the memory of the ssd tier cannot be in."""
         if self.cache != TRAFFIC:
             for option, value in (("--warm", self.warm), ("--after", self.after or None)):
                 if value is not None:
@@ -236,17 +233,22 @@ class BenchOptions:
                         f"{option} says what was read before, and --cache {self.cache} forgets it",
                         hint=f"add --cache {TRAFFIC}: nothing is dropped or brought for a sample",
                     )
-        elif budget is None and not cache:
+        elif not all(self._keeps_rows(tier) for tier in self.tiers if on_disk(tier)):
             raise ConfigError(
                 f"--cache {TRAFFIC} is of rows that the ssd tier keeps in memory of its own",
-                hint="say how much: --row-cache 1GiB",
+                hint="say how much: --row-cache 1GiB, or --tier host:1GiB,ssd",
             )
         if not 0 <= self.after <= MOST:
             raise ConfigError(f"--after must be from 0 to {MOST:,}", facts={"found": self.after})
 
+    def _keeps_rows(self, tier: str) -> bool:
+        """Tell whether an ssd tier has memory of its own for rows that were read."""
+        own = self.budget_bytes is not None or bool(self.row_cache_bytes)
+        return own or is_mixture(tier)
+
     def caches(self, tier: str) -> tuple[str, ...]:
         """Return the cache states a tier is measured in."""
-        if tier != "ssd":
+        if not on_disk(tier):
             return ("warm",) if self.cache in ("warm", "both") else ()
         return ("warm", "cold") if self.cache == "both" else (self.cache,)
 

@@ -20,6 +20,7 @@ from engramctl.storage.reading.source import RecordReader, Source
 from engramctl.storage.reading.table import TableFiles
 from engramctl.storage.record.losses import Losses
 from engramctl.storage.record.record import RecordSpec
+from engramctl.storage.tiers.tier_list import is_mixture, read_tiers
 from engramctl.storage.verifying.integrity import verify
 from engramctl.storage.writing.convert import rows_as, scales_as
 from engramctl.storage.writing.file_plan import FilePlan
@@ -108,8 +109,14 @@ def tier_form(tier: str) -> str:
     """Return the form a tier reads best.
 
     Raises:
-        ConfigError: an unknown tier.
+        ConfigError: an unknown tier, or a mixture of several.
     """
+    if is_mixture(tier):
+        mixture = read_tiers(tier)
+        raise ConfigError(
+            f"rows are laid out for one tier, not for the mixture {mixture.name}",
+            hint=f"lay them out for its last, which holds every row: --tier {mixture.whole}",
+        )
     if tier not in TIERS:
         raise unknown("tier", tier, TIERS)
     return TIER_FORMS[tier]

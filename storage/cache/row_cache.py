@@ -4,7 +4,6 @@ Row by row, where the page cache keeps pages, of which a row is a fifteenth; S3-
 bound is of everything: records, keys, chains, queues and the ids of rows that left.
 """
 
-import threading
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.cache.lookups import admit_rows, gather_cached, has_rows, part_rows
+from engramctl.storage.cache.gathering import gather_cached
+from engramctl.storage.cache.lookups import admit_rows, part_rows
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.s3fifo import drop_keys, empty_slots, keep_all
-from engramctl.storage.cache.slots import Slots, slots_bytes
+from engramctl.storage.cache.shared_lock import SharedLock
+from engramctl.storage.cache.slots import Slots, key_words, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1024  # rows for which other threads wait
 NO_TAGS: NDArray[np.uint16] = np.empty(0, np.uint16)
 _NO_HOLD: NDArray[np.uint8] = np.empty(0, np.uint8)
-_TAG_BYTES = 2
 _MOST_SLOTS = 1 << 29  # entries are int32
-
-
-def key_dtype(num_rows: int) -> type[np.uint32] | type[np.int64]:
-    """Return what keys of so many rows, of all layers together, are kept as."""
-    return np.uint32 if num_rows < (1 << 32) else np.int64
 
 
 def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
@@ -46,18 +41,13 @@ def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
         record_bytes: of a stored row.
         num_rows: of all layers together; more are never held.
     """
-    width = np.dtype(key_dtype(num_rows)).itemsize
     room = num_bytes // PAGE * PAGE
-
-    def needed(rows: int) -> int:
-        return _aligned(rows * record_bytes) + slots_bytes(rows, width) + 8 + _TAG_BYTES * rows
-
+    words = key_words(num_rows)
     most = min(room // record_bytes, num_rows, _MOST_SLOTS)
-    return bisect_right(range(most + 1), room, 1, key=needed) - 1
-
-
-def _aligned(num_bytes: int) -> int:
-    return -(-num_bytes // 8) * 8
+    return (
+        bisect_right(range(most + 1), room, 1, key=lambda n: slots_bytes(n, words, record_bytes))
+        - 1
+    )
 
 
 class RowCache:
@@ -69,6 +59,10 @@ class RowCache:
         chance_hits: of these, rows that another n-gram had brought; told where n-grams are known.
         misses: row ids that were not.
         rows_missed: distinct ones of these, ticket by ticket and layer by layer.
+        sharing: who reads it and who changes it; `lock` is its quick one.
+        bases: layer -> what makes row ids keys, when it is added.
+        arrays: `words` and `state` of `Slots`.
+        memory: the words as bytes.
     """
 
     def __init__(self, source: Source, num_bytes: int) -> None:
@@ -82,12 +76,11 @@ class RowCache:
             ValueError: it is too small for a row.
         """
         record = source.record
-        self._bases: dict[int, int] = {}
+        self.bases: dict[int, int] = {}
         total = 0
         for layer in source.layers:
-            self._bases[layer] = total
+            self.bases[layer] = total
             total += source.num_rows(layer)
-        kind = key_dtype(total)
         self.capacity = cache_capacity(num_bytes, record.record_bytes, total)
         if self.capacity < 1:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
@@ -95,17 +88,14 @@ class RowCache:
         self._sizes = np.array([record.weight_bytes, record.scale_bytes], np.int64)
         self._slab = Slab(num_bytes // PAGE)
         self._slab.prefer_huge_pages()
-        self.lock = threading.Lock()
+        self.sharing = SharedLock()
+        self.lock = self.sharing.quick
         self.hits = self.chance_hits = self.misses = self.rows_missed = 0
-        memory, width = self._slab.memory, np.dtype(kind).itemsize
-        tags_at = _aligned(self.capacity * self.record_bytes)
-        slots_at = _aligned(tags_at + _TAG_BYTES * self.capacity)
-        slots_end = slots_at + slots_bytes(self.capacity, width)
-        self.records = memory[: self.capacity * self.record_bytes]
-        self._tags = memory[tags_at : tags_at + _TAG_BYTES * self.capacity].view(np.uint16)
-        slots = Slots.empty(self.capacity, kind, memory[slots_at:slots_end])
-        self._slots = slots
-        self.arrays = (slots.keys, slots.words, slots.hits, slots.state)
+        self._slots = Slots.empty(
+            self.capacity, key_words(total), self.record_bytes, self._slab.memory
+        )
+        self.arrays = self._slots.words, self._slots.state
+        self.memory = self._slots.words.view(np.uint8)
 
     @property
     def num_bytes(self) -> int:
@@ -119,8 +109,8 @@ class RowCache:
 
     def clear(self) -> None:
         """Hold no row."""
-        with self.lock:
-            empty_slots(self._slots.words, self._slots.state)
+        with self.sharing.alone():
+            empty_slots(*self.arrays)
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Hold none of these rows any more.
@@ -128,14 +118,14 @@ class RowCache:
         Args:
             rows: layer -> row ids, int64 (n,).
         """
-        with self.lock:
+        with self.sharing.alone():
             for layer, ids in rows.items():
-                drop_keys(ids, self._bases[layer], *self.arrays)
+                drop_keys(ids, self.bases[layer], *self.arrays)
 
     def keep_all(self) -> None:
         """Take the rows that are here for wanted: those that come once and never again go first."""
-        with self.lock:
-            keep_all(self.arrays[1], self.arrays[3])
+        with self.sharing.alone():
+            keep_all(*self.arrays)
 
     def part(
         self,
@@ -158,9 +148,8 @@ class RowCache:
             some = slice(start, min(start + AT_ONCE, len(rows)))
             with self.lock:
                 part_rows(
-                    rows[some], places[some], tags[some], self._bases[layer], *self.arrays,
-                    self._tags, self.records, self._sizes, room.hold, room.counts, room.rows,
-                    room.targets, room.where_N2,
+                    rows[some], places[some], tags[some], self.bases[layer], *self.arrays,
+                    self._sizes, room.hold, room.counts, room.rows, room.targets, room.where_N2,
                 )  # fmt: skip
 
     def serve(
@@ -193,13 +182,13 @@ class RowCache:
             counts[:] = 0
             with self.lock:
                 part_rows(
-                    ids, places[start : start + len(ids)], NO_TAGS, self._bases[row_map.layer],
-                    *self.arrays, self._tags, self.records, self._sizes, _NO_HOLD, counts,
-                    rows[kept:], targets[: len(ids)], where_N2[: len(ids)],
+                    ids, places[start : start + len(ids)], NO_TAGS, self.bases[row_map.layer],
+                    *self.arrays, self._sizes, _NO_HOLD, counts, rows[kept:],
+                    targets[: len(ids)], where_N2[: len(ids)],
                 )  # fmt: skip
                 missed = int(counts[0])
                 here = slice(missed, len(ids))
-                bad = widen(where_N2[here], targets[here], self.records, row_map, out)
+                bad = widen(where_N2[here], targets[here], self.memory, row_map, out)
                 assert bad < 0, "rows are widened before they are taken in"
             places[kept : kept + missed] = targets[:missed]
             kept += missed
@@ -225,27 +214,14 @@ class RowCache:
         low = buffer.ctypes.data
         for start in range(0, max(1, len(rows)), AT_ONCE):
             some = slice(start, start + AT_ONCE)
-            with self.lock:
+            with self.sharing.alone():
                 admit_rows(
-                    rows[some], tags[some], self._bases[layer], where_N2[some], low,
-                    low + buffer.nbytes, *self.arrays, self._tags, self.records, self._sizes,
+                    rows[some], tags[some], self.bases[layer], where_N2[some], low,
+                    low + buffer.nbytes, *self.arrays, self._sizes,
                 )  # fmt: skip
 
-    def has(self, rows: Mapping[int, NDArray[Any]]) -> bool:
-        """Tell whether all these rows are here, now; no hit is counted.
-
-        Args:
-            rows: layer -> row ids, int32 or int64 (n,).
-        """
-        keys, words, _, state = self.arrays
-        with self.lock:
-            for layer, ids in rows.items():
-                if not has_rows(ids, self._bases[layer], keys, words, state, self.records):
-                    return False
-        return True
-
     def gather(self, row_map: RowMap, row_ids: NDArray[Any], out: "torch.Tensor") -> int:
-        """Gather rows when all are here; see `gather_cached`.
+        """Gather a few rows when all are here; see `gather_cached`.
 
         Returns:
             how many are distinct, or -1.
@@ -253,8 +229,8 @@ class RowCache:
         with self.lock:
             distinct = int(
                 gather_cached(
-                    row_ids, row_map.packed, self._bases[row_map.layer], *self.arrays,
-                    self.records, out.element_size(), out.data_ptr(), out.nbytes,
+                    row_ids, self.bases[row_map.layer], row_map.packed, *self.arrays,
+                    out.element_size(), out.data_ptr(), out.nbytes,
                 )
             )  # fmt: skip
             if distinct >= 0:
@@ -267,12 +243,11 @@ class RowCache:
         for kind in (np.int32, np.int64):
             none = np.empty(0, kind)
             self.gather(row_map, none, out)
-            self.has({row_map.layer: none})
             self.part(row_map.layer, none, words, Parted.of(0, words, _NO_HOLD))
         self.drop({row_map.layer: words})
         self.keep_all()
         self.serve(row_map, words, words, out)
-        self.admit(row_map.layer, words, words.reshape(0, 2), self.records)
+        self.admit(row_map.layer, words, words.reshape(0, 2), self.memory)
 
     def count(self, parted: Parted) -> None:
         """Count rows that were parted, once they are sure to be served so."""

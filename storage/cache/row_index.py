@@ -11,73 +11,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.runtime.kernel_cache import njit
-from engramctl.storage.cache.row_cache import key_dtype
 from engramctl.storage.cache.s3fifo import (
     CAPACITY,
+    LEAN,
     admit,
     drop_keys,
     empty_slots,
     find,
     keep_all,
+    place_of,
     touch,
 )
-from engramctl.storage.cache.slots import Slots
+from engramctl.storage.cache.slots import Slots, key_words
 from engramctl.storage.reading.source import Source
 
 MOST_SLOTS = 1 << 29  # entries are int32
 
 
-@njit(nogil=True, cache=True)
-def _slots_of(
-    rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any, slots: Any
-) -> Any:
-    """Write the slot of each row, -1 for none; count hits. Returns how many rows have one.
+@njit(**LEAN)
+def _slots_of(rows: Any, base: Any, words: Any, state: Any, slots: Any) -> None:
+    """Write the slot of each row, -1 for none; count hits.
 
     Args:
         rows: row ids, int64 (n,).
         base: what makes them keys, when it is added.
-        keys: see `Slots`, as the next three.
         words: see `Slots`.
-        hits: see `Slots`.
         state: see `Slots`.
         slots: int64 (n,).
     """
-    found = 0
     for i in range(rows.shape[0]):
-        entry = find(base + rows[i], keys, words, state)
+        entry = find(base + rows[i], words, state)
+        slots[i] = -1
         if 0 <= entry < state[CAPACITY]:
-            touch(entry, hits)
+            touch(place_of(entry, state), words)
             slots[i] = entry
-            found += 1
-        else:
-            slots[i] = -1
-    return found
 
 
-@njit(nogil=True, cache=True)
-def _admit(
-    rows: Any, base: Any, keys: Any, words: Any, hits: Any, state: Any, slots: Any, last: Any
-) -> None:
+@njit(**LEAN)
+def _admit(rows: Any, base: Any, words: Any, state: Any, slots: Any, last: Any) -> None:
     """Take rows in, and write where each record goes: -1, if nowhere.
 
     Args:
         rows: row ids, int64 (n,).
-        base: see `_slots_of`, as the next four.
-        keys: see `Slots`.
+        base: see `_slots_of`, as the next two.
         words: see `Slots`.
-        hits: see `Slots`.
         state: see `Slots`.
         slots: int64 (n,).
         last: of each slot, the last of `rows` it was given to, int32; -1 before and after.
     """
     for i in range(rows.shape[0]):
         key = base + rows[i]
-        entry = find(key, keys, words, state)
+        entry = find(key, words, state)
         if 0 <= entry < state[CAPACITY]:
-            touch(entry, hits)
+            touch(place_of(entry, state), words)
             slots[i] = -1
             continue
-        slot = admit(key, entry, keys, words, hits, state)
+        slot = admit(key, entry, 0, words, state)
         if last[slot] >= 0:
             slots[last[slot]] = -1  # evicted again before its record was there
         last[slot] = i
@@ -108,9 +97,8 @@ class RowIndex:
             self._bases[layer] = total
             total += source.num_rows(layer)
         self.capacity = capacity
-        self._slots = Slots.empty(capacity, key_dtype(total))
-        slots = self._slots
-        self._arrays = (slots.keys, slots.words, slots.hits, slots.state)
+        self._slots = Slots.empty(capacity, key_words(total))
+        self._arrays = self._slots.words, self._slots.state
         self._last = np.full(capacity, -1, np.int32)
         self.num_bytes = sum(one.nbytes for one in (*self._arrays, self._last))
         self.lock = threading.RLock()
@@ -160,12 +148,12 @@ class RowIndex:
     def clear(self) -> None:
         """Hold no row."""
         with self.lock:
-            empty_slots(self._slots.words, self._slots.state)
+            empty_slots(*self._arrays)
 
     def keep_all(self) -> None:
         """Take the rows that are here for wanted; see `RowCache.keep_all`."""
         with self.lock:
-            keep_all(self._slots.words, self._slots.state)
+            keep_all(*self._arrays)
 
     def compile(self, layer: int) -> None:
         """Compile now: not in the middle of a step, nor while another thread forks."""

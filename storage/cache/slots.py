@@ -1,19 +1,27 @@
-"""The arrays of one S3-FIFO cache, laid out in memory of a size that is known beforehand."""
+"""The memory of one S3-FIFO cache, laid out in words whose number is known beforehand.
+
+First the first entry of every hash chain; then the ghosts; then the slots, each with the record of
+its row behind it, so that who finds a row has its record's first bytes already.
+"""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.storage.cache.s3fifo import (
-    BUCKETS,
+    BEHIND,
     EMPTY,
+    KEY,
+    KEY_WORDS,
     MAIN_LENGTH,
     NUM_STATE,
     SMALL_LENGTH,
     empty_slots,
 )
+
+WORD = 4
+_BEFORE_NEXT = -BEHIND  # words of a slot that a ghost does not have
 
 
 def queue_sizes(capacity: int) -> tuple[int, int]:
@@ -32,59 +40,77 @@ def num_ghosts(capacity: int) -> int:
     return max(1, queue_sizes(capacity)[1])
 
 
-def slots_bytes(capacity: int, key_bytes: int) -> int:
-    """Return the bytes of the arrays of `Slots`; about 28 a slot where keys have 4."""
-    entries = capacity + num_ghosts(capacity)
-    return -(-entries * key_bytes // 8) * 8 + 4 * (2 * entries + capacity) + capacity
+def key_words(num_rows: int) -> int:
+    """Return the words that the keys of so many rows, of all layers together, take."""
+    return 1 if num_rows <= (1 << 32) else 2
+
+
+def _shape(capacity: int, key_words: int, record_bytes: int) -> tuple[int, int, int]:
+    """Return the hash chains, the words of a ghost and those of a slot."""
+    ghost_words = KEY + key_words
+    slot_words = _BEFORE_NEXT + ghost_words + -(-record_bytes // WORD)
+    return capacity + num_ghosts(capacity), ghost_words, slot_words
+
+
+def slots_bytes(capacity: int, key_words: int, record_bytes: int = 0) -> int:
+    """Return the bytes of the words of `Slots`; about 31 a slot beside its record, of short keys.
+
+    Args:
+        capacity: rows.
+        key_words: see `Slots.empty`.
+        record_bytes: of a stored row.
+    """
+    chains, ghost_words, slot_words = _shape(capacity, key_words, record_bytes)
+    return WORD * (chains + num_ghosts(capacity) * ghost_words + capacity * slot_words)
 
 
 @dataclass(frozen=True, eq=False)
 class Slots:
-    """The queues of one cache; for one thread at a time. Entries are slots, then ghosts.
+    """The queues of one cache, and its rows' records. Entries are slots, then ghosts.
 
     Attributes:
-        keys: of each entry, uint32 or int64 (entries,); what stands in no chain means nothing.
-        words: int32: the first entry of each hash chain, the next entry of each entry's chain, the
-            slot behind each slot in its queue; -1: none.
-        hits: of each slot, uint8; 255: its row was forgotten.
-        state: int64, see the names above.
+        words: int32, see above and the names in `s3fifo`; -1: no entry, no slot.
+        state: int64, see the names there.
     """
 
-    keys: NDArray[Any]
     words: NDArray[np.int32]
-    hits: NDArray[np.uint8]
     state: NDArray[np.int64]
 
     @classmethod
     def empty(
-        cls, capacity: int, key_dtype: Any = np.int64, memory: NDArray[np.uint8] | None = None
+        cls,
+        capacity: int,
+        key_words: int = 2,
+        record_bytes: int = 0,
+        memory: NDArray[np.uint8] | None = None,
     ) -> "Slots":
         """Return a cache of `capacity` rows that holds none.
 
         Args:
             capacity: at least 1.
-            key_dtype: uint32 or int64.
-            memory: what the arrays are laid out in, `slots_bytes`; None: memory of their own.
+            key_words: 1: keys are below 2^32; 2: they are int64.
+            record_bytes: of a stored row.
+            memory: what it is laid out in, `slots_bytes`; None: memory of its own.
 
         Raises:
             ValueError: the memory is too small.
         """
-        small, main = queue_sizes(capacity)
-        entries = capacity + num_ghosts(capacity)
-        width = np.dtype(key_dtype).itemsize
+        size = slots_bytes(capacity, key_words, record_bytes)
         if memory is None:
-            memory = np.empty(slots_bytes(capacity, width), np.uint8)
-        if len(memory) < slots_bytes(capacity, width):
+            memory = np.empty(size, np.uint8)
+        if len(memory) < size:
             raise ValueError(f"{len(memory):,} bytes hold no {capacity:,} slots")
-        words_at = -(-entries * width // 8) * 8
-        hits_at = words_at + 4 * (2 * entries + capacity)
-        keys = memory[: entries * width].view(key_dtype)
-        words = memory[words_at:hits_at].view(np.int32)
-        hits = memory[hits_at : hits_at + capacity]
+        chains, ghost_words, slot_words = _shape(capacity, key_words, record_bytes)
+        ghosts = num_ghosts(capacity)
+        slots_at = chains + ghosts * ghost_words + _BEFORE_NEXT
         state = np.zeros(NUM_STATE, np.int64)
-        state[: BUCKETS + 1] = capacity, small, main, num_ghosts(capacity), entries
+        state[: KEY_WORDS + 1] = (
+            capacity, *queue_sizes(capacity), ghosts, chains, chains, ghost_words, slots_at,
+            slot_words, key_words,
+        )  # fmt: skip
+        words = memory[:size].view(np.int32)
         empty_slots(words, state)
-        return cls(keys, words, hits, state)
+        return cls(words, state)
 
     @property
     def rows(self) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
+from engramctl.storage.cache.all_hits import compile_hits, has_all
 from engramctl.storage.cache.ngram_records import NgramRecords
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
@@ -176,7 +177,7 @@ class DirectRows:
         total = sum(map(len, rows.values()))
         if keys_G2 is not None and self._offers is not None:
             self._offers.tokens(len(keys_G2))
-        if self.cache is not None and 0 < total <= MOST_ROWS and self.cache.has(rows):
+        if self.cache is not None and total and has_all(self.cache, rows):
             return None
         fetch = self._fetch(rows, keys_G2)
         if 0 < total <= MOST_ROWS and self._begun(fetch, rows, self._begins.step):
@@ -257,10 +258,7 @@ class DirectRows:
         self._hands.layer(layer, row_ids, fetch, out)
         if fetch is None:
             return
-        with fetch.lock:
-            fetch.left.discard(layer)
-            last = not fetch.left
-        if last:
+        if fetch.last(layer):
             if self._offers is not None:
                 self._offers.offer(fetch)
             fetch.release()
@@ -293,6 +291,7 @@ class DirectRows:
         if self.cache is not None:
             for row_map in self.maps.values():
                 self.cache.compile(row_map, out)
+                compile_hits(self.cache, row_map, out)
 
     def close(self) -> None:
         """Wait for reads under way and close the files."""

@@ -84,6 +84,12 @@ class Fetch:
             rows.append((part.missed_targets, self.where[layer]))
         return rows
 
+    def last(self, layer: int) -> bool:
+        """Note that a layer was handed over; tell whether it was the last one."""
+        with self.lock:
+            self.left.discard(layer)
+            return not self.left
+
     def release(self) -> None:
         """Give the memory back, when nothing is read into it any more."""
         pending, self.pending = self.pending, None

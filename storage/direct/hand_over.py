@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.storage.cache.all_hits import gather_hits
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.record_lookups import copy_together
 from engramctl.storage.cache.row_cache import RowCache
@@ -34,9 +35,12 @@ class HandOver:
     ) -> None:
         """Write a layer's rows; see `DirectRows.finish`."""
         if fetch is None:  # all of them are in the cache, unless some were evicted since
-            row_map = self._reads.maps[layer]
-            if self._cache is None or self._cache.gather(row_map, row_ids, out) < 0:
-                self._pieces.read(layer, row_ids, out)
+            left = [(0, len(row_ids))]
+            if self._cache is not None:
+                left = gather_hits(self._cache, self._reads.maps[layer], row_ids, out)
+            for start, stop in left:
+                flat = out.view(-1, out.shape[-1])
+                self._pieces.read(layer, row_ids[start:stop], flat[start:stop])
             return
         if fetch.staged is not None:
             with fetch.lock:

@@ -65,7 +65,7 @@ class Slab(Runs):
     def __init__(self, num_pages: int) -> None:
         """Reserve the addresses."""
         super().__init__(num_pages)
-        self._map = mmap.mmap(-1, num_pages * PAGE)
+        self._map = mmap.mmap(-1, num_pages * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._map.madvise(_DONTFORK)
         self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
         self.address: int = self.memory.ctypes.data

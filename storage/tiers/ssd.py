@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.runtime.callers import outside
+from engramctl.storage.cache.gathering import TOGETHER
 from engramctl.storage.dictionary.served import Served, served_records
 from engramctl.storage.direct.direct_rows import DirectRows
+from engramctl.storage.direct.gathered import gather_now
 from engramctl.storage.io.gather import compile_gather
 from engramctl.storage.io.gather_at_once import NO_PAGES, compile_at_once
 from engramctl.storage.io.mapped_rows import MappedRows
 from engramctl.storage.io.watched_maps import any_fault
 from engramctl.storage.readers.medium import slow_medium
 from engramctl.storage.requests.checked_ids import checked_keys
+from engramctl.storage.requests.kept_stats import give_kept
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into
@@ -32,6 +35,7 @@ from engramctl.storage.tiers.near_rows import Near
 from engramctl.storage.tiers.store import Store
 
 _WARMED = 1024  # rows read together
+NOT_BEGUN = object()  # nothing was done yet for rows that are waited for at once
 
 
 class SsdStore(Store):
@@ -103,7 +107,7 @@ class SsdStore(Store):
 
     def at_once(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> int:
         """Gather rows that are in the row cache, or whose pages were all touched before."""
-        if any_fault:
+        if any_fault or (len(row_ids) > TOGETHER and isinstance(self.read, DirectRows)):
             return -1
         self.read.chosen.files.check_unchanged()
         if isinstance(self.read, DirectRows):
@@ -128,6 +132,8 @@ class SsdStore(Store):
         ahead: bool = True,
     ) -> Any:
         """Begin to read what is not in memory, all layers in one batch."""
+        if not ahead and _looks_first(self.read, requests):
+            return NOT_BEGUN
         rows = {layer: request.row_ids for layer, request in requests.items()}
         if isinstance(self.read, DirectRows):
             flat = None
@@ -144,9 +150,9 @@ class SsdStore(Store):
         """Hand over rows once their bytes are there."""
         read = self.read
         if isinstance(read, DirectRows):
-            if handle is None or handle.pending is None:  # read by the ids themselves, and now
-                request.check_same()
-            read.finish(layer, request.row_ids, handle, out)
+            if handle is None or handle is NOT_BEGUN or handle.pending is None:
+                request.check_same()  # they are read by the ids themselves, and now
+            _hand_over(read, layer, request, handle, out)
             return out
         if handle is not None:
             handle.result()
@@ -233,7 +239,7 @@ class SsdStore(Store):
         copy.queue_depth = self.read.depth
         copy.fallback = self.read.chosen.fallback
         if isinstance(self.read, DirectRows):
-            _give_kept(copy, self.read, self.served)
+            give_kept(copy, self.read, self.served)
         return copy
 
     def release(self) -> None:
@@ -253,30 +259,24 @@ def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:
         raise
 
 
+def _hand_over(
+    read: DirectRows, layer: int, request: Request, handle: Any, out: torch.Tensor
+) -> None:
+    """Write a layer's rows to `out`, on the CPU."""
+    if handle is NOT_BEGUN:
+        read.chosen.files.check_unchanged()
+        gather_now(read, layer, request.row_ids, out, request.check_same)
+    else:
+        read.finish(layer, request.row_ids, handle, out)
+
+
+def _looks_first(read: DirectRows | MappedRows, requests: dict[int, Request]) -> bool:
+    """Tell whether so many rows are asked for that they are looked for where they are needed."""
+    total = sum(len(one.row_ids) for one in requests.values())
+    return total > TOGETHER and isinstance(read, DirectRows) and read.cache is not None
+
+
 def _check_same(requests: list[Request]) -> None:
     """Refuse ids that were changed since they were asked for; see `Request.check_same`."""
     for request in requests:
         request.check_same()
-
-
-def _give_kept(stats: StoreStats, read: DirectRows, served: Served | None) -> None:
-    """Fill in what was not read again, and why."""
-    cache = read.cache
-    if cache is not None:
-        stats.cache_hits, stats.cache_misses = cache.hits, cache.misses
-        stats.chance_hits = cache.chance_hits
-        stats.cache_rows, stats.cache_bytes = cache.rows, cache.num_bytes
-    stats.record_reads = read.record_reads
-    if served is None:
-        return
-    stats.index_bytes = sum(one.index_bytes for one in served.records.files)
-    if served.mined is not None:
-        stats.dictionary_hits = served.mined.hits
-        stats.dictionary_compared = served.mined.compared
-        stats.dictionary_lost = served.mined.lost
-    if served.filled is not None and served.filling is not None:
-        log = served.filling.log
-        stats.log_hits, stats.log_compared = served.filled.hits, served.filled.compared
-        stats.log_entries, stats.log_dropped = log.entries, log.dropped
-        stats.log_bytes_written = served.filling.bytes_written
-        stats.log_stopped = log.stopped or served.filled.lost

@@ -38,6 +38,26 @@ class TierList:
         return tier == self.whole or self.cache_bytes(tier) > 0
 
 
+def whole_tier(name: str) -> str:
+    """Return the tier that holds every row, of a name that `TierList` gives; any other word itself.
+
+    Example:
+        >>> whole_tier("host:1GiB,ssd"), whole_tier("gpu"), whole_tier("none")
+        ('ssd', 'gpu', 'none')
+    """
+    return name.rpartition(",")[2]
+
+
+def on_disk(name: str) -> bool:
+    """Tell whether the rows of a tier or mixture are on disk, all of them."""
+    return whole_tier(name) == "ssd"
+
+
+def is_mixture(name: str) -> bool:
+    """Tell whether it is the name of several tiers."""
+    return "," in name
+
+
 def read_tiers(text: str) -> TierList:
     """Read a tier, or a list of tiers with sizes, the fastest first.
 

@@ -103,6 +103,22 @@ def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
         assert "stay in memory after they were dropped" in case["reason"]
 
 
+def test_pages_that_go_only_with_all_others_are_cold_all_the_same(
+    shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that keeps several pages as one piece lets go of none of them alone."""
+    honest = SsdStore.drop
+    monkeypatch.setattr(
+        SsdStore, "drop", lambda self, rows=None: honest(self) if rows is None else None
+    )
+    options = BenchOptions(
+        tiers=("ssd",), cases=("gather.prefill",), cache="cold", samples=3, tokens=20
+    )
+    [case] = run_bench(shards_on_disk, options, lambda _: None)["cases"]
+    assert (case["status"], case["reason"]) == ("ok", None)
+    assert case["resident_percent"]["before"] <= 1.0
+
+
 def test_evicted_pages_are_not_called_warm(shards_on_disk: Path) -> None:
     scheme = scheme_of(shards_on_disk, open_table(shards_on_disk).manifest.scheme)
     with open_store(shards_on_disk, "ssd") as store:

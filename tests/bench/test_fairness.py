@@ -10,8 +10,9 @@ import pytest
 from engramctl.arms.subject import Subject
 from engramctl.bench.run import run_bench
 from engramctl.results.resolution import resolution_percent
+from engramctl.storage.tiers.tier_list import TIERS
 from engramctl.sweep.loops import total_rounds
-from engramctl.sweep.options import TIERS, BenchOptions
+from engramctl.sweep.options import BenchOptions
 
 
 def test_every_loop_has_its_own_resolution_from_two_copies_of_its_slowest_arm(

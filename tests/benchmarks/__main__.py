@@ -10,7 +10,7 @@ from engramctl.output import Output, Table
 
 NAMES = (
     "startup", "hashing", "hashing_cuda", "dictionary", "gather", "gather_cold", "layouts",
-    "mining", "access", "reuse", "cache", "storage", "mhc",
+    "mining", "access", "reuse", "cache", "mixture", "storage", "mhc",
 )  # fmt: skip
 
 

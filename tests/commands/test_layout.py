@@ -79,6 +79,7 @@ def test_a_damaged_source_is_not_laid_out(run_cli: RunCli, tables: Path, tmp_pat
     ("words", "code", "message"),
     [
         (("--tier", "tape"), 2, "unknown tier"),
+        (("--tier", "host:1GiB,ssd"), 2, "one tier, not for the mixture"),
         (("-o", "taken"), 2, "exists already"),
         (("-o", "tables"), 2, "it would replace an input"),
         (("-o", "file/shards"), 1, "Not a directory"),

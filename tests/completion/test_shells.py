@@ -13,6 +13,8 @@ from engramctl.errors import ConfigError
 from tests.completion.programs import PROGRAM
 from tests.conftest import ROOT, RunCli
 
+TIERS = ["gpu", "host", "ssd", "gpu:", "host:"]
+
 
 def asked(shell: str, line: str, number: int | None = None) -> list[str]:
     environment = {"COMP_WORDS": line}
@@ -25,10 +27,16 @@ def asked(shell: str, line: str, number: int | None = None) -> list[str]:
     ("line", "number", "found"),
     [
         ("engramctl ro", 1, ["rows"]),
-        ("engramctl bench --tier ", 3, ["gpu", "host", "ssd"]),
+        ("engramctl bench --tier ", 3, TIERS),
         ("engramctl\nbench\n--tier\n=\nss", 4, ["ssd"]),
-        ("engramctl\nbench\n--tier\n=", 3, ["gpu", "host", "ssd"]),
-        ("engramctl\nbench\nmy shards\n--tier\n", 4, ["gpu", "host", "ssd"]),
+        ("engramctl\nbench\n--tier\n=", 3, TIERS),
+        ("engramctl\nbench\nmy shards\n--tier\n", 4, TIERS),
+        ("engramctl\nbench\n--tier\nhost\n:", 4, ["1GiB,ssd", "4GiB,ssd", "16GiB,ssd"]),
+        ("engramctl\nbench\n--tier\nhost\n:\n3GiB", 5, ["3GiB,ssd"]),
+        ("engramctl\nbench\n--tier\n=\nhost\n:\n3GiB,", 6, ["3GiB,ssd"]),
+        ("engramctl\nbench\n--tier\ngpu\n:\n2GiB,host\n:\n7G", 7, ["7G,ssd"]),
+        ("engramctl\nbench\n--tier\ngpu\n:\n2GiB,h", 5, ["2GiB,host", "2GiB,host:"]),
+        ("engramctl\nbench\n--tier\nssd\n:", 4, []),
         ("engramctl bench --tier ssd --ca", 3, ["ssd"]),
         ("engramctl bench 'my sh", 2, []),
         ("engramctl mine", 3, []),
@@ -40,6 +48,7 @@ def test_bash_reads_words(line: str, number: int, found: list[str]) -> None:
 
 def test_zsh_and_fish_read_what_a_word_means_as_well() -> None:
     meaning = "Turn token ids into row ids, one line a sequence"
+    assert asked("zsh", "engramctl\nbench\n--tier\nhost:3", 3) == [r"host\:3,ssd"]
     assert asked("zsh", "engramctl\nro", 1) == [f"rows:{meaning}"]
     assert asked("fish", "engramctl ro") == [f"rows\t{meaning}"]
     assert asked("fish", "engramctl bench --case ") == [
@@ -107,7 +116,7 @@ def test_fish_completes_with_the_script(tmp_path: Path) -> None:
         ["fish", "-c", code], env=program(tmp_path), text=True, capture_output=True,
         check=True, cwd=tmp_path,
     )  # fmt: skip
-    assert done.stdout.split() == ["gpu", "host", "ssd", "engramctl"]
+    assert done.stdout.split() == [*TIERS, "engramctl"]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
@@ -120,4 +129,6 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", code], env=program(tmp_path), text=True, capture_output=True, check=True
     )
-    assert done.stdout == ("gpu,host,ssd,complete -o default -F _engramctl_completion engramctl\n")
+    assert done.stdout == (
+        "gpu,host,ssd,gpu:,host:,complete -o default -F _engramctl_completion engramctl\n"
+    )

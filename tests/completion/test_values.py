@@ -18,8 +18,9 @@ from engramctl.schemes.names import DICTIONARY
 from engramctl.storage.format import geometry
 from engramctl.storage.readers import choose as readers
 from engramctl.storage.record.dtypes import DTYPES
+from engramctl.storage.tiers.tier_list import TIERS
 from engramctl.sweep.axes import CASES, RANKS
-from engramctl.sweep.options import CACHES, FUSIONS, MODEL_DTYPES, RESIDUALS, TIERS
+from engramctl.sweep.options import CACHES, FUSIONS, MODEL_DTYPES, RESIDUALS
 from engramctl.sweep.options import ENGINES as BENCH_ENGINES
 from engramctl.sweep.ranked import SHARDS
 from engramctl.sweep.recipes import RECIPES

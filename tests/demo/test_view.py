@@ -70,6 +70,16 @@ def test_a_state_that_cannot_be_had_is_named_with_its_reason() -> None:
     assert skipped_rows(document) == [{"tier": "ssd cold", "why": "the pages stay"}]
 
 
+def test_a_mixture_over_ssd_has_two_states_and_both_are_named() -> None:
+    document = result("warm", "cold")
+    document["config"]["tiers"] = ["host:1GiB,ssd"]
+    for case in document["cases"]:
+        if case["tier"] == "ssd":
+            case["tier"] = "host:1GiB,ssd"
+    rows = [row["tier"] for row in tier_rows(document)]
+    assert rows == ["host:1GiB,ssd warm", "host:1GiB,ssd cold"]
+
+
 def test_an_idle_machine_is_no_news() -> None:
     assert noise_warnings([result("warm", "cold"), result("warm")]) == []
     assert noise_warnings([]) == []

@@ -80,3 +80,12 @@ def test_what_is_no_result_is_not_taken_for_one() -> None:
     assert as_current({"schema": "engramctl.table/1"}) is None
     with pytest.raises(KeyError):
         as_current({"schema": "engramctl.bench/1"})
+
+
+def test_older_steps_on_ranks_asked_at_their_start() -> None:
+    document = as_current(FIRST)
+    assert document is not None
+    document["cases"][1] |= {"name": "ranks", "issue": None}
+    again = as_current(document)
+    assert again is not None
+    assert [case["issue"] for case in again["cases"]] == [None, "start", None, None]

@@ -7,6 +7,7 @@ from typing import Any
 from engramctl.report.figures.figure import TINTS
 from engramctl.shown.places import place_columns
 from engramctl.shown.rows import case_rows
+from engramctl.storage.tiers.tier_list import on_disk
 
 MOST_ROWS = 24  # lines of one figure
 BESIDE_COLD = "beside cold"  # measured in turn with cold cases
@@ -64,9 +65,9 @@ def _words(
 ) -> Iterator[Any]:
     """Return what names a line: the tier, with its state or loop, then what was swept."""
     tier = case["tier"]
-    yield f"{tier} {case['cache']}" if tier == "ssd" else tier
+    yield f"{tier} {case['cache']}" if on_disk(tier) else tier
     beside = {"cold": BESIDE_COLD, "traffic": BESIDE_TRAFFIC}.get(case["loop"])
-    if tier != "ssd" and beside is not None:
+    if not on_disk(tier) and beside is not None:
         yield beside
     if row["state"] == "unproved":
         yield "unproved"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engramctl.report.figures.figure import Rows
+from engramctl.report.figures.figure import TINTS, Rows
 from engramctl.report.figures.latency import latency_figures
 from engramctl.report.figures.overhead import overhead_figures
 from engramctl.report.figures.places import MOST_ROWS, parts, shown_cases
@@ -66,3 +66,15 @@ def test_a_line_says_that_it_found_what_the_tokens_before_left() -> None:
     says = " ".join(figure.says for figure in latency_figures(shown))
     assert "'beside traffic' was measured in turn with cases of ssd" in says
     assert "beside cold" not in says
+
+
+def test_a_mixture_over_ssd_says_its_state_and_has_a_colour_of_its_own() -> None:
+    document = current()
+    first = document["cases"][0]
+    first |= {"tier": "host:1GiB,ssd", "cache": "traffic", "loop": "traffic"}
+    labels = {one.label: one.tint for one in shown_cases({"old": document})}
+    assert "host:1GiB,ssd traffic" in labels
+    assert labels.pop("host:1GiB,ssd traffic") not in labels.values()
+    first |= {"cache": "cold", "loop": "cold"}
+    [cold] = [one for one in shown_cases({"old": document}) if "," in one.case["tier"]]
+    assert TINTS[cold.tint] == "cold"

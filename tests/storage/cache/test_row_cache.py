@@ -22,7 +22,7 @@ from engramctl.errors import ConfigError
 from engramctl.storage import open_store
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache, cache_capacity
-from engramctl.storage.cache.slots import Slots, slots_bytes
+from engramctl.storage.cache.slots import Slots, key_words, slots_bytes
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
@@ -120,12 +120,11 @@ def test_a_hit_of_another_ngram_is_told_where_ngrams_are_known(table: TableFiles
 @pytest.mark.parametrize("num_bytes", [4 * PAGE, 100_000, 5 << 20])
 @pytest.mark.parametrize("record_bytes", [66, 264, 1027])
 def test_everything_the_cache_needs_is_in_its_bound(num_bytes: int, record_bytes: int) -> None:
-    for num_rows, width in ((1 << 30, 4), (1 << 40, 8)):
+    for num_rows, words in ((1 << 30, 1), (1 << 40, 2)):
         rows = cache_capacity(num_bytes, record_bytes, num_rows)
-        slots = Slots.empty(rows, np.uint32 if width == 4 else np.int64)
-        arrays = slots.keys.nbytes + slots.words.nbytes + slots.hits.nbytes
-        used = rows * (record_bytes + 2) + arrays
-        assert arrays <= slots_bytes(rows, width)
+        assert key_words(num_rows) == words
+        used = Slots.empty(rows, words, record_bytes).words.nbytes
+        assert rows * (record_bytes + 30) < used == slots_bytes(rows, words, record_bytes)
         assert used <= num_bytes
         assert used + 3 * (record_bytes + 45) + PAGE > num_bytes  # and no room is left unused
 
@@ -138,7 +137,7 @@ def test_the_bound_is_kept_at_every_moment(table: TableFiles) -> None:
         ids = rng.integers(0, ROWS[1], 40)
         given_to(cache, table, 1, ids)
         assert cache.rows <= cache.capacity
-        for one in (*cache.arrays, cache.records):
+        for one in (*cache.arrays, cache.memory):
             assert one.base is not None or one.nbytes < 200  # state apart, all is in the slab
     assert cache.rows == cache.capacity
 

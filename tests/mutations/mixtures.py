@@ -1,0 +1,80 @@
+"""Mixtures under bench: who served a row, which store has seen what, what is refused."""
+
+from tests.mutations import Mutation
+
+BENCH = "tests/bench/test_mixtures.py"
+SWEEP = "tests/sweep/test_mixtures.py"
+
+MUTATIONS = (
+    Mutation(
+        "a-mixture-over-ssd-has-no-cold-rows", "storage/tiers/tier_list.py",
+        '    return whole_tier(name) == "ssd"', '    return name == "ssd"',
+        (SWEEP + "::test_a_mixture_over_ssd_has_the_states_of_rows_on_disk",),
+    ),
+    Mutation(
+        "two-spellings-are-two-tiers", "engramctl/sweep/options.py",
+        "dict.fromkeys(read_tiers(one).name for one in self.tiers)",
+        "dict.fromkeys(one for one in self.tiers if read_tiers(one))",
+        (SWEEP + "::test_spellings_of_one_mixture_are_one_tier",),
+    ),
+    Mutation(
+        "a-row-cache-beside-a-mixture", "engramctl/sweep/mixtures.py",
+        "        if cache is not None:\n", "        if False:\n",
+        (SWEEP + "::test_what_is_no_mixture_or_contradicts_it_is_refused_with_what_to_write",),
+    ),
+    Mutation(
+        "one-store-has-seen-what-comes-before", "engramctl/bench/token_ids.py",
+        "{tier: list(first) for tier in options.tiers if on_disk(tier)}",
+        "dict.fromkeys(filter(on_disk, options.tiers), first)",
+        (BENCH + "::test_after_traffic_every_store_has_seen_the_same_tokens",),
+    ),
+    Mutation(
+        "a-copy-s-windows-are-owed-to-every-store", "engramctl/bench/token_ids.py",
+        "readers += [having] if having else []", "readers += [set(tiers)] if having else []",
+        (BENCH + "::test_a_run_that_goes_on_gives_each_store_what_its_own_arms_had_read",),
+    ),
+    Mutation(
+        "a-mixture-begins-empty-for-all-its-counts", "engramctl/measured/opened.py",
+        "if on_disk(tier) and self._accesses is not None:",
+        'if tier == "ssd" and self._accesses is not None:',
+        (BENCH + "::test_counts_warm_the_cache_of_a_mixture",),
+    ),
+    Mutation(
+        "rows-of-a-gpu-are-told-twice", "engramctl/bench/step_figures.py",
+        '    useful -= found["gpu"] or 0.0\n', "",
+        (BENCH + "::test_rows_of_a_gpu_are_its_bytes_and_the_rest_the_slower_tiers",),
+    ),
+    Mutation(
+        "a-dry-run-forgets-the-gpu-s-part", "engramctl/sweep/listing.py",
+        'on_gpu = tiers.cache_bytes("gpu")', "on_gpu = 0",
+        (SWEEP + "::test_a_dry_run_adds_up_the_memory_of_a_mixture",),
+    ),
+    Mutation(
+        "a-step-that-asks-in-the-layer-is-not-told", "engramctl/shown/step_tables.py",
+        "    if len(issues) == 1:\n", "    if False:\n",
+        (BENCH + "::test_a_step_of_a_mixture_says_when_it_asks_and_a_gather_never_does",),
+    ),
+    Mutation(
+        "pages-that-go-as-one-piece-stay", "engramctl/arms/subject.py",
+        "            percent = self._resident_without_all(row_ids)\n", "            pass\n",
+        (
+            "tests/bench/test_cold.py::"
+            "test_pages_that_go_only_with_all_others_are_cold_all_the_same",
+        ),
+    ),
+    Mutation(
+        "older-ranks-have-no-issue-point", "engramctl/results/document.py",
+        '    if case["name"] == "ranks":', "    if False:",
+        ("tests/results/test_first_schema.py::test_older_steps_on_ranks_asked_at_their_start",),
+    ),
+    Mutation(
+        "a-mixture-is-laid-out-as-an-unknown-tier", "engramctl/tables/layout.py",
+        "    if is_mixture(tier):\n", "    if False:\n",
+        ("tests/commands/test_layout.py::test_a_wrong_layout_is_one_clear_error",),
+    ),
+    Mutation(
+        "bash-is-offered-what-stands-before-the-colon", "engramctl/completion/shells.py",
+        'beginning.rfind(":") + 1 if parted else 0', "0",
+        ("tests/completion/test_shells.py::test_bash_reads_words",),
+    ),
+)  # fmt: skip
