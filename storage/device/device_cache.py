@@ -137,8 +137,9 @@ class DeviceCache:
         Returns:
             the rows that found no room.
         """
-        share = min(1.0, (self.capacity - self.rows) / max(1, sum(map(len, rows.values()))))
-        cut = {layer: int(share * len(ids)) for layer, ids in rows.items()}
+        total = sum(map(len, rows.values()))
+        room = min(total, self.capacity - self.rows)
+        cut = {layer: len(ids) * room // max(1, total) for layer, ids in rows.items()}
         for layer, ids in rows.items():
             for start in reversed(range(0, cut[layer], _WARMED)):
                 some = ids[start : min(start + _WARMED, cut[layer])]

@@ -22,8 +22,8 @@ def warm(cache: RowCache, pieces: SortedPieces, rows: RowIds, out: "torch.Tensor
         out: room for some rows, on the CPU, of any dtype that rows are read as.
     """
     step, total = min(len(out), max(1, cache.capacity // _TURNS)), sum(map(len, rows.values()))
-    share = min(1.0, (cache.capacity - cache.rows) / max(1, total))
-    kept = {layer: ids[: int(share * len(ids))] for layer, ids in rows.items()}
+    room = min(total, cache.capacity - cache.rows)
+    kept = {layer: ids[: len(ids) * room // max(1, total)] for layer, ids in rows.items()}
     turns = -(-max(map(len, kept.values()), default=0) // step)
     for turn in reversed(range(turns)):
         for layer, ids in kept.items():
