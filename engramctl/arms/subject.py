@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.arms.kept_rows import bring, row_cache
+from engramctl.arms.kept_rows import bring, kept_rows, on_disk_part
 from engramctl.errors import StorageError
 from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
@@ -87,8 +87,9 @@ class Subject:
         self.state = cache
         self.state_reason: str | None = None
         self._random = np.random.default_rng(0)
-        self._rows_kept = row_cache(store)
-        if not isinstance(store, SsdStore):
+        self._rows_kept = kept_rows(store)
+        self._disk = on_disk_part(store)
+        if self._disk is None:
             return
         if cache == "warm" and store.mode == "direct" and self._rows_kept is None:
             raise Unmeasurable(
@@ -101,12 +102,12 @@ class Subject:
             return
         if cache == "cold":
             store.drop()  # all of it once, then of each sample its own pages
-        self.state_reason = self._doubt(store)
+        self.state_reason = self._doubt(self._disk)
         if self.state_reason is not None:
             self.state = "unproved"
         if cache == "warm":
             try:
-                store.populate()
+                self._disk.populate()
             except StorageError as error:
                 raise Unmeasurable(error.message) from error
 
@@ -126,7 +127,7 @@ class Subject:
         Raises:
             Unmeasurable: they are not.
         """
-        if self.cache == "cold" and isinstance(self.store, SsdStore):
+        if self.cache == "cold" and self._disk is not None:
             self.store.drop(_flat_all(row_ids))
         if self.cache == "warm" and self._rows_kept is not None:
             why_not = bring(self.store, self._rows_kept, _flat_all(row_ids))
@@ -152,13 +153,12 @@ class Subject:
         Where other reads brought several pages at once, as those do that check a store beside this
         one, kernels that keep them as one piece let it go as a whole or not at all.
         """
-        if isinstance(self.store, SsdStore):
-            self.store.drop()
+        self.store.drop()
         return self._resident_percent(row_ids) or 0.0
 
     def _who_keeps_them(self) -> str:
-        if isinstance(self.store, SsdStore):
-            for path in self.store.read.chosen.files.paths:
+        if self._disk is not None:
+            for path in self._disk.read.chosen.files.paths:
                 others = mapped_by(path)
                 if others:
                     return f"{', '.join(others)} has {path.name} mapped"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from engramctl.arms.kept_rows import row_cache
+from engramctl.arms.kept_rows import kept_rows
 from engramctl.arms.subject import opened_store
 from engramctl.counts.accesses import Accesses
 from engramctl.errors import ConfigError
@@ -23,7 +23,6 @@ from engramctl.measured.model import (
 from engramctl.storage import Store
 from engramctl.storage.reading.source import Source
 from engramctl.storage.tiers.door import indexed
-from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.tier_list import on_disk
 from engramctl.sweep.axes import AXES
 from engramctl.sweep.options import BenchOptions
@@ -164,8 +163,8 @@ def _warm(store: Store, accesses: Accesses) -> None:
     Raises:
         ConfigError: it has none.
     """
-    cache = row_cache(store)
-    if cache is None or not isinstance(store, SsdStore):
+    kept = kept_rows(store)
+    if kept is None:
         raise ConfigError("--warm fills a row cache, and this budget leaves room for none",
                           hint="name its size: --row-cache 1GiB")  # fmt: skip
-    store.warm(accesses.most_read(cache.capacity))
+    store.warm(accesses.most_read(kept.capacity))

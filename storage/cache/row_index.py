@@ -29,8 +29,8 @@ MOST_SLOTS = 1 << 29  # entries are int32
 
 
 @njit(**LEAN)
-def _slots_of(rows: Any, base: Any, words: Any, state: Any, slots: Any) -> None:
-    """Write the slot of each row, -1 for none; count hits.
+def _slots_of(rows: Any, base: Any, words: Any, state: Any, slots: Any, counted: Any) -> None:
+    """Write the slot of each row, -1 for none; count hits, if they are to be.
 
     Args:
         rows: row ids, int64 (n,).
@@ -38,13 +38,15 @@ def _slots_of(rows: Any, base: Any, words: Any, state: Any, slots: Any) -> None:
         words: see `Slots`.
         state: see `Slots`.
         slots: int64 (n,).
+        counted: bool.
     """
     for i in range(rows.shape[0]):
         entry = find(base + rows[i], words, state)
         slots[i] = -1
         if 0 <= entry < state[CAPACITY]:
-            touch(place_of(entry, state), words)
             slots[i] = entry
+            if counted:
+                touch(place_of(entry, state), words)
 
 
 @njit(**LEAN)
@@ -108,7 +110,9 @@ class RowIndex:
         """Rows held now."""
         return self._slots.rows
 
-    def slots_of(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def slots_of(
+        self, layer: int, rows: NDArray[np.int64], *, counted: bool = True
+    ) -> NDArray[np.int64]:
         """Return the slot of each row, -1 where it is not here; what is here counts as hit.
 
         The caller holds the lock, until it has read the slots or queued it.
@@ -116,9 +120,10 @@ class RowIndex:
         Args:
             layer: whose rows.
             rows: row ids, int64 (n,).
+            counted: False: no hit is counted.
         """
         slots = np.empty(len(rows), np.int64)
-        _slots_of(rows, self._bases[layer], *self._arrays, slots)
+        _slots_of(rows, self._bases[layer], *self._arrays, slots, counted)
         return slots
 
     def admit(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:

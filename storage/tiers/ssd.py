@@ -187,29 +187,14 @@ class SsdStore(Store):
             super().bring(layer, row_ids, out)
 
     def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
-        """Fill the row cache before anybody asks, while it has room; nothing without one.
-
-        Args:
-            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
-
-        Raises:
-            ValueError: no such layer, or an id outside the table.
-            StorageError: a read failed, or the store is closed.
-        """
+        """Fill the row cache; see `KeepsRows.warm`."""
         with self.usage.call():
             if isinstance(self.read, DirectRows):
                 checked = {one: self.checked(one, ids).row_ids for one, ids in rows.items()}
                 self.read.warm(checked, torch.empty((_WARMED, self.width), dtype=self.dtype))
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
-        """Make rows cold: some, or all. Pages leave the page cache, rows the row cache.
-
-        Args:
-            rows: layer -> row ids, int64 (n,); None: all of the table.
-
-        Raises:
-            StorageError: the store is closed.
-        """
+        """Make rows cold; see `KeepsRows.drop`."""
         with self.usage.call():
             if isinstance(self.read, MappedRows):
                 self.read.drop(rows)

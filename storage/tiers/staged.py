@@ -208,21 +208,12 @@ class StagedStore(Store):
         return StagedSlot(self, shapes, closed)
 
     def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
-        """Fill the row caches before anybody asks, the most wanted rows in the fastest tier.
-
-        Args:
-            rows: layer -> row ids, int64 (n,), each once, the most wanted first.
-
-        Raises:
-            ValueError: no such layer, or an id outside the table.
-            StorageError: a read failed, or the store is closed.
-        """
+        """Fill the row caches, the device's first; see `KeepsRows.warm`."""
         with self.usage.call():
             rest = {layer: self.checked(layer, ids).row_ids for layer, ids in rows.items()}
             if self.cache is not None:
                 rest = self.cache.warm(rest, self._brought)
-            if isinstance(self.below, SsdStore):
-                self.below.warm(rest)
+            self.below.warm(rest)
 
     def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> torch.Tensor:
         """Return records on the device of rows that nobody asked for."""
@@ -231,13 +222,12 @@ class StagedStore(Store):
         return self._copied(room).clone() if self.device.type == "cpu" else self._copied(room)
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
-        """Make rows cold: some, or all; see `SsdStore.drop`."""
+        """Make rows cold; see `KeepsRows.drop`."""
         with self.usage.call():
             self.settle()
             if self.cache is not None:
                 self.cache.drop(rows)
-            if isinstance(self.below, SsdStore):
-                self.below.drop(rows)
+            self.below.drop(rows)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """As of the tiers below."""

@@ -22,6 +22,7 @@ from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
 from engramctl.storage.requests.gives_slots import GivesSlots
+from engramctl.storage.requests.keeps_rows import KeepsRows
 from engramctl.storage.requests.output import output, output_width
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
@@ -31,7 +32,7 @@ from engramctl.storage.tiers.said_of_table import scheme_document
 from engramctl.storage.tiers.tier_list import TierList
 
 
-class Store(NearRows, GivesSlots, ABC):
+class Store(NearRows, GivesSlots, KeepsRows, ABC):
     """Rows of a table on one tier. Use as a context manager; safe from several threads."""
 
     whole: str  # the tier that holds every row
