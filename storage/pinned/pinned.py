@@ -28,8 +28,8 @@ _POPULATED_BYTES = 256 << 20
 _PORTABLE_AND_MAPPED = 3  # cudaHostRegisterPortable | cudaHostRegisterMapped
 _POPULATE_WRITE = 23
 _DONTFORK = 10
-_libc = ctypes.CDLL(None, use_errno=True)
-_kept: list[HostMemory] = []  # mapped for ever: a forked child's, and what CUDA did not let go
+libc = ctypes.CDLL(None, use_errno=True)
+kept: list[HostMemory] = []  # mapped for ever: a forked child's, and what CUDA did not let go
 
 
 class _Registered:
@@ -45,13 +45,13 @@ class _Registered:
         self.pieces: dict[int, int] = {}
 
 
-_registered = _Registered()
+registered = _Registered()
 
 
 def pinned_bytes() -> int:
     """Return the bytes that this process has registered with CUDA now, by this module."""
-    with _registered.lock:
-        return sum(_registered.pieces.values())
+    with registered.lock:
+        return sum(registered.pieces.values())
 
 
 class PinnedMemory:
@@ -96,7 +96,7 @@ class PinnedMemory:
             if refused is not None:
                 self.numa_node, self.numa_why = None, refused
         if device is not None:
-            _advise(self.address, whole, _DONTFORK)
+            advise(self.address, whole, _DONTFORK)
         _populate(self._memory.array)
         self._memory.collapse()
         pieces: list[int] = []
@@ -116,7 +116,7 @@ class PinnedMemory:
         if self.device is None:
             return
         if self._end.detach() is not None and self._memory is not None:
-            _kept.append(self._memory)
+            kept.append(self._memory)
         self._memory, self.array = None, np.empty(0, np.uint8)
 
     @property
@@ -168,9 +168,9 @@ def _register(address: int, num_bytes: int, pieces: list[int], device: torch.dev
                 },
                 hint="leave more memory free, or use --tier ssd",
             )
-        with _registered.lock:
+        with registered.lock:
             pieces.append(start)
-            _registered.pieces[start] = size
+            registered.pieces[start] = size
 
 
 def _forget(memory: HostMemory, pieces: list[int], device: torch.device | None) -> None:
@@ -187,10 +187,10 @@ def _forget(memory: HostMemory, pieces: list[int], device: torch.device | None) 
             bad = code
             _clear_last_error()
             continue
-        with _registered.lock:
-            del _registered.pieces[start]
+        with registered.lock:
+            del registered.pieces[start]
     if bad:
-        _kept.append(memory)  # the device may still read it
+        kept.append(memory)  # the device may still read it
         raise StorageError(
             "CUDA does not let go of host memory",
             facts={"bytes": f"{memory.num_bytes:,}", "CUDA error": bad},
@@ -201,7 +201,7 @@ def _forget(memory: HostMemory, pieces: list[int], device: torch.device | None) 
 def _clear_last_error() -> None:
     """Take a failed call's error away: torch would find it at the next kernel, as that one's."""
     with contextlib.suppress(AttributeError):  # the library is torch's, loaded or within it
-        _libc.cudaGetLastError()
+        libc.cudaGetLastError()
 
 
 def _populate(array: NDArray[np.uint8]) -> None:
@@ -212,7 +212,7 @@ def _populate(array: NDArray[np.uint8]) -> None:
 
 
 def _populate_part(part: NDArray[np.uint8]) -> None:
-    code = _advise(part.ctypes.data, whole_pages(len(part)), _POPULATE_WRITE)
+    code = advise(part.ctypes.data, whole_pages(len(part)), _POPULATE_WRITE)
     if code == errno.EINVAL:  # before Linux 5.14
         part[::PAGE] = 0
     elif code:
@@ -223,7 +223,7 @@ def _populate_part(part: NDArray[np.uint8]) -> None:
         )
 
 
-def _advise(address: int, num_bytes: int, advice: int) -> int:
+def advise(address: int, num_bytes: int, advice: int) -> int:
     """Advise the kernel; return 0 or the number of its error."""
     words = ctypes.c_void_p(address), ctypes.c_size_t(num_bytes), ctypes.c_int(advice)
-    return ctypes.get_errno() if _libc.madvise(*words) else 0
+    return ctypes.get_errno() if libc.madvise(*words) else 0

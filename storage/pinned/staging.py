@@ -21,6 +21,8 @@ class Staging:
 
     Attributes:
         rows: records of a buffer.
+        memory: that holds the buffers.
+        read: of each, the event behind its last copy, or None.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Staging:
             self.memory.array[at : at + self.rows * record_bytes].reshape(shape)
             for at in range(0, BUFFERS * step, step)
         ]
-        self._read: list[Any] = [None] * BUFFERS  # events: the device has read the buffer
+        self.read: list[Any] = [None] * BUFFERS  # events: the device has read the buffer
         self._next = 0
         self.renew()
         renew_in_children(self)
@@ -74,8 +76,8 @@ class Staging:
             for start in range(0, num_rows, self.rows):
                 stop = min(start + self.rows, num_rows)
                 number, self._next = self._next, (self._next + 1) % BUFFERS
-                if self._read[number] is not None:
-                    self._read[number].synchronize()
+                if self.read[number] is not None:
+                    self.read[number].synchronize()
                 buffer = self._buffers[number][: stop - start]
                 fill(start, stop, buffer)
                 try:
@@ -88,9 +90,9 @@ class Staging:
         """Note when the device will have read a buffer."""
         if self.device.type != "cuda":
             return
-        if self._read[number] is None:
-            self._read[number] = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._read[number].record(torch.cuda.current_stream(self.device))
+        if self.read[number] is None:
+            self.read[number] = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self.read[number].record(torch.cuda.current_stream(self.device))
 
     def close(self) -> None:
         """Let go of the buffers; the device may not read them any more."""

@@ -41,7 +41,13 @@ _STORED = 1  # for `gather_rows`: records as they are
 
 
 class PinnedHostStore(GpuStore):
-    """Rows as packed records in pinned host memory, gathered as the gpu tier's, or copied."""
+    """Rows as packed records in pinned host memory, gathered as the gpu tier's, or copied.
+
+    Attributes:
+        memory: that holds the table.
+        staging: the buffers through which rows are copied.
+        crossover: from how many rows on they are, and why.
+    """
 
     whole = "host"
 
@@ -56,13 +62,13 @@ class PinnedHostStore(GpuStore):
         wanted = self.wanted_engine if self.wanted_engine in KERNELS else "auto"
         self._gathering = Gathering(self.table.record, self.device, self.dtype, wanted)
         on_gpu = self.device.type == "cuda"
-        self._memory = PinnedMemory(sum(sizes.values()), device=self.device if on_gpu else None)
+        self.memory = PinnedMemory(sum(sizes.values()), device=self.device if on_gpu else None)
         try:
-            self._staging = Staging(width, self.device, self._memory.numa_node)
+            self.staging = Staging(width, self.device, self.memory.numa_node)
             self._lay_out(sizes)
             self._bad = {layer: BadIds(self.device) for layer in self.layers}
             self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
-            self._identity = torch.arange(self._staging.rows, dtype=torch.int32, device=self.device)
+            self._identity = torch.arange(self.staging.rows, dtype=torch.int32, device=self.device)
             self.crossover = self._measured()
         except BaseException:
             self._let_go()
@@ -77,7 +83,7 @@ class PinnedHostStore(GpuStore):
         with RecordReader(self.table) as reader:
             for layer, size in sizes.items():
                 rows = self.num_rows(layer)
-                part = self._memory.array[at : at + rows * self.table.record.record_bytes]
+                part = self.memory.array[at : at + rows * self.table.record.record_bytes]
                 _fill(reader, layer, part.reshape(rows, -1))
                 self._records[layer] = torch.from_numpy(part).view(rows, -1)
                 self._maps[layer] = RowMap.in_memory(packed, layer, _is(part))
@@ -87,8 +93,8 @@ class PinnedHostStore(GpuStore):
     def facts(self) -> dict[str, Any]:
         """What results say of the pinned memory and of the two ways."""
         return {
-            **self._memory.facts(),
-            "staging_bytes": self._staging.memory.num_bytes,
+            **self.memory.facts(),
+            "staging_bytes": self.staging.memory.num_bytes,
             "staged_from_rows": self.crossover.rows,
             "crossover": [vars(one) for one in self.crossover.times],
         }
@@ -96,7 +102,7 @@ class PinnedHostStore(GpuStore):
     @property
     def engine_chosen_because(self) -> str:
         """Why it is this kernel, from where pages come, and when rows are copied."""
-        return f"{self._gathering.why}; {self._memory.numa_why}; {self.crossover.why}"
+        return f"{self._gathering.why}; {self.memory.numa_why}; {self.crossover.why}"
 
     @property
     def reads_in_place(self) -> bool:
@@ -131,7 +137,7 @@ class PinnedHostStore(GpuStore):
             part = self._identity[: stop - start]
             self._gathering.gather(records, part, scale, rows[start:stop])
 
-        self._staging.copy(len(ids), fill, use)
+        self.staging.copy(len(ids), fill, use)
 
     def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
         """Return fixed outputs, and row ids at a fixed place, for a kernel that reads in place.
@@ -187,12 +193,12 @@ class PinnedHostStore(GpuStore):
         """Let go of what `load` got hold of, as far as it came."""
         for name in ("_records", "_maps"):
             getattr(self, name, {}).clear()
-        staging = getattr(self, "_staging", None)
+        staging = getattr(self, "staging", None)
         try:
             if staging is not None:
                 staging.close()
         finally:
-            self._memory.close()
+            self.memory.close()
 
 
 def _is(part: View) -> Callable[[Region], View]:

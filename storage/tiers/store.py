@@ -58,8 +58,7 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         self._stats = StoreStats()
         self.lock = threading.Lock()
         self.usage = Usage()
-        # Layers whose rows may all be in this process's memory: what `gather_at_once` takes.
-        self.near: dict[int, Near] = {}
+        self.near: dict[int, Near] = {}  # layers whose rows may all be in this process's memory
         self.wanted_engine, self.cache_bytes, self.fill = engine, cache_bytes, fill
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
         bounded = budget_bytes is not None and self.whole == "ssd"
@@ -284,7 +283,7 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.
 
-        Open tickets are cancelled, and who waits for one in `prefetch` is told.
+        Open tickets are cancelled; who waits for one in `prefetch` is told.
         """
         self.usage.close(self.release)
 

@@ -42,7 +42,8 @@ def test_every_case_runs_where_cuda_is(shards: Path, monkeypatch: pytest.MonkeyP
     with fake_cuda(current=1) as machine:
         document = run_bench(shards, OPTIONS, lambda windows: None)
     assert measured(document) >= WANTED
-    assert set(machine.waits) == {"cuda:1"}
+    # a buffer is filled again when the device has read it: the events of a fake one never come
+    assert set(machine.waits) - {"event"} == {"cuda:1"}
     for case in document["cases"]:
         graphed = {"decode": True, "prefill": False}[case["phase"]]
         assert case["graphs"] is (graphed if case["name"] == "step" else None)

@@ -55,7 +55,9 @@ MUTATIONS = (
         "storage/tiers/host.py",
         "        self.row_maps.clear()",
         "        pass",
-        (f"{LIFE}::test_a_closed_host_store_has_unmapped_its_table_when_close_returns",),
+        (
+            "tests/storage/tiers/test_host_store.py::test_a_closed_host_store_has_unmapped_its_table_when_close_returns",
+        ),
     ),
     Mutation(
         "gather-threads-beyond-processors",

@@ -34,7 +34,7 @@ MUTATIONS = (
     Mutation(
         "memory-that-cuda-holds-is-unmapped",
         "storage/pinned/pinned.py",
-        "        _kept.append(memory)  # the device may still read it",
+        "        kept.append(memory)  # the device may still read it",
         "        pass",
         (f"{MEMORY}::test_what_cuda_does_not_let_go_stays_mapped_and_counted",),
     ),
@@ -49,7 +49,7 @@ MUTATIONS = (
     Mutation(
         "staging-overwritten-while-read",
         "storage/pinned/staging.py",
-        "                    self._read[number].synchronize()",
+        "                    self.read[number].synchronize()",
         "                    pass",
         (f"{STAGING}::test_a_buffer_is_filled_again_only_when_the_device_has_read_it",),
     ),

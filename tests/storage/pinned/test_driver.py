@@ -8,6 +8,11 @@ import pytest
 from engramctl.storage.pinned import driver
 
 
+def number(reference: Any) -> Any:
+    """Where a call writes its answer."""
+    return ctypes.cast(reference, ctypes.POINTER(ctypes.c_int))
+
+
 class Library:
     """A driver with two devices; calls of `fails` do not work."""
 
@@ -23,14 +28,14 @@ class Library:
         return 0
 
     def _cuDeviceGet(self, device: Any, index: int) -> int:
-        device._obj.value = index + 7
+        number(device)[0] = index + 7
         return 0
 
     def _cuDeviceGetAttribute(
         self, found: Any, attribute: ctypes.c_int, device: ctypes.c_int
     ) -> int:
         assert (attribute.value, device.value) == (91, 8)
-        found._obj.value = self.reads
+        number(found)[0] = self.reads
         return 0
 
     def _cuDeviceGetPCIBusId(self, name: Any, size: ctypes.c_int, device: ctypes.c_int) -> int:

@@ -94,8 +94,8 @@ def test_what_cuda_does_not_let_go_stays_mapped_and_counted(cudart: Cudart) -> N
     gc.collect()
     assert is_mapped(memory.address)
     assert pinned_bytes() == 11 * PAGE
-    pinned._registered.renew()  # for the other tests
-    pinned._kept.clear()
+    pinned.registered.renew()  # for the other tests
+    pinned.kept.clear()
     cudart.spans.clear()
 
 
@@ -117,7 +117,7 @@ def test_a_forked_child_neither_has_the_memory_nor_unregisters_it(cudart: Cudart
 
 
 def test_a_child_forked_while_another_thread_counts_does_not_hang(cudart: Cudart) -> None:
-    with pinned._registered.lock:
+    with pinned.registered.lock:
         assert in_child(lambda: pinned_bytes() == 0) == 0
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(pinned_bytes).result(30) == 0
@@ -151,10 +151,10 @@ def test_memory_is_there_before_it_is_registered(
     monkeypatch: pytest.MonkeyPatch, cudart: Cudart, code: int
 ) -> None:
     """By a kernel that does not populate pages, they are touched; without memory it is an error."""
-    advise = pinned._advise
+    advise = pinned.advise
     refused = {pinned._POPULATE_WRITE: code}
     monkeypatch.setattr(
-        pinned, "_advise", lambda at, size, advice: refused.get(advice) or advise(at, size, advice)
+        pinned, "advise", lambda at, size, advice: refused.get(advice) or advise(at, size, advice)
     )
     if code == errno.EINVAL:
         memory = PinnedMemory(SIZE, device=GPU)
@@ -211,8 +211,8 @@ def test_an_error_of_cuda_is_not_left_for_torch_to_find(
                 return lambda: cleared.append(1)
             return getattr(libc, name)
 
-    libc = pinned._libc
-    monkeypatch.setattr(pinned, "_libc", Library())
+    libc = pinned.libc
+    monkeypatch.setattr(pinned, "libc", Library())
     cudart.fails = 0
     with pytest.raises(StorageError):
         PinnedMemory(SIZE, device=GPU)

@@ -77,7 +77,7 @@ def test_both_ways_out_of_pinned_memory_give_the_plain_rows(
         assert isinstance(store, PinnedHostStore)
         if copied_from is None and not store.reads_in_place:
             pytest.skip(store.engine_chosen_because)
-        assert all(one.is_pinned() for one in store._records.values())
+        assert store.memory.tensor.is_pinned()
         store.crossover = replace(store.crossover, rows=copied_from)
         expected = torch.from_numpy(read_values(store.table, 1, ids))
         for given in (ids, torch.from_numpy(ids).cuda()):

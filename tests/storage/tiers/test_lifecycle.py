@@ -1,6 +1,5 @@
 """Stores end well: closed while used, forked, interrupted, with tickets open."""
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,16 +16,13 @@ from engramctl.hashing import make_scheme
 from engramctl.storage import Store, open_store
 from engramctl.storage.io.gather_threads import set_gather_threads
 from engramctl.storage.io.mapped_rows import MappedRows
-from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.take_rows import take_rows
-from engramctl.storage.reading.source import data_bytes
 from engramctl.storage.reading.table import open_table
 from engramctl.storage.requests.usage import MAX_OPEN_TICKETS
 from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.helpers.forked import in_child
-from tests.helpers.mapped import is_mapped
 from tests.storage.tables import make_plan, write
 
 ROWS = 20_011  # more than one thread gathers
@@ -180,31 +176,6 @@ def test_rows_of_a_mapping_outlive_its_store_while_a_gather_holds_them(folder: P
         store.close()
     one, other = (np.concatenate(rows.views) for rows in maps)
     assert np.array_equal(one, other)
-
-
-def test_a_closed_host_store_has_unmapped_its_table_when_close_returns(folder: Path) -> None:
-    gc.collect()
-    gc.disable()  # nothing waits for it
-    try:
-        store = open_store(folder, "host")
-        assert isinstance(store, HostStore)
-        store.gather(1, IDS)
-        ticket = store.prefetch({1: IDS[:3]})
-        addresses = [view.ctypes.data for rows in store.row_maps.values() for view in rows.views]
-        assert all(map(is_mapped, addresses))
-        store.close()
-        assert not any(map(is_mapped, addresses))
-        with pytest.raises(StorageError, match="closed"):
-            ticket.wait(1)
-    finally:
-        gc.enable()
-
-
-def test_the_host_tier_says_how_much_lies_in_huge_pages(folder: Path) -> None:
-    with open_store(folder, "host") as store:
-        assert isinstance(store, HostStore)
-        found = store.huge_page_bytes
-        assert found is None or 0 <= found <= data_bytes(store.table) + len(store.layers) * PAGE
 
 
 def test_an_interrupt_in_a_gather_does_not_keep_close_from_ending(

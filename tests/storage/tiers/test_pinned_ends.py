@@ -88,7 +88,7 @@ def test_a_step_waits_for_nothing_and_moves_no_more_than_it_must(folder: Path) -
             machine.uploads.clear()
             machine.launches.clear()
             before = list(machine.waits)
-            store._staging._read[:] = [None] * staging.BUFFERS  # the device is done with them
+            store.staging.read[:] = [None] * staging.BUFFERS  # the device is done with them
             assert store.gather(1, ids).device == torch.device("cuda", 0)
             assert (len(machine.uploads), len(machine.launches)) == (uploads, launches)
             assert machine.waits == before
@@ -163,12 +163,12 @@ def test_dropped_tickets_and_failed_gathers_keep_nothing_pinned(
         kept.pop()
         with monkeypatch.context() as broken:
             for name in ("gather", "queue"):
-                broken.setattr(store._gathering, name, _failing)
+                broken.setattr(f"engramctl.storage.device.gathering.Gathering.{name}", _failing)
             with pytest.raises(RuntimeError, match="no"):
                 store.gather(1, np.arange(48))
         store.gather(1, np.arange(48))
         assert pinned_bytes() == held
-        address = store._memory.address
+        address = store.memory.address
         store.close()
         assert machine.cudart.spans == {}
         assert not is_mapped(address)
