@@ -51,7 +51,7 @@ def hit_split(
     made = []
     with (
         open_store(table.path, "host") as host,
-        open_store(table.path, "ssd", cache_bytes=cache_bytes) as cached,
+        open_store(table.path, f"host:{cache_bytes},ssd") as cached,
     ):
         assert isinstance(cached, SsdStore)
         stores: dict[str, Store] = {"ours": cached, "theirs": host}
