@@ -5,6 +5,7 @@ so what comes later cannot change what was found.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ class DeviceCache:
         return held, here, np.flatnonzero(slots < 0)
 
     def put(
-        self, layer: int, rows: NDArray[np.int64], records: torch.Tensor, *, queued: bool = True
+        self, layer: int, rows: NDArray[np.int64], records: torch.Tensor, event: Any = None
     ) -> None:
         """Take in rows that came.
 
@@ -92,10 +93,9 @@ class DeviceCache:
             layer: whose rows.
             rows: row ids, int64 (n,).
             records: uint8 (n, record_bytes), on the device.
-            queued: whether it is the current stream that brings them; else they are there.
+            event: behind which the records are there; None: they are, or come on `stream`.
         """
-        if queued:
-            self.stream.follow()
+        self.stream.follow_event(event)
         with self.index.lock:
             try:
                 self._write(self.index.admit(layer, rows), records)
@@ -126,13 +126,13 @@ class DeviceCache:
     def warm(
         self,
         rows: Mapping[int, NDArray[np.int64]],
-        bring: Callable[[int, NDArray[np.int64]], torch.Tensor],
+        bring: Callable[[int, NDArray[np.int64]], tuple[torch.Tensor, Any]],
     ) -> dict[int, NDArray[np.int64]]:
         """Fill the cache while it has room, the least wanted rows first.
 
         Args:
             rows: layer -> row ids, int64 (n,), each once, the most wanted first.
-            bring: returns records of some rows of a layer, on the device.
+            bring: returns records of some rows of a layer, on the device, and their event.
 
         Returns:
             the rows that found no room.
@@ -143,7 +143,7 @@ class DeviceCache:
         for layer, ids in rows.items():
             for start in reversed(range(0, cut[layer], _WARMED)):
                 some = ids[start : min(start + _WARMED, cut[layer])]
-                self.put(layer, some, bring(layer, some))
+                self.put(layer, some, *bring(layer, some))
         self.index.keep_all()
         return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
 

@@ -5,6 +5,7 @@ run, and are tested, on a CPU.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -27,6 +28,11 @@ class SideStream:
         """Have this stream wait for what the current one has queued so far."""
         if self._stream is not None:
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
+
+    def follow_event(self, event: Any) -> None:
+        """Have this stream wait for an event of another; None: for nothing."""
+        if self._stream is not None and event is not None:
+            self._stream.wait_event(event)
 
     def lead(self, *used: torch.Tensor) -> None:
         """Have the current stream wait for what this one has queued so far.

@@ -16,11 +16,15 @@ _inherited: list[mmap.mmap] = []  # a forked child does not have them: freeing o
 
 
 class Runs:
-    """Which of so many pages are free, in runs; safe from several threads."""
+    """Which of so many pages are free, in runs; safe from several threads.
+
+    Attributes:
+        lock: held while runs change hands; not to be taken by what a collector may run.
+    """
 
     def __init__(self, num_pages: int) -> None:
         """All of them are."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._free = [(0, num_pages)]  # first page and pages of each run, ascending, none touching
 
     @property
@@ -30,7 +34,7 @@ class Runs:
 
     def take(self, num_pages: int) -> int | None:
         """Return the first page of a run that is the caller's now; None: there is none so long."""
-        with self._lock:
+        with self.lock:
             for index, (first, count) in enumerate(self._free):
                 if count >= num_pages:
                     rest = [(first + num_pages, count - num_pages)] if count > num_pages else []
@@ -40,7 +44,7 @@ class Runs:
 
     def give(self, first: int, num_pages: int) -> None:
         """Take a run back."""
-        with self._lock:
+        with self.lock:
             self._free.append((first, num_pages))
             self._free.sort()
             joined: list[tuple[int, int]] = []

@@ -8,6 +8,7 @@ when the rows have come. Where no such kernel works, the host waits.
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -22,7 +23,9 @@ from engramctl.storage.pinned.rooms import Room
 from engramctl.storage.record.intrinsics import store_release
 
 WORDS = 1024
-_WORD = 4  # bytes
+_WORD_BYTES = 64  # a line each: what is written to one disturbs who reads another
+_STEP = _WORD_BYTES // 4
+_LAST = np.int32(2**31 - 1)  # no stream waits for more
 CLOSED = "the store was closed before these rows were read"
 _NEVER_CAME = 0xFF  # in every byte of a record: a NaN in every dtype that has one
 
@@ -74,7 +77,8 @@ class Arrivals:
             StorageError: see `PinnedMemory`.
         """
         pinned = device if device.type == "cuda" else None
-        self._memory = PinnedMemory(WORDS * _WORD, device=pinned)
+        self._device = device
+        self._memory = PinnedMemory(WORDS * _WORD_BYTES, device=pinned)
         self._host: NDArray[np.int32] = self._memory.array.view(np.int32)
         self._words, self.queues = torch.from_numpy(self._host), queues
         self._numbers: NDArray[np.int32] = np.zeros(WORDS, np.int32)
@@ -84,7 +88,27 @@ class Arrivals:
         self._lock = threading.Lock()
         self._late: deque[Arrival] = deque()
         self._workers = Workers("engramctl-arrivals", 1)
-        self.write(0, 0)  # compiled now
+        self.write(0, 0)  # compiled now, as the kernels are
+        if queues:
+            self._compile(torch.zeros(1, dtype=torch.int32, device=device))
+
+    def _compile(self, seen: torch.Tensor) -> None:
+        """Run every kernel once: later it may be in a capture."""
+        word = WORDS - 1
+        self.write(word, 1)
+        self._queue_wait(word, 1)
+        self.wait_next(word, seen)
+        self.tell(seen, word)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.write(word, 0)
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """Return a context in which Triton launches on this device."""
+        return torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
+
+    def _word(self, word: int) -> torch.Tensor:
+        return self._words[word * _STEP :]
 
     def begin(
         self,
@@ -119,10 +143,15 @@ class Arrivals:
         with self._lock:
             self._reserved.discard(word)
 
-    def at_once(self, read: Callable[[torch.Tensor], object], room: Room) -> Arrival:
-        """Read rows now, in the caller's thread; as `begin`. What fails is raised."""
-        arrival = Arrival(room, (0, 0))
-        read(room.records)
+    def here(self, room: Room, word: int | None = None) -> Arrival:
+        """Say that rows are there already; as `begin`."""
+        place = (0, 0)
+        if word is not None:
+            with self._lock:
+                self._numbers[word] += 1
+                place = word, int(self._numbers[word])
+            self.write(*place)
+        arrival = Arrival(room, place)
         arrival.done.set()
         return arrival
 
@@ -157,14 +186,17 @@ class Arrivals:
             Exception: what kept them from coming, where that is known by now; else `raise_late`
                 has it later.
         """
-        if not self.queues:
+        if not self.queues or not arrival.room.is_pinned:  # what is not pinned is copied at once
             arrival.done.wait()
         if arrival.done.is_set():
             arrival.raise_error()
             return
-        word, number = arrival.place
-        triton_words.wait_kernel[(1,)](self._words[word:], number, num_warps=1)
+        self._queue_wait(*arrival.place)
         self.watch(arrival)
+
+    def _queue_wait(self, word: int, number: int) -> None:
+        with self._on_device():
+            triton_words.wait_kernel[(1,)](self._word(word), number, num_warps=1)
 
     def number(self, word: int) -> int:
         """Return the number of the last rows begun on a word."""
@@ -172,7 +204,7 @@ class Arrivals:
 
     def told(self, word: int) -> int:
         """Return what stands in a word now."""
-        return int(self._host[word])
+        return int(self._host[word * _STEP])
 
     def watch(self, arrival: Arrival) -> None:
         """Have `raise_late` tell if rows do not come."""
@@ -185,15 +217,17 @@ class Arrivals:
             word: reserved.
             seen: int32 (1,) on the device: how many came before.
         """
-        triton_words.wait_next_kernel[(1,)](self._words[word:], seen, num_warps=1)
+        with self._on_device():
+            triton_words.wait_next_kernel[(1,)](self._word(word), seen, num_warps=1)
 
     def tell(self, seen: torch.Tensor, word: int) -> None:
         """Queue the writing of what was seen to a reserved word, for the host."""
-        triton_words.tell_kernel[(1,)](seen, self._words[word:], num_warps=1)
+        with self._on_device():
+            triton_words.tell_kernel[(1,)](seen, self._word(word), num_warps=1)
 
     def write(self, word: int, number: int) -> None:
         """Write a word from the host."""
-        _write(self._memory.address + word * _WORD, number)
+        _write(self._memory.address + word * _WORD_BYTES, number)
 
     def raise_late(self) -> None:
         """Raise why rows did not come that a stream was queued behind; each time another's."""
@@ -213,6 +247,8 @@ class Arrivals:
         Streams that wait for these go on, and read bytes 0xFF.
         """
         self._workers.shutdown()
+        for word in self._reserved:  # a graph that was replayed and never asked for anything
+            self.write(word, int(_LAST))
         for arrival in filter(None, list(self._of_word)):
             arrival.error = StorageError(CLOSED)
             arrival.records.fill_(_NEVER_CAME)

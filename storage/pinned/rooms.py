@@ -27,6 +27,11 @@ class Room:
         self.records, self._pool, self._run = records, pool, run
         self.read: Any = None
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the device may read it later than it is asked to; else it is copied at once."""
+        return self._pool is not None
+
     def __del__(self) -> None:
         """Give the memory back."""
         if self._pool is not None:
@@ -38,6 +43,7 @@ class Rooms:
 
     Attributes:
         memory: all of it.
+        runs: which pages of it are free.
     """
 
     def __init__(self, record_bytes: int, device: torch.device) -> None:
@@ -54,13 +60,14 @@ class Rooms:
         pinned = device if device.type == "cuda" else None
         self.memory = PinnedMemory(STAGED_BYTES, device=pinned)
         self._array: NDArray[np.uint8] = self.memory.array
-        self._runs = Runs(STAGED_BYTES // PAGE)
+        self.runs = Runs(STAGED_BYTES // PAGE)
         self._leaving: deque[tuple[tuple[int, int], Any]] = deque()
 
     @property
     def free_bytes(self) -> int:
         """Bytes nobody has."""
-        return self._runs.free_pages * PAGE
+        self._sweep()
+        return self.runs.free_pages * PAGE
 
     def take(self, num_rows: int) -> Room:
         """Return memory for records: pinned, or where that is all taken, any.
@@ -71,7 +78,7 @@ class Rooms:
         self._sweep()
         size = num_rows * self._record_bytes
         pages = -(-size // PAGE)
-        first = self._runs.take(pages) if pages else None
+        first = self.runs.take(pages) if pages else None
         if first is None:
             records = np.empty((num_rows, self._record_bytes), np.uint8)
             return Room(torch.from_numpy(records), None, (0, 0))
@@ -79,21 +86,18 @@ class Rooms:
         return Room(torch.from_numpy(part), self, (first, pages))
 
     def back(self, run: tuple[int, int], read: Any) -> None:
-        """Take memory back, once the device has read it."""
-        if read is None:
-            self._runs.give(*run)
-        else:
-            self._leaving.append((run, read))
+        """Take memory back, in the middle of anything: so without a lock. `take` frees it."""
+        self._leaving.append((run, read))
 
     def _sweep(self) -> None:
-        """Free what the device has read by now."""
+        """Free what nobody holds and the device has read."""
         for _ in range(len(self._leaving)):
             try:
                 run, read = self._leaving.popleft()
             except IndexError:  # another thread sweeps too
                 return
-            if read.query():
-                self._runs.give(*run)
+            if read is None or read.query():
+                self.runs.give(*run)
             else:
                 self._leaving.append((run, read))
 

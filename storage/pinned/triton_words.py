@@ -12,7 +12,7 @@ except ImportError:  # CPU builds of torch come without it
 
 if triton is not None:
 
-    @triton.jit
+    @triton.jit(do_not_specialize=["number"])
     def wait_kernel(word, number):
         """Wait until a word, int32 in pinned memory, is `number` or more."""
         while tl.load(word, volatile=True) < number:

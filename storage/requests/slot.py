@@ -61,6 +61,8 @@ class Slot(ABC):
             requests: every layer of the slot -> row ids of its shape, as `Store.prefetch` takes.
             keys: see `Store.prefetch`.
 
+        After an error the step must not be run: a graph would wait for rows that nobody brings.
+
         Raises:
             ValueError: other layers or shapes, or what `Store.prefetch` refuses.
             StorageError: the slot or the store is closed, a read of a step before failed, or that

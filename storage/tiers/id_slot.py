@@ -32,6 +32,8 @@ class IdSlot(Slot):
             layer: torch.zeros(shape, dtype=torch.int64, device=store.device)
             for layer, shape in self.shapes.items()
         }
+        for layer in self.shapes:  # compiles what a capture may not
+            self.fill(layer)
 
     def ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
         """Write the row ids of a step."""

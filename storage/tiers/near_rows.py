@@ -26,8 +26,17 @@ class NearRows:
     lock: threading.Lock
     _stats: StoreStats
 
-    def _gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
-        """Gather a few rows by one call and count them; False: they need a longer way."""
+    def gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
+        """Gather a few rows of a layer of `near` by one call, and count them.
+
+        Args:
+            layer: one of `near`.
+            row_ids: int32 or int64 (n,), at most MOST_ROWS.
+            out: on the CPU, as `Store.target` gives it.
+
+        Returns:
+            False: they need a longer way; nothing is counted.
+        """
         started = time.perf_counter_ns()
         distinct = self.at_once(layer, row_ids, out)
         if distinct < 0:

@@ -17,6 +17,8 @@ from engramctl.errors import ConfigError
 from engramctl.storage.device.device_cache import DeviceCache
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.io.gather_at_once import MOST_ROWS
+from engramctl.storage.pinned import driver
 from engramctl.storage.pinned.arrivals import Arrivals
 from engramctl.storage.pinned.rooms import Room, Rooms
 from engramctl.storage.pinned.staged_rows import Staged
@@ -38,6 +40,7 @@ class StagedStore(Store):
         """Made by `open_store`, as any store; `kernel` gathers on the device, see `Gathering`."""
         self.whole, self._kernel = words[-1].whole, kernel
         super().__init__(*words)
+        self._most_copied = None  # rows are taken into the device's cache by these ids, later
 
     def load(self, budget_bytes: int | None) -> None:
         """Open the tiers below, and take the device memory of the one on it."""
@@ -53,7 +56,7 @@ class StagedStore(Store):
         self.cache: DeviceCache | None = None
         try:
             self._rooms = Rooms(spec.record_bytes, device)
-            self.arrivals = Arrivals(device, queues=self._values.kernel == "triton")
+            self.arrivals = Arrivals(device, queues=self._reads_in_place())
             size = self.tiers.cache_bytes("gpu")
             copies = Gathering(spec, device, STORED, self._kernel)
             if size:
@@ -72,6 +75,12 @@ class StagedStore(Store):
             self.table, STORED, torch.device("cpu"), budget_bytes, self.wanted_engine,
             self._scheme, self.cache_bytes, self.fill, below,
         )  # fmt: skip
+
+    def _reads_in_place(self) -> bool:
+        """Tell whether a kernel reads memory of the host: what waits for rows there must."""
+        on_cuda = self.device.type == "cuda"
+        reads = not on_cuda or driver.reads_registered(self.device.index or 0)
+        return reads and self._values.kernel == "triton"
 
     @property
     def mode(self) -> str:
@@ -106,24 +115,37 @@ class StagedStore(Store):
         ahead: bool = True,
     ) -> dict[int, Staged]:
         """Take what the device has, and begin to read the rest, all layers together."""
-        if capturing(self.device):
-            raise ConfigError(
-                f"rows of the {self.tier} tier are read by the host, which a captured graph is not",
-                hint="ask for them before the graph is replayed, with fixed outputs: store.slot()",
-            )
+        self._refuse_capture()
         self.arrivals.raise_late()
         self.settle()
         parts = {layer: self._parted(layer, one) for layer, one in requests.items()}
         missed = {
             layer: part.rows.reshape(requests[layer].shape if part.gone is None else (-1,))
             for layer, part in parts.items()
-            if len(part.rows)
+            if len(part.rows) and not self._brought_now(part)
         }
         if missed:
             ticket = self.below.prefetch(missed, keys if self.uses_keys else None)
             for layer, rows in missed.items():
                 self._begin(parts[layer], ticket, rows.shape, ahead=ahead)
         return parts
+
+    def _refuse_capture(self) -> None:
+        if capturing(self.device):
+            raise ConfigError(
+                f"rows of the {self.tier} tier are read by the host, which a captured graph is not",
+                hint="ask for them before the graph is replayed, with fixed outputs: store.slot()",
+            )
+
+    def _brought_now(self, part: Staged) -> bool:
+        """Bring a few rows that host memory has: a thread would take longer to begin."""
+        if part.layer not in self.below.near or len(part.rows) > MOST_ROWS:
+            return False
+        room = self._rooms.take(len(part.rows))
+        if not self.below.gathered(part.layer, part.rows, room.records):
+            return False
+        part.arrival = self.arrivals.here(room)
+        return True
 
     def _parted(self, layer: int, request: Request) -> Staged:
         """Part a layer's rows into those that the device has, and the others."""
@@ -140,21 +162,28 @@ class StagedStore(Store):
     def _begin(self, part: Staged, ticket: Ticket, shape: tuple[int, ...], *, ahead: bool) -> None:
         """Have rows brought into memory that the device reads, if somebody goes on meanwhile."""
         shape = *shape, self.table.record.record_bytes
-        part.read = lambda room: ticket.wait(part.layer, room.view(shape))
+
+        def read(records: torch.Tensor) -> None:
+            ticket.wait(part.layer, records.view(shape))
+
+        part.read = read
         if ahead:
-            part.arrival = self.arrivals.begin(part.read, self._rooms.take(len(part.rows)))
+            part.arrival = self.arrivals.begin(read, self._rooms.take(len(part.rows)))
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Queue the joining of a layer's rows."""
+        self._refuse_capture()
         part: Staged = handle[layer]
         rows = out.detach().view(-1, self.row_dim)
         if part.held is not None:
             assert self.cache is not None
             self.cache.stream.lead(part.held)
             self._joined(layer, part.held, rows, part.here)
-        if part.read is not None:
-            if part.arrival is None:
-                part.arrival = self.arrivals.at_once(part.read, self._rooms.take(len(part.rows)))
+        if part.read is not None and part.arrival is None:
+            room = self._rooms.take(len(part.rows))
+            part.read(room.records)
+            part.arrival = self.arrivals.here(room)
+        if part.arrival is not None:
             self.arrivals.wait(part.arrival)
             records = self._copied(part.arrival.room)
             self._joined(layer, records, rows, part.gone)
@@ -201,7 +230,7 @@ class StagedStore(Store):
             if not part.arrival.done.is_set():
                 self._to_keep.append((part, records))
             elif part.arrival.error is None:
-                self.cache.put(part.layer, part.rows, records)
+                self.cache.put(part.layer, part.rows, records, part.arrival.room.read)
 
     def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
         """Return fixed outputs, and memory of the host that a graph reads."""
@@ -215,11 +244,11 @@ class StagedStore(Store):
                 rest = self.cache.warm(rest, self._brought)
             self.below.warm(rest)
 
-    def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> torch.Tensor:
-        """Return records on the device of rows that nobody asked for."""
+    def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[torch.Tensor, Any]:
+        """Return records of rows that nobody asked for, and behind which event they are there."""
         room = self._rooms.take(len(row_ids))
         self.below.bring(layer, row_ids, room.records)
-        return self._copied(room).clone() if self.device.type == "cpu" else self._copied(room)
+        return self._copied(room), room.read
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
         """Make rows cold; see `KeepsRows.drop`."""

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.device.side_stream import capturing
+from engramctl.storage.io.gather_at_once import MOST_ROWS
 from engramctl.storage.memory.host_memory import whole_pages
 from engramctl.storage.pinned.arrivals import Arrival
 from engramctl.storage.pinned.pinned import PinnedMemory
 from engramctl.storage.pinned.rooms import Room
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.ticket import Ticket
 
 if TYPE_CHECKING:
     from engramctl.storage.tiers.staged import StagedStore
@@ -56,6 +58,10 @@ class _Line:
         self.missed: NDArray[np.int64] = np.empty(0, np.int64)
         self.arrival: Arrival | None = None
 
+    def room(self, num_rows: int) -> Room:
+        """Return the first of `records`, as rows on their way take it."""
+        return Room(self.records[:num_rows], None, (0, 0))
+
     @staticmethod
     def bytes(store: "StagedStore", num_rows: int) -> int:
         """Return the host memory of a line, whole pages."""
@@ -79,15 +85,16 @@ class StagedSlot(Slot):
             )
         super().__init__(store, shapes, closed)
         self._store = store
-        sizes = {layer: int(np.prod(shape)) for layer, shape in self.shapes.items()}
-        needed = {layer: _Line.bytes(store, size) for layer, size in sizes.items()}
+        self._sizes = {layer: int(np.prod(shape)) for layer, shape in self.shapes.items()}
+        needed = {layer: _Line.bytes(store, size) for layer, size in self._sizes.items()}
         pinned = store.device if store.device.type == "cuda" else None
         self._memory = PinnedMemory(max(1, sum(needed.values())), device=pinned)
         self._lines: dict[int, _Line] = {}
         at = 0
-        for layer, size in sizes.items():
+        for layer, size in self._sizes.items():
             memory = self._memory.array[at : at + needed[layer]]
             self._lines[layer] = _Line(store, memory, size)
+            self._join(layer, self._lines[layer])  # no row, but it compiles what a capture may not
             at += needed[layer]
 
     def ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
@@ -103,27 +110,48 @@ class StagedSlot(Slot):
         store.arrivals.raise_late()
         checked = {layer: store.checked(layer, ids, ahead=False) for layer, ids in requests.items()}
         self._keep()
-        missed: dict[int, NDArray[np.int64]] = {}
-        for layer, request in checked.items():
-            rows = self._part(layer, request.row_ids)
-            if len(rows):
-                alone = len(rows) == len(request.row_ids)
-                missed[layer] = rows.reshape(request.shape) if alone else rows
-        ticket = store.below.prefetch(missed, keys if store.uses_keys else None) if missed else None
+        rows = {layer: self._part(layer, one.row_ids) for layer, one in checked.items()}
+        later = {
+            layer: ids.reshape(checked[layer].shape)
+            if len(ids) == len(checked[layer].row_ids)
+            else ids
+            for layer, ids in rows.items()
+            if not self._come_now(layer, ids)
+        }
+        ticket = store.below.prefetch(later, keys if store.uses_keys else None) if later else None
         for layer, line in self._lines.items():
-            shape = *np.shape(missed.get(layer, ())), store.table.record.record_bytes
-
-            def read(room: torch.Tensor, layer: int = layer, shape: Any = shape) -> None:
-                if ticket is not None and layer in missed:
-                    ticket.wait(layer, room.view(shape))
-
-            room = Room(line.records[: len(line.missed)], None, (0, 0))
-            line.arrival = store.arrivals.begin(read, room, line.came)
-            store.arrivals.watch(line.arrival)
+            if ticket is not None and layer in later:
+                line.arrival = self._begun(ticket, layer, later[layer])
+            line.missed = rows[layer]
             line.there.copy_(torch.from_numpy(line.places), non_blocking=True)
         if store.cache is not None:
             store.cache.stream.lead()
         store.count(checked.values())
+
+    def _come_now(self, layer: int, rows: NDArray[np.int64]) -> bool:
+        """Bring a few rows that host memory has, or none."""
+        line, below = self._lines[layer], self._store.below
+        room = line.room(len(rows))
+        if len(rows) and (
+            layer not in below.near
+            or len(rows) > MOST_ROWS
+            or not below.gathered(layer, rows, room.records)
+        ):
+            return False
+        line.arrival = self._store.arrivals.here(room, line.came)
+        return True
+
+    def _begun(self, ticket: Ticket, layer: int, rows: NDArray[np.int64]) -> Arrival:
+        """Have a layer's rows brought by the thread."""
+        line, arrivals = self._lines[layer], self._store.arrivals
+        shape = *rows.shape, self._store.table.record.record_bytes
+
+        def read(records: torch.Tensor) -> None:
+            ticket.wait(layer, records.view(shape))
+
+        arrival = arrivals.begin(read, line.room(rows.size), line.came)
+        arrivals.watch(arrival)
+        return arrival
 
     def _until_taken(self, line: _Line) -> None:
         """Wait, on the host, until the device has read the rows of the step before."""
@@ -146,8 +174,7 @@ class StagedSlot(Slot):
             _, here, gone = cache.take(layer, rows, line.held)
         line.places[:] = -1
         line.places[0, : len(here)], line.places[1, : len(gone)] = here, gone
-        line.missed = rows[gone]
-        return line.missed
+        return rows[gone]
 
     def _keep(self) -> None:
         """Take the rows of the step before into the device's cache."""
@@ -159,7 +186,8 @@ class StagedSlot(Slot):
             if arrival is not None and arrival.error is None and len(line.missed):
                 with cache.stream.queue():
                     records = arrival.records.to(self._store.device, non_blocking=True)
-                cache.put(layer, line.missed, records, queued=False)
+                cache.put(layer, line.missed, records)
+            line.missed = line.missed[:0]
         cache.stream.finish()  # `records` is read into again now
 
     def fill(self, layer: int) -> None:

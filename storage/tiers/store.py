@@ -147,7 +147,7 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
                 flat, shape = plain_ids(row_ids)
                 if len(flat) <= MOST_ROWS:
                     target = self.target(shape, out)
-                    if self._gathered(layer, flat, target):
+                    if self.gathered(layer, flat, target):
                         return target
             request = self.checked(layer, row_ids, self._most_copied, ahead=False)
             target = self.target(request.shape, out)
