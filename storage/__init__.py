@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.record_log.self_filled import SelfFilled
     from engramctl.storage.requests.stats import StoreStats
+    from engramctl.storage.requests.slot import Slot
     from engramctl.storage.requests.ticket import Ticket
     from engramctl.storage.tiers.door import open_store
     from engramctl.storage.tiers.store import Store
@@ -27,6 +28,7 @@ else:
             "reading.table": ("TableFiles", "open_table"),
             "record_log.self_filled": ("SelfFilled",),
             "tiers.door": ("open_store",),
+            "requests.slot": ("Slot",),
             "requests.stats": ("StoreStats",),
             "tiers.store": ("Store",),
             "requests.ticket": ("Ticket",),
@@ -37,6 +39,7 @@ else:
 __all__ = [
     "EngramError",
     "SelfFilled",
+    "Slot",
     "Store",
     "StoreStats",
     "TableFiles",
