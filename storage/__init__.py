@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from engramctl.storage.io.bus_errors import catch_bus_errors
     from engramctl.storage.reading.table import TableFiles, open_table
     from engramctl.storage.record_log.self_filled import SelfFilled
-    from engramctl.storage.requests.stats import StoreStats
     from engramctl.storage.requests.slot import Slot
+    from engramctl.storage.requests.stats import StoreStats
     from engramctl.storage.requests.ticket import Ticket
     from engramctl.storage.tiers.door import open_store
     from engramctl.storage.tiers.store import Store

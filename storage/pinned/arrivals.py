@@ -112,14 +112,14 @@ class Arrivals:
 
     def begin(
         self,
-        read: Callable[[torch.Tensor], object],
+        read: Callable[[], object],
         room: Room,
         word: int | None = None,
     ) -> Arrival:
         """Have the thread read rows; those begun first come first.
 
         Args:
-            read: fills the records.
+            read: fills the room.
             room: for them.
             word: of `reserve`; None: any.
         """
@@ -164,9 +164,9 @@ class Arrivals:
                 return word
         raise RuntimeError(f"{WORDS:,} layers of open tickets are on their way")
 
-    def _bring(self, read: Callable[[torch.Tensor], object], arrival: Arrival) -> None:
+    def _bring(self, read: Callable[[], object], arrival: Arrival) -> None:
         try:
-            read(arrival.records)
+            read()
         except BaseException as error:  # told to whoever waits
             arrival.error = error
             arrival.records.fill_(_NEVER_CAME)

@@ -7,6 +7,8 @@ the step runs, and each layer's are joined in the order in which they were asked
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,11 @@ from engramctl.storage.io.gather_at_once import MOST_ROWS
 from engramctl.storage.pinned import driver
 from engramctl.storage.pinned.arrivals import Arrivals
 from engramctl.storage.pinned.rooms import Room, Rooms
-from engramctl.storage.pinned.staged_rows import Staged
 from engramctl.storage.requests.output import STORED
 from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.staged_rows import Staged
 from engramctl.storage.requests.stats import StoreStats
-from engramctl.storage.requests.ticket import Request, Ticket
+from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.host import HostStore
 from engramctl.storage.tiers.ssd import SsdStore
 from engramctl.storage.tiers.staged_slot import StagedSlot
@@ -52,10 +54,10 @@ class StagedStore(Store):
                 hint="open the store with device='cpu' for records",
             )
         self._values = Gathering(spec, device, self.dtype, self._kernel)
-        self.below = self._opened_below(budget_bytes)
+        self.below = self.opened_below(budget_bytes)
         self.cache: DeviceCache | None = None
         try:
-            self._rooms = Rooms(spec.record_bytes, device)
+            self.rooms = Rooms(spec.record_bytes, device)
             self.arrivals = Arrivals(device, queues=self._reads_in_place())
             size = self.tiers.cache_bytes("gpu")
             copies = Gathering(spec, device, STORED, self._kernel)
@@ -67,7 +69,7 @@ class StagedStore(Store):
         self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
         self._to_keep: deque[tuple[Staged, torch.Tensor]] = deque()
 
-    def _opened_below(self, budget_bytes: int | None) -> HostStore | SsdStore:
+    def opened_below(self, budget_bytes: int | None) -> HostStore | SsdStore:
         """Open what is below the device: it gives records, in memory of the host."""
         below = TierList(self.whole, tuple(one for one in self.tiers.caches if one[0] != "gpu"))
         opened = HostStore if self.whole == "host" else SsdStore
@@ -127,7 +129,11 @@ class StagedStore(Store):
         if missed:
             ticket = self.below.prefetch(missed, keys if self.uses_keys else None)
             for layer, rows in missed.items():
-                self._begin(parts[layer], ticket, rows.shape, ahead=ahead)
+                part = parts[layer]
+                part.ticket, part.shape = ticket, rows.shape
+                if ahead:
+                    room = self.rooms.take(len(part.rows))
+                    part.arrival = self.arrivals.begin(self._reading(part, room), room)
         return parts
 
     def _refuse_capture(self) -> None:
@@ -141,7 +147,7 @@ class StagedStore(Store):
         """Bring a few rows that host memory has: a thread would take longer to begin."""
         if part.layer not in self.below.near or len(part.rows) > MOST_ROWS:
             return False
-        room = self._rooms.take(len(part.rows))
+        room = self.rooms.take(len(part.rows))
         if not self.below.gathered(part.layer, part.rows, room.records):
             return False
         part.arrival = self.arrivals.here(room)
@@ -159,16 +165,11 @@ class StagedStore(Store):
     def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self.device, non_blocking=True)
 
-    def _begin(self, part: Staged, ticket: Ticket, shape: tuple[int, ...], *, ahead: bool) -> None:
-        """Have rows brought into memory that the device reads, if somebody goes on meanwhile."""
-        shape = *shape, self.table.record.record_bytes
-
-        def read(records: torch.Tensor) -> None:
-            ticket.wait(part.layer, records.view(shape))
-
-        part.read = read
-        if ahead:
-            part.arrival = self.arrivals.begin(read, self._rooms.take(len(part.rows)))
+    def _reading(self, part: Staged, room: Room) -> Callable[[], object]:
+        """Return what reads rows into a room, for any thread."""
+        assert part.ticket is not None
+        records = room.records.view(*part.shape, self.table.record.record_bytes)
+        return partial(part.ticket.wait, part.layer, records)
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Queue the joining of a layer's rows."""
@@ -179,9 +180,9 @@ class StagedStore(Store):
             assert self.cache is not None
             self.cache.stream.lead(part.held)
             self._joined(layer, part.held, rows, part.here)
-        if part.read is not None and part.arrival is None:
-            room = self._rooms.take(len(part.rows))
-            part.read(room.records)
+        if part.ticket is not None and part.arrival is None:
+            room = self.rooms.take(len(part.rows))
+            self._reading(part, room)()
             part.arrival = self.arrivals.here(room)
         if part.arrival is not None:
             self.arrivals.wait(part.arrival)
@@ -246,7 +247,7 @@ class StagedStore(Store):
 
     def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[torch.Tensor, Any]:
         """Return records of rows that nobody asked for, and behind which event they are there."""
-        room = self._rooms.take(len(row_ids))
+        room = self.rooms.take(len(row_ids))
         self.below.bring(layer, row_ids, room.records)
         return self._copied(room), room.read
 
@@ -288,13 +289,10 @@ class StagedStore(Store):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Let go of what `load` got hold of, as far as it came."""
-        if self.cache is not None:
-            self.cache.release()
-        try:
-            for name in ("arrivals", "_rooms"):
+        """Let go of what `load` got hold of, as far as it came, whatever fails."""
+        with ExitStack() as stack:
+            stack.callback(self.below.close)
+            for name in ("rooms", "arrivals", "cache"):
                 held = getattr(self, name, None)
                 if held is not None:
-                    held.release()
-        finally:
-            self.below.close()
+                    stack.callback(held.release)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,12 +145,9 @@ class StagedSlot(Slot):
     def _begun(self, ticket: Ticket, layer: int, rows: NDArray[np.int64]) -> Arrival:
         """Have a layer's rows brought by the thread."""
         line, arrivals = self._lines[layer], self._store.arrivals
-        shape = *rows.shape, self._store.table.record.record_bytes
-
-        def read(records: torch.Tensor) -> None:
-            ticket.wait(layer, records.view(shape))
-
-        arrival = arrivals.begin(read, line.room(rows.size), line.came)
+        room = line.room(rows.size)
+        records = room.records.view(*rows.shape, self._store.table.record.record_bytes)
+        arrival = arrivals.begin(partial(ticket.wait, layer, records), room, line.came)
         arrivals.watch(arrival)
         return arrival
 

@@ -185,6 +185,9 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "engramctl.storage.device.triton_gather.gather_kernel": _Kernel("gather", machine),
         "engramctl.storage.device.triton_gather.copy_kernel": _Kernel("copy", machine),
         "engramctl.storage.device.triton_gather.address_of": lambda records: 0,
+        "engramctl.storage.pinned.triton_words.wait_kernel": _Kernel("wait", machine),
+        "engramctl.storage.pinned.triton_words.wait_next_kernel": _Kernel("wait next", machine),
+        "engramctl.storage.pinned.triton_words.tell_kernel": _Kernel("tell", machine),
         "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
         "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
@@ -269,6 +272,9 @@ class _Stream:
         pass
 
     def wait_event(self, event: _Event) -> None:
+        pass
+
+    def synchronize(self) -> None:
         pass
 
 

@@ -1,6 +1,5 @@
 """The rows of one layer of a ticket, by where they come from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.storage.pinned.arrivals import Arrival
+from engramctl.storage.requests.ticket import Ticket
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +20,8 @@ class Staged:
         held: records that it had, on the device; None: none.
         here: positions of these in the request, on the device.
         gone: positions of the others; None: all of them.
-        read: reads these into memory of the host; None: there are none.
+        ticket: that reads these, of the tiers below; None: there are none, or they came at once.
+        shape: of its row ids.
         arrival: of these, if somebody brings them; else they are read when they are waited for.
     """
 
@@ -29,5 +30,6 @@ class Staged:
     held: torch.Tensor | None = None
     here: torch.Tensor | None = None
     gone: torch.Tensor | None = None
-    read: Callable[[torch.Tensor], object] | None = None
+    ticket: Ticket | None = None
+    shape: tuple[int, ...] = ()
     arrival: Arrival | None = None
