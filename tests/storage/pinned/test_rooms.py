@@ -82,7 +82,7 @@ def test_where_all_is_taken_rows_go_elsewhere() -> None:
     assert second.records.shape == (1000, RECORD)
 
 
-def test_a_room_that_the_collector_frees_in_the_middle_of_taking_one_does_not_wait() -> None:
+def test_a_room_freed_in_the_middle_of_taking_one_does_not_wait() -> None:
     pool = Rooms(RECORD, CPU)
     taken = pool.runs.take
 
