@@ -39,13 +39,16 @@ MUTATIONS = (
         "an-evicted-rows-record-is-written", "storage/cache/row_index.py",
         "            slots[last[slot]] = -1  # evicted again before its record was there\n",
         "            pass\n",
-        (CACHE + "::test_batches_of_any_size_find_the_records_of_their_rows",),
+        (
+            "tests/storage/cache/test_row_index.py"
+            "::test_slots_that_are_written_at_once_are_those_of_different_rows",
+        ),
     ),
     Mutation(
         "rows-that-never-came-are-kept", "storage/tiers/staged.py",
         "elif part.arrival.error is None:",
         "else:",
-        (STAGED + "::test_rows_that_never_came_are_no_rows_and_the_reason_is_told",),
+        ("tests/storage/tiers/test_staged_triton.py",),
     ),
     Mutation(
         "a-ticket-is-captured", "storage/tiers/staged.py",

@@ -19,7 +19,7 @@ from engramctl.storage.cache.all_hits import AT_ONCE, gather_hits, has_all
 from engramctl.storage.cache.gathering import TOGETHER
 from engramctl.storage.cache.row_cache import RowCache
 from engramctl.storage.direct.direct_rows import DirectRows
-from engramctl.storage.io.gather_threads import gather_threads, set_gather_threads
+from engramctl.storage.io.gather_threads import set_gather_threads
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers.ssd import SsdStore
 from tests.storage.tables import make_plan, write
@@ -36,10 +36,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> TableFiles:
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    before = gather_threads()
     set_gather_threads(2)
     yield
-    set_gather_threads(before)
+    set_gather_threads(None)
 
 
 def opened(table: TableFiles, cache_bytes: int) -> tuple[SsdStore, RowCache]:
