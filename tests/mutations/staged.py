@@ -18,12 +18,6 @@ MUTATIONS = (
         (ROOMS + "::test_what_the_device_still_reads_is_nobody_elses",),
     ),
     Mutation(
-        "the-collector-waits-for-a-lock", "storage/pinned/rooms.py",
-        "so without a lock. `take` frees it.\"\"\"\n",
-        "so without a lock. `take` frees it.\"\"\"\n        self.runs.take(0)\n",
-        (ROOMS + "::test_a_room_freed_in_the_middle_of_taking_one_does_not_wait",),
-    ),
-    Mutation(
         "records-are-kept-before-they-came", "storage/device/device_cache.py",
         "        self.stream.follow_event(event)\n",
         "",
