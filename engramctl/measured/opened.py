@@ -134,6 +134,9 @@ class OpenedParts:
         return {
             "model_dtype": self._options.dtype_on(self.device.type),
             "warm_xxh3_128": None if self._accesses is None else self._accesses.digest,
+            "engines_because": {
+                tier: store.engine_chosen_because for tier, store in self._stores.items()
+            },
             **fill_facts(self._filled, self._entries_before),
         }
 
