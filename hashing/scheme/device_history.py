@@ -52,7 +52,8 @@ class DeviceHistory:
         self.context = context
         self.max_roll_back = max_roll_back
         shape = (batch, context + max_roll_back)
-        self._ids_BK = torch.full(shape, START, dtype=torch.int64, device=device)
+        with torch.inference_mode(False):  # written to in any mode
+            self._ids_BK = torch.full(shape, START, dtype=torch.int64, device=device)
 
     @property
     def ids(self) -> "torch.Tensor":

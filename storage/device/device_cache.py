@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.errors import ConfigError
 from engramctl.storage.cache.row_index import MOST_SLOTS, RowIndex
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import SideStream
@@ -39,13 +40,18 @@ class DeviceCache:
             device: where.
 
         Raises:
-            ValueError: it is too small for a row.
+            ConfigError: it is too small for a row.
         """
         self._record_bytes = source.record.record_bytes
         total = sum(source.num_rows(layer) for layer in source.layers)
         self.capacity = min(num_bytes // self._record_bytes, total, MOST_SLOTS)
         if self.capacity < 1:
-            raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
+            raise ConfigError(
+                "the row cache of the device is too small",
+                facts={"expected": f"at least {self._record_bytes:,} bytes, a row",
+                       "found": f"{num_bytes:,} bytes"},
+                hint="give it more: gpu:1GiB",
+            )  # fmt: skip
         self._copies, self._device = copies, device
         self._records = self._room(self.capacity)
         self.index = RowIndex(source, self.capacity)
@@ -119,6 +125,11 @@ class DeviceCache:
     def _room(self, num_rows: int) -> torch.Tensor:
         shape = num_rows, self._record_bytes
         return torch.empty(shape, dtype=torch.uint8, device=self._device)
+
+    def there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
+        """Return numbers on the device, once `stream` leads to whoever uses them."""
+        with self.stream.queue():
+            return self._there(numbers)
 
     def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(numbers).to(self._device, non_blocking=True)

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
+from engramctl.errors import ConfigError, StorageError
 from engramctl.runtime.kernel_cache import njit
-from engramctl.runtime.threads import Workers
+from engramctl.runtime.threads import Workers, renew_in_children
 from engramctl.storage.pinned import triton_words
 from engramctl.storage.pinned.pinned import PinnedMemory
 from engramctl.storage.pinned.rooms import Room
@@ -82,15 +82,20 @@ class Arrivals:
         self._host: NDArray[np.int32] = self._memory.array.view(np.int32)
         self._words, self.queues = torch.from_numpy(self._host), queues
         self._numbers: NDArray[np.int32] = np.zeros(WORDS, np.int32)
-        self._of_word: list[Arrival | None] = [None] * WORDS
-        self._reserved: set[int] = set()
         self._next = 0
-        self._lock = threading.Lock()
-        self._late: deque[Arrival] = deque()
         self._workers = Workers("engramctl-arrivals", 1)
+        self.renew()
+        renew_in_children(self)
         self.write(0, 0)  # compiled now, as the kernels are
         if queues:
             self._compile(torch.zeros(1, dtype=torch.int32, device=device))
+
+    def renew(self) -> None:
+        """Know of no rows in a forked child: nobody brings them, and a GPU's words are gone."""
+        self._of_word: list[Arrival | None] = [None] * WORDS
+        self._reserved: set[int] = set()
+        self._lock = threading.Lock()
+        self._late: deque[Arrival] = deque()
 
     def _compile(self, seen: torch.Tensor) -> None:
         """Run every kernel once: later it may be in a capture."""
@@ -128,20 +133,49 @@ class Arrivals:
             self._numbers[word] += 1
             arrival = Arrival(room, (word, int(self._numbers[word])))
             self._of_word[word] = arrival
-        self._workers.submit(self._bring, read, arrival)
+        try:
+            self._workers.submit(self._bring, read, arrival)
+        except BaseException as error:  # nobody else will say it
+            self._fail(arrival, error)
+            raise
         return arrival
 
     def reserve(self) -> int:
-        """Return a word that is nobody else's from now on; its number is that of its last rows."""
+        """Return a word that is nobody else's from now on; its number is that of its last rows.
+
+        Raises:
+            ConfigError: half of all are reserved; the others are left for tickets.
+        """
         with self._lock:
+            if len(self._reserved) >= WORDS // 2:
+                raise ConfigError(
+                    "there are too many layers in the open slots of a store",
+                    facts={"expected": f"at most {WORDS // 2:,} words", "found": "2 a layer"},
+                    hint="close slots, or open fewer",
+                )
             word = self._free_word()
             self._reserved.add(word)
         return word
 
+    def end(self, word: int) -> None:
+        """Wait until nobody brings rows of a reserved word, and say that all are there."""
+        arrival = self._of_word[word]
+        if arrival is not None:
+            arrival.done.wait()
+        self.write(word, self.number(word))
+
     def free(self, word: int) -> None:
-        """Give a word of `reserve` back, whose rows have come."""
+        """Give a word of `reserve` back, whose rows have come; no stream reads or writes it now.
+
+        Whatever was told by it, its next rows are told by the number after that of its last.
+        """
         with self._lock:
+            self.write(word, self.number(word))
             self._reserved.discard(word)
+
+    def let_through(self, word: int) -> None:
+        """Let streams go on that wait for rows of a reserved word which nobody brings."""
+        self.write(word, int(_LAST))
 
     def here(self, room: Room, word: int | None = None) -> Arrival:
         """Say that rows are there already; as `begin`."""
@@ -168,8 +202,15 @@ class Arrivals:
         try:
             read()
         except BaseException as error:  # told to whoever waits
-            arrival.error = error
-            arrival.records.fill_(_NEVER_CAME)
+            self._fail(arrival, error)
+        else:
+            self._tell(arrival)
+
+    def _fail(self, arrival: Arrival, error: BaseException) -> None:
+        arrival.error = error
+        try:
+            with torch.inference_mode():  # they may have been taken in it
+                arrival.records.fill_(_NEVER_CAME)
         finally:
             self._tell(arrival)
 
@@ -247,12 +288,10 @@ class Arrivals:
         Streams that wait for these go on, and read bytes 0xFF.
         """
         self._workers.shutdown()
-        for word in self._reserved:  # a graph that was replayed and never asked for anything
-            self.write(word, int(_LAST))
         for arrival in filter(None, list(self._of_word)):
-            arrival.error = StorageError(CLOSED)
-            arrival.records.fill_(_NEVER_CAME)
-            self._tell(arrival)
+            self._fail(arrival, StorageError(CLOSED))
+        for word in self._reserved:  # a graph that was replayed and never asked for anything
+            self.let_through(word)
 
     def release(self) -> None:
         """Unpin the words; no stream may wait any more."""

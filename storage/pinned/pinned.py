@@ -27,7 +27,7 @@ REGISTERED_BYTES = 64 << 30  # at a time, a multiple of a page
 _POPULATED_BYTES = 256 << 20
 _PORTABLE_AND_MAPPED = 3  # cudaHostRegisterPortable | cudaHostRegisterMapped
 _POPULATE_WRITE = 23
-_DONTFORK = 10
+_DONTFORK, _DOFORK = 10, 11
 libc = ctypes.CDLL(None, use_errno=True)
 kept: list[HostMemory] = []  # mapped for ever: a forked child's, and what CUDA did not let go
 
@@ -175,12 +175,12 @@ def _register(address: int, num_bytes: int, pieces: list[int], device: torch.dev
 
 def _forget(memory: HostMemory, pieces: list[int], device: torch.device | None) -> None:
     """Unregister what is registered; the memory is unmapped with its last view, not before."""
-    if device is None or not pieces:
+    if device is None:
         return
-    cudart = torch.cuda.cudart()  # type: ignore[no-untyped-call]
     bad = 0
     while pieces:
         start = pieces.pop()
+        cudart = torch.cuda.cudart()  # type: ignore[no-untyped-call]
         with torch.cuda.device(device):
             code = int(cudart.cudaHostUnregister(start))
         if code != 0:
@@ -196,6 +196,8 @@ def _forget(memory: HostMemory, pieces: list[int], device: torch.device | None) 
             facts={"bytes": f"{memory.num_bytes:,}", "CUDA error": bad},
             hint="an earlier error of the device may be why; start a new process",
         )
+    # Who still holds a view forks with it; a child without would unmap what else lies there.
+    advise(memory.address, whole_pages(memory.num_bytes), _DOFORK)
 
 
 def _clear_last_error() -> None:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import torch
+
 from engramctl.errors import ConfigError
 from engramctl.storage.requests.slot import Shapes, Slot, SlotOwner, TicketSlot
 from engramctl.storage.requests.usage import Call
@@ -35,7 +37,8 @@ class GivesSlots(SlotOwner):
         with Call(self.usage):
             self._take()
             try:
-                return self.made_slot(shapes, self._give)
+                with torch.inference_mode(False):  # its tensors are written to in any mode
+                    return self.made_slot(shapes, self._give)
             except BaseException:
                 self._give()
                 raise

@@ -62,6 +62,7 @@ class Slot(ABC):
             keys: see `Store.prefetch`.
 
         After an error the step must not be run: a graph would wait for rows that nobody brings.
+        The next one may be asked for.
 
         Raises:
             ValueError: other layers or shapes, or what `Store.prefetch` refuses.
@@ -110,9 +111,11 @@ class Slot(ABC):
         """Free the memory; graphs that were captured with this slot must not be replayed."""
         if self._open:
             self._open = False
-            self.let_go()
-            self.out.clear()
-            self._closed()
+            try:
+                self.let_go()
+            finally:
+                self.out.clear()
+                self._closed()
 
     def __enter__(self) -> Self:
         """Use as a context manager."""

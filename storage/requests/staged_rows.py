@@ -33,3 +33,8 @@ class Staged:
     ticket: Ticket | None = None
     shape: tuple[int, ...] = ()
     arrival: Arrival | None = None
+
+    @property
+    def places(self) -> tuple[torch.Tensor, ...]:
+        """`here` and `gone`, as far as there are such."""
+        return tuple(one for one in (self.here, self.gone) if one is not None)

@@ -160,10 +160,8 @@ class StagedStore(Store):
         held, here, gone = self.cache.take(layer, request.row_ids)
         if not len(here):
             return Staged(layer, request.row_ids)
-        return Staged(layer, request.row_ids[gone], held, self._there(here), self._there(gone))
-
-    def _there(self, numbers: NDArray[np.int64]) -> torch.Tensor:
-        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
+        places = self.cache.there(here), self.cache.there(gone)
+        return Staged(layer, request.row_ids[gone], held, *places)
 
     def _reading(self, part: Staged, room: Room) -> Callable[[], object]:
         """Return what reads rows into a room, for any thread."""
@@ -176,9 +174,8 @@ class StagedStore(Store):
         self._refuse_capture()
         part: Staged = handle[layer]
         rows = out.detach().view(-1, self.row_dim)
-        if part.held is not None:
-            assert self.cache is not None
-            self.cache.stream.lead(part.held)
+        if part.held is not None and self.cache is not None:
+            self.cache.stream.lead(part.held, *part.places)
             self._joined(layer, part.held, rows, part.here)
         if part.ticket is not None and part.arrival is None:
             room = self.rooms.take(len(part.rows))
@@ -195,11 +192,13 @@ class StagedStore(Store):
 
     def _copied(self, room: Room) -> torch.Tensor:
         """Queue one copy of records to the device, and note when it is done."""
-        records = room.records.to(self.device, non_blocking=True)
-        if self.device.type == "cuda":
-            room.read = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        if self.device.type != "cuda":
+            return room.records.to(self.device)
+        room.read = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        try:  # interrupted or not, it may be read
+            return room.records.to(self.device, non_blocking=True)
+        finally:
             room.read.record(torch.cuda.current_stream(self.device))
-        return records
 
     def dequantise(
         self,
@@ -215,8 +214,8 @@ class StagedStore(Store):
     def _joined(
         self, layer: int, records: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor | None
     ) -> None:
-        numbers = torch.arange(len(records), device=self.device)
-        self.dequantise(layer, records, numbers, rows, targets)
+        every = torch.arange(len(records), device=self.device)
+        self.dequantise(layer, records, every, rows, targets)
 
     def settle(self) -> None:
         """Take rows into the device's cache that are known to have come."""
@@ -282,17 +281,20 @@ class StagedStore(Store):
 
     def release(self) -> None:
         """Wait for what is read and queued; free all memory and close the tiers below."""
-        self.arrivals.close()
-        self._to_keep.clear()
-        if self.device.type == "cuda" and not self.usage.generation:
-            torch.cuda.synchronize(self.device)
-        self._let_go()
+        try:
+            self.arrivals.close()
+            self._to_keep.clear()
+            if self.device.type == "cuda" and not self.usage.generation:
+                torch.cuda.synchronize(self.device)
+        finally:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Let go of what `load` got hold of, as far as it came, whatever fails."""
         with ExitStack() as stack:
             stack.callback(self.below.close)
-            for name in ("rooms", "arrivals", "cache"):
+            kept = ("cache",) if not self.usage.generation else ()  # a forked child has no stream
+            for name in ("rooms", "arrivals", *kept):
                 held = getattr(self, name, None)
                 if held is not None:
                     stack.callback(held.release)

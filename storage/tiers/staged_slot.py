@@ -52,12 +52,13 @@ class _Line:
         self.held = torch.empty(shape, dtype=torch.uint8, device=device)
         self.there = torch.full((2, num_rows), -1, dtype=torch.int64, device=device)
         self.numbers = torch.arange(num_rows, device=device)
+        self.missed: NDArray[np.int64] = np.empty(0, np.int64)
+        self.arrival: Arrival | None = None
+        self.seen = torch.zeros(1, dtype=torch.int32, device=device)
         self.came, self.taken = store.arrivals.reserve(), store.arrivals.reserve()
         first = store.arrivals.number(self.came)
         store.arrivals.write(self.taken, first)
-        self.seen = torch.full((1,), first, dtype=torch.int32, device=device)
-        self.missed: NDArray[np.int64] = np.empty(0, np.int64)
-        self.arrival: Arrival | None = None
+        self.seen.fill_(first)
 
     def room(self, num_rows: int) -> Room:
         """Return the first of `records`, as rows on their way take it."""
@@ -92,11 +93,15 @@ class StagedSlot(Slot):
         self._memory = PinnedMemory(max(1, sum(needed.values())), device=pinned)
         self._lines: dict[int, _Line] = {}
         at = 0
-        for layer, size in self._sizes.items():
-            memory = self._memory.array[at : at + needed[layer]]
-            self._lines[layer] = _Line(store, memory, size)
-            self._join(layer, self._lines[layer])  # no row, but it compiles what a capture may not
-            at += needed[layer]
+        try:
+            for layer, size in self._sizes.items():
+                memory = self._memory.array[at : at + needed[layer]]
+                self._lines[layer] = _Line(store, memory, size)
+                self._join(layer, self._lines[layer])  # no row: it compiles what a capture may not
+                at += needed[layer]
+        except BaseException:
+            self.let_go()
+            raise
 
     def ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
         """Begin to bring the rows of a step, once the one before has read its own."""
@@ -109,6 +114,15 @@ class StagedSlot(Slot):
         for line in self._lines.values():
             self._until_taken(line)
         store.arrivals.raise_late()
+        try:
+            self._ask(requests, keys)
+        except BaseException:
+            for line in self._lines.values():
+                self._pass_over(line)
+            raise
+
+    def _ask(self, requests: Mapping[int, RowIds], keys: Any) -> None:
+        store = self._store
         checked = {layer: store.checked(layer, ids, ahead=False) for layer, ids in requests.items()}
         self._keep()
         rows = {layer: self._part(layer, one.row_ids) for layer, one in checked.items()}
@@ -164,6 +178,17 @@ class StagedSlot(Slot):
                 )
             time.sleep(_PAUSE_S)
 
+    def _pass_over(self, line: _Line) -> None:
+        """Leave out rows that were begun, of a step that is not to be run."""
+        arrivals = self._store.arrivals
+        number = arrivals.number(line.came)
+        if arrivals.told(line.taken) == number:
+            return
+        arrivals.end(line.came)  # a thread may still write to `records`
+        line.arrival = None
+        line.seen.fill_(number)
+        arrivals.write(line.taken, number)
+
     def _part(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Copy what the device has to its fixed memory; returns the row ids that are missed."""
         line, cache = self._lines[layer], self._store.cache
@@ -193,8 +218,10 @@ class StagedSlot(Slot):
         line, arrivals = self._lines[layer], self._store.arrivals
         if arrivals.queues:
             arrivals.wait_next(line.came, line.seen)
-            self._join(layer, line)
-            arrivals.tell(line.seen, line.taken)
+            try:
+                self._join(layer, line)
+            finally:  # `seen` goes on in any case, and `ask` waits for as much
+                arrivals.tell(line.seen, line.taken)
             return
         if line.arrival is None:
             raise ValueError("the slot was asked for no rows yet: call prefetch before the step")
@@ -212,13 +239,20 @@ class StagedSlot(Slot):
     def let_go(self) -> None:
         """Wait for what is queued, and free the memory."""
         store = self._store
+        try:
+            if not store.usage.generation:  # a forked child has neither thread nor stream
+                self._give_words_back()
+        finally:
+            self._lines.clear()
+            self._memory.close()
+
+    def _give_words_back(self) -> None:
+        store, arrivals = self._store, self._store.arrivals
         for line in self._lines.values():
-            if line.arrival is not None:
-                line.arrival.done.wait()
-        if store.device.type == "cuda" and not store.usage.generation:
+            arrivals.end(line.came)
+            arrivals.let_through(line.came)  # a graph may be queued whose rows nobody asked for
+        if store.device.type == "cuda":
             torch.cuda.synchronize(store.device)
         for line in self._lines.values():
-            store.arrivals.free(line.came)
-            store.arrivals.free(line.taken)
-        self._lines.clear()
-        self._memory.close()
+            arrivals.free(line.came)
+            arrivals.free(line.taken)

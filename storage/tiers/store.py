@@ -64,7 +64,8 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         bounded = budget_bytes is not None and self.whole == "ssd"
         reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
         self._most_copied = None if reading is None else max(256, reading >> 15)
-        self.load(budget_bytes)
+        with torch.inference_mode(False):  # its tensors are written to in any mode
+            self.load(budget_bytes)
         renew_in_children(self)
         compile_take_rows()
 
@@ -201,9 +202,7 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         self, layer: int, row_ids: RowIds, most_copied: int | None = None, *, ahead: bool = True
     ) -> Request:
         """Return the request for a layer's row ids; `ahead` as in `start`, errors of `prefetch`."""
-        num_rows = self._num_rows.get(layer)
-        if num_rows is None:
-            num_rows = self.table.num_rows(layer)  # an error
+        num_rows = self._num_rows.get(layer) or self.table.num_rows(layer)  # an error
         return checked_request(layer, row_ids, num_rows, most_copied)
 
     def target(self, ids_shape: tuple[int, ...], out: torch.Tensor | None) -> torch.Tensor:

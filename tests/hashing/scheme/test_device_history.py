@@ -85,3 +85,11 @@ def test_a_history_refuses_what_it_cannot_hold() -> None:
         history.reorder(torch.tensor([0, 1, 1]))
     with pytest.raises(ValueError, match="must not be negative"):
         DeviceHistory(-1, device="cpu")
+
+
+def test_a_history_that_was_made_in_inference_mode_goes_on_outside() -> None:
+    with torch.inference_mode():
+        history = DeviceHistory(2, device="cpu")
+    history.append(torch.tensor([[5, 9, 7]]))
+    history.roll_back(1)
+    assert history.ids.tolist() == [[5, 9]]

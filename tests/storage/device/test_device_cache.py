@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.caches.reference import S3FifoReference
+from engramctl.errors import ConfigError
 from engramctl.storage.device.device_cache import DeviceCache
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.reading.table import TableFiles, open_table
@@ -89,5 +90,17 @@ def test_dropped_rows_are_gone_and_all_of_them_too(table: TableFiles) -> None:
 
 
 def test_a_cache_for_no_row_is_refused(table: TableFiles) -> None:
-    with pytest.raises(ValueError, match="holds no row"):
+    with pytest.raises(ConfigError, match="too small"):
         made(table, 0)
+
+
+def test_what_is_kept_follows_its_event_and_outlives_its_copy(
+    table: TableFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, done, ids = made(table, 5), list[object](), np.arange(3)
+    monkeypatch.setattr(cache.stream, "follow_event", done.append)
+    monkeypatch.setattr(cache.stream, "keep", done.append)
+    came, event = records(table, 1, ids), object()
+    cache.put(1, ids, came, event)
+    assert done[0] is event
+    assert done[1] is came

@@ -86,6 +86,14 @@ def test_a_view_outlives_close_and_reads_the_same_bytes(cudart: Cudart) -> None:
     assert not is_mapped(memory.address)
 
 
+def test_a_view_that_outlives_close_is_a_forked_child_s_as_well(cudart: Cudart) -> None:
+    memory = PinnedMemory(SIZE, device=GPU)
+    memory.array[:] = 9
+    view = memory.array
+    memory.close()
+    assert in_child(lambda: is_mapped(memory.address) and bool((view == 9).all())) == 0
+
+
 def test_what_cuda_does_not_let_go_stays_mapped_and_counted(cudart: Cudart) -> None:
     memory = PinnedMemory(SIZE, device=GPU)
     cudart.keeps = True

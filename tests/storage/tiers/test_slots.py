@@ -10,19 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engramctl.errors import ConfigError, StorageError
-from engramctl.storage import Store, open_store
+from engramctl.storage import open_store
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import staged_slot
-from engramctl.storage.tiers.gpu import GpuStore
 from engramctl.storage.tiers.staged import StagedStore
-from engramctl.storage.tiers.tier_list import read_tiers
 from tests.storage.tables import make_plan, write
-
-ROWS = {1: 3000, 4: 900}
-DIM = 64
-SHAPE = (2, 24)
-CPU = torch.device("cpu")
-STAGED = ("gpu:10KiB,host:20KiB,ssd", "gpu:10KiB,host", "host:20KiB,ssd", "ssd", "host")
+from tests.storage.tiers.slot_stores import DIM, ROWS, SHAPE, STAGED, opened, values
 
 
 @pytest.fixture(scope="module")
@@ -30,31 +23,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> TableFiles:
     folder = tmp_path_factory.mktemp("table") / "t"
     write(make_plan(form="paged", dtype="f8_e4m3", row_dim=DIM, rows=ROWS), folder)
     return open_table(folder)
-
-
-def staged(table: TableFiles, name: str) -> Store:
-    """A mixture, with the CPU as its device."""
-    tiers = read_tiers(name)
-    host = tiers.cache_bytes("host")
-    budget = host + (1 << 20) if tiers.whole == "ssd" else None
-    store = StagedStore(table, torch.float32, CPU, budget, "auto", None, host, None, tiers)
-    store.capture_slots = 2
-    return store
-
-
-def opened(table: TableFiles, name: str) -> Store:
-    if name == "on the CPU":
-        return open_store(table, "host", dtype=torch.float32, capture_slots=2)
-    if name == "gpu":
-        store = GpuStore(table, torch.float32, CPU)
-        store.capture_slots = 2
-        return store
-    return staged(table, name)
-
-
-def values(table: TableFiles, layer: int, ids: Any) -> torch.Tensor:
-    found = torch.from_numpy(table.read_values(layer, np.asarray(ids).ravel()))
-    return found.view(*np.shape(ids), DIM)
 
 
 @pytest.mark.parametrize("name", ["on the CPU", "gpu", *STAGED])

@@ -222,3 +222,58 @@ def test_closing_waits_for_what_is_read_and_ends_the_thread(tables: dict[str, Ta
 def test_stored_rows_are_not_staged(tables: dict[str, TableFiles]) -> None:
     with pytest.raises(ConfigError, match="dequantised"):
         opened(tables["bf16"], "ssd", torch.uint8)
+
+
+def test_positions_of_kept_rows_are_there_for_whatever_stream_waits(
+    tables: dict[str, TableFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tables["f8_e4m3"], f"gpu:{GPU},ssd") as store:
+        assert store.cache is not None
+        store.gather(1, np.arange(8))
+        queued, made, led = [False], list[bool](), list[torch.Tensor]()
+
+        class Queue:
+            def __enter__(self) -> None:
+                queued[0] = True
+
+            def __exit__(self, *_: object) -> None:
+                queued[0] = False
+
+        from_numpy = torch.from_numpy
+
+        def noted(numbers: Any) -> torch.Tensor:
+            made.append(queued[0])
+            return from_numpy(numbers)
+
+        monkeypatch.setattr(store.cache.stream, "queue", Queue)
+        monkeypatch.setattr(store.cache.stream, "lead", lambda *used: led.extend(used))
+        with monkeypatch.context() as watched:
+            watched.setattr(torch, "from_numpy", noted)
+            assert store.cache.there(np.arange(3)).tolist() == [0, 1, 2]
+        assert made == [True]
+        store.prefetch({1: np.arange(4, 12)}).wait(1)
+        assert [one.tolist() for one in led[1:]] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_a_device_cache_without_room_for_a_row_is_refused(tables: dict[str, TableFiles]) -> None:
+    for name in ("gpu:10,ssd", "gpu:10,host"):
+        with pytest.raises(ConfigError, match="too small"):
+            opened(tables["f8_e4m3"], name)
+
+
+def test_an_error_of_the_device_leaves_no_thread_and_closes_what_is_below(
+    tables: dict[str, TableFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = threading.active_count()
+    store = opened(tables["f8_e4m3"], f"gpu:{GPU},ssd")
+    store.prefetch({1: np.arange(50)}).wait(1)
+    assert store.cache is not None
+
+    def fail() -> None:
+        raise RuntimeError("an illegal memory access")
+
+    monkeypatch.setattr(store.cache.stream, "finish", fail)
+    with pytest.raises(RuntimeError, match="illegal"):
+        store.close()
+    assert store.below.usage.over
+    assert threading.active_count() <= before
