@@ -83,10 +83,18 @@ def test_a_reserved_word_is_nobody_elses(pool: Rooms) -> None:
     arrivals = Arrivals(CPU, queues=False)
     word = arrivals.reserve()
     room = pool.take(1)
-    used = {arrivals.begin(lambda: None, room).place[0] for _ in range(2 * WORDS)}
-    assert word not in used
+
+    def used() -> set[int]:
+        found = set()
+        for _ in range(2 * WORDS):
+            one = arrivals.begin(lambda: None, room)
+            assert one.done.wait(30)
+            found.add(one.place[0])
+        return found
+
+    assert word not in used()
     arrivals.free(word)
-    assert word in {arrivals.begin(lambda: None, room).place[0] for _ in range(2 * WORDS)}
+    assert word in used()
     arrivals.close()
     arrivals.release()
 
