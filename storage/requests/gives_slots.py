@@ -19,6 +19,7 @@ class GivesSlots(SlotOwner):
     """
 
     lock: threading.Lock
+    device: torch.device
     capture_slots = 0
     _open_slots = 0
 
@@ -38,7 +39,10 @@ class GivesSlots(SlotOwner):
             self._take()
             try:
                 with torch.inference_mode(False):  # its tensors are written to in any mode
-                    return self.made_slot(shapes, self._give)
+                    slot = self.made_slot(shapes, self._give)
+                if self.device.type == "cuda":  # what it holds is there for any stream
+                    torch.cuda.current_stream(self.device).synchronize()
+                return slot
             except BaseException:
                 self._give()
                 raise
