@@ -16,7 +16,7 @@ from engramctl.storage.cache.lookups import admit_rows, part_rows
 from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.s3fifo import drop_keys, empty_slots, keep_all
 from engramctl.storage.cache.shared_lock import SharedLock
-from engramctl.storage.cache.slots import Slots, key_words, slots_bytes
+from engramctl.storage.cache.slots import MOST_SLOTS, Slots, key_bases, key_words, slots_bytes
 from engramctl.storage.io.gather import widen
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 AT_ONCE = 1024  # rows for which other threads wait
 NO_TAGS: NDArray[np.uint16] = np.empty(0, np.uint16)
 _NO_HOLD: NDArray[np.uint8] = np.empty(0, np.uint8)
-_MOST_SLOTS = 1 << 29  # entries are int32
 
 
 def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
@@ -43,7 +42,7 @@ def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
     """
     room = num_bytes // PAGE * PAGE
     words = key_words(num_rows)
-    most = min(room // record_bytes, num_rows, _MOST_SLOTS)
+    most = min(room // record_bytes, num_rows, MOST_SLOTS)
     return (
         bisect_right(range(most + 1), room, 1, key=lambda n: slots_bytes(n, words, record_bytes))
         - 1
@@ -76,11 +75,7 @@ class RowCache:
             ValueError: it is too small for a row.
         """
         record = source.record
-        self.bases: dict[int, int] = {}
-        total = 0
-        for layer in source.layers:
-            self.bases[layer] = total
-            total += source.num_rows(layer)
+        self.bases, total = key_bases(source)
         self.capacity = cache_capacity(num_bytes, record.record_bytes, total)
         if self.capacity < 1:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")

@@ -22,10 +22,8 @@ from engramctl.storage.cache.s3fifo import (
     place_of,
     touch,
 )
-from engramctl.storage.cache.slots import Slots, key_words
+from engramctl.storage.cache.slots import Slots, key_bases, key_words
 from engramctl.storage.reading.source import Source
-
-MOST_SLOTS = 1 << 29  # entries are int32
 
 
 @njit(**LEAN)
@@ -93,11 +91,7 @@ class RowIndex:
             source: whose rows.
             capacity: slots, from 1 to MOST_SLOTS.
         """
-        self._bases: dict[int, int] = {}
-        total = 0
-        for layer in source.layers:
-            self._bases[layer] = total
-            total += source.num_rows(layer)
+        self._bases, total = key_bases(source)
         self.capacity = capacity
         self._slots = Slots.empty(capacity, key_words(total))
         self._arrays = self._slots.words, self._slots.state

@@ -19,8 +19,10 @@ from engramctl.storage.cache.s3fifo import (
     SMALL_LENGTH,
     empty_slots,
 )
+from engramctl.storage.reading.source import Source
 
 WORD = 4
+MOST_SLOTS = 1 << 29  # entries are int32
 _BEFORE_NEXT = -BEHIND  # words of a slot that a ghost does not have
 
 
@@ -38,6 +40,16 @@ def queue_sizes(capacity: int) -> tuple[int, int]:
 def num_ghosts(capacity: int) -> int:
     """Return how many ids of rows that left are remembered."""
     return max(1, queue_sizes(capacity)[1])
+
+
+def key_bases(source: Source) -> tuple[dict[int, int], int]:
+    """Return what makes each layer's row ids keys, when it is added, and the rows of all layers."""
+    bases: dict[int, int] = {}
+    total = 0
+    for layer in source.layers:
+        bases[layer] = total
+        total += source.num_rows(layer)
+    return bases, total
 
 
 def key_words(num_rows: int) -> int:

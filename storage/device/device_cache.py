@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.cache.row_index import MOST_SLOTS, RowIndex
+from engramctl.storage.cache.row_index import RowIndex
+from engramctl.storage.cache.slots import MOST_SLOTS
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import SideStream
 from engramctl.storage.reading.source import Source
@@ -55,6 +56,7 @@ class DeviceCache:
         self._copies, self._device = copies, device
         self._records = self._room(self.capacity)
         self.index = RowIndex(source, self.capacity)
+        self.index.compile(source.layers[0])
         self.stream = SideStream(device)
 
     @property

@@ -7,9 +7,9 @@ HITS = "tests/storage/cache/test_all_hits.py"
 
 MUTATIONS = (
     Mutation(
-        "cache-mixes-layers", "storage/cache/row_cache.py",
-        "            total += source.num_rows(layer)\n",
-        "            total += 0 * source.num_rows(layer)\n",
+        "cache-mixes-layers", "storage/cache/slots.py",
+        "        total += source.num_rows(layer)\n",
+        "        total += 0 * source.num_rows(layer)\n",
         (CACHE + "::test_layers_do_not_share_rows",),
     ),
     Mutation(
