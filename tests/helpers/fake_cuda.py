@@ -55,7 +55,7 @@ class Cudart:
         assert start % mmap.PAGESIZE == size % mmap.PAGESIZE == 0 < size
         assert is_mapped(start)
         assert is_mapped(start + size - 1)
-        for other, length in self.spans.items():
+        for other, length in tuple(self.spans.items()):  # another thread may register meanwhile
             assert start + size <= other or other + length <= start
         self.spans[start] = size
         self.largest = max(self.largest, size)

@@ -30,9 +30,9 @@ SHAPES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    plan = make_plan(row_dim=ROW_DIM, form="packed", rows={1: ROWS, 2: ROWS + 1})
-    write(plan, tmp_path_factory.mktemp("ids") / "table")
-    return tmp_path_factory.getbasetemp() / "ids0" / "table"
+    path = tmp_path_factory.mktemp("ids") / "table"
+    write(make_plan(row_dim=ROW_DIM, form="packed", rows={1: ROWS, 2: ROWS + 1}), path)
+    return path
 
 
 @pytest.fixture
