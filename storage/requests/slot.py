@@ -5,6 +5,7 @@ are read, is written to memory that the graph reads, by `prefetch`, before it is
 queues nothing but work on the slot's own memory, and may be captured.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
@@ -12,11 +13,13 @@ from typing import Any, Protocol, Self
 import torch
 
 from engramctl.errors import StorageError
+from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.ticket import Ticket
 from engramctl.storage.requests.usage import Call, Usage
 
 Shapes = Mapping[int, tuple[int, ...]]
+Closed = Callable[["Slot"], None]
 
 
 class SlotOwner(Protocol):
@@ -42,13 +45,19 @@ class Slot(ABC):
         out: layer -> its rows, (*S, H, row_dim): always the same memory.
     """
 
-    def __init__(self, store: SlotOwner, shapes: Shapes, closed: Callable[[], None]) -> None:
-        """Made by `Store.slot`; `closed` is called when it ends."""
+    def __init__(self, store: SlotOwner, shapes: Shapes, closed: Closed) -> None:
+        """Made by `Store.slot`; `closed` is called with it when it ends."""
         for layer in shapes:
             store.num_rows(layer)  # an error where there is none
         self.shapes = {layer: tuple(shape) for layer, shape in shapes.items()}
         self.out = {layer: store.target(shape, None) for layer, shape in self.shapes.items()}
         self._usage, self._closed, self._open = store.usage, closed, True
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Make the lock anew in a forked child."""
+        self._closing = threading.Lock()
 
     def prefetch(self, requests: Mapping[int, RowIds], keys: Any = None) -> None:
         """Say which rows the next step reads; before it starts, or before its graph is replayed.
@@ -82,7 +91,8 @@ class Slot(ABC):
         May be captured. Every layer is waited for once a step, in any order.
 
         Raises:
-            ValueError: no layer of the slot.
+            ValueError: no layer of the slot; or, where rows come from slower tiers and the wait is
+                not captured, one that `prefetch` did not ask for since it was waited for.
             StorageError: the slot or the store is closed, or a read failed that is over by now.
         """
         with Call(self._usage):
@@ -108,14 +118,19 @@ class Slot(ABC):
         """Free what the slot holds beside its outputs."""
 
     def close(self) -> None:
-        """Free the memory; graphs that were captured with this slot must not be replayed."""
-        if self._open:
+        """Free the memory; graphs that were captured with this slot must not be replayed.
+
+        Once more does nothing. Closing the store does it, too: until then it holds its slots.
+        """
+        with self._closing:
+            if not self._open:
+                return
             self._open = False
             try:
                 self.let_go()
             finally:
                 self.out.clear()
-                self._closed()
+                self._closed(self)
 
     def __enter__(self) -> Self:
         """Use as a context manager."""
@@ -129,7 +144,7 @@ class Slot(ABC):
 class TicketSlot(Slot):
     """Rows of a store on the CPU, where no graph is captured: a ticket a step."""
 
-    def __init__(self, store: SlotOwner, shapes: Shapes, closed: Callable[[], None]) -> None:
+    def __init__(self, store: SlotOwner, shapes: Shapes, closed: Closed) -> None:
         """As `Slot`."""
         super().__init__(store, shapes, closed)
         self._store = store

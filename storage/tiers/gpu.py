@@ -5,7 +5,6 @@ hold a table. A gather queues its work on the current stream and never waits for
 that are there stay there: whether one is no row is told by a flag, later.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from engramctl.storage.device.gathering import KERNELS, Gathering
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.device_ids import device_request, on_a_device
-from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.slot import Closed, Shapes, Slot
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.id_slot import IdSlot
@@ -114,7 +113,7 @@ class GpuStore(Store):
         records, scale = self._records[layer], self._scales[layer]
         self._gathering.queue(records, row_ids, scale, rows, None, told.tensor, len(records))
 
-    def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
+    def made_slot(self, shapes: Shapes, closed: Closed) -> Slot:
         """Return fixed outputs, and row ids at a fixed place."""
         return IdSlot(self, shapes, closed)
 
@@ -138,10 +137,12 @@ class GpuStore(Store):
 
     def release(self) -> None:
         """Free the device memory, once no stream reads it any more."""
-        if self.device.type == "cuda" and not self.usage.generation:  # a forked child has no stream
-            torch.cuda.synchronize(self.device)
-        self._records.clear()
-        self._bad.clear()
+        try:
+            if self.device.type == "cuda" and not self.usage.generation:  # a child has no stream
+                torch.cuda.synchronize(self.device)
+        finally:
+            self._records.clear()
+            self._bad.clear()
 
 
 def _fill(records: torch.Tensor, reader: RecordReader, layer: int) -> None:

@@ -1,6 +1,6 @@
 """Slots of rows that all are where the device reads them: a step's row ids at a fixed place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from engramctl.errors import ConfigError
 from engramctl.storage.device.side_stream import capturing
 from engramctl.storage.requests.checked_ids import RowIds
-from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.slot import Closed, Shapes, Slot
 
 if TYPE_CHECKING:
     from engramctl.storage.tiers.gpu import GpuStore
@@ -24,7 +24,7 @@ class IdSlot(Slot):
             What is no row in it is told of as of any ids on the device.
     """
 
-    def __init__(self, store: "GpuStore", shapes: Shapes, closed: Callable[[], None]) -> None:
+    def __init__(self, store: "GpuStore", shapes: Shapes, closed: Closed) -> None:
         """As `Slot`."""
         super().__init__(store, shapes, closed)
         self._store = store

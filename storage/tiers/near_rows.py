@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engramctl.storage.io.gather_at_once import gather_at_once
+from engramctl.storage.io.gather_at_once import MOST_ROWS, gather_at_once
 from engramctl.storage.requests.stats import StoreStats
 
 SLOW_NS = 500_000  # rows in memory that take longer are told to their tier
@@ -48,6 +48,11 @@ class NearRows:
             self._stats.stall_ns += stall_ns
             self._stats.count(len(row_ids), distinct)
         return True
+
+    def few_gathered(self, layer: int, row_ids: NDArray[Any], out: torch.Tensor) -> bool:
+        """Do as `gathered`, of any layer and any number of rows; False: they need a longer way."""
+        few = layer in self.near and len(row_ids) <= MOST_ROWS
+        return few and self.gathered(layer, row_ids, out)
 
     def was_slow(self, layer: int, num_rows: int, took_ns: int) -> None:
         """Learn that rows of `near` took long."""

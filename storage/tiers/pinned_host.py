@@ -29,7 +29,7 @@ from engramctl.storage.reading.region import Region
 from engramctl.storage.reading.source import PlacedTables, RecordReader, Source
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.device_ids import on_a_device
-from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.slot import Closed, Shapes, Slot
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import resident_of
 from engramctl.storage.tiers.gpu import GpuStore
@@ -139,7 +139,7 @@ class PinnedHostStore(GpuStore):
 
         self.staging.copy(len(ids), fill, use)
 
-    def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
+    def made_slot(self, shapes: Shapes, closed: Closed) -> Slot:
         """Return fixed outputs, and row ids at a fixed place, for a kernel that reads in place.
 
         Raises:
@@ -186,8 +186,10 @@ class PinnedHostStore(GpuStore):
 
     def release(self) -> None:
         """Unpin and unmap the table, once no stream reads it any more."""
-        super().release()
-        self._let_go()
+        try:
+            super().release()
+        finally:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Let go of what `load` got hold of, as far as it came."""

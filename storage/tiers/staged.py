@@ -19,12 +19,11 @@ from engramctl.errors import ConfigError
 from engramctl.storage.device.device_cache import DeviceCache
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import capturing
-from engramctl.storage.io.gather_at_once import MOST_ROWS
 from engramctl.storage.pinned import driver
 from engramctl.storage.pinned.arrivals import Arrivals
 from engramctl.storage.pinned.rooms import Room, Rooms
 from engramctl.storage.requests.output import STORED
-from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.slot import Closed, Shapes, Slot
 from engramctl.storage.requests.staged_rows import Staged
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
@@ -124,7 +123,7 @@ class StagedStore(Store):
         missed = {
             layer: part.rows.reshape(requests[layer].shape if part.gone is None else (-1,))
             for layer, part in parts.items()
-            if len(part.rows) and not self._brought_now(part)
+            if len(part.rows) and not self._come_now(part)
         }
         if missed:
             ticket = self.below.prefetch(missed, keys if self.uses_keys else None)
@@ -143,12 +142,10 @@ class StagedStore(Store):
                 hint="ask for them before the graph is replayed, with fixed outputs: store.slot()",
             )
 
-    def _brought_now(self, part: Staged) -> bool:
+    def _come_now(self, part: Staged) -> bool:
         """Bring a few rows that host memory has: a thread would take longer to begin."""
-        if part.layer not in self.below.near or len(part.rows) > MOST_ROWS:
-            return False
         room = self.rooms.take(len(part.rows))
-        if not self.below.gathered(part.layer, part.rows, room.records):
+        if not self.below.few_gathered(part.layer, part.rows, room.records):
             return False
         part.arrival = self.arrivals.here(room)
         return True
@@ -232,7 +229,7 @@ class StagedStore(Store):
             elif part.arrival.error is None:
                 self.cache.put(part.layer, part.rows, records, part.arrival.room.read)
 
-    def made_slot(self, shapes: Shapes, closed: Callable[[], None]) -> Slot:
+    def made_slot(self, shapes: Shapes, closed: Closed) -> Slot:
         """Return fixed outputs, and memory of the host that a graph reads."""
         return StagedSlot(self, shapes, closed)
 

@@ -1,7 +1,7 @@
 """Slots of rows that slower tiers bring: a graph waits for them itself, and reads them in place."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError, StorageError
 from engramctl.storage.device.side_stream import capturing
-from engramctl.storage.io.gather_at_once import MOST_ROWS
 from engramctl.storage.memory.host_memory import whole_pages
 from engramctl.storage.pinned.arrivals import Arrival
 from engramctl.storage.pinned.pinned import PinnedMemory
 from engramctl.storage.pinned.rooms import Room
 from engramctl.storage.requests.checked_ids import RowIds
-from engramctl.storage.requests.slot import Shapes, Slot
+from engramctl.storage.requests.slot import Closed, Shapes, Slot
 from engramctl.storage.requests.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class _Line:
         came: word whose number says that rows have come.
         taken: word whose number says that the device has read them.
         seen: what the device has seen of `came`.
+        owed: whether rows were asked for and not waited for, but by a captured graph.
         missed: row ids of `records`.
         arrival: of the last rows; None: none were asked for, or the device had all.
     """
@@ -55,6 +55,7 @@ class _Line:
         self.missed: NDArray[np.int64] = np.empty(0, np.int64)
         self.arrival: Arrival | None = None
         self.seen = torch.zeros(1, dtype=torch.int32, device=device)
+        self.owed = False
         self.came, self.taken = store.arrivals.reserve(), store.arrivals.reserve()
         first = store.arrivals.number(self.came)
         store.arrivals.write(self.taken, first)
@@ -73,7 +74,7 @@ class _Line:
 class StagedSlot(Slot):
     """Rows of a mixture, or of a tier below the device, at fixed addresses."""
 
-    def __init__(self, store: "StagedStore", shapes: Shapes, closed: Callable[[], None]) -> None:
+    def __init__(self, store: "StagedStore", shapes: Shapes, closed: Closed) -> None:
         """As `Slot`.
 
         Raises:
@@ -139,21 +140,18 @@ class StagedSlot(Slot):
                 line.arrival = self._begun(ticket, layer, later[layer])
             line.missed = rows[layer]
             line.there.copy_(torch.from_numpy(line.places), non_blocking=True)
+            line.owed = True
         if store.cache is not None:
             store.cache.stream.lead()
         store.count(checked.values())
 
     def _come_now(self, layer: int, rows: NDArray[np.int64]) -> bool:
         """Bring a few rows that host memory has, or none."""
-        line, below = self._lines[layer], self._store.below
-        room = line.room(len(rows))
-        if len(rows) and (
-            layer not in below.near
-            or len(rows) > MOST_ROWS
-            or not below.gathered(layer, rows, room.records)
-        ):
+        line, store = self._lines[layer], self._store
+        room, line.arrival = line.room(len(rows)), None  # `records` may be written over
+        if len(rows) and not store.below.few_gathered(layer, rows, room.records):
             return False
-        line.arrival = self._store.arrivals.here(room, line.came)
+        line.arrival = store.arrivals.here(room, line.came)
         return True
 
     def _begun(self, ticket: Ticket, layer: int, rows: NDArray[np.int64]) -> Arrival:
@@ -180,7 +178,7 @@ class StagedSlot(Slot):
 
     def _pass_over(self, line: _Line) -> None:
         """Leave out rows that were begun, of a step that is not to be run."""
-        arrivals = self._store.arrivals
+        arrivals, line.owed = self._store.arrivals, False
         number = arrivals.number(line.came)
         if arrivals.told(line.taken) == number:
             return
@@ -210,22 +208,28 @@ class StagedSlot(Slot):
                 with cache.stream.queue():
                     records = arrival.records.to(self._store.device, non_blocking=True)
                 cache.put(layer, line.missed, records)
-            line.missed = line.missed[:0]
         cache.stream.finish()  # `records` is read into again now
 
     def fill(self, layer: int) -> None:
         """Queue the wait for the rows, and their dequantising."""
         line, arrivals = self._lines[layer], self._store.arrivals
+        captured = capturing(self._store.device)
+        if not captured and not line.owed:  # a device would wait until the next rows come
+            raise ValueError(
+                f"no rows of layer {layer} are on their way to this slot: call prefetch before "
+                "every step, and wait for each layer once"
+            )
         if arrivals.queues:
             arrivals.wait_next(line.came, line.seen)
+            line.owed = line.owed and captured
             try:
                 self._join(layer, line)
             finally:  # `seen` goes on in any case, and `ask` waits for as much
                 arrivals.tell(line.seen, line.taken)
             return
-        if line.arrival is None:
-            raise ValueError("the slot was asked for no rows yet: call prefetch before the step")
+        assert line.arrival is not None  # it is owed
         line.arrival.done.wait()
+        line.owed = False
         arrivals.write(line.taken, arrivals.number(line.came))
         line.arrival.raise_error()
         self._join(layer, line)

@@ -8,6 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -282,9 +283,9 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
     def close(self) -> None:
         """Let go of memory and files, once running calls are over; later calls are errors.
 
-        Open tickets are cancelled; who waits for one in `prefetch` is told.
+        Slots are closed; open tickets are cancelled; who waits for one in `prefetch` is told.
         """
-        self.usage.close(self.release)
+        self.usage.close(partial(self.close_slots, self.release))
 
     @abstractmethod
     def release(self) -> None:

@@ -5,6 +5,7 @@ from tests.mutations import Mutation
 CACHE = "tests/storage/device/test_device_cache.py"
 ARRIVALS = "tests/storage/pinned/test_words_and_slots.py"
 PINNED = "tests/storage/pinned/test_pinned.py"
+PINNED_ENDS = "tests/storage/tiers/test_pinned_ends.py"
 SLOTS = "tests/storage/tiers/test_slot_ends.py"
 STAGED = "tests/storage/tiers/test_staged.py"
 
@@ -92,6 +93,32 @@ MUTATIONS = (
         "stores-of-the-mode-they-were-opened-in", "storage/tiers/store.py",
         "with torch.inference_mode(False):", "if True:",
         (SLOTS + "::test_what_was_opened_in_inference_mode_is_used_in_any",),
+    ),
+    Mutation(
+        "rows-of-a-step-that-failed-are-those-before", "storage/tiers/staged_slot.py",
+        "room, line.arrival = line.room(len(rows)), None", "room = line.room(len(rows))",
+        (SLOTS + "::test_records_that_a_failed_step_wrote_over_are_not_kept",),
+    ),
+    Mutation(
+        "rows-are-waited-for-that-nobody-brings", "storage/tiers/staged_slot.py",
+        "if not captured and not line.owed:", "if False:",
+        (SLOTS + "::test_rows_of_a_slot_are_waited_for_once_after_they_were_asked_for",),
+    ),
+    Mutation(
+        "slots-that-are-dropped-are-freed", "storage/requests/gives_slots.py",
+        "self._slots = (*self._slots, slot)", "pass",
+        (SLOTS + "::test_closing_a_store_closes_its_slots_and_drops_none_before",),
+    ),
+    Mutation(
+        "a-store-frees-what-a-slot-still-uses", "storage/requests/slot.py",
+        "        with self._closing:\n", "        if True:\n",
+        (SLOTS + "::test_a_slot_is_freed_once_by_whoever_closes_it",),
+    ),
+    Mutation(
+        "a-device-that-fails-keeps-what-it-pinned", "storage/tiers/pinned_host.py",
+        "        finally:\n            self._let_go()\n",
+        "        except KeyError:\n            self._let_go()\n",
+        (PINNED_ENDS + "::test_a_device_that_fails_at_the_end_keeps_no_memory",),
     ),
     Mutation(
         "positions-are-the-asking-stream-s", "storage/tiers/staged.py",

@@ -94,8 +94,8 @@ def test_what_is_pinned_for_mixtures_is_over_with_the_store(folder: Path, name: 
         assert pinned_bytes() == sum(machine.cudart.spans.values()) > 0
         del held
         store.close()
+        assert machine.cudart.spans == {}, "the slot's are among them"
         slot.close()
-        assert machine.cudart.spans == {}
 
 
 @pytest.mark.parametrize("fails", ["Arrivals", "DeviceCache", "Rooms"])

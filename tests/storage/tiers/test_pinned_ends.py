@@ -75,6 +75,20 @@ def test_a_host_store_for_a_gpu_pins_the_table_and_not_one_per_cent_more(tmp_pat
 
 
 @pytest.mark.usefixtures("pinned")
+def test_a_device_that_fails_at_the_end_keeps_no_memory(folder: Path) -> None:
+    with fake_cuda() as machine, pytest.MonkeyPatch.context() as broken:
+        store = on_gpu(folder)
+        broken.setattr(torch.cuda, "synchronize", _illegal_access)
+        with pytest.raises(RuntimeError, match="illegal memory access"):
+            store.close()
+        assert machine.cudart.spans == {}
+
+
+def _illegal_access(*_: Any) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.usefixtures("pinned")
 def test_a_step_waits_for_nothing_and_moves_no_more_than_it_must(folder: Path) -> None:
     with fake_cuda() as machine, on_gpu(folder) as store:
         for copied_from, host_ids, uploads, launches in (

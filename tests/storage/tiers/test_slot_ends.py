@@ -1,12 +1,15 @@
 """Slots that failed half-way, that are closed in a forked child, or used in another mode."""
 
+import gc
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from engramctl.errors import StorageError
 from engramctl.storage.pinned.arrivals import WORDS
 from engramctl.storage.reading.table import TableFiles, open_table
 from engramctl.storage.tiers import staged_slot
@@ -76,6 +79,28 @@ def test_a_step_that_could_not_be_asked_for_leaves_the_slot_as_it_was(
         assert torch.equal(store.gather(1, every), values(table, 1, every))
 
 
+def test_records_that_a_failed_step_wrote_over_are_not_kept(table: TableFiles) -> None:
+    ids = np.arange(48).reshape(SHAPE)
+    with opened(table, "gpu:10KiB,host") as store, store.slot({1: SHAPE}) as slot:
+        assert isinstance(store, StagedStore)
+
+        def half_way(layer: int, rows: Any, records: torch.Tensor) -> bool:
+            records.fill_(0)
+            return False
+
+        slot.prefetch({1: ids})
+        slot.wait(1)
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(store.below, "few_gathered", half_way)
+            broken.setattr(store.below, "prefetch", _no_memory)
+            with pytest.raises(MemoryError):
+                slot.prefetch({1: ids + 1000})
+        store.drop()
+        slot.prefetch({1: ids + 2000})
+        slot.wait(1)
+        assert torch.equal(store.gather(1, ids), values(table, 1, ids))
+
+
 def test_a_slot_that_cannot_be_made_takes_no_words(table: TableFiles) -> None:
     with opened(table, STAGED[2]) as store:
         assert isinstance(store, StagedStore)
@@ -143,6 +168,7 @@ def test_a_join_that_fails_counts_as_read_where_streams_wait(
     with opened(table, "ssd") as store, store.slot({1: SHAPE}) as slot:
         assert isinstance(store, StagedStore)
         done: list[str] = []
+        slot.prefetch({1: np.zeros(SHAPE, np.int64)})
         with monkeypatch.context() as streams:
             streams.setattr(store.arrivals, "queues", True)
             streams.setattr(store.arrivals, "wait_next", lambda word, seen: done.append("wait"))
@@ -151,6 +177,91 @@ def test_a_join_that_fails_counts_as_read_where_streams_wait(
             with pytest.raises(MemoryError):
                 slot.wait(1)
         assert done == ["wait", "tell"]
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_rows_of_a_slot_are_waited_for_once_after_they_were_asked_for(
+    table: TableFiles, name: str
+) -> None:
+    """A GPU would wait for rows that nobody brings; here it is known before that is queued."""
+    ids = np.arange(48).reshape(SHAPE)
+    with opened(table, name) as store, store.slot({1: SHAPE, 4: SHAPE}) as slot:
+        for _ in range(2):
+            for _ in range(2):
+                with pytest.raises(ValueError, match=r"no rows of layer 1 .* call prefetch"):
+                    slot.wait(1)
+            with pytest.raises(ValueError, match="outside"):
+                slot.prefetch({1: ids, 4: ids + ROWS[4]})
+            with pytest.raises(ValueError, match="no rows of layer 1 "):
+                slot.wait(1)
+            slot.prefetch({1: ids, 4: ids})
+            assert torch.equal(slot.wait(1), values(table, 1, ids))
+            with pytest.raises(ValueError, match="no rows of layer 1 "):
+                slot.wait(1)
+            assert torch.equal(slot.wait(4), values(table, 4, ids))
+
+
+@pytest.mark.parametrize("name", ["on the CPU", "gpu", *STAGED])
+def test_closing_a_store_closes_its_slots_and_drops_none_before(
+    table: TableFiles, name: str
+) -> None:
+    with opened(table, name) as store:
+        slot, dropped = store.slot({1: SHAPE}), weakref.ref(store.slot({1: SHAPE}))
+        gc.collect()
+        assert dropped() is not None, "a device might still have read its memory"
+    gc.collect()
+    assert not slot.out
+    with pytest.raises(StorageError, match="closed"):
+        slot.wait(1)
+    slot.close()
+    assert dropped() is None
+
+
+@pytest.mark.parametrize("name", ["gpu", STAGED[0]])
+def test_a_slot_is_freed_once_by_whoever_closes_it(table: TableFiles, name: str) -> None:
+    """And a store that is closed meanwhile waits until that is done."""
+    store = opened(table, name)
+    slot = store.slot({1: SHAPE})
+    go, began, ends = threading.Event(), threading.Event(), list[str]()
+    free, release = slot.let_go, store.release
+
+    def slowly() -> None:
+        began.set()
+        go.wait(30)
+        free()
+        ends.append("slot")
+
+    def at_last() -> None:
+        release()
+        ends.append("store")
+
+    with pytest.MonkeyPatch.context() as watched:
+        watched.setattr(slot, "let_go", slowly)
+        watched.setattr(store, "release", at_last)
+        first, second = (threading.Thread(target=one.close) for one in (slot, store))
+        first.start()
+        assert began.wait(30)
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        go.set()
+        first.join()
+        second.join()
+    assert ends == ["slot", "store"]
+
+
+def test_a_slot_that_cannot_be_closed_keeps_no_store_open(
+    table: TableFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(table, STAGED[0])
+    assert isinstance(store, StagedStore)
+    broken, other = store.slot({1: SHAPE}), store.slot({1: SHAPE})
+    monkeypatch.setattr(broken, "let_go", _no_memory)
+    with pytest.raises(MemoryError):
+        store.close()
+    assert not other.out
+    with pytest.raises(StorageError, match="closed"):
+        store.below.gather(1, np.zeros(1, np.int64))
 
 
 def test_a_forked_child_closes_a_store_without_its_stream(
