@@ -76,6 +76,22 @@ def _admit(rows: Any, base: Any, words: Any, state: Any, slots: Any, last: Any) 
             last[slots[i]] = -1
 
 
+def most_wanted(rows: Mapping[int, NDArray[np.int64]], room: int) -> dict[int, NDArray[np.int64]]:
+    """Return the rows that are brought to a cache with room for some, the same share of each layer.
+
+    Args:
+        rows: layer -> row ids, int64 (n,), each once, the most wanted first.
+        room: for how many of all layers.
+
+    Example:
+        >>> most_wanted({1: np.arange(6), 2: np.arange(3)}, 6)
+        {1: array([0, 1, 2, 3]), 2: array([0, 1])}
+    """
+    total = sum(map(len, rows.values()))
+    held = min(total, room)
+    return {layer: ids[: len(ids) * held // max(1, total)] for layer, ids in rows.items()}
+
+
 class RowIndex:
     """The slots of a cache of rows of all layers. Safe from several threads, a call at a time.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import ConfigError
-from engramctl.storage.cache.row_index import RowIndex
+from engramctl.storage.cache.row_index import RowIndex, most_wanted
 from engramctl.storage.cache.slots import MOST_SLOTS
 from engramctl.storage.device.gathering import Gathering
 from engramctl.storage.device.side_stream import SideStream
@@ -150,15 +150,13 @@ class DeviceCache:
         Returns:
             the rows that found no room.
         """
-        total = sum(map(len, rows.values()))
-        room = min(total, self.capacity - self.rows)
-        cut = {layer: len(ids) * room // max(1, total) for layer, ids in rows.items()}
-        for layer, ids in rows.items():
-            for start in reversed(range(0, cut[layer], _WARMED)):
-                some = ids[start : min(start + _WARMED, cut[layer])]
+        kept = most_wanted(rows, self.capacity - self.rows)
+        for layer, ids in kept.items():
+            for start in reversed(range(0, len(ids), _WARMED)):
+                some = ids[start : start + _WARMED]
                 self.put(layer, some, *bring(layer, some))
         self.index.keep_all()
-        return {layer: ids[cut[layer] :] for layer, ids in rows.items()}
+        return {layer: ids[len(kept[layer]) :] for layer, ids in rows.items()}
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]] | None) -> None:
         """Hold none of these rows any more; None: no row at all."""

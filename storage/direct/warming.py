@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engramctl.storage.cache.row_cache import RowCache
+from engramctl.storage.cache.row_index import most_wanted
 from engramctl.storage.direct.page_reads import RowIds
 from engramctl.storage.direct.sorted_pieces import SortedPieces
 
@@ -21,9 +22,8 @@ def warm(cache: RowCache, pieces: SortedPieces, rows: RowIds, out: "torch.Tensor
         rows: layer -> row ids, int64 (n,), each once, the most wanted first.
         out: room for some rows, on the CPU, of any dtype that rows are read as.
     """
-    step, total = min(len(out), max(1, cache.capacity // _TURNS)), sum(map(len, rows.values()))
-    room = min(total, cache.capacity - cache.rows)
-    kept = {layer: ids[: len(ids) * room // max(1, total)] for layer, ids in rows.items()}
+    step = min(len(out), max(1, cache.capacity // _TURNS))
+    kept = most_wanted(rows, cache.capacity - cache.rows)
     turns = -(-max(map(len, kept.values()), default=0) // step)
     for turn in reversed(range(turns)):
         for layer, ids in kept.items():
