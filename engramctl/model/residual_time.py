@@ -17,7 +17,8 @@ from engramctl.model.graphed import captured
 from engramctl.residual.launches import launches_per_sublayer, sublayer
 
 _ROUNDS = 5
-_COPIED_BYTES = 1 << 26  # more than a cache holds
+_COPIED_BYTES = {"cpu": 1 << 26, "cuda": 1 << 28}  # more than a cache holds
+_COPIES = {"cpu": 1, "cuda": 8}  # begun together, so that a launch takes no share of the time
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,18 @@ def residual_time(
 
 def copied_bytes_per_s(device: torch.device) -> float:
     """Return bytes read and written a second by the best of a few copies on a device."""
-    source = torch.zeros(_COPIED_BYTES, dtype=torch.uint8, device=device)
+    num_bytes, copies = _COPIED_BYTES[device.type], _COPIES[device.type]
+    source = torch.zeros(num_bytes, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     best = float("inf")
     for _ in range(_ROUNDS):
         _wait(device)
         started = time.perf_counter()
-        target.copy_(source)
+        for _ in range(copies):
+            target.copy_(source)
         _wait(device)
         best = min(best, time.perf_counter() - started)
-    return 2 * _COPIED_BYTES / best
+    return 2 * num_bytes * copies / best
 
 
 def _wait(device: torch.device) -> None:

@@ -58,6 +58,7 @@ class DeviceCache:
         self.index = RowIndex(source, self.capacity)
         self.index.compile(source.layers[0])
         self.stream = SideStream(device)
+        self.stream.follow()  # its memory may be what work that is queued there still reads
 
     @property
     def num_bytes(self) -> int:

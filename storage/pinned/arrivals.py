@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engramctl.errors import ConfigError, StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers, renew_in_children
+from engramctl.storage.device.triton_gather import EXACT
 from engramctl.storage.pinned import triton_words
 from engramctl.storage.pinned.pinned import PinnedMemory
 from engramctl.storage.pinned.rooms import Room
@@ -237,7 +238,7 @@ class Arrivals:
 
     def _queue_wait(self, word: int, number: int) -> None:
         with self._on_device():
-            triton_words.wait_kernel[(1,)](self._word(word), number, num_warps=1)
+            triton_words.wait_kernel[(1,)](self._word(word), number, num_warps=1, **EXACT)
 
     def number(self, word: int) -> int:
         """Return the number of the last rows begun on a word."""
@@ -259,12 +260,12 @@ class Arrivals:
             seen: int32 (1,) on the device: how many came before.
         """
         with self._on_device():
-            triton_words.wait_next_kernel[(1,)](self._word(word), seen, num_warps=1)
+            triton_words.wait_next_kernel[(1,)](self._word(word), seen, num_warps=1, **EXACT)
 
     def tell(self, seen: torch.Tensor, word: int) -> None:
         """Queue the writing of what was seen to a reserved word, for the host."""
         with self._on_device():
-            triton_words.tell_kernel[(1,)](seen, self._word(word), num_warps=1)
+            triton_words.tell_kernel[(1,)](seen, self._word(word), num_warps=1, **EXACT)
 
     def write(self, word: int, number: int) -> None:
         """Write a word from the host."""

@@ -69,22 +69,24 @@ def measured(
         staged: the other way, the same.
         sizes: rows, ascending; the table may have fewer: rows repeat then.
         clock_ns: the time.
-        limit_s: after so long no other size is begun; the first calls, which compile, not counted.
+        limit_s: after so long no other size is begun; first calls, which compile, not counted.
     """
     for way in (uva, staged):
         way(sizes[0])
-    began = clock_ns()
+    spent_ns = 0
     times: list[Times] = []
     for rows in sizes:
-        if times and clock_ns() - began > limit_s * 1e9:
+        if times and spent_ns > limit_s * 1e9:
             break
         samples: tuple[list[int], list[int]] = ([], [])
         for number in range(REPEATS + 1):
             for way, took in zip((uva, staged), samples, strict=True):
                 start = clock_ns()
                 way(rows)
+                took_ns = clock_ns() - start
                 if number:  # the first call of a size may allocate, or compile another form
-                    took.append(clock_ns() - start)
+                    took.append(took_ns)
+                    spent_ns += took_ns
         times.append(Times(rows, int(median(samples[0])), int(median(samples[1]))))
     return chosen(tuple(times))
 

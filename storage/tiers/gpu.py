@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engramctl.errors import ConfigError
 from engramctl.storage.device.bad_ids import BadIds
 from engramctl.storage.device.gathering import KERNELS, Gathering
+from engramctl.storage.device.side_stream import capturing
 from engramctl.storage.reading.source import RecordReader
 from engramctl.storage.requests.checked_ids import RowIds
 from engramctl.storage.requests.device_ids import device_request, on_a_device
@@ -93,6 +95,7 @@ class GpuStore(Store):
 
     def finish(self, layer: int, request: Request, handle: Any, out: torch.Tensor) -> torch.Tensor:
         """Gather and dequantise records."""
+        self.refuse_capture(request.row_ids)
         self.raise_bad_ids()
         ids, told = request.row_ids, self._bad[layer]
         from_host = isinstance(ids, np.ndarray)
@@ -106,6 +109,18 @@ class GpuStore(Store):
         if not from_host:
             told.note()
         return out
+
+    def refuse_capture(self, row_ids: Any) -> None:
+        """Refuse row ids on the host where the step is captured: a replay would not read them.
+
+        Raises:
+            ConfigError: it is so.
+        """
+        if isinstance(row_ids, np.ndarray) and capturing(self.device):
+            raise ConfigError(
+                "row ids on the host cannot be captured in a graph",
+                hint="give ids on the device, or say before each replay which: store.slot()",
+            )
 
     def queue(self, layer: int, row_ids: torch.Tensor, out: torch.Tensor) -> None:
         """Queue a gather by row ids on the device, contiguous (n,): nothing but that kernel."""

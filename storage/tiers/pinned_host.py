@@ -7,6 +7,7 @@ From how many on, is measured when the store is opened.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ class PinnedHostStore(GpuStore):
             self._scales = {layer: self.table.table_scale(layer) or 1.0 for layer in self.layers}
             self._identity = torch.arange(self.staging.rows, dtype=torch.int32, device=self.device)
             self.crossover = self._measured()
+            self._wait()  # what was made here is there for any stream
         except BaseException:
             self._let_go()
             raise
@@ -122,6 +124,7 @@ class PinnedHostStore(GpuStore):
         ids = request.row_ids
         if not isinstance(ids, np.ndarray) or not self.crossover.staged(len(ids)):
             return super().finish(layer, request, handle, out)
+        self.refuse_capture(ids)
         self.raise_bad_ids()
         self._staged(layer, ids, out.detach().view(-1, self.width))
         return out
@@ -161,16 +164,21 @@ class PinnedHostStore(GpuStore):
             return crossover.without_choice("the device does not read registered memory in place")
         layer, random = self.layers[0], np.random.default_rng(0)
         most = max(crossover.SIZES)
-        ids = random.integers(0, self.num_rows(layer), most)
+        ids = random.integers(0, self.num_rows(layer), 4 * most)
+        turn = count()
         out = torch.empty((most, self.width), dtype=self.dtype, device=self.device)
 
+        def drawn(rows: int) -> NDArray[np.int64]:  # others each time: nothing is in a cache
+            start = next(turn) * most % (len(ids) - most + 1)
+            return ids[start : start + rows]
+
         def uva(rows: int) -> None:
-            there = torch.from_numpy(ids[:rows]).to(self.device, non_blocking=True)
+            there = torch.from_numpy(drawn(rows)).to(self.device, non_blocking=True)
             self._gathering.gather(self._records[layer], there, self._scales[layer], out[:rows])
             self._wait()
 
         def staged(rows: int) -> None:
-            self._staged(layer, ids[:rows], out[:rows])
+            self._staged(layer, drawn(rows), out[:rows])
             self._wait()
 
         return crossover.measured(uva, staged)

@@ -90,9 +90,7 @@ def shape(mode: ResidualMode, kernels: ResidualKernels, width: int) -> DecoderCo
 def all_sites(
     sites: list[Site], X: torch.Tensor, y: torch.Tensor, mode: ResidualMode
 ) -> torch.Tensor:
-    """Do every site's work; return the branches of the last, when they are there."""
+    """Do every site's work, or queue it; return the branches of the last."""
     for site in sites:
         out = sublayer(site, X, y, mode)
-    if X.is_cuda:
-        torch.cuda.synchronize(X.device)
     return out

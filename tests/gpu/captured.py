@@ -1,7 +1,7 @@
 """Rows from every tier inside a captured graph."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,12 +27,13 @@ ROUNDS = 200
 WARM_S = 200e-6
 
 
-def run() -> list[Row]:
-    """Return a row a tier: a step's rows asked for, and its graph replayed."""
+def run() -> Iterator[Row]:
+    """Yield a row a tier: a step's rows asked for, and its graph replayed."""
     device = torch.device("cuda", torch.cuda.current_device())
     with tempfile.TemporaryDirectory() as folder:
         path = packed_table(Path(folder) / "table", "f8_e4m3", SLOTS).path
-        return [measured(path, tier, budget, device) for tier, budget in TIERS.items()]
+        for tier, budget in TIERS.items():
+            yield measured(path, tier, budget, device)
 
 
 def measured(path: Path, tier: str, budget: int | None, device: torch.device) -> Row:

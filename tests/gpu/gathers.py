@@ -1,7 +1,7 @@
 """Rows within the device and to it: the kernel, and the gpu tier beside the host tier."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,9 @@ ROUNDS = 21
 POISON = -3.0e38
 
 
-def run() -> list[Row]:
-    """Return the kernel's rows, then one a dtype and size of request beside the host tier."""
-    rows = hbm.rows(torch.device("cuda", torch.cuda.current_device()))
+def run() -> Iterator[Row]:
+    """Yield the kernel's rows, then one a dtype and size of request beside the host tier."""
+    yield from hbm.rows(torch.device("cuda", torch.cuda.current_device()))
     with tempfile.TemporaryDirectory() as folder:
         for dtype in DTYPES:
             table = packed_table(Path(folder) / dtype, dtype, SLOTS)
@@ -32,8 +32,7 @@ def run() -> list[Row]:
                 open_store(table.path, "host", device="cuda") as host,
             ):
                 for count in (STEP_ROWS, PROMPT_ROWS, BATCH_ROWS):
-                    rows.append(compared(gpu, host, count, ROUNDS))
-    return rows
+                    yield compared(gpu, host, count, ROUNDS)
 
 
 def compared(gpu: Store, host: Store, count: int, rounds: int) -> Row:
@@ -61,10 +60,10 @@ def compared(gpu: Store, host: Store, count: int, rounds: int) -> Row:
     reached = count * moved / min(seconds["gpu"]) / 1e9
     return row(
         f"gather {count:,} rows of {record.dtype} on the gpu tier, {gpu.engine}",
-        "host tier, staged copy",
+        "host tier",
         seconds["gpu"], seconds["host"], work=count, unit="rows/s",
         bound=f"reading records and writing rows, {reached:.3g} GB/s; a copy of as many rows "
-        f"within the device moves {rate:.3g} GB/s",
+        f"within the device moves {rate:.3g} GB/s; host: {host.engine_chosen_because}",
     )  # fmt: skip
 
 

@@ -40,18 +40,20 @@ def _outcome(section: Section, folder: Path) -> dict[str, Any]:
         try:
             code = process.wait(section.limit_s)
         except subprocess.TimeoutExpired:
-            return _failed(f"took longer than {section.limit_s} s", log)
+            return _failed(f"took longer than {section.limit_s} s", log, target)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if code:
         ended = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return _failed(ended, log)
+        return _failed(ended, log, target)
     found: dict[str, Any] = json.loads(target.read_text())
     return found
 
 
-def _failed(reason: str, log: Path) -> dict[str, Any]:
+def _failed(reason: str, log: Path, target: Path) -> dict[str, Any]:
+    """Return that it failed, with the rows that it had measured by then."""
     last = log.read_bytes().decode(errors="replace").strip()[-KEPT:]
-    return {"status": "failed", "reason": f"{reason}: {last}" if last else reason, "result": None}
+    rows = json.loads(target.read_text())["result"] if target.exists() else None
+    return {"status": "failed", "reason": f"{reason}: {last}" if last else reason, "result": rows}

@@ -71,12 +71,11 @@ def test_tile_kernels_are_called_with_the_values_of_the_model(
     assert rows("mhc")["tile-kernels"]["ratio"] > 0
 
 
-def test_other_branches_of_tile_kernels_end_the_comparison(
+def test_tile_kernels_are_no_peer_where_they_give_other_branches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pretend(monkeypatch, 0.5)  # of a call without the factor of two
-    with pytest.raises(AssertionError, match="tile-kernels"):
-        rows("mhc")
+    assert rows("mhc")["tile-kernels"]["skipped"] == "tile-kernels gives other branches"
 
 
 def case(tier: str, mode: str, batch: int, over: float | None, off: float) -> dict[str, Any]:

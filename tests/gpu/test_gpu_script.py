@@ -144,6 +144,31 @@ def test_a_section_that_dies_loses_none_of_the_others(
     assert run([section("environment", needs_gpu=False), section("works")], tmp_path / "out") == 0
 
 
+def test_rows_that_were_measured_are_kept_when_a_section_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "drips.py").write_text(
+        "import os, time\n"
+        "def run():\n"
+        "    yield {'rows': 1}\n"
+        "    yield {'rows': 2}\n"
+        "    time.sleep(600)\n"
+    )
+    (tmp_path / "breaks.py").write_text("def run():\n    yield 1\n    raise KeyError('what')\n")
+    (tmp_path / "ends.py").write_text("def run():\n    yield 1\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    found = run_section(section("drips", 5))
+    assert (found["status"], found["reason"]) == ("failed", "took longer than 5 s")
+    assert found["result"] == [{"rows": 1}, {"rows": 2}]
+    found = run_section(section("breaks"))
+    assert found["status"] == "failed"
+    assert found["reason"].endswith("KeyError: 'what'")
+    assert found["result"] == [1]
+    assert run_section(section("ends")) | {"seconds": 0} == {
+        "name": "ends", "seconds": 0, "status": "ok", "reason": None, "result": [1],
+    }  # fmt: skip
+
+
 def test_a_section_over_its_time_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,3 +243,13 @@ def test_outcomes_of_tests_are_counted_and_failures_kept(tmp_path: Path) -> None
     file.write_text("import nothing_of_this_name\n")
     with pytest.raises(Failed, match="1 tests failed"):
         marked_tests.run_tests([str(file)])
+    file.write_text(
+        "import pytest, time\n"
+        "@pytest.mark.gpu\n"
+        "def test_x(): pass\n"
+        "@pytest.mark.gpu\n"
+        "def test_y(): time.sleep(600)\n"
+    )
+    with pytest.raises(Failed, match="not every test was begun within 6 s") as caught:
+        marked_tests.run_tests([str(file)], limit_s=6)
+    assert caught.value.result["passed"] == 1

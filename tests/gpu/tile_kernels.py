@@ -49,7 +49,7 @@ def tile_sites(
                     post_mult_value=POST_MULT, mhc_mult=X.shape[-2],
                 )  # fmt: skip
                 out = mhc_post(y, X, post, comb)
-            except (RuntimeError, ValueError, AssertionError) as error:
+            except (RuntimeError, ValueError, TypeError, AssertionError) as error:
                 raise Skipped(f"{TILE_KERNELS} fails at this shape: {error}") from error
         return out
 

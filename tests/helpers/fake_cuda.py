@@ -115,6 +115,16 @@ class Machine:
     graphs: list[tuple[str, int]] = field(default_factory=list)
     capturing: bool = False
 
+    def not_in_a_capture(self) -> None:
+        """Refuse what a stream that is being captured does not permit, in CUDA's words."""
+        if self.capturing:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+
+    def synchronize(self, device: Any = None) -> None:
+        """Wait for a device."""
+        self.not_in_a_capture()
+        self.waits.append(str(device))
+
 
 class _Transfers(TorchDispatchMode):
     """Sees every operation, and between which kinds of device it runs."""
@@ -129,6 +139,7 @@ class _Transfers(TorchDispatchMode):
         made = {one.device.type for one in tree_leaves(result) if isinstance(one, torch.Tensor)}
         read = {one.device.type for one in given if one.dim() or len(given) == 1}
         if made == {"cuda"} and "cpu" in read:
+            self._machine.not_in_a_capture()  # of memory that torch did not pin
             self._machine.uploads.append(str(func))
         if made == {"cpu"} and "cuda" in read:
             if func is torch.ops.aten.copy_.default and args[2:] == (True,):
@@ -188,7 +199,7 @@ def fake_cuda(current: int = 0) -> Iterator[Machine]:
         "engramctl.storage.pinned.triton_words.wait_kernel": _Kernel("wait", machine),
         "engramctl.storage.pinned.triton_words.wait_next_kernel": _Kernel("wait next", machine),
         "engramctl.storage.pinned.triton_words.tell_kernel": _Kernel("tell", machine),
-        "torch.cuda.synchronize": lambda device=None: machine.waits.append(str(device)),
+        "torch.cuda.synchronize": machine.synchronize,
         "torch.cuda.mem_get_info": lambda device=None: (_Properties.total_memory,) * 2,
         "torch.cuda.get_device_properties": lambda index: _Properties(),
         "torch.cuda.Event": partial(_Event, machine),
@@ -254,9 +265,11 @@ class _Event:
         pass
 
     def query(self) -> bool:
+        self._machine.not_in_a_capture()
         return False
 
     def synchronize(self) -> None:
+        self._machine.not_in_a_capture()
         self._machine.waits.append("event")
 
     def elapsed_time(self, later: "_Event") -> float:

@@ -6,6 +6,7 @@ CACHE = "tests/storage/device/test_device_cache.py"
 ARRIVALS = "tests/storage/pinned/test_words_and_slots.py"
 PINNED = "tests/storage/pinned/test_pinned.py"
 PINNED_ENDS = "tests/storage/tiers/test_pinned_ends.py"
+WORDS = "tests/storage/pinned/test_compiled_words.py"
 SLOTS = "tests/storage/tiers/test_slot_ends.py"
 STAGED = "tests/storage/tiers/test_staged.py"
 
@@ -119,6 +120,22 @@ MUTATIONS = (
         "        finally:\n            self._let_go()\n",
         "        except KeyError:\n            self._let_go()\n",
         (PINNED_ENDS + "::test_a_device_that_fails_at_the_end_keeps_no_memory",),
+    ),
+    Mutation(
+        "a-copy-of-a-buffer-is-captured", "storage/tiers/pinned_host.py",
+        "        self.refuse_capture(ids)\n", "",
+        (PINNED_ENDS + "::test_row_ids_on_the_host_are_not_captured",),
+    ),
+    Mutation(
+        "rows-behind-a-word-may-be-old", "storage/pinned/triton_words.py",
+        "tl.store(seen, _fence(number))", "tl.store(seen, number)",
+        (WORDS + "::test_what_the_host_wrote_before_a_word_is_seen_behind_it",),
+    ),
+    Mutation(
+        "a-word-is-looked-at-once", "storage/pinned/triton_words.py",
+        "        while tl.load(word, volatile=True) < number:\n            pass\n        tl.store",
+        "        while tl.load(word) < number:\n            pass\n        tl.store",
+        (WORDS + "::test_what_the_host_wrote_before_a_word_is_seen_behind_it",),
     ),
     Mutation(
         "positions-are-the-asking-stream-s", "storage/tiers/staged.py",

@@ -77,8 +77,8 @@ MUTATIONS = (
     Mutation(
         "pinned-table-unpinned-while-read",
         "storage/tiers/pinned_host.py",
-        "        super().release()\n        self._let_go()",
-        "        self._let_go()\n        super().release()",
+        "            super().release()\n        finally:\n            self._let_go()",
+        "            self._let_go()\n        finally:\n            super().release()",
         (f"{ENDS}::test_close_waits_for_the_device_before_it_unpins",),
     ),
     Mutation(

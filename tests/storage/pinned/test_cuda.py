@@ -160,7 +160,9 @@ def test_dropped_tickets_and_errors_leave_nothing(table: TableFiles, name: str) 
         ticket = store.prefetch({1: np.arange(2000, 2048).reshape(SHAPE)})
         try:
             ticket.wait(1)
-            torch.cuda.synchronize()
+            torch.cuda.synchronize()  # the word is told before the host is
+            for arrival in list(store.arrivals._late):
+                assert arrival.done.wait(5)
             store.prefetch({})
         except StorageError:
             pass

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from engramctl.errors import FormatError, StorageError
+from engramctl.errors import ConfigError, FormatError, StorageError
 from engramctl.storage import open_store
 from engramctl.storage.memory.host_memory import PAGE
 from engramctl.storage.pinned import crossover, driver, staging
@@ -107,6 +107,27 @@ def test_a_step_waits_for_nothing_and_moves_no_more_than_it_must(folder: Path) -
             assert (len(machine.uploads), len(machine.launches)) == (uploads, launches)
             assert machine.waits == before
             assert not machine.downloads
+
+
+@pytest.mark.usefixtures("pinned")
+@pytest.mark.parametrize("copied_from", [COPIED, IN_PLACE])
+def test_row_ids_on_the_host_are_not_captured(folder: Path, copied_from: int | None) -> None:
+    """A replay would find what the buffers hold by then, and give other rows without a word."""
+    with fake_cuda() as machine, on_gpu(folder) as store:
+        store.crossover = Crossover(copied_from, TIMES, "")
+        ids = torch.arange(48, device="cuda")
+        ticket = store.prefetch({1: np.arange(48)})
+        machine.uploads.clear()
+        machine.launches.clear()
+        machine.capturing = True
+        with pytest.raises(ConfigError, match="row ids on the host cannot be captured"):
+            ticket.wait(1)
+        with pytest.raises(ConfigError, match="row ids on the host cannot be captured"):
+            store.gather(1, np.arange(48))
+        assert (machine.uploads, machine.launches) == ([], [])
+        store.gather(1, ids)
+        assert [name for name, _ in machine.launches] == ["gather"]
+        machine.capturing = False
 
 
 @pytest.mark.usefixtures("pinned")
