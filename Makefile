@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 
 .PHONY: install test demo gpu check lint types wheel clean
 
@@ -13,8 +14,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test: install
-	@echo "the tests take about 10 minutes on 2 idle cores, and twice that beside other work"
-	$(BIN)/python -m pytest
+	@echo "the tests take about 20 minutes on 2 idle cores; make test JOBS=4 where there are more"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: install
 	$(BIN)/engramctl demo --force
