@@ -89,4 +89,4 @@ def test_make_says_how_long_the_tests_take_before_they_start() -> None:
     target = make.partition("\ntest: install\n")[2].partition("\n\n")[0].splitlines()
     assert "minutes" in target[0]
     assert target[0].startswith("\t@echo ")
-    assert target[1].endswith("-m pytest")
+    assert "-m pytest -n $(JOBS)" in target[1]

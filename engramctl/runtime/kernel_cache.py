@@ -6,13 +6,20 @@ what it finds, so whoever may write to the folder runs code as us. Hence every k
 compiled with this `njit`: the folder is named by a hash of all kernel sources, and one that is not
 ours, that others may write to, or that is a link is never used. Without any folder kernels are
 compiled in every run.
+
+numba names what it compiled by module, function, types and a number that counts from 1 in every
+process. Functions that one factory made differ by the number alone; so code that two processes kept
+may have one name for two of them, and who loads both runs one in the other's place. Hence every
+process counts from a random number.
 """
 
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -22,6 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -38,6 +46,14 @@ _CONSTANTS = re.compile(
     rb"^from (engramctl[\w.]*) import (?:[^(\n]*|\([^)]*)\b[A-Z][A-Z0-9_]+\b", re.MULTILINE
 )
 
+
+def _number_anew() -> None:
+    """Count functions from a number that no other process has; see above."""
+    FunctionIdentity._unique_ids = itertools.count(secrets.randbits(62))
+
+
+_number_anew()
+os.register_at_fork(after_in_child=_number_anew)
 
 # A child forked while another thread compiles would wait for ever for the lock that thread holds.
 os.register_at_fork(

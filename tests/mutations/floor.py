@@ -3,12 +3,27 @@
 from tests.mutations import Mutation
 
 CACHE = "tests/runtime/test_kernel_cache.py"
+PROCESSES = "tests/runtime/test_two_processes.py"
 MEMORY = "tests/test_memory.py"
 OUTPUT = "tests/test_output.py"
 STREAMS = "tests/terminal/test_streams.py"
 INPUTS = "tests/arguments/test_inputs.py"
 
 MUTATIONS = (
+    Mutation(
+        "kernels-of-two-processes-have-one-name",
+        "engramctl/runtime/kernel_cache.py",
+        "\n_number_anew()\n",
+        "\n",
+        (f"{PROCESSES}::test_code_of_two_processes_is_not_taken_for_each_other",),
+    ),
+    Mutation(
+        "kernels-of-two-children-have-one-name",
+        "engramctl/runtime/kernel_cache.py",
+        "os.register_at_fork(after_in_child=_number_anew)\n",
+        "",
+        (f"{PROCESSES}::test_a_child_numbers_its_functions_anew",),
+    ),
     Mutation(
         "kernel-key-without-helpers",
         "engramctl/runtime/kernel_cache.py",
