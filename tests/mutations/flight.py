@@ -10,7 +10,30 @@ PROBE = "tests/machine/test_probe.py"
 PLAN = "tests/storage/io/test_page_plan.py"
 DIRECT = "tests/storage/direct/test_direct_rows.py"
 
+THREADS = "tests/storage/io/test_gather_threads.py"
+
 MUTATIONS = (
+    Mutation(
+        "interrupted-gathers-go-on",
+        "storage/io/gather_threads.py",
+        "        _until_over(running)\n",
+        "",
+        (f"{THREADS}::test_an_interrupted_gather_returns_when_no_thread_writes_any_more",),
+    ),
+    Mutation(
+        "a-second-interrupt-hurries-a-gather",
+        "storage/io/gather_threads.py",
+        "            told = error\n",
+        "            told = error\n            break\n",
+        (f"{THREADS}::test_an_interrupted_gather_returns_when_no_thread_writes_any_more",),
+    ),
+    Mutation(
+        "pieces-of-an-interrupted-gather-begin",
+        "storage/io/gather_threads.py",
+        "return None if left else work(",
+        "return work(",
+        (f"{THREADS}::test_pieces_that_had_not_begun_never_do",),
+    ),
     Mutation(
         "pages-joined-too-widely", "storage/io/page_plan.py",
         "page != pages_P[i - 1] + 1 or",

@@ -1,6 +1,8 @@
 """Large requests are gathered by as many threads as the model has, unless told otherwise."""
 
+import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -78,3 +80,56 @@ def test_what_a_piece_raises_is_raised_when_all_are_over() -> None:
     with pytest.raises(KeyError):
         threads.in_pieces(MANY, work)
     assert over == [MANY]
+
+
+@pytest.mark.parametrize("interrupts", [1, 2, 5])
+def test_an_interrupted_gather_returns_when_no_thread_writes_any_more(interrupts: int) -> None:
+    """What they write to may be somebody else's then. Ctrl-C again does not hurry it."""
+    threads.set_gather_threads(2)
+    go, begun, inside = threading.Event(), threading.Event(), list[int]()
+    pieces: list[int] = []
+
+    def work(start: int, stop: int) -> None:
+        pieces.append(start)
+        inside.append(start)
+        begun.set()
+        assert go.wait(30)
+        time.sleep(0.02)
+        inside.remove(start)
+
+    def interrupt() -> None:
+        assert begun.wait(30)
+        for _ in range(interrupts):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.02)
+        go.set()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_pieces(MANY, work)
+    assert not inside
+    other.join()
+    assert len(pieces) <= 2
+    assert threads.in_pieces(MANY, lambda start, stop: stop - start) == [MANY // 2] * 2
+
+
+def test_pieces_that_had_not_begun_never_do() -> None:
+    threads.set_gather_threads(2)
+    threads.workers.resize(2)  # an interrupt may have left one thread more
+    go, done = threading.Event(), list[int]()
+    busy = [threads.workers.submit(go.wait, 30) for _ in range(2)]
+
+    def interrupt() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_pieces(MANY, lambda start, stop: done.append(start))
+    other.join()
+    go.set()
+    assert all(one.result() for one in busy)
+    assert threads.in_pieces(MANY, lambda start, stop: stop - start) == [MANY // 2] * 2
+    assert done == []
