@@ -11,15 +11,17 @@ def give_saved(case: Case, arm: Arm) -> None:
     """Fill in what was saved a sample, and what the store keeps; nothing where it keeps nothing.
 
     Args:
-        case: of the ssd tier; `saved`, `kept` and `tokens_before` are filled.
+        case: `tokens_before` is filled after traffic; over ssd, `saved` and `kept` too.
         arm: that was measured.
     """
-    if arm.subject is None or case.mode != "direct":
+    if arm.subject is None:
+        return
+    if case.cache == TRAFFIC and arm.rows_before is not None and arm.rows:
+        case.tokens_before = round(arm.rows_before * case.tokens / arm.rows)
+    if case.mode != "direct":
         return
     stats = arm.subject.store.stats().to_dict()
     case.saved = {
         name: statistics.fmean(arm.counted[name]) if arm.counted[name] else None for name in SAVED
     }
     case.kept = {name: stats[name] for name in KEPT}
-    if case.cache == TRAFFIC and arm.rows_before is not None and arm.rows:
-        case.tokens_before = round(arm.rows_before * case.tokens / arm.rows)

@@ -108,7 +108,8 @@ def refuse_too_large(
         options.batch,
         options.tokens,
         cached=options.longest,
-        states=len(options.tiers) + 3,  # none, resident, the copy
+        states=(len(options.tiers) + 1) * len(options.issues)
+        + 3,  # resident; none, ready, the copy
         tables=tables if tables <= free else 0,
     )
     refuse_above(
