@@ -6,6 +6,7 @@ bound is of everything: records, keys, chains, queues and the ids of rows that l
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,8 +105,7 @@ class RowCache:
 
     def clear(self) -> None:
         """Hold no row."""
-        with self.sharing.alone():
-            empty_slots(*self.arrays)
+        self.sharing.alone(partial(empty_slots, *self.arrays))
 
     def drop(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Hold none of these rows any more.
@@ -113,14 +113,16 @@ class RowCache:
         Args:
             rows: layer -> row ids, int64 (n,).
         """
-        with self.sharing.alone():
+
+        def work() -> None:
             for layer, ids in rows.items():
                 drop_keys(ids, self.bases[layer], *self.arrays)
 
+        self.sharing.alone(work)
+
     def keep_all(self) -> None:
         """Take the rows that are here for wanted: those that come once and never again go first."""
-        with self.sharing.alone():
-            keep_all(*self.arrays)
+        self.sharing.alone(partial(keep_all, *self.arrays))
 
     def part(
         self,
@@ -209,11 +211,12 @@ class RowCache:
         low = buffer.ctypes.data
         for start in range(0, max(1, len(rows)), AT_ONCE):
             some = slice(start, start + AT_ONCE)
-            with self.sharing.alone():
-                admit_rows(
-                    rows[some], tags[some], self.bases[layer], where_N2[some], low,
+            self.sharing.alone(
+                partial(
+                    admit_rows, rows[some], tags[some], self.bases[layer], where_N2[some], low,
                     low + buffer.nbytes, *self.arrays, self._sizes,
-                )  # fmt: skip
+                )
+            )  # fmt: skip
 
     def gather(self, row_map: RowMap, row_ids: NDArray[Any], out: "torch.Tensor") -> int:
         """Gather a few rows when all are here; see `gather_cached`.

@@ -1,65 +1,107 @@
 """A lock for what many read and few change."""
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
+
+LOST_S = 0.05  # after which one who waits looks itself: an interrupt may lose a notice
+_Turn = SimpleQueue[None]  # given to by whoever lets one who waits go on
 
 
 class SharedLock:
     """Who changes is alone; who only reads is so together with others.
 
+    An interrupt may come between any two steps of the main thread. So that it leaves nobody
+    counted and no lock held, `quick` is only held by a `with`, which takes and gives a lock in one
+    step each; nobody holds it while waiting; and counting is one step, too.
+
     Attributes:
         quick: held while a little is read: nothing is changed then. Longer readers use `shared`,
             so that they keep out neither each other nor quick ones.
-        wanted: how many wait until they may change something; new readers let them go first.
     """
 
     def __init__(self) -> None:
         """Nobody is there."""
         self.quick = threading.Lock()
-        self._changed = threading.Condition(self.quick)
         self._readers: set[object] = set()
-        self.wanted = 0
+        self._changing: set[_Turn] = set()  # who wait until they may change something
+        self._held_up: set[_Turn] = set()  # readers who let them go first
 
-    def shared(self) -> "_Shared":
-        """Return a context in which nothing is changed, for one thread."""
+    @property
+    def wanted(self) -> int:
+        """How many wait until they may change something; new readers let them go first."""
+        return len(self._changing)
+
+    def shared(self) -> AbstractContextManager[object]:
+        """Return a context in which nothing is changed, for one thread.
+
+        For the main thread it is `quick` itself: an interrupt, which no other thread gets, may come
+        between a reader's end and its being counted off.
+        """
+        if threading.get_ident() == threading.main_thread().ident:
+            return self.quick
         return _Shared(self)
 
-    def alone(self) -> "_Alone":
-        """Return a context in which nobody else reads or changes anything."""
-        return _Alone(self)
+    def alone(self, work: Callable[[], object]) -> None:
+        """Do some work while nobody else reads or changes anything.
+
+        Args:
+            work: does not use this lock; what it raises is raised.
+        """
+        if self._done(work):
+            return
+        turn: _Turn = SimpleQueue()
+        try:
+            self._changing.add(turn)
+            while not self._done(work):
+                _await(turn)
+        finally:
+            self._changing.discard(turn)
+            _wake(self._held_up)
 
     def enter(self, reader: object) -> None:
         """Count a reader, once nobody wants to change anything."""
-        with self.quick:
-            while self.wanted:
-                self._changed.wait()
-            self._readers.add(reader)
+        if self._counted(reader):
+            return
+        turn: _Turn = SimpleQueue()
+        try:
+            self._held_up.add(turn)
+            while not self._counted(reader):
+                _await(turn)
+        finally:
+            self._held_up.discard(turn)
 
     def leave(self, reader: object) -> None:
-        """Count a reader off; one that was not counted is none."""
+        """Count a reader off; one that was not counted is none. Nothing is waited for."""
+        self._readers.discard(reader)
+        if not self._readers:
+            _wake(self._changing)
+
+    def _done(self, work: Callable[[], object]) -> bool:
         with self.quick:
-            self._readers.discard(reader)
-            if not self._readers:
-                self._changed.notify_all()
+            if self._readers:
+                return False
+            work()
+        return True
 
-    def take(self) -> None:
-        """Wait until nobody reads; keep others out."""
-        self.quick.acquire()
-        try:
-            self.wanted += 1
-            try:
-                while self._readers:
-                    self._changed.wait()
-            finally:
-                self.wanted -= 1
-        except BaseException:
-            self.give()
-            raise
+    def _counted(self, reader: object) -> bool:
+        with self.quick:
+            if self._changing:
+                return False
+            self._readers.add(reader)
+        return True
 
-    def give(self) -> None:
-        """Let others in again."""
-        self._changed.notify_all()
-        self.quick.release()
+
+def _await(turn: _Turn) -> None:
+    with suppress(Empty):
+        turn.get(timeout=LOST_S)
+
+
+def _wake(turns: set[_Turn]) -> None:
+    for turn in tuple(turns):
+        turn.put(None)
 
 
 class _Shared:
@@ -82,21 +124,3 @@ class _Shared:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self._lock.leave(self)
-
-
-class _Alone:
-    """One who changes something."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: SharedLock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        self._lock.take()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self._lock.give()

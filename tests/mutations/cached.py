@@ -50,18 +50,6 @@ MUTATIONS = (
         ("tests/storage/cache/test_finding.py",),
     ),
     Mutation(
-        "readers-do-not-keep-changes-out", "storage/cache/shared_lock.py",
-        "            self._readers.add(reader)\n",
-        "",
-        ("tests/storage/cache/test_shared_lock.py",),
-    ),
-    Mutation(
-        "new-readers-go-first", "storage/cache/shared_lock.py",
-        "            while self.wanted:\n                self._changed.wait()\n",
-        "",
-        ("tests/storage/cache/test_shared_lock.py",),
-    ),
-    Mutation(
         "dropped-rows-are-found-again", "storage/cache/s3fifo.py",
         "            _unchain(entry, words, state)\n        if 0 <= entry",
         "            pass\n        if 0 <= entry",

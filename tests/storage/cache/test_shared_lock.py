@@ -2,9 +2,11 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
+from engramctl.storage.cache import shared_lock
 from engramctl.storage.cache.shared_lock import SharedLock
 
 
@@ -24,12 +26,14 @@ def test_readers_are_together_and_who_changes_is_alone() -> None:
                 inside[me] = False
 
     def change(me: str) -> None:
+        def work() -> None:
+            inside[me] = True
+            time.sleep(0)
+            wrong.extend(one for one in inside if inside[one] and one != me)
+            inside[me] = False
+
         for _ in range(200):
-            with lock.alone():
-                inside[me] = True
-                time.sleep(0)
-                wrong.extend(one for one in inside if inside[one] and one != me)
-                inside[me] = False
+            lock.alone(work)
 
     threads = [
         threading.Thread(target=read if one.startswith("read") else change, args=(one,))
@@ -43,40 +47,44 @@ def test_readers_are_together_and_who_changes_is_alone() -> None:
     assert wrong == []
 
 
-def test_who_wants_to_change_goes_before_new_readers() -> None:
+def test_who_wants_to_change_goes_before_new_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_lock, "LOST_S", 600)  # each is told when it may go on
     lock = SharedLock()
     order: list[str] = []
-    first = lock.shared()
-    first.__enter__()
-
-    def change() -> None:
-        with lock.alone():
-            order.append("changed")
+    first = object()
+    lock.enter(first)
 
     def read() -> None:
         with lock.shared():
             order.append("read")
 
-    changing = threading.Thread(target=change)
+    change = partial(lock.alone, lambda: order.append("changed"))
+    changing = threading.Thread(target=change, daemon=True)
     changing.start()
     while not lock.wanted:
         time.sleep(0.001)
-    reading = threading.Thread(target=read)
+    reading = threading.Thread(target=read, daemon=True)
     reading.start()
     time.sleep(0.05)
     assert order == []
     with lock.quick:  # one who is quick need not wait for either
         pass
-    first.__exit__(None, None, None)
-    changing.join(30)
-    reading.join(30)
+    lock.leave(first)
+    changing.join(10)
+    reading.join(10)
     assert order == ["changed", "read"]
 
 
 def test_an_error_inside_lets_others_in() -> None:
     lock = SharedLock()
-    for context in (lock.shared, lock.alone, lock.shared, lock.alone):
-        with pytest.raises(KeyError), context():
+
+    def wrong() -> None:
+        raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError), lock.shared():
             raise KeyError
+        with pytest.raises(KeyError):
+            lock.alone(wrong)
     assert lock.quick.acquire(blocking=False)
     lock.quick.release()
