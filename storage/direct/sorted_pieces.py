@@ -20,7 +20,7 @@ from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
 from engramctl.storage.io.pages import PAGE, pages_for
 from engramctl.storage.memory.slab import Slab
-from engramctl.storage.readers.batch import Batch, Pending
+from engramctl.storage.readers.batch import Batch, NotBegun, Pending
 
 if TYPE_CHECKING:
     import torch
@@ -192,9 +192,12 @@ class SortedPieces:
                     raise IndexError("a plan has more pages than there is room for")
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
-                reads.count(batch)
                 self._beginning = True
-                pending = reads.start(batch)
+                try:
+                    pending = reads.start(batch)
+                except NotBegun:
+                    self._beginning = False
+                    raise
                 under_way.append(
                     _Half(
                         plan,
@@ -208,6 +211,7 @@ class SortedPieces:
                     )
                 )
                 self._beginning = False
+                reads.count(batch)  # while the disk works
                 at, turn = end, turn + 1
         while under_way:
             self._widen(layer, out)

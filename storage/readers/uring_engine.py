@@ -9,7 +9,7 @@ import numpy as np
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import Workers, renew_in_children
-from engramctl.storage.readers.batch import Batch
+from engramctl.storage.readers.batch import Batch, NotBegun
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.ring import Ring
 from engramctl.storage.readers.ring_walk import DONE, FAILED, FIRST, NUM_STATE, walk
@@ -73,8 +73,16 @@ class UringEngine:
             self._under_way.discard(batch)
 
     def start(self, batch: Batch) -> "UnderWay":
-        """Submit the batch, or have the feeding thread do it when it is longer than the ring."""
-        under_way = UnderWay(self, batch)
+        """Submit the batch, or have the feeding thread do it when it is longer than the ring.
+
+        Raises:
+            NotBegun: there is no ring for it.
+            StorageError: the ring broke.
+        """
+        try:
+            under_way = UnderWay(self, batch)
+        except StorageError as error:
+            raise NotBegun(error.message, facts=error.facts, hint=error.hint) from error
         with self._lock:
             self._under_way.add(under_way)
         under_way.submit(self._feeder)

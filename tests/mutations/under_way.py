@@ -6,6 +6,7 @@ LEFT = "tests/storage/direct/test_left_under_way.py"
 ENGINES = "tests/storage/readers/test_engines.py"
 SIGNALS = "tests/storage/readers/test_signals.py"
 RING = "storage/readers/uring_engine.py"
+HANDED = "tests/storage/direct/test_interrupted.py"
 PIECES = "storage/direct/sorted_pieces.py"
 
 MUTATIONS = (
@@ -64,5 +65,29 @@ MUTATIONS = (
         "            self._feeding = None  # told",
         "            pass  # told",
         (ENGINES + "::test_a_ring_that_broke_is_told_and_then_tried_again",),
+    ),
+    Mutation(
+        "refused-mapping-comes-out-raw", "storage/readers/ring.py",
+        "        except OSError as error:  # it takes",
+        "        except KeyError as error:  # it takes",
+        (ENGINES + "::test_a_ring_that_cannot_be_mapped_begins_nothing",),
+    ),
+    Mutation(
+        "batch-without-a-ring-counts-as-begun", RING,
+        "            raise NotBegun(error.message, facts=error.facts, hint=error.hint) from error",
+        "            raise",
+        (ENGINES + "::test_a_ring_that_cannot_be_mapped_begins_nothing",),
+    ),
+    Mutation(
+        "what-was-not-begun-breaks-the-memory", PIECES,
+        "                    self._beginning = False\n                    raise",
+        "                    raise",
+        (HANDED + "::test_memory_is_worked_in_after_a_batch_that_found_no_ring",),
+    ),
+    Mutation(
+        "what-was-not-begun-keeps-its-pages", "storage/direct/begins.py",
+        "            fetch.batch = None\n",
+        "            pass\n",
+        (HANDED + "::test_a_batch_that_found_no_ring_keeps_no_memory",),
     ),
 )  # fmt: skip
