@@ -15,6 +15,7 @@ from engramctl.storage.direct.page_reads import PageReads, RowIds
 from engramctl.storage.io.page_plan import count_up
 from engramctl.storage.io.pages import pages_for
 from engramctl.storage.memory.slab import Slab
+from engramctl.storage.readers.batch import Batch, NotBegun
 
 _PLANNED_AT_MOST = 1.5  # pages that rows could touch, over pages there are, for a plan to be made
 _PARTED_AT_MOST = 3.0  # the same where rows are parted: a row that is repeated counts each time
@@ -56,9 +57,8 @@ class Begins:
                 fetch.pending = Nothing()
                 return
         plan = reads.steps.plan(rows, room, slab.at(at + size + hold))
-        fetch.plan, fetch.batch, fetch.places = plan, plan.batch, reads.places
-        fetch.pending = reads.start(plan.batch)
-        reads.count(plan.batch)  # while the disk works
+        fetch.plan, fetch.places = plan, reads.places
+        self._start(fetch, plan.batch)
 
     def batch(self, fetch: Fetch, rows: RowIds) -> None:
         """Begin any number of rows, if their plan and their pages find room; as `step`.
@@ -100,9 +100,18 @@ class Begins:
         used = pages_for(8 * (end + longest))
         fetch.runs = (*held, (at, used), (first, len(plan.pages_P)))
         slab.give(at + used, size - used)
-        fetch.plan, fetch.batch = plan, batch
-        fetch.pending = reads.start(batch)
-        reads.count(batch)
+        fetch.plan = plan
+        self._start(fetch, batch)
+
+    def _start(self, fetch: Fetch, batch: Batch) -> None:
+        """Begin to read; a fetch that has a batch has pages that bytes may come to."""
+        fetch.batch = batch
+        try:
+            fetch.pending = self._reads.start(batch)
+        except NotBegun:
+            fetch.batch = None
+            raise
+        self._reads.count(batch)  # while the disk works
 
     def _hold(self, fetch: Fetch, rows: RowIds, longest: int) -> bool:
         """Part any number of rows in memory of their own; False: there is no room for it."""

@@ -20,7 +20,7 @@ from engramctl.storage.direct.page_reads import PageReads
 from engramctl.storage.io.page_plan import PagePlan, rows_that_fit
 from engramctl.storage.io.pages import PAGE, pages_for
 from engramctl.storage.memory.slab import Slab
-from engramctl.storage.readers.batch import Batch, Pending
+from engramctl.storage.readers.batch import Batch, NotBegun, Pending
 
 if TYPE_CHECKING:
     import torch
@@ -110,6 +110,7 @@ class SortedPieces:
         self._sorted = words[: rows * _SORTED_WORDS].reshape(2, 2, rows)
         self._bits = rows.bit_length()
         self._working = threading.Lock()
+        self._under_way: deque[_Half] = deque()  # at most two
         self._beginning = False  # a read that nobody could wait for yet
 
     def read(
@@ -131,33 +132,45 @@ class SortedPieces:
             kept: whether the row cache serves them and takes them in.
         """
         flat = out.view(-1, out.shape[-1])
-        under_way: deque[_Half] = deque()
         with self._working:
             if self._beginning:
                 raise StorageError(
                     "a read was interrupted while it began, so bytes may still come to its memory",
                     hint="close the store and open it again",
                 )
+            self._drain()
             try:
-                self._read(layer, row_ids, flat, under_way, self._cache if kept else None, counted)
+                self._read(layer, row_ids, flat, self._cache if kept else None, counted)
             finally:
-                for one in under_way:
-                    one.pending.wait()  # nothing may be read into a half that the next one uses
+                self._drain()
+
+    def _drain(self) -> None:
+        """Wait for rows that nobody wants any more: nothing may be read into a half that is used.
+
+        Who is interrupted here leaves them to the next one.
+        """
+        while self._under_way:
+            pending = self._under_way[0].pending
+            try:
+                pending.wait()
+            except Exception:
+                if not pending.over():  # bytes may still come
+                    raise
+            self._under_way.popleft()
 
     def _read(
         self,
         layer: int,
         row_ids: NDArray[np.int64],
         out: "torch.Tensor",
-        under_way: deque[_Half],
         cache: RowCache | None,
         counted: bool,
     ) -> None:
         reads, packed, files = self._reads, self._reads.maps[layer].packed, self._reads.files[layer]
-        turn, step = 0, self._sorted.shape[2]
+        turn, step, under_way = 0, self._sorted.shape[2], self._under_way
         for number, start in enumerate(range(0, len(row_ids), step)):
             while under_way and under_way[0].turn % 2 == number % 2:
-                self._widen(layer, under_way, out)
+                self._widen(layer, out)
             rows, positions = self._sorted[number % 2, :, : min(step, len(row_ids) - start)]
             make_keys(row_ids, start, rows, self._bits)
             rows.sort()
@@ -172,16 +185,19 @@ class SortedPieces:
                 most = min(len(rows), at + _ROWS_A_PAGE * self.half_pages)
                 end = rows_that_fit(rows[:most], at, packed, files, self.half_pages)
                 if len(under_way) == 2:
-                    self._widen(layer, under_way, out)
+                    self._widen(layer, out)
                 half = turn % 2
                 plan = reads.plan({layer: rows[at:end]}, self._rooms[half])
                 if len(plan.pages_P) > self.half_pages:
                     raise IndexError("a plan has more pages than there is room for")
                 address = self._slab.at(self._first[half])
                 batch = reads.batch(plan, address)
-                reads.count(batch)
                 self._beginning = True
-                pending = reads.start(batch)
+                try:
+                    pending = reads.start(batch)
+                except NotBegun:
+                    self._beginning = False
+                    raise
                 under_way.append(
                     _Half(
                         plan,
@@ -195,9 +211,10 @@ class SortedPieces:
                     )
                 )
                 self._beginning = False
+                reads.count(batch)  # while the disk works
                 at, turn = end, turn + 1
         while under_way:
-            self._widen(layer, under_way, out)
+            self._widen(layer, out)
 
     def compile(self) -> None:
         """Compile the kernels that are these pieces' own."""
@@ -206,13 +223,13 @@ class SortedPieces:
             make_keys(np.empty(0, kind), 0, rows, self._bits)
         part_keys(rows, 0, positions, self._bits)
 
-    def _widen(self, layer: int, under_way: deque[_Half], out: "torch.Tensor") -> None:
+    def _widen(self, layer: int, out: "torch.Tensor") -> None:
         """Wait for the older half and write its rows."""
-        one = under_way[0]
+        one = self._under_way[0]
         one.pending.wait()
         self._reads.arrived(one.batch)
         where = one.plan.addresses(layer, one.address)
         self._reads.widen(layer, one.rows, where, one.positions, self._slab, out)
         if one.cache is not None:
             one.cache.admit(layer, one.rows, where, self._slab.memory)
-        under_way.popleft()
+        self._under_way.popleft()

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.errors import StorageError
+
 FILE, OFFSET, LENGTH, ADDRESS, NEEDED = range(5)  # the columns of `ranges_R5`
 PAGE = mmap.PAGESIZE
 
@@ -60,6 +62,10 @@ class Batch:
         return int(short.argmax()) if np.count_nonzero(short) else -1
 
 
+class NotBegun(StorageError):
+    """A batch of which the system was asked for nothing: no byte of it will come."""
+
+
 class Pending(Protocol):
     """A batch on its way."""
 
@@ -86,6 +92,10 @@ class ReadEngine(Protocol):
 
         Short reads are read on, interrupted ones again; whatever else the system says stands in
         `got_R`. A batch that nobody waits for is over when the engine is closed, not before.
+
+        Raises:
+            NotBegun: there is nothing to read with now, as where no file can be opened any more.
+            StorageError: it was begun, and more of it may come.
         """
 
     def memory_bytes(self, batches: int) -> int:

@@ -1,10 +1,11 @@
 """Reads by `pread`, many threads at once: works wherever files do."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
+from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers
 from engramctl.storage.readers.batch import ADDRESS, FILE, LENGTH, NEEDED, OFFSET, Batch
@@ -54,10 +55,19 @@ class Reading:
     work: Sequence[Future[None]]
 
     def wait(self, _: int | None = None) -> None:
-        """Return when every thread is done."""
-        wait(self.work)
-        for one in self.work:
-            one.result()
+        """Return when every thread is done.
+
+        Raises:
+            StorageError: the engine was closed before every range was read.
+        """
+        broke: BaseException | None = None
+        for one in self.work:  # all of them, whatever becomes of the first
+            try:
+                broke = one.exception() or broke
+            except CancelledError:
+                broke = StorageError("reads were cancelled: what reads was closed meanwhile")
+        if broke is not None:
+            raise broke
 
     def over(self) -> bool:
         """Tell whether every thread is done."""

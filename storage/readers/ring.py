@@ -125,7 +125,10 @@ class Ring:
 
     def _map(self, num_bytes: int, offset: int) -> int:
         """Map a part of the ring, not to be inherited by forked children; return its address."""
-        mapped = mmap.mmap(self._fd, num_bytes, mmap.MAP_SHARED, offset=offset)
+        try:
+            mapped = mmap.mmap(self._fd, num_bytes, mmap.MAP_SHARED, offset=offset)
+        except OSError as error:  # it takes a descriptor of its own, too
+            raise _refused("map", error.errno or 0) from error
         self._maps.append(mapped)
         mapped.madvise(_DONTFORK)
         return ctypes.addressof(ctypes.c_char.from_buffer(mapped))
@@ -144,9 +147,12 @@ class Ring:
 def _call(what: str, number: int, *arguments: Any) -> int:
     result: int = _libc.syscall(number, *arguments)
     if result < 0:
-        code = ctypes.get_errno()
-        raise StorageError(
-            f"the system refused to {what} an io_uring: {os.strerror(code)}",
-            facts={"reason": os.strerror(code), "errno": code},
-        )
+        raise _refused(what, ctypes.get_errno())
     return result
+
+
+def _refused(what: str, code: int) -> StorageError:
+    return StorageError(
+        f"the system refused to {what} an io_uring: {os.strerror(code)}",
+        facts={"reason": os.strerror(code), "errno": code},
+    )

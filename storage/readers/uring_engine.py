@@ -9,7 +9,7 @@ import numpy as np
 
 from engramctl.errors import StorageError
 from engramctl.runtime.threads import Workers, renew_in_children
-from engramctl.storage.readers.batch import Batch
+from engramctl.storage.readers.batch import Batch, NotBegun
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.ring import Ring
 from engramctl.storage.readers.ring_walk import DONE, FAILED, FIRST, NUM_STATE, walk
@@ -42,14 +42,14 @@ class UringEngine:
         self._files = files
         self.depth = depth
         self._feeder = Workers("engramctl-io_uring", _FEEDERS)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may close the store in the middle of it
         self._free = [Ring(depth, files.descriptors)]
         self._under_way: set[UnderWay] = set()
         renew_in_children(self)
 
     def renew(self) -> None:
         """Begin without rings in a forked child: they are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for ring in self._free:
             ring.close()
         self._free = []
@@ -60,8 +60,10 @@ class UringEngine:
     def borrow(self) -> Ring:
         """Return a ring for one batch."""
         with self._lock:
-            if self._free:
+            try:
                 return self._free.pop()
+            except IndexError:
+                pass
         return Ring(self.depth, self._files.descriptors)
 
     def give_back(self, ring: Ring, batch: "UnderWay") -> None:
@@ -71,8 +73,16 @@ class UringEngine:
             self._under_way.discard(batch)
 
     def start(self, batch: Batch) -> "UnderWay":
-        """Submit the batch, or have the feeding thread do it when it is longer than the ring."""
-        under_way = UnderWay(self, batch)
+        """Submit the batch, or have the feeding thread do it when it is longer than the ring.
+
+        Raises:
+            NotBegun: there is no ring for it.
+            StorageError: the ring broke.
+        """
+        try:
+            under_way = UnderWay(self, batch)
+        except StorageError as error:
+            raise NotBegun(error.message, facts=error.facts, hint=error.hint) from error
         with self._lock:
             self._under_way.add(under_way)
         under_way.submit(self._feeder)
@@ -96,13 +106,14 @@ class UringEngine:
 
 
 class UnderWay:
-    """A batch on its ring; safe from several threads."""
+    """A batch on its ring; safe from several threads, and from a signal's handler within them."""
 
     def __init__(self, engine: UringEngine, batch: Batch) -> None:
         """Borrow a ring."""
         self._engine = engine
         self._batch = batch
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._waited_for = False
         self._ring: Ring | None = engine.borrow()
         self._state = np.zeros(NUM_STATE, np.int64)
         self._feeding: Future[None] | None = None
@@ -125,8 +136,10 @@ class UnderWay:
         if ring is None:
             return
         walk(ring.places, batch.ranges_R5, batch.got_R, ring.again_D, self._state, first, _AT_ONCE)
+        if self._ring is not ring:  # a signal's handler walked to the end and gave it back
+            return
         if self._state[FAILED]:
-            code = int(self._state[FAILED])
+            code, self._state[FAILED] = int(self._state[FAILED]), 0  # told once, then tried again
             raise StorageError(
                 f"io_uring stopped working: {os.strerror(code)}",
                 facts={"errno": code, "ranges": f"{len(self._batch.ranges_R5):,}"},
@@ -140,17 +153,22 @@ class UnderWay:
         """Walk until all is done; between two signals, Python's handlers have their turn."""
         total = len(self._batch.ranges_R5)
         first = total if first is None else min(first, total)
-        while self._ring is not None and (first == total or self._state[FIRST] < first):
-            with self._lock:
-                self._walk(first)
+        try:
+            self._waited_for = True
+            while self._ring is not None and (first == total or self._state[FIRST] < first):
+                with self._lock:
+                    self._walk(first)
+        finally:
+            self._waited_for = False
 
     def over(self) -> bool:
         """Tell whether nothing is under way any more, without waiting."""
-        if self._feeding is None and self._lock.acquire(blocking=False):
+        if self._feeding is None and not self._waited_for:
             try:
-                self._walk(0)
-            finally:
-                self._lock.release()
+                with self._lock:  # let go of wherever an interrupt comes
+                    self._walk(0)
+            except StorageError:
+                return False  # told to whoever waits for it
         return self._ring is None
 
     def wait(self, first: int | None = None) -> None:
@@ -159,7 +177,12 @@ class UnderWay:
         Raises:
             StorageError: the ring itself broke.
         """
-        if self._feeding is not None:
-            self._feeding.result()
-        else:
+        feeding = self._feeding
+        if feeding is None:
             self._run(first)
+            return
+        try:
+            feeding.result()
+        except StorageError:
+            self._feeding = None  # told once, then whoever waits walks on
+            raise

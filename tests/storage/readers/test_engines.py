@@ -1,14 +1,18 @@
 """Every read engine brings the bytes that plain reads bring, or says which range it could not."""
 
+import errno
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engramctl.errors import FormatError, StorageError
-from engramctl.storage.readers.batch import ADDRESS, ReadEngine
+from engramctl.storage.readers import ring_walk, uring_engine
+from engramctl.storage.readers.batch import ADDRESS, NotBegun, ReadEngine
 from engramctl.storage.readers.open_files import OpenFiles
 from engramctl.storage.readers.pread_engine import PreadEngine
 from engramctl.storage.readers.uring_engine import UringEngine
@@ -128,6 +132,54 @@ def test_a_batch_nobody_waits_for_is_over_when_the_engine_is_closed(paths: list[
         assert pending.over()
         target.check()
         files.close()
+
+
+def test_a_ring_that_cannot_be_mapped_begins_nothing(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mapping takes a descriptor, and there may be none left."""
+    files = OpenFiles(paths)
+    engine = UringEngine(files, 8)
+    ring = engine.borrow()
+    target = Target(paths, random_ranges(paths, 6, seed=3, aligned=False))
+    with monkeypatch.context() as none_left:
+        none_left.setattr(mmap, "mmap", _too_many)
+        with pytest.raises(NotBegun, match="to map an io_uring: Too many open files"):
+            engine.start(target.batch)
+    assert not target.batch.got_R.any()
+    engine.start(target.batch).wait()
+    target.check()
+    ring.close()
+    engine.close()
+    files.close()
+
+
+def _too_many(*_: object, **__: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize("count", [6, 60])
+def test_a_ring_that_broke_is_told_and_then_tried_again(
+    paths: list[Path], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*words: Any) -> None:
+        words[4][ring_walk.FAILED] = errno.EBUSY
+
+    files = OpenFiles(paths)
+    engine = UringEngine(files, 8)
+    target = Target(paths, random_ranges(paths, count, seed=3, aligned=False))
+    with monkeypatch.context() as broken:
+        broken.setattr(uring_engine, "walk", lambda *_: None if count == 6 else breaks(*_))
+        pending = engine.start(target.batch)
+        broken.setattr(uring_engine, "walk", breaks)
+        with pytest.raises(StorageError, match="io_uring stopped working"):
+            pending.wait()
+        assert not pending.over()
+    pending.wait()
+    target.check()
+    assert pending.over()
+    engine.close()
+    files.close()
 
 
 def test_a_forked_child_reads_with_rings_and_threads_of_its_own(
