@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.cache.all_hits import compile_hits, has_all
 from engramctl.storage.cache.ngram_records import NgramRecords
@@ -19,6 +18,7 @@ from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
 from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.begins import Begins
+from engramctl.storage.direct.budget import Budget
 from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.offered import Offers
@@ -28,7 +28,6 @@ from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.direct.warming import warm
-from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.choose import Chosen
@@ -37,12 +36,6 @@ from engramctl.storage.record_log.filling import Filling
 
 if TYPE_CHECKING:
     import torch
-
-_OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objects
-_AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
-_MOST_AHEAD = 64  # as many as tickets may be open
-_THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
-_NGRAM_BYTES = 1 << 13  # of a budget, for each n-gram of a batch: looking it up takes 200 beside it
 
 
 class DirectRows:
@@ -81,28 +74,19 @@ class DirectRows:
         self._source, self._cache_bytes = source, cache_bytes
         self.records = records
         self._offers: Offers | None = None
-        reading_bytes = budget_bytes - cache_bytes
-        threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
+        budget = Budget(budget_bytes - cache_bytes, cache_bytes)
         files = () if records is None else records.files
-        self._page_reads = PageReads(source, engine, {"pread": threads}, files)
-        self._most_ngrams = reading_bytes // _NGRAM_BYTES
-        self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
-        own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
-        self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
-        least = least_pages(self._page_reads.most)
-        if self._num_pages < least:
-            self._page_reads.chosen.close()
-            raise StorageError(
-                "the budget is too small to read rows in",
-                facts={
-                    "needed": f"{int((least * PAGE + own) / _OF_BUDGET) + PAGE:,} bytes",
-                    "budget": f"{reading_bytes:,} bytes"
-                    + (f" beside a row cache of {cache_bytes:,}" if cache_bytes else ""),
-                },
-            )
-        self._begin()
-        if records is not None and filling is not None:
-            self._offers = Offers(self._page_reads, records.shape, filling)
+        self._page_reads = PageReads(source, engine, {"pread": budget.threads}, files)
+        self._most_ngrams, self._most_ahead = budget.most_ngrams, budget.most_ahead
+        try:
+            own = self.chosen.engine.memory_bytes(self._most_ahead + 2)
+            self._num_pages = budget.pages(own, least_pages(self._page_reads.most))
+            self._begin()
+            if records is not None and filling is not None:
+                self._offers = Offers(self._page_reads, records.shape, filling)
+        except BaseException:
+            self.close()
+            raise
         renew_in_children(self)
 
     def renew(self) -> None:

@@ -68,14 +68,14 @@ class MappedRows:
                 )
             }
             self.layers = {layer: MappedLayer(source, layer, files) for layer in source.layers}
+            # Where bytes go that are only to be in the page cache: they are never looked at.
+            self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
         except BaseException:
             self.chosen.close()
             raise
         self.num_bytes = sum(
             one.num_bytes for layer in source.layers for one in source.regions(layer)
         )
-        # Where bytes go that are only to be in the page cache: they are never looked at.
-        self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
         self.reads = self.read_bytes = self.depth = 0
         self._asker = Workers("engramctl-willneed", 1)
         self._faults = _major_faults()
@@ -174,9 +174,11 @@ class MappedRows:
 
     def close(self) -> None:
         """End the asking thread and close the files; views of the mappings stay good."""
-        self._asker.shutdown()
-        self.layers.clear()
-        self.chosen.close()
+        try:
+            self._asker.shutdown()
+        finally:
+            self.layers.clear()
+            self.chosen.close()
 
 
 def _major_faults() -> int | None:

@@ -47,9 +47,11 @@ class Chosen:
     fallback: str | None
 
     def close(self) -> None:
-        """Wait for reads under way and close the files."""
-        self.engine.close()
-        self.files.close()
+        """Wait for reads under way and close the files, also when the wait is interrupted."""
+        try:
+            self.engine.close()
+        finally:
+            self.files.close()
 
 
 def choose(

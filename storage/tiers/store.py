@@ -65,10 +65,10 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         bounded = budget_bytes is not None and self.whole == "ssd"
         reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
         self._most_copied = None if reading is None else max(256, reading >> 15)
+        compile_take_rows()
         with torch.inference_mode(False):  # its tensors are written to in any mode
             self.load(budget_bytes)
         renew_in_children(self)
-        compile_take_rows()
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
