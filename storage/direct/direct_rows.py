@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 from engramctl.storage.cache.all_hits import compile_hits, has_all
 from engramctl.storage.cache.ngram_records import NgramRecords
@@ -18,7 +19,6 @@ from engramctl.storage.cache.parted import Parted
 from engramctl.storage.cache.row_cache import NO_TAGS, RowCache
 from engramctl.storage.direct.ahead import Ahead
 from engramctl.storage.direct.begins import Begins
-from engramctl.storage.direct.budget import Budget
 from engramctl.storage.direct.fetch import Fetch
 from engramctl.storage.direct.hand_over import HandOver
 from engramctl.storage.direct.offered import Offers
@@ -29,6 +29,7 @@ from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.direct.warming import warm
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.memory.budget import Budget
 from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
@@ -45,7 +46,10 @@ class DirectRows:
         records: of n-grams; None: there are none.
         cache: rows kept; None: there is no room for any.
         slab: all memory of rows on their way.
+        over: why no row is read any more; None: they are.
     """
+
+    over: str | None = None
 
     def __init__(
         self,
@@ -90,10 +94,19 @@ class DirectRows:
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin anew in a forked child: what is on its way is its parent's."""
+        """Begin anew in a forked child: what is on its way is its parent's, and so is its memory.
+
+        Where there is no memory for another budget, no row is read: see `over`.
+        """
         self._page_reads.renew()
         self._offers = None
-        self._begin()
+        try:
+            if self.over is None:
+                self._begin()
+        except (OSError, MemoryError) as error:
+            self.over = f"this forked child has no memory for the store's budget: {error}"
+            self.cache: RowCache | None = None
+            del self.slab, self._begins, self._pieces, self._hands, self._ahead  # not mapped here
 
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
@@ -177,6 +190,8 @@ class DirectRows:
 
     def _fetch(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None) -> Fetch:
         """Return a ticket's rows, of which nothing is begun."""
+        if self.over is not None:
+            raise StorageError(self.over)
         fetch = Fetch(self._ahead, self.slab, set(rows))
         if keys_G2 is not None and self.records is not None and len(keys_G2) <= self._most_ngrams:
             self._page_reads.give_up_lost()
@@ -249,6 +264,8 @@ class DirectRows:
 
     def bring(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
         """Write rows to `out`, as `finish`, for somebody who keeps them: the cache has no part."""
+        if self.over is not None:
+            raise StorageError(self.over)
         self._pieces.read(layer, row_ids, out, kept=False)
 
     def warm(self, rows: RowIds, out: "torch.Tensor") -> None:

@@ -231,6 +231,13 @@ class SsdStore(Store):
             give_kept(copy, self.read, self.served)
         return copy
 
+    def over_in_child(self) -> str | None:
+        """Return why a forked child cannot use the store: when direct, it may lack the memory."""
+        over = self.read.over if isinstance(self.read, DirectRows) else None
+        if over is not None:
+            self.near.clear()  # its cache is its parent's
+        return over or super().over_in_child()
+
     def release(self) -> None:
         """End the threads and close the files, whatever fails; the log above all."""
         self.near.clear()

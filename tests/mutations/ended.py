@@ -3,6 +3,8 @@
 from tests.mutations import Mutation
 
 ENDS = "tests/storage/tiers/test_failed_ends.py"
+POOR = "tests/storage/tiers/test_fork_without_memory.py"
+THREADS = "tests/runtime/test_threads.py"
 
 MUTATIONS = (
     Mutation(
@@ -22,8 +24,12 @@ MUTATIONS = (
     Mutation(
         "kernels-compiled-after-the-files-are-open",
         "storage/tiers/store.py",
-        "            self.load(budget_bytes)\n        renew_in_children(self)\n",
-        "            self.load(budget_bytes)\n        compile_take_rows()\n",
+        "        compile_take_rows()\n"
+        "        with torch.inference_mode(False):  # its tensors are written to in any mode\n"
+        "            self.load(budget_bytes)\n",
+        "        with torch.inference_mode(False):\n"
+        "            self.load(budget_bytes)\n"
+        "        compile_take_rows()\n",
         (ENDS + "::test_kernels_that_cannot_be_compiled_let_go_of_all",),
     ),
     Mutation(
@@ -56,5 +62,54 @@ MUTATIONS = (
         "            self.close()\n            raise",
         "            raise",
         (ENDS + "::test_rows_without_memory_for_them_leave_no_file_open",),
+    ),
+    Mutation(
+        "first-error-ends-the-renewing",
+        "engramctl/runtime/threads.py",
+        "            first = first or error",
+        "            raise error",
+        (THREADS + "::test_what_cannot_be_renewed_keeps_nothing_else_from_it",),
+    ),
+    Mutation(
+        "errors-of-renewing-go-unsaid",
+        "engramctl/runtime/threads.py",
+        "    if first is not None:",
+        "    if False:",
+        (THREADS + "::test_what_cannot_be_renewed_keeps_nothing_else_from_it",),
+    ),
+    Mutation(
+        "whole-things-renewed-before-their-parts",
+        "engramctl/runtime/threads.py",
+        "in list(_renewed.values()):",
+        "in list(_renewed.values())[::-1]:",
+        (THREADS + "::test_whole_things_are_renewed_after_their_parts",),
+    ),
+    Mutation(
+        "child-without-memory-has-its-parents",
+        "storage/direct/direct_rows.py",
+        "        except (OSError, MemoryError) as error:",
+        "        except ZeroDivisionError as error:",
+        (POOR + "::test_every_call_says_that_the_child_has_no_memory",),
+    ),
+    Mutation(
+        "child-without-memory-is-not-told",
+        "storage/tiers/ssd.py",
+        "        return over or super().over_in_child()",
+        "        return super().over_in_child()",
+        (POOR + "::test_every_call_says_that_the_child_has_no_memory",),
+    ),
+    Mutation(
+        "child-without-memory-keeps-a-cache",
+        "storage/direct/direct_rows.py",
+        "            self.cache: RowCache | None = None\n",
+        "",
+        (POOR + "::test_rows_that_another_tier_asks_for_are_refused_too",),
+    ),
+    Mutation(
+        "child-without-memory-looks-into-a-cache",
+        "storage/tiers/ssd.py",
+        "            self.near.clear()  # its",
+        "            pass  # its",
+        (POOR + "::test_rows_that_another_tier_asks_for_are_refused_too",),
     ),
 )

@@ -82,7 +82,7 @@ MUTATIONS = (
         (MEMORY + "::test_no_array_stands_beside_the_slab",),
     ),
     Mutation(
-        "engines-memory-not-counted", "storage/direct/budget.py",
+        "engines-memory-not-counted", "storage/memory/budget.py",
         "(int(self.reading_bytes * _OF_BUDGET) - engine_bytes) // PAGE",
         "int(self.reading_bytes * _OF_BUDGET) // PAGE",
         (MEMORY + "::test_slab_and_engine_are_less_than_the_budget",),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engramctl.errors import StorageError
-from engramctl.storage.io.pages import PAGE
+from engramctl.storage.memory.slab import PAGE
 
 _OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objects
 _AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
