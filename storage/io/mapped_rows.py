@@ -10,6 +10,7 @@ import mmap
 import resource
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ class MappedRows:
         if not wanted:
             return None
         plan = PagePlan.of_pages(np.concatenate(wanted))
-        batch = plan.batch(0, self.chosen.files.sizes)
+        batch = replace(plan.batch(0, self.chosen.files.sizes), owner=self._scratch)
         only_asks = self.chosen.engine.name == "willneed"
         batch.ranges_R5[:, ADDRESS] = 0 if only_asks else self._scratch.ctypes.data
         self.reads += len(batch.ranges_R5)

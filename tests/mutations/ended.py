@@ -3,6 +3,7 @@
 from tests.mutations import Mutation
 
 ENDS = "tests/storage/tiers/test_failed_ends.py"
+OWNERS = "tests/storage/readers/test_owners.py"
 POOR = "tests/storage/tiers/test_fork_without_memory.py"
 THREADS = "tests/runtime/test_threads.py"
 
@@ -111,5 +112,26 @@ MUTATIONS = (
         "            self.near.clear()  # its",
         "            pass  # its",
         (POOR + "::test_rows_that_another_tier_asks_for_are_refused_too",),
+    ),
+    Mutation(
+        "queued-reads-let-go-of-their-memory",
+        "storage/readers/pread_engine.py",
+        "submit(_read, files, batch, k, threads)",
+        "submit(_read, files, Batch.of(batch.ranges_R5), k, threads)",
+        (OWNERS + "::test_a_batch_that_nobody_waits_for_holds_its_memory_until_it_is_over",),
+    ),
+    Mutation(
+        "interrupted-load-unmaps-what-is-read-into",
+        "storage/memory/loaded.py",
+        "_BATCH_CHUNKS], self.memory)",
+        "_BATCH_CHUNKS])",
+        (OWNERS + "::test_a_load_that_is_interrupted_twice_keeps_memory_that_is_read_into",),
+    ),
+    Mutation(
+        "interrupted-trial-unmaps-what-is-read-into",
+        "storage/readers/batch.py",
+        "sizes], axis=1), memory)",
+        "sizes], axis=1))",
+        (OWNERS + "::test_a_trial_of_the_medium_that_is_interrupted_keeps_its_memory",),
     ),
 )
