@@ -129,13 +129,12 @@ def _measured(
         if not files.direct:
             os.fsync(int(files.descriptors[0]))
             os.posix_fadvise(int(files.descriptors[0]), 0, 0, os.POSIX_FADV_DONTNEED)
-        buffer = mmap.mmap(-1, pages * PAGE)
-        address = np.frombuffer(buffer, np.uint8).ctypes.data
+        memory = np.frombuffer(mmap.mmap(-1, pages * PAGE), np.uint8)
         order = np.random.default_rng(pages).permutation(int(files.sizes[0]) // PAGE)
         times: list[int] = []
         end = time.perf_counter() + seconds
         for first in range(0, len(order) - pages + 1, pages):
-            batch = _batch(order[first : first + pages], address)
+            batch = _batch(order[first : first + pages], memory)
             started = time.perf_counter_ns()
             chosen.engine.start(batch).wait()
             times.append(time.perf_counter_ns() - started)
@@ -145,20 +144,21 @@ def _measured(
         return times, chosen.fallback
 
 
-def _batch(pages: NDArray[np.int64], address: int) -> Batch:
-    return Batch.of_pages(np.zeros_like(pages), np.sort(pages), address)
+def _batch(pages: NDArray[np.int64], memory: NDArray[np.uint8]) -> Batch:
+    return Batch.of_pages(np.zeros_like(pages), np.sort(pages), memory)
 
 
 def _sequential(file: Path, seconds: float) -> float:
     """Read a file in large pieces, eight under way, and return bytes a second."""
     with contextlib.closing(choose([file], direct=True)) as chosen:
-        buffer = mmap.mmap(-1, 8 * _CHUNK)
-        address = np.frombuffer(buffer, np.uint8).ctypes.data
+        memory = np.frombuffer(mmap.mmap(-1, 8 * _CHUNK), np.uint8)
         done, started = 0, time.perf_counter()
         for first in range(0, int(chosen.files.sizes[0]) - 8 * _CHUNK + 1, 8 * _CHUNK):
             at = np.arange(8, dtype=np.int64) * _CHUNK
             wide = np.full(8, _CHUNK, np.int64)
-            batch = Batch.of(np.stack([np.zeros_like(at), first + at, wide, address + at, wide], 1))
+            places = memory.ctypes.data + at
+            lines = np.stack([np.zeros_like(at), first + at, wide, places, wide], axis=1)
+            batch = Batch.of(lines, memory)
             chosen.engine.start(batch).wait()
             chosen.files.check(batch)
             done += 8 * _CHUNK

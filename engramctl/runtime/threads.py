@@ -4,6 +4,7 @@ Threads do not survive `fork`, and a lock that another thread held stays locked 
 of ours are `Workers`, and an object with locks of its own says how it begins again.
 """
 
+import itertools
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -27,17 +28,27 @@ class Renewable(Protocol):
         """Make locks and threads anew: this is a forked child, and no other thread is here."""
 
 
-_renewed: weakref.WeakSet[Any] = weakref.WeakSet()
+_renewed: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
 
 
 def renew_in_children(one: Renewable) -> None:
-    """Have `one.renew()` called in every child forked from now on, as long as it lives."""
-    _renewed.add(one)
+    """Have `one.renew()` called in every child forked from now on, as long as it lives.
+
+    In the order of these calls, so after whatever it is made of; and whatever another one raised.
+    """
+    _renewed[next(_numbers)] = one
 
 
 def _renew_all() -> None:
-    for one in list(_renewed):
-        one.renew()
+    first: BaseException | None = None
+    for one in list(_renewed.values()):
+        try:
+            one.renew()
+        except BaseException as error:
+            first = first or error
+    if first is not None:
+        raise first  # Python prints it, and the child goes on
 
 
 os.register_at_fork(after_in_child=_renew_all)

@@ -28,8 +28,8 @@ from engramctl.storage.direct.sorted_pieces import SortedPieces, least_pages
 from engramctl.storage.direct.staged import stage
 from engramctl.storage.direct.step_plan import MOST_ROWS
 from engramctl.storage.direct.warming import warm
-from engramctl.storage.io.pages import PAGE
 from engramctl.storage.io.row_map import RowMap
+from engramctl.storage.memory.budget import Budget
 from engramctl.storage.memory.slab import Slab
 from engramctl.storage.readers.choose import Chosen
 from engramctl.storage.reading.source import Source
@@ -37,12 +37,6 @@ from engramctl.storage.record_log.filling import Filling
 
 if TYPE_CHECKING:
     import torch
-
-_OF_BUDGET = 0.97  # is pages, plans and engines; the rest is for Python's objects
-_AHEAD_BYTES = 1 << 20  # of a budget, for each batch that may be read ahead, up to _MOST_AHEAD
-_MOST_AHEAD = 64  # as many as tickets may be open
-_THREAD_BYTES = 1 << 19  # of a budget, for each thread that reads
-_NGRAM_BYTES = 1 << 13  # of a budget, for each n-gram of a batch: looking it up takes 200 beside it
 
 
 class DirectRows:
@@ -52,7 +46,10 @@ class DirectRows:
         records: of n-grams; None: there are none.
         cache: rows kept; None: there is no room for any.
         slab: all memory of rows on their way.
+        over: why no row is read any more; None: they are.
     """
+
+    over: str | None = None
 
     def __init__(
         self,
@@ -81,35 +78,35 @@ class DirectRows:
         self._source, self._cache_bytes = source, cache_bytes
         self.records = records
         self._offers: Offers | None = None
-        reading_bytes = budget_bytes - cache_bytes
-        threads = max(4, min(64, reading_bytes // _THREAD_BYTES))
+        budget = Budget(budget_bytes - cache_bytes, cache_bytes)
         files = () if records is None else records.files
-        self._page_reads = PageReads(source, engine, {"pread": threads}, files)
-        self._most_ngrams = reading_bytes // _NGRAM_BYTES
-        self._most_ahead = min(_MOST_AHEAD, reading_bytes // _AHEAD_BYTES)
-        own = self._page_reads.chosen.engine.memory_bytes(self._most_ahead + 2)
-        self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE
-        least = least_pages(self._page_reads.most)
-        if self._num_pages < least:
-            self._page_reads.chosen.close()
-            raise StorageError(
-                "the budget is too small to read rows in",
-                facts={
-                    "needed": f"{int((least * PAGE + own) / _OF_BUDGET) + PAGE:,} bytes",
-                    "budget": f"{reading_bytes:,} bytes"
-                    + (f" beside a row cache of {cache_bytes:,}" if cache_bytes else ""),
-                },
-            )
-        self._begin()
-        if records is not None and filling is not None:
-            self._offers = Offers(self._page_reads, records.shape, filling)
+        self._page_reads = PageReads(source, engine, {"pread": budget.threads}, files)
+        self._most_ngrams, self._most_ahead = budget.most_ngrams, budget.most_ahead
+        try:
+            own = self.chosen.engine.memory_bytes(self._most_ahead + 2)
+            self._num_pages = budget.pages(own, least_pages(self._page_reads.most))
+            self._begin()
+            if records is not None and filling is not None:
+                self._offers = Offers(self._page_reads, records.shape, filling)
+        except BaseException:
+            self.close()
+            raise
         renew_in_children(self)
 
     def renew(self) -> None:
-        """Begin anew in a forked child: what is on its way is its parent's."""
+        """Begin anew in a forked child: what is on its way is its parent's, and so is its memory.
+
+        Where there is no memory for another budget, no row is read: see `over`.
+        """
         self._page_reads.renew()
         self._offers = None
-        self._begin()
+        try:
+            if self.over is None:
+                self._begin()
+        except (OSError, MemoryError) as error:
+            self.over = f"this forked child has no memory for the store's budget: {error}"
+            self.cache: RowCache | None = None
+            del self.slab, self._begins, self._pieces, self._hands, self._ahead  # not mapped here
 
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
@@ -193,6 +190,8 @@ class DirectRows:
 
     def _fetch(self, rows: RowIds, keys_G2: NDArray[np.uint64] | None) -> Fetch:
         """Return a ticket's rows, of which nothing is begun."""
+        if self.over is not None:
+            raise StorageError(self.over)
         fetch = Fetch(self._ahead, self.slab, set(rows))
         if keys_G2 is not None and self.records is not None and len(keys_G2) <= self._most_ngrams:
             self._page_reads.give_up_lost()
@@ -265,6 +264,8 @@ class DirectRows:
 
     def bring(self, layer: int, row_ids: NDArray[np.int64], out: "torch.Tensor") -> None:
         """Write rows to `out`, as `finish`, for somebody who keeps them: the cache has no part."""
+        if self.over is not None:
+            raise StorageError(self.over)
         self._pieces.read(layer, row_ids, out, kept=False)
 
     def warm(self, rows: RowIds, out: "torch.Tensor") -> None:

@@ -10,6 +10,7 @@ import mmap
 import resource
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +69,14 @@ class MappedRows:
                 )
             }
             self.layers = {layer: MappedLayer(source, layer, files) for layer in source.layers}
+            # Where bytes go that are only to be in the page cache: they are never looked at.
+            self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
         except BaseException:
             self.chosen.close()
             raise
         self.num_bytes = sum(
             one.num_bytes for layer in source.layers for one in source.regions(layer)
         )
-        # Where bytes go that are only to be in the page cache: they are never looked at.
-        self._scratch = np.frombuffer(mmap.mmap(-1, MOST_PAGES * PAGE), np.uint8)
         self.reads = self.read_bytes = self.depth = 0
         self._asker = Workers("engramctl-willneed", 1)
         self._faults = _major_faults()
@@ -102,7 +103,7 @@ class MappedRows:
         if not wanted:
             return None
         plan = PagePlan.of_pages(np.concatenate(wanted))
-        batch = plan.batch(0, self.chosen.files.sizes)
+        batch = replace(plan.batch(0, self.chosen.files.sizes), owner=self._scratch)
         only_asks = self.chosen.engine.name == "willneed"
         batch.ranges_R5[:, ADDRESS] = 0 if only_asks else self._scratch.ctypes.data
         self.reads += len(batch.ranges_R5)
@@ -174,9 +175,11 @@ class MappedRows:
 
     def close(self) -> None:
         """End the asking thread and close the files; views of the mappings stay good."""
-        self._asker.shutdown()
-        self.layers.clear()
-        self.chosen.close()
+        try:
+            self._asker.shutdown()
+        finally:
+            self.layers.clear()
+            self.chosen.close()
 
 
 def _major_faults() -> int | None:

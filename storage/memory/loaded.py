@@ -79,7 +79,7 @@ class LoadedRegions:
         """Read ranges, two batches under way."""
         under_way: deque[tuple[Batch, Pending]] = deque()
         for first in range(0, len(ranges_R5), _BATCH_CHUNKS):
-            batch = Batch.of(ranges_R5[first : first + _BATCH_CHUNKS])
+            batch = Batch.of(ranges_R5[first : first + _BATCH_CHUNKS], self.memory)
             under_way.append((batch, chosen.engine.start(batch)))
             if len(under_way) > 1:
                 _arrived(chosen, *under_way.popleft())

@@ -1,7 +1,7 @@
 """What an engine is asked for: ranges of files and where their bytes go; and what came of it.
 
-A batch is arrays, not objects: engines walk it without Python. Its buffers belong to the caller and
-must live until the batch is over, also when nobody waits for it any more.
+A batch is arrays, not objects: engines walk it without Python. Its buffers must live until it is
+over, also when nobody waits for it any more: it holds their owner, and an engine holds it so long.
 """
 
 import mmap
@@ -27,34 +27,36 @@ class Batch:
             the range goes on beyond the end of the file. Where the file turns out to end earlier,
             an engine may make the length what came.
         got_R: int64 (R,): bytes that came, or minus the number of the system's error.
+        owner: of the memory at the addresses, where the arrays do not lie in it themselves.
     """
 
     ranges_R5: NDArray[np.int64]
     got_R: NDArray[np.int64]
+    owner: object = None
 
     @classmethod
-    def of(cls, ranges_R5: NDArray[np.int64]) -> "Batch":
+    def of(cls, ranges_R5: NDArray[np.int64], owner: object = None) -> "Batch":
         """Return a batch of which nothing has come."""
-        return cls(ranges_R5, np.zeros(len(ranges_R5), np.int64))
+        return cls(ranges_R5, np.zeros(len(ranges_R5), np.int64), owner)
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return some of the ranges, by their places in this batch."""
-        return Batch(self.ranges_R5[start:stop], self.got_R[start:stop])
+        return Batch(self.ranges_R5[start:stop], self.got_R[start:stop], self.owner)
 
     @classmethod
     def of_pages(
-        cls, numbers: NDArray[np.int64], pages: NDArray[np.int64], address: int
+        cls, numbers: NDArray[np.int64], pages: NDArray[np.int64], memory: NDArray[np.uint8]
     ) -> "Batch":
         """Return a batch of whole pages, each a range, that stand side by side in memory.
 
         Args:
             numbers: of the files, int64 (R,).
             pages: page of each file, int64 (R,); all of it must come.
-            address: where the first one goes.
+            memory: where they go; the batch holds it.
         """
         sizes = np.full(len(pages), PAGE, np.int64)
-        places = address + PAGE * np.arange(len(pages))
-        return cls.of(np.stack([numbers, PAGE * pages, sizes, places, sizes], axis=1))
+        places = memory.ctypes.data + PAGE * np.arange(len(pages))
+        return cls.of(np.stack([numbers, PAGE * pages, sizes, places, sizes], axis=1), memory)
 
     def first_bad(self) -> int:
         """Return the first range that failed or ended early, or -1."""
@@ -91,7 +93,8 @@ class ReadEngine(Protocol):
         """Begin to read, and return before the bytes have come where the engine can.
 
         Short reads are read on, interrupted ones again; whatever else the system says stands in
-        `got_R`. A batch that nobody waits for is over when the engine is closed, not before.
+        `got_R`. A batch that nobody waits for is over when the engine is closed, not before; it is
+        held as long as anything of it may be read.
 
         Raises:
             NotBegun: there is nothing to read with now, as where no file can be opened any more.

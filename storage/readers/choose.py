@@ -47,9 +47,11 @@ class Chosen:
     fallback: str | None
 
     def close(self) -> None:
-        """Wait for reads under way and close the files."""
-        self.engine.close()
-        self.files.close()
+        """Wait for reads under way and close the files, also when the wait is interrupted."""
+        try:
+            self.engine.close()
+        finally:
+            self.files.close()
 
 
 def choose(
@@ -139,7 +141,7 @@ def _tried(name: str, files: OpenFiles, depth: int | None) -> ReadEngine:
         memory = np.frombuffer(buffer, np.uint8)
         memory[:] = 0xA5  # what no read leaves: an engine that reads nothing is found out
         numbers = np.arange(len(files.paths))
-        batch = Batch.of_pages(numbers, np.zeros_like(numbers), memory.ctypes.data)
+        batch = Batch.of_pages(numbers, np.zeros_like(numbers), memory)
         batch.ranges_R5[:, NEEDED] = np.minimum(files.sizes, PAGE)
         engine.start(batch).wait()
         files.check(batch)

@@ -26,7 +26,7 @@ def slow_medium(chosen: Chosen) -> str | None:
     rng = np.random.default_rng()
     number = rng.choice(len(pages), STEP_PAGES, p=pages / pages.sum())
     buffer = np.frombuffer(mmap.mmap(-1, STEP_PAGES * PAGE), np.uint8)
-    batch = Batch.of_pages(number, rng.integers(0, pages[number]), buffer.ctypes.data)
+    batch = Batch.of_pages(number, rng.integers(0, pages[number]), buffer)
     started = time.perf_counter()
     chosen.engine.start(batch).wait()
     took_ms = 1e3 * (time.perf_counter() - started)

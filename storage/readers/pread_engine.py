@@ -5,6 +5,9 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engramctl.errors import StorageError
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers
@@ -46,6 +49,11 @@ def pread_ranges(descriptors: Any, ranges_R5: Any, got_R: Any, first: Any, step:
                     got = -error
                     break
         got_R[i] = got
+
+
+def _read(descriptors: NDArray[np.int32], batch: Batch, first: int, step: int) -> None:
+    """Read ranges of a batch; whoever has this to call holds the memory they go to."""
+    pread_ranges(descriptors, batch.ranges_R5, batch.got_R, first, step)
 
 
 @dataclass(frozen=True)
@@ -93,12 +101,9 @@ class PreadEngine:
     def start(self, batch: Batch) -> Reading:
         """Have threads read the batch."""
         threads = min(self.depth, len(batch.ranges_R5))
-        files, ranges_R5, got_R = self._files.descriptors, batch.ranges_R5, batch.got_R
+        files = self._files.descriptors
         return Reading(
-            [
-                self._workers.submit(pread_ranges, files, ranges_R5, got_R, k, threads)
-                for k in range(threads)
-            ]
+            [self._workers.submit(_read, files, batch, k, threads) for k in range(threads)]
         )
 
     def memory_bytes(self, batches: int) -> int:

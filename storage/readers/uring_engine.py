@@ -94,12 +94,16 @@ class UringEngine:
 
     def close(self) -> None:
         """Wait for what is under way, then end the feeding thread and the rings."""
-        with self._lock:
-            left = list(self._under_way)
-        for one in left:
-            with contextlib.suppress(StorageError):  # told to whoever waits for it
-                one.wait()
-        self._feeder.shutdown()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._close_rings)
+            stack.callback(self._feeder.shutdown)
+            with self._lock:
+                left = list(self._under_way)
+            for one in left:
+                with contextlib.suppress(StorageError):  # told to whoever waits for it
+                    one.wait()
+
+    def _close_rings(self) -> None:
         with self._lock:
             while self._free:
                 self._free.pop().close()

@@ -7,6 +7,7 @@ from engramctl.errors import StorageError
 
 MAX_OPEN_TICKETS = 64
 CLOSED = "the store is closed"
+ON_GPU = "a store on a GPU cannot be used after fork: open another in the child"
 
 
 class Usage:

@@ -46,11 +46,15 @@ class SsdStore(Store):
     def load(self, budget_bytes: int | None) -> None:
         """Open the row files; nothing is read but what an engine is tried with."""
         self.read = self._opened(budget_bytes)
-        self.near = self._near()
-        self._compile()
-        slow = slow_medium(self.read.chosen)
-        if slow is not None:
-            warnings.warn(slow, RuntimeWarning, stacklevel=outside())
+        try:
+            self.near = self._near()
+            self._compile()
+            slow = slow_medium(self.read.chosen)
+            if slow is not None:
+                warnings.warn(slow, RuntimeWarning, stacklevel=outside())
+        except BaseException:  # nobody gets the store, so nobody closes it
+            self.release()
+            raise
 
     def _opened(self, budget_bytes: int | None) -> DirectRows | MappedRows:
         self.served: Served | None = None
@@ -227,12 +231,21 @@ class SsdStore(Store):
             give_kept(copy, self.read, self.served)
         return copy
 
+    def over_in_child(self) -> str | None:
+        """Return why a forked child cannot use the store: when direct, it may lack the memory."""
+        over = self.read.over if isinstance(self.read, DirectRows) else None
+        if over is not None:
+            self.near.clear()  # its cache is its parent's
+        return over or super().over_in_child()
+
     def release(self) -> None:
-        """End the threads and close the files."""
+        """End the threads and close the files, whatever fails; the log above all."""
         self.near.clear()
-        self.read.close()
-        if self.served is not None:
-            self.served.close()
+        try:
+            self.read.close()
+        finally:
+            if self.served is not None:
+                self.served.close()
 
 
 def _discard_broken(read: MappedRows, layer: int, out: torch.Tensor) -> None:

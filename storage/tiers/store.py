@@ -27,7 +27,7 @@ from engramctl.storage.requests.keeps_rows import KeepsRows
 from engramctl.storage.requests.output import output, output_width
 from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request, Ticket
-from engramctl.storage.requests.usage import Call, Usage
+from engramctl.storage.requests.usage import ON_GPU, Call, Usage
 from engramctl.storage.tiers.near_rows import Near, NearRows
 from engramctl.storage.tiers.said_of_table import scheme_document
 from engramctl.storage.tiers.tier_list import TierList
@@ -62,13 +62,12 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         self.near: dict[int, Near] = {}  # layers whose rows may all be in this process's memory
         self.wanted_engine, self.cache_bytes, self.fill = engine, cache_bytes, fill
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
-        bounded = budget_bytes is not None and self.whole == "ssd"
-        reading = budget_bytes - cache_bytes if bounded and budget_bytes else None
-        self._most_copied = None if reading is None else max(256, reading >> 15)
+        bounded = budget_bytes if self.whole == "ssd" else None
+        self._most_copied = max(256, (bounded - cache_bytes) >> 15) if bounded else None
+        compile_take_rows()
         with torch.inference_mode(False):  # its tensors are written to in any mode
             self.load(budget_bytes)
         renew_in_children(self)
-        compile_take_rows()
 
     def renew(self) -> None:
         """Go on in a forked child, where no other thread is; a store on a GPU cannot.
@@ -78,10 +77,11 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         """
         torch.set_num_threads(1)
         self.lock = threading.Lock()
-        over = None
-        if self.device.type == "cuda":
-            over = "a store on a GPU cannot be used after fork: open another in the child"
-        self.usage.renew(over)
+        self.usage.renew(self.over_in_child())
+
+    def over_in_child(self) -> str | None:
+        """Return why a forked child cannot use the store, or None; its parts were renewed."""
+        return ON_GPU if self.device.type == "cuda" else None
 
     def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
         """Be opened again in another process, by path: on the ssd tier, where nothing is copied."""

@@ -37,8 +37,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a-child-fills-its-parents-log", "storage/direct/direct_rows.py",
-        "        self._offers = None\n        self._begin()\n",
-        "        self._begin()\n",
+        "        self._offers = None\n        try:\n",
+        "        try:\n",
         (FILLED + "::test_a_child_waits_for_no_lock_of_its_parents_filling",),
     ),
     Mutation(

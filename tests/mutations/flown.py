@@ -82,9 +82,9 @@ MUTATIONS = (
         (MEMORY + "::test_no_array_stands_beside_the_slab",),
     ),
     Mutation(
-        "engines-memory-not-counted", "storage/direct/direct_rows.py",
-        "self._num_pages = (int(reading_bytes * _OF_BUDGET) - own) // PAGE",
-        "self._num_pages = int(budget_bytes * _OF_BUDGET) // PAGE",
+        "engines-memory-not-counted", "storage/memory/budget.py",
+        "(int(self.reading_bytes * _OF_BUDGET) - engine_bytes) // PAGE",
+        "int(self.reading_bytes * _OF_BUDGET) // PAGE",
         (MEMORY + "::test_slab_and_engine_are_less_than_the_budget",),
     ),
     Mutation(

@@ -89,7 +89,7 @@ MUTATIONS = (
     ),
     Mutation(
         "locks-not-renewed-after-fork", "storage/tiers/store.py",
-        "        self.usage.renew(over)",
+        "        self.usage.renew(self.over_in_child())",
         "        pass",
         (LIFE + "::test_a_child_forked_while_another_thread_gathers_does_not_hang",),
     ),
