@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from engramctl.bench.cases import (
     outliers,
 )
 from engramctl.bench.compared import unfair
-from engramctl.bench.loop_arms import make_arms
+from engramctl.bench.loop_arms import make_arms, sampled_arms
 from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
@@ -243,25 +243,23 @@ class _Run:
         for tier in subjects if loop.cache == TRAFFIC else ():
             self._token_ids.look_up_before(tier, subjects[tier], before)
         models = partial(self._parts.models, loop.options)
-        resident = self._parts.resident_tier
-        arms = make_arms(loop.options, loop, subjects, self._ground, models, resident)
-        cases_if = partial(loop_cases, loop.options, loop, self._tiers(loop), arms, resident)
-        windows = self._windows(loop)
-        try:
-            more, apart = partial(self._windows, loop), loop.cache == TRAFFIC
-            reason = arms.in_turn(windows, more, apart=apart, progress=progress)
-        except (KeyboardInterrupt, SystemExit):
-            self.book.interrupt(loop, interrupted_cases(cases_if(skipped, None)))
-            raise
-        cases = cases_if(skipped, reason)
+        windows = cache(lambda number: self._windows(loop))
+        tiers, resident = self._tiers(loop), self._parts.resident_tier
+        cases_of = partial(loop_cases, loop.options, loop, tiers, resident, skipped)
+        arms = sampled_arms(
+            partial(make_arms, loop.options, loop, subjects, self._ground, models, resident),
+            subjects, skipped, windows, loop, progress,
+            cut=lambda arms: self.book.interrupt(loop, interrupted_cases(cases_of(arms))),
+        )  # fmt: skip
+        cases = cases_of(arms)
         hold_against(cases, subjects, self._ceilings)
-        if loop.case == "step" and reason is None:
+        if loop.case == "step":
             note_residual(cases, models().without, loop.phase, loop.options)
             for case in cases:
                 if case.samples_ns:
                     arm = arms.timed[case.tier, case.issue]
                     give_floor(case, loop.options, loop, models(), arm, self._ceilings)
-        self._finish(loop, cases, windows)
+        self._finish(loop, cases, windows(0))
 
     def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
         """Say what is odd about the cases of a loop, and keep them."""
