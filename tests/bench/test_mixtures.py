@@ -143,6 +143,25 @@ def test_a_loop_that_begins_again_reads_the_windows_it_has(
     assert [ids for tier, ids in seen if tier == "host"][-len(alone) :] == alone
 
 
+def test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline(
+    shards: Path, tmp_path: Path
+) -> None:
+    words: dict[str, Any] = {"tiers": ("host", MIXED), "cache": "traffic", "named": True}
+    gathers = measured(shards, cases=("gather",), **words)
+    told = "host is not measured: its rows are in memory, and --cache traffic is a state of rows"
+    assert [one.startswith(told) for one in gathers["warnings"]].count(True) == 1
+    assert {case["tier"] for case in gathers["cases"]} == {MIXED}
+    half = json.loads(json.dumps(gathers))
+    half["cases"].pop()
+    begun = Earlier(half, tmp_path / "r.json")
+    options = BenchOptions(**WORDS | words)
+    warnings = run_bench(shards, options, lambda _: None, earlier=begun)["warnings"]
+    assert [one.startswith(told) for one in warnings].count(True) == 1
+    steps = measured(shards, cases=("step.decode",), context=3, **words)
+    is_baseline = "host" in {case["tier"] for case in steps["cases"]}
+    assert is_baseline != any(one.startswith(told) for one in steps["warnings"])
+
+
 def test_a_store_that_is_first_measured_later_was_given_what_comes_before(
     shards: Path, tmp_path: Path
 ) -> None:

@@ -30,6 +30,11 @@ MUTATIONS = (
         (BENCH + "::test_a_loop_that_begins_again_reads_the_windows_it_has",),
     ),
     Mutation(
+        "a-tier-without-the-state-is-left-out-silently", "engramctl/bench/run.py",
+        "for tier in stateless(options) if options.named else ():", "for tier in ():",
+        (BENCH + "::test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline",),
+    ),
+    Mutation(
         "a-row-cache-beside-a-mixture", "engramctl/sweep/mixtures.py",
         "        if cache is not None:\n", "        if False:\n",
         (SWEEP + "::test_what_is_no_mixture_or_contradicts_it_is_refused_with_what_to_write",),
