@@ -37,7 +37,16 @@ RowIds = Mapping[int, NDArray[np.integer[Any]]]
 
 
 class Unmeasurable(Exception):
-    """The state a case needs cannot be had here; the text says why."""
+    """The state a case needs cannot be had here; the text says why.
+
+    Attributes:
+        subject: that cannot have it, once it was made; else None.
+    """
+
+    def __init__(self, text: str, subject: "Subject | None" = None) -> None:
+        """Say why; `subject` is the one that was asked for."""
+        super().__init__(text)
+        self.subject = subject
 
 
 def opened_store(
@@ -132,7 +141,7 @@ class Subject:
         if self.cache == "warm" and self._rows_kept is not None:
             why_not = bring(self.store, self._rows_kept, _flat_all(row_ids))
             if why_not is not None:
-                raise Unmeasurable(why_not)
+                raise Unmeasurable(why_not, self)
         percent = self._resident_percent(row_ids)
         if percent is None or self._unknown:
             return
@@ -142,10 +151,11 @@ class Subject:
         if self.cache == "cold" and percent > COLD_AT_MOST_PERCENT:
             raise Unmeasurable(
                 f"{percent:.0f} % of the pages stay in memory after they were dropped: "
-                f"{self._who_keeps_them()}"
+                f"{self._who_keeps_them()}",
+                self,
             )
         if self.cache == "warm" and percent < WARM_AT_LEAST_PERCENT:
-            raise Unmeasurable(f"only {percent:.1f} % of the pages stay in memory")
+            raise Unmeasurable(f"only {percent:.1f} % of the pages stay in memory", self)
 
     def _resident_without_all(self, row_ids: RowIds) -> float:
         """Drop every page of the table, and return which share of these rows' pages is left.

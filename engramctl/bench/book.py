@@ -84,7 +84,7 @@ class Book:
         """Take the finished loops and the warnings of a run; `now` is our document, no case yet."""
         earlier.check_same_run(now, DECIDING)
         self._of_earlier = earlier.finished_loops()
-        self.warnings = earlier.warnings() + self.warnings
+        self.warnings = list(dict.fromkeys(earlier.warnings() + self.warnings))
         count = len(self._of_earlier) - sum(
             loop.name in self._of_earlier and not self.is_taken_over(loop) for loop in self.loops
         )

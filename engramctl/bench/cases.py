@@ -81,10 +81,9 @@ def loop_cases(
     options: BenchOptions,
     loop: Loop,
     tiers: tuple[str, ...],
-    arms: LoopArms,
     resident_tier: str,
     skipped: Mapping[str, str],
-    reason: str | None,
+    arms: LoopArms,
 ) -> list[Case]:
     """Return a case of every tier of a loop, measured or not, the model without memory first.
 
@@ -92,19 +91,18 @@ def loop_cases(
         options: of the run.
         loop: what was measured.
         tiers: of the loop, baselines included.
-        arms: that were measured.
         resident_tier: the baseline that costs no transfer.
         skipped: why a tier has no arm.
-        reason: why the arms have no samples; None: they have.
+        arms: that were measured.
     """
     bound = None
-    if arms.copied is not None and arms.copy is not None and reason is None:
+    if arms.copied is not None and arms.copy is not None:
         ours, theirs = arms.timed[arms.copied].samples_ns, arms.copy.samples_ns
         pairs = min(len(ours), len(theirs))
         bound = resolution_percent(ours[:pairs], theirs[:pairs])
     cases = []
     for place in dict.fromkeys(((NONE, None), (READY, None), *places(options, loop, tiers))):
-        if place in arms.timed and reason is None:
+        if place in arms.timed:
             case = measured_case(options, loop, arms, place, resident_tier)
             case.resolution_percent = bound
             give_layers(case, arms, place, resident_tier)
@@ -114,8 +112,7 @@ def loop_cases(
                 case.copy_samples_ns = arms.copy.samples_ns
             cases.append(case)
         elif place[0] not in (NONE, READY):
-            why = skipped.get(place[0]) or reason
-            cases.append(unmeasured_case(options, loop, place, "skipped", why))
+            cases.append(unmeasured_case(options, loop, place, "skipped", skipped.get(place[0])))
     return cases
 
 

@@ -22,7 +22,7 @@ from engramctl.results.document import NONE, READY
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.tier_list import TIERS, whole_tier
 from engramctl.sweep.axes import RANKS, SEQUENCES
-from engramctl.sweep.loops import USUAL_ISSUE, WARM_UP, Loop
+from engramctl.sweep.loops import USUAL_ISSUE, WARM_UP, Loop, num_rounds
 from engramctl.sweep.options import BenchOptions
 
 Place = tuple[str, str | None]  # a tier or baseline, and its issue point; None: it asks for nothing
@@ -66,33 +66,30 @@ class LoopArms:
 
     def in_turn(
         self,
-        windows: Sequence[Window],
-        more: Callable[[], Sequence[Window]],
+        windows: Callable[[int], Sequence[Window]],
         *,
         apart: bool,
         progress: Callable[[int], None],
-    ) -> str | None:
-        """Sample all arms in turn; return why that is not possible, or None.
+    ) -> None:
+        """Sample all arms in turn.
 
         Arms with a case read the same windows, fetches and the copy others of the same trace:
         rows that one has read would be nearer for the other, in a cache of processor or disk.
 
         Args:
-            windows: that the first arms read, one a round.
-            more: gives other ones, as many.
+            windows: gives those of a group of arms by its number, one a round; the first are 0.
             apart: as in `by_windows`.
-            progress: told of rounds.
+            progress: told of all rounds, also of those that are left when the work ends early.
+
+        Raises:
+            Unmeasurable: a subject cannot have its state: the others can be sampled without it.
         """
         arms: list[Arm] = []
         read: list[Sequence[Window]] = []
         for number, group in enumerate(self.by_windows(apart=apart)):
             arms += group
-            read += [more() if number else windows] * len(group)
-        try:
-            interleave(arms, read, WARM_UP, progress)
-        except Unmeasurable as error:
-            return str(error)
-        return None
+            read += [windows(number)] * len(group)
+        interleave(arms, read, WARM_UP, progress)
 
 
 def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Place]:
@@ -160,3 +157,42 @@ def make_arms(
     arms.copied = copied_place(arms.timed)
     arms.copy = None if arms.copied is None else made(arms.copied)
     return arms
+
+
+def sampled_arms(
+    make: Callable[[], LoopArms],
+    subjects: dict[str, Subject],
+    skipped: dict[str, str],
+    windows: Callable[[int], Sequence[Window]],
+    loop: Loop,
+    progress: Callable[[int], None],
+    cut: Callable[[LoopArms], None],
+) -> LoopArms:
+    """Return the arms of a loop, sampled.
+
+    Where a subject cannot have its state, the loop begins again without its arms, with the same
+    windows: the others are not measured less for it, nor compared with what was not beside them.
+
+    Args:
+        make: makes the arms of `subjects`.
+        subjects: by tier; loses those that cannot have their state.
+        skipped: by tier, why it has no arm; gets them.
+        windows: as of `LoopArms.in_turn`, the same whenever it is asked.
+        loop: what is measured.
+        progress: told of rounds; of those that are taken back, as a number below 0.
+        cut: takes arms whose samples a signal ended.
+    """
+    while True:
+        arms = make()
+        try:
+            arms.in_turn(windows, apart=loop.cache == TRAFFIC, progress=progress)
+        except Unmeasurable as error:
+            [tier] = (name for name, one in subjects.items() if one is error.subject)
+            skipped[tier] = str(error)
+            del subjects[tier]
+            progress(-num_rounds(loop))
+        except (KeyboardInterrupt, SystemExit):
+            cut(arms)
+            raise
+        else:
+            return arms

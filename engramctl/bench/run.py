@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from engramctl.bench.cases import (
     outliers,
 )
 from engramctl.bench.compared import unfair
-from engramctl.bench.loop_arms import make_arms
+from engramctl.bench.loop_arms import make_arms, sampled_arms
 from engramctl.bench.ranked_cases import RankedRun
 from engramctl.bench.recipe_figures import recipe_facts
 from engramctl.bench.step_figures import give_floor
@@ -40,7 +40,7 @@ from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.door import tier_missing
-from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
+from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops, stateless
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
@@ -155,6 +155,13 @@ class _Run:
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
             self._parts.refuse_too_large(options)
         self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
+        measured = {tier for loop in loops for tier in self._tiers(loop)}
+        for tier in stateless(options) if options.named else ():
+            if tier not in measured:
+                self.book.warn(
+                    f"{tier} is not measured: its rows are in memory, and --cache {options.cache} "
+                    "is a state of rows on disk"
+                )
         self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._token_ids = TokenIds(chosen, scheme, options)
@@ -243,25 +250,23 @@ class _Run:
         for tier in subjects if loop.cache == TRAFFIC else ():
             self._token_ids.look_up_before(tier, subjects[tier], before)
         models = partial(self._parts.models, loop.options)
-        resident = self._parts.resident_tier
-        arms = make_arms(loop.options, loop, subjects, self._ground, models, resident)
-        cases_if = partial(loop_cases, loop.options, loop, self._tiers(loop), arms, resident)
-        windows = self._windows(loop)
-        try:
-            more, apart = partial(self._windows, loop), loop.cache == TRAFFIC
-            reason = arms.in_turn(windows, more, apart=apart, progress=progress)
-        except (KeyboardInterrupt, SystemExit):
-            self.book.interrupt(loop, interrupted_cases(cases_if(skipped, None)))
-            raise
-        cases = cases_if(skipped, reason)
+        windows = cache(lambda number: self._windows(loop))
+        tiers, resident = self._tiers(loop), self._parts.resident_tier
+        cases_of = partial(loop_cases, loop.options, loop, tiers, resident, skipped)
+        arms = sampled_arms(
+            partial(make_arms, loop.options, loop, subjects, self._ground, models, resident),
+            subjects, skipped, windows, loop, progress,
+            cut=lambda arms: self.book.interrupt(loop, interrupted_cases(cases_of(arms))),
+        )  # fmt: skip
+        cases = cases_of(arms)
         hold_against(cases, subjects, self._ceilings)
-        if loop.case == "step" and reason is None:
+        if loop.case == "step":
             note_residual(cases, models().without, loop.phase, loop.options)
             for case in cases:
                 if case.samples_ns:
                     arm = arms.timed[case.tier, case.issue]
                     give_floor(case, loop.options, loop, models(), arm, self._ceilings)
-        self._finish(loop, cases, windows)
+        self._finish(loop, cases, windows(0))
 
     def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
         """Say what is odd about the cases of a loop, and keep them."""

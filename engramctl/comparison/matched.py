@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.results.states import TRAFFIC
 from engramctl.sweep.axes import AXES, axes_of
 
 Key = tuple[Any, ...]
@@ -119,7 +120,15 @@ def _hindrance(ours: Sequence[Measured], theirs: Sequence[Measured]) -> str | No
     for name, one in (("OLD", ours[0]), ("NEW", theirs[0])):
         if (reason := _usable(one)) is not None:
             return f"{name}: {reason}"
-    return None
+    return _other_history(ours[0].case, theirs[0].case)
+
+
+def _other_history(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Say that what was read before the first samples differs, where it decides what they find."""
+    then, now = old.get("tokens_before"), new.get("tokens_before")
+    if old["cache"] != TRAFFIC or then is None or now is None or then == now:
+        return None
+    return f"tokens looked up before the first sample: {then:,} in OLD, {now:,} in NEW"
 
 
 def _usable(one: Measured) -> str | None:

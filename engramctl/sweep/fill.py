@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from engramctl.errors import ConfigError
 from engramctl.results.states import TRAFFIC
-from engramctl.storage.tiers.tier_list import on_disk
+from engramctl.storage.tiers.tier_list import on_disk, read_tiers
 
 
 def refuse_fill(
@@ -41,6 +41,12 @@ def refuse_fill(
             "--fill is of the ssd tier alone, or of one mixture over it",
             facts={"found": f"--tier {' --tier '.join(tiers)}"},
             hint="--tier ssd, or a mixture: --tier host:1GiB,ssd",
+        )
+    if read_tiers(tiers[0]).uses("gpu"):
+        raise ConfigError(
+            "--fill records n-grams by keys, which a row cache on a GPU does not take",
+            facts={"found": f"--tier {tiers[0]}"},
+            hint="leave the row cache of gpu out: --tier host:1GiB,ssd",
         )
     if cache != TRAFFIC:
         raise ConfigError(

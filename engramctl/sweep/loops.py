@@ -75,9 +75,16 @@ def plan_loops(options: BenchOptions) -> list[Loop]:
     Models come one after the other, so that no two are in memory; of each the cold loops last.
 
     Raises:
-        ConfigError: an ID or a beginning in `options.cases` that no case has.
+        ConfigError: an ID or a beginning in `options.cases` that no case has; no tier that has the
+            state of `options.cache`.
     """
     loops = list(_all_loops(options))
+    if not loops:
+        raise ConfigError(
+            f"--cache {options.cache} is a state of rows on disk: no tier asked for has them there",
+            facts=dict.fromkeys(stateless(options), "its rows are in memory, always warm"),
+            hint="--cache warm, or a tier over ssd: --tier host:1GiB,ssd",
+        )
     named = [_beginnings(one) for loop in loops for tier in loop.tiers for one in loop.ids_of(tier)]
     for wanted in options.cases:
         if named and not any(wanted in one for one in named):
@@ -92,6 +99,11 @@ def plan_loops(options: BenchOptions) -> list[Loop]:
         if tiers:
             kept.append(Loop(loop.case, loop.phase, loop.cache, tiers, loop.options))
     return kept
+
+
+def stateless(options: BenchOptions) -> tuple[str, ...]:
+    """Return the tiers of a run that have not the state of `options.cache`, in no loop of it."""
+    return tuple(tier for tier in options.tiers if not options.caches(tier))
 
 
 def _all_loops(options: BenchOptions) -> Iterator[Loop]:

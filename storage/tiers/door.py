@@ -97,8 +97,8 @@ def open_store(
             rows on their way; 0: no row is kept). Without a budget, the budget is 64 MiB more.
             A mixture's size of `host` is the same.
         fill: a dictionary that what `prefetch` is asked for with keys fills, for an `ssd` tier with
-            a budget. One process at a time has it; forked children and stores that are pickled and
-            opened again do not.
+            a budget and no row cache on a GPU. One process at a time has it; forked children and
+            stores that are pickled and opened again do not.
         capture_slots: how many fixed outputs `Store.slot` may give at a time, for steps that are
             captured in CUDA graphs.
 
@@ -117,6 +117,12 @@ def open_store(
         StorageError: the table exceeds the budget, or cannot be read.
     """
     tiers = read_tiers(tier)
+    if fill is not None and tiers.cache_bytes("gpu"):
+        raise ConfigError(
+            "a dictionary is filled by keys of n-grams, which a row cache on a GPU does not take",
+            facts={"found": tiers.name},
+            hint="leave the row cache of gpu out: host:1GiB,ssd",
+        )
     missing = tier_missing(tier)
     if missing:
         raise TierUnavailable(f"there is no gpu tier here: {missing}")

@@ -78,7 +78,7 @@ def runs(
                 interleave(measured, [windows] * len(measured), 2, lambda _: None)
             for arm in (arms.timed["ssd", None], arms.copy):
                 arm.samples_ns = [round(one * slower) for one in arm.samples_ns]
-            cases = loop_cases(OPTIONS, LOOP, LOOP.tiers, arms, "host", {}, None)
+            cases = loop_cases(OPTIONS, LOOP, LOOP.tiers, "host", {}, arms)
             host, ssd = cases
             yield percent_over(ssd.samples_ns, host.samples_ns), ssd.resolution_percent
     finally:

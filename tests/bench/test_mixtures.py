@@ -24,7 +24,7 @@ from tests.helpers.corpora import write_ids
 from tests.helpers.mined_counts import run
 
 SCHEMA = json.loads((ROOT / "docs" / "result.schema.json").read_text())
-MIXED, LARGER = "host:256KiB,ssd", "host:1MiB,ssd"
+TINY, MIXED, LARGER = "host:8KiB,ssd", "host:256KiB,ssd", "host:1MiB,ssd"
 WORDS: dict[str, Any] = {
     "tiers": (MIXED,), "cases": ("gather",), "samples": 5, "tokens": 20, "preset": "tiny",
 }  # fmt: skip
@@ -97,6 +97,69 @@ def test_after_traffic_every_store_has_seen_the_same_tokens(shards: Path, tmp_pa
         assert case["state"] == "traffic"
     assert large["rows_by_tier"]["host"] > small["rows_by_tier"]["host"]
     assert large["kept"]["cache_bytes"] > 2 * small["kept"]["cache_bytes"]
+
+
+@pytest.mark.parametrize("case", ["gather.prefill", "step.prefill"])
+def test_a_mixture_too_small_for_a_sample_is_left_out_and_the_others_run(
+    shards: Path, tmp_path: Path, case: str
+) -> None:
+    words: dict[str, Any] = {"cases": (case,), "cache": "warm"}
+    asked = BenchOptions(**WORDS | words | {"tiers": (TINY, "host", "ssd")})
+    rounds: list[int] = []
+    document = run_bench(shards, asked, rounds.append)
+    assert sum(rounds) == total_rounds(asked)
+    cases = {one["tier"]: one for one in document["cases"]}
+    assert (cases[TINY]["status"], cases[TINY]["samples_ns"]) == ("skipped", [])
+    assert "does not keep the rows of a sample" in cases[TINY]["reason"]
+    beside = {"none", "ready"} if case == "step.prefill" else set()
+    assert set(cases) == {TINY, "host", "ssd"} | beside
+    for tier in set(cases) - {TINY}:
+        assert (cases[tier]["status"], cases[tier]["reason"]) == ("ok", None)
+        assert len(cases[tier]["samples_ns"]) == 5
+        assert cases[tier]["resolution_percent"] is not None
+    assert len(cases["ssd"]["copy_samples_ns"]) == 5  # the slowest that is left has a copy
+    begun = Earlier(json.loads(json.dumps(document)), tmp_path / "r.json")
+    without = BenchOptions(**WORDS | words | {"tiers": ("host", "ssd")})
+    assert run_bench(shards, without, lambda _: None, earlier=begun) is begun.document
+
+
+def test_a_loop_that_begins_again_reads_the_windows_it_has(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[int]]] = []
+    honest = Arm.sample
+
+    def sample(self: Arm, window: Window, *, keep: bool) -> None:
+        seen.append((self.tier, window.token_ids_BT.ravel().tolist()))
+        honest(self, window, keep=keep)
+
+    monkeypatch.setattr(Arm, "sample", sample)
+    words: dict[str, Any] = {"cases": ("gather.prefill", "lookup.prefill"), "cache": "warm"}
+    measured(shards, tiers=("host",), **words)
+    alone = [ids for tier, ids in seen if tier == "host"]
+    seen.clear()
+    measured(shards, tiers=(TINY, "host"), **words)
+    assert TINY in {tier for tier, _ in seen}
+    assert [ids for tier, ids in seen if tier == "host"][-len(alone) :] == alone
+
+
+def test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline(
+    shards: Path, tmp_path: Path
+) -> None:
+    words: dict[str, Any] = {"tiers": ("host", MIXED), "cache": "traffic", "named": True}
+    gathers = measured(shards, cases=("gather",), **words)
+    told = "host is not measured: its rows are in memory, and --cache traffic is a state of rows"
+    assert [one.startswith(told) for one in gathers["warnings"]].count(True) == 1
+    assert {case["tier"] for case in gathers["cases"]} == {MIXED}
+    half = json.loads(json.dumps(gathers))
+    half["cases"].pop()
+    begun = Earlier(half, tmp_path / "r.json")
+    options = BenchOptions(**WORDS | words)
+    warnings = run_bench(shards, options, lambda _: None, earlier=begun)["warnings"]
+    assert [one.startswith(told) for one in warnings].count(True) == 1
+    steps = measured(shards, cases=("step.decode",), context=3, **words)
+    is_baseline = "host" in {case["tier"] for case in steps["cases"]}
+    assert is_baseline != any(one.startswith(told) for one in steps["warnings"])
 
 
 def test_a_store_that_is_first_measured_later_was_given_what_comes_before(

@@ -100,6 +100,27 @@ def test_what_failed_was_cut_short_or_ran_otherwise_is_not_compared(written: Wri
     assert [one["failed"] for one in alone] == [True, False, False, False]
 
 
+def after_traffic(document: Any, tokens: list[int | None], cache: str = "traffic") -> Any:
+    """Return a result whose first cases were measured so many tokens after the beginning."""
+    other = copy.deepcopy(document)
+    for case, before in zip(other["cases"], tokens, strict=False):
+        case |= {"cache": cache, "loop": cache, "tokens_before": before}
+    return other
+
+
+def test_samples_after_another_history_are_not_compared(written: Written) -> None:
+    old = after_traffic(noisy_result(0, QUIET), [20_002, 7, None])
+    new = after_traffic(noisy_result(1, QUIET), [5, 7, 9])
+    found = compared(written(old, "old"), [written(new, "new")], {})
+    [alone] = found["not_compared"]
+    assert alone["case"] == old["cases"][0]["id"]
+    assert "20,002 in OLD, 5 in NEW" in alone["reason"]
+    assert len(found["rows"]) == 2 * (len(old["cases"]) - 1)
+    warm = [after_traffic(one, [before], "warm") for one, before in ((old, 1), (new, 2))]
+    pair = written(warm[0], "warm"), [written(warm[1], "warmer")]
+    assert compared(*pair, {})["not_compared"] == []
+
+
 def test_an_old_schema_is_compared_with_a_new_one(written: Written) -> None:
     first = copy.deepcopy(FIRST)
     first["cases"][0]["samples_ns"] = list(range(190_000, 190_200))

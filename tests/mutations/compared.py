@@ -35,6 +35,13 @@ MUTATIONS = (
         (f"{_COMPARED}test_a_tail_of_few_samples_has_no_interval_and_a_limit_on_it_is_refused",),
     ),
     Mutation(
+        "histories-of-traffic-held-against-each-other",
+        "engramctl/comparison/matched.py",
+        "    return _other_history(ours[0].case, theirs[0].case)\n",
+        "    return None\n",
+        (f"{_COMPARED}test_samples_after_another_history_are_not_compared",),
+    ),
+    Mutation(
         "pairs-drawn-apart",
         "engramctl/comparison/ratios.py",
         "_OLD_SEED if runs.paired else _NEW_SEED",

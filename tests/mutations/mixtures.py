@@ -18,6 +18,23 @@ MUTATIONS = (
         (SWEEP + "::test_spellings_of_one_mixture_are_one_tier",),
     ),
     Mutation(
+        "a-tier-without-its-state-takes-all-others-along", "engramctl/bench/loop_arms.py",
+        "            skipped[tier] = str(error)\n            del subjects[tier]\n",
+        "            skipped |= dict.fromkeys(subjects, \"\")\n            subjects.clear()\n",
+        (BENCH + "::test_a_mixture_too_small_for_a_sample_is_left_out_and_the_others_run",),
+    ),
+    Mutation(
+        "a-loop-that-begins-again-reads-on", "engramctl/bench/run.py",
+        "windows = cache(lambda number: self._windows(loop))",
+        "windows = partial(lambda number: self._windows(loop))",
+        (BENCH + "::test_a_loop_that_begins_again_reads_the_windows_it_has",),
+    ),
+    Mutation(
+        "a-tier-without-the-state-is-left-out-silently", "engramctl/bench/run.py",
+        "for tier in stateless(options) if options.named else ():", "for tier in ():",
+        (BENCH + "::test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline",),
+    ),
+    Mutation(
         "a-row-cache-beside-a-mixture", "engramctl/sweep/mixtures.py",
         "        if cache is not None:\n", "        if False:\n",
         (SWEEP + "::test_what_is_no_mixture_or_contradicts_it_is_refused_with_what_to_write",),

@@ -15,6 +15,14 @@ MUTATIONS = (
         (f"{_AXES}::test_what_an_axis_does_not_change_is_measured_once",),
     ),
     Mutation(
+        "a-run-of-no-case-is-well",
+        "engramctl/sweep/loops.py",
+        "    if not loops:\n",
+        "    if False:\n",
+        ("tests/sweep/test_plan.py::"
+         "test_a_state_that_no_tier_has_is_refused_and_not_an_empty_run",),
+    ),
+    Mutation(
         "beginnings-cut-anywhere",
         "engramctl/sweep/loops.py",
         '    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}\n',

@@ -19,6 +19,21 @@ FILLING: dict[str, Any] = {"cache": "traffic", "row_cache_bytes": 1 << 20, "fill
         ({"cache": "cold"}, "--cache cold reads every sample twice", "add --cache traffic"),
         ({"named": True, "tiers": ("ssd", "host")}, "the ssd tier alone", "--tier ssd"),
         ({"named": True, "tiers": ("gpu",)}, "the ssd tier alone", "--tier ssd"),
+        (
+            {
+                "named": True,
+                "tiers": ("gpu:1MiB,ssd",),
+                "row_cache_bytes": None,
+                "budget_bytes": 1 << 27,
+            },
+            "row cache on a GPU",
+            "--tier host:1GiB,ssd",
+        ),
+        (
+            {"named": True, "tiers": ("gpu:1MiB,host:2MiB,ssd",), "row_cache_bytes": None},
+            "row cache on a GPU",
+            "--tier host:1GiB,ssd",
+        ),
         ({"ranks": 2, "batch": 4, "cases": ("ranks",)}, "one process", "--ranks"),
         ({"fill": None, "fill_size_bytes": 1 << 20}, "--fill-size is of", "--fill records.log"),
         ({"fill": None, "write_budget_bytes": 9}, "--write-budget is of", "--fill records.log"),

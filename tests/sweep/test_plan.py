@@ -62,6 +62,22 @@ def test_an_id_that_no_case_has_is_refused_before_anything_is_measured(run_cli: 
         BenchOptions(cases=("stp",))
 
 
+@pytest.mark.parametrize(
+    ("tiers", "cache"),
+    [(("gpu:1GiB,host",), "traffic"), (("host",), "traffic"), (("gpu", "host"), "cold")],
+)
+def test_a_state_that_no_tier_has_is_refused_and_not_an_empty_run(
+    run_cli: RunCli, tiers: tuple[str, ...], cache: str
+) -> None:
+    words = [word for one in tiers for word in ("--tier", one)]
+    found = run_cli("bench", *words, "--cache", cache, "--list", "--json")
+    assert found.exit_code == 2
+    error = found.json["error"]
+    assert error["message"].startswith(f"--cache {cache} is a state of rows on disk")
+    assert set(error["facts"]) == set(tiers)
+    assert "--tier host:1GiB,ssd" in error["hint"]
+
+
 def test_a_list_in_the_config_file_is_a_sweep(run_cli: RunCli, tmp_path: Path) -> None:
     config = tmp_path / "engramctl.toml"
     config.write_text('[bench]\nbatch = [1, 8]\ncase = "gather"\ntier = ["host"]\ntokens = 9\n')

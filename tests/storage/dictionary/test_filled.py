@@ -264,6 +264,9 @@ def test_a_log_is_bound_to_its_table_and_to_one_process(bare: Text, tmp_path: Pa
         opened(bare, fill=fill(path))
     with pytest.raises(ConfigError, match="only an ssd tier with a budget"):
         open_store(bare.path, "ssd", fill=fill(path))
+    for tier in ("gpu:1MiB,ssd", "gpu:1MiB,host:2MiB,ssd"):  # refused before a GPU is looked for
+        with pytest.raises(ConfigError, match="a row cache on a GPU does not take"):
+            open_store(bare.path, tier, fill=fill(path))
     with pytest.raises(ConfigError, match="another scheme"):
         served_records(open_table(other.path), SelfFilled(path, 3, HEADS, KEY_BITS))
 
