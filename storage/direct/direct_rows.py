@@ -75,7 +75,7 @@ class DirectRows:
                 children.
 
         Raises:
-            StorageError: the budget is too small for two rows, or no engine can read.
+            StorageError: the budget is too small for two rows or too large, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
         self._source, self._cache_bytes = source, cache_bytes
@@ -100,7 +100,11 @@ class DirectRows:
                     + (f" beside a row cache of {cache_bytes:,}" if cache_bytes else ""),
                 },
             )
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self._page_reads.chosen.close()
+            raise
         if records is not None and filling is not None:
             self._offers = Offers(self._page_reads, records.shape, filling)
         renew_in_children(self)
@@ -256,9 +260,7 @@ class DirectRows:
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
         self._hands.layer(layer, row_ids, fetch, out)
-        if fetch is None:
-            return
-        if fetch.last(layer):
+        if fetch is not None and fetch.last(layer):
             if self._offers is not None:
                 self._offers.offer(fetch)
             fetch.release()
