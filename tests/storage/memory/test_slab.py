@@ -45,4 +45,4 @@ def test_a_run_is_memory_at_the_address_that_is_told() -> None:
 def test_memory_that_the_system_does_not_give_is_an_error_in_words(pages: int) -> None:
     with pytest.raises(StorageError, match="gives no memory for rows from disk") as told:
         Slab(pages)
-    assert f"{pages * PAGE:,} bytes" in told.value.facts["asked for"]
+    assert told.value.facts["asked for"] == f"{pages * PAGE:,} bytes"

@@ -40,6 +40,7 @@ def test_a_row_whose_like_is_far_away_counts_once(kind: type, rows: int) -> None
     ids: Any = np.concatenate([np.arange(500), np.arange(500)[::-1]]).astype(kind)
     size = 2 if rows == 640 else words_for(len(ids), rows) // SEVERAL
     assert count_distinct(ids, np.empty(size, np.int64), rows) == 500
+    assert count_distinct(np.tile(ids[:100], 10), np.empty(size, np.int64), rows) == 100
 
 
 def test_more_ids_of_a_hash_than_there_are_slots_are_counted_too() -> None:
