@@ -19,7 +19,7 @@ from engramctl.storage.cache.s3fifo import drop_keys, empty_slots, keep_all
 from engramctl.storage.cache.shared_lock import SharedLock
 from engramctl.storage.cache.slots import MOST_SLOTS, Slots, key_bases, key_words, slots_bytes
 from engramctl.storage.io.gather import widen
-from engramctl.storage.io.pages import PAGE
+from engramctl.storage.io.pages import PAGE, pages_for
 from engramctl.storage.io.row_map import RowMap
 from engramctl.storage.io.take_rows import distinct_rows
 from engramctl.storage.memory.slab import Slab
@@ -70,10 +70,11 @@ class RowCache:
 
         Args:
             source: whose rows; a cache is for one.
-            num_bytes: bound of everything.
+            num_bytes: bound of everything; no more is reserved than all rows need.
 
         Raises:
             ValueError: it is too small for a row.
+            StorageError: the system does not give so much.
         """
         record = source.record
         self.bases, total = key_bases(source)
@@ -82,7 +83,10 @@ class RowCache:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
         self.record_bytes = record.record_bytes
         self._sizes = np.array([record.weight_bytes, record.scale_bytes], np.int64)
-        self._slab = Slab(num_bytes // PAGE)
+        pages = num_bytes // PAGE
+        if self.capacity == min(total, MOST_SLOTS):
+            pages = pages_for(slots_bytes(self.capacity, key_words(total), record.record_bytes))
+        self._slab = Slab(pages)
         self._slab.prefer_huge_pages()
         self.sharing = SharedLock()
         self.lock = self.sharing.quick

@@ -72,7 +72,7 @@ class DirectRows:
                 children.
 
         Raises:
-            StorageError: the budget is too small for two rows, or no engine can read.
+            StorageError: the budget is too small for two rows or too large, or no engine can read.
             FormatError: rows that cannot be read in place.
         """
         self._source, self._cache_bytes = source, cache_bytes
@@ -103,7 +103,7 @@ class DirectRows:
         try:
             if self.over is None:
                 self._begin()
-        except (OSError, MemoryError) as error:
+        except (StorageError, MemoryError) as error:
             self.over = f"this forked child has no memory for the store's budget: {error}"
             self.cache: RowCache | None = None
             del self.slab, self._begins, self._pieces, self._hands, self._ahead  # not mapped here
@@ -255,9 +255,7 @@ class DirectRows:
             FormatError: a scale of a checkpoint is NaN or infinite.
         """
         self._hands.layer(layer, row_ids, fetch, out)
-        if fetch is None:
-            return
-        if fetch.last(layer):
+        if fetch is not None and fetch.last(layer):
             if self._offers is not None:
                 self._offers.offer(fetch)
             fetch.release()

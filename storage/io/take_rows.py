@@ -14,19 +14,28 @@ _ANY_ROWS = np.int64(1 << 62)
 
 
 @njit(inline="always")
-def home_slot(row: Any, shift: Any) -> Any:
-    """Return where the search for a row begins in a table of 2^(64 - shift) slots.
+def mixed_row(row: Any) -> Any:
+    """Return the hash of a row, uint64.
 
     Two multiplications: one alone sends rows at some even steps (2^k by its low bits, Fibonacci
     numbers by its high ones) to neighbouring slots, and probing becomes quadratic.
 
     Args:
         row: uint64.
-        shift: uint64.
     """
     mixed = row * _SPREAD
-    mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN
-    return mixed >> shift
+    return (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN
+
+
+@njit(inline="always")
+def home_slot(row: Any, shift: Any) -> Any:
+    """Return where the search for a row begins in a table of 2^(64 - shift) slots.
+
+    Args:
+        row: uint64.
+        shift: uint64.
+    """
+    return mixed_row(row) >> shift
 
 
 @njit(nogil=True, cache=True)
@@ -65,9 +74,3 @@ def take_rows(row_ids: Any, rows: Any, num_rows: Any) -> Any:
 def distinct_rows(rows: NDArray[np.int64]) -> int:
     """Return how many of some row ids, int64 (n,), not negative, are distinct."""
     return int(take_rows(rows, np.empty(len(rows), np.int64), _ANY_ROWS))
-
-
-def compile_take_rows() -> None:
-    """Compile now: not in the middle of a step, nor while another thread forks."""
-    for kind in (np.int32, np.int64):
-        take_rows(np.empty(0, kind), np.empty(0, np.int64), 0)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
 
 PAGE = mmap.PAGESIZE
@@ -67,9 +68,21 @@ class Slab(Runs):
     """
 
     def __init__(self, num_pages: int) -> None:
-        """Reserve the addresses."""
+        """Reserve the addresses.
+
+        Raises:
+            StorageError: the system does not give so many.
+        """
         super().__init__(num_pages)
-        self._map = mmap.mmap(-1, num_pages * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        size = num_pages * PAGE
+        try:
+            self._map = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except (OSError, OverflowError, ValueError) as error:
+            raise StorageError(
+                "the system gives no memory for rows from disk",
+                facts={"asked for": f"{size:,} bytes", "reason": error},
+                hint="give a smaller budget or row cache",
+            ) from error
         self._map.madvise(_DONTFORK)
         self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
         self.address: int = self.memory.ctypes.data

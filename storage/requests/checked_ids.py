@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from engramctl.storage.cache.ngram_records import RecordShape
 from engramctl.storage.io.take_rows import take_rows
+from engramctl.storage.requests.distinct_ids import count_distinct, words_for
 from engramctl.storage.requests.ticket import Request, digest_of
 
 RowIds = torch.Tensor | NDArray[Any]
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
+COUNTED_IN = 48  # int64 for each id that may be copied: an eightieth of the budget for reading
 
 
 def plain_ids(row_ids: RowIds) -> tuple[NDArray[Any], tuple[int, ...]]:
@@ -66,8 +68,8 @@ def checked_request(
 ) -> Request:
     """Check row ids and copy them, unless there are more than `most_copied`.
 
-    Those stay the caller's own, with a digest to know them by; their distinct ones are counted part
-    by part.
+    Those stay the caller's own, with a digest to know them by; their distinct ones are counted in
+    memory of a few words for each id that may be copied, in as many passes as that needs.
 
     Args:
         layer: whose rows, for messages.
@@ -83,28 +85,15 @@ def checked_request(
     if most_copied is None or len(flat) <= most_copied:
         rows = np.empty(len(flat), np.int64)
         distinct = take_rows(flat, rows, num_rows)
-        bad = -1 if distinct >= 0 else -1 - distinct
     else:
         digest = digest_of(flat)
-        rows, distinct, bad = _taken_in_parts(flat, num_rows, most_copied)
-    if bad >= 0:
+        rows = flat
+        size = min(words_for(len(flat), num_rows), COUNTED_IN * most_copied)
+        distinct = count_distinct(flat, np.empty(size, np.int64), num_rows)
+    if distinct < 0:
+        bad = -1 - distinct
         place = tuple(int(i) for i in np.unravel_index(bad, shape))
         raise ValueError(
             f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
         )
     return Request(rows, shape, distinct, digest)
-
-
-def _taken_in_parts(
-    flat: NDArray[Any], num_rows: int, most_copied: int
-) -> tuple[NDArray[Any], int, int]:
-    """Return the ids themselves, how many of each part are distinct, the first bad one or -1."""
-    room = np.empty(most_copied, np.int64)
-    distinct = 0
-    for start in range(0, len(flat), most_copied):
-        part = flat[start : start + most_copied]
-        found = take_rows(part, room[: len(part)], num_rows)
-        if found < 0:
-            return flat, distinct, start - 1 - found
-        distinct += found
-    return flat, distinct, -1

@@ -13,11 +13,11 @@ class StoreStats:
         engine: what reads the rows.
         fallback: what could not be had and was replaced, in words; None: nothing.
         rows_asked: row ids in all requests.
-        rows_unique: distinct row ids, request by request and layer by layer; of requests too long
-            for their ids to be copied within a budget, part by part. Ids on a device are not
-            compared, which would mean to wait for them: all count as distinct.
-        rows_by_tier: distinct rows each tier served. Of a request that is counted part by part, a
-            row of two parts is the faster tier's in the second: it was read once.
+        rows_unique: distinct row ids, request by request and layer by layer. Ids on a device are
+            not compared, which would mean to wait for them: all count as distinct.
+        rows_by_tier: distinct rows each tier served. A row of a request that is read in parts is of
+            the tier that served it first, unless the row cache lost it between two of them: then it
+            was read, and counts for `ssd`, once more.
         useful_bytes: of the records of the distinct rows.
         device_reads: reads asked of the disk, pages that touch joined. When mapped: of pages the
             store had not touched before; the page cache may have served some of them.

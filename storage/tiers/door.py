@@ -95,7 +95,7 @@ def open_store(
         cache_bytes: of the budget of an `ssd` tier, what keeps rows that were read, all it needs
             beside them included (default: three quarters of the budget, but 64 MiB are left for
             rows on their way; 0: no row is kept). Without a budget, the budget is 64 MiB more.
-            A mixture's size of `host` is the same.
+            A mixture's size of `host` is the same; one without `host` has no such cache.
         fill: a dictionary that what `prefetch` is asked for with keys fills, for an `ssd` tier with
             a budget and no row cache on a GPU. One process at a time has it; forked children and
             stores that are pickled and opened again do not.
@@ -137,7 +137,7 @@ def open_store(
             hint="lay them out as f32, or with --dtype as another: "
             f"engramctl layout {shlex.quote(str(source.path))} -o shards",
         )
-    budget, cache = _shared(tiers, budget_bytes, cache_bytes, source.record.record_bytes)
+    budget, cache = shared_budget(tiers, budget_bytes, cache_bytes, source.record.record_bytes)
     if fill is not None and (tiers.whole != "ssd" or budget is None):
         raise ConfigError(
             "only an ssd tier with a budget fills a dictionary",
@@ -166,10 +166,16 @@ def _kind(tiers: TierList, device: torch.device) -> Callable[..., Store]:
     return HostStore if tiers.whole == "host" else SsdStore
 
 
-def _shared(
+def shared_budget(
     tiers: TierList, budget_bytes: int | None, cache_bytes: int | None, record_bytes: int
 ) -> tuple[int | None, int]:
-    """Return the budget, and what of it is the row cache's.
+    """Return the budget, and what of it is the row cache's: of a mixture what its name says.
+
+    Args:
+        tiers: to be opened.
+        budget_bytes: see `open_store`.
+        cache_bytes: see `open_store`.
+        record_bytes: of a stored row.
 
     Raises:
         ConfigError: there can be no such cache.
@@ -194,6 +200,14 @@ def _shared(
             facts={"expected": f"more than {named:,} bytes", "found": f"{budget_bytes:,} bytes"},
             hint="leave budget_bytes out: it is then 64 MiB more",
         )
+    if tiers.caches and not named:
+        if cache_bytes:
+            raise ConfigError(
+                f"{tiers.name} has no row cache in host memory",
+                facts={"cache_bytes": f"{cache_bytes:,}"},
+                hint="name it, between the tiers: host:SIZE",
+            )
+        return budget_bytes, 0
     cache_bytes = named or cache_bytes
     if cache_bytes is None:
         reading = max(READING_BYTES, (budget_bytes or 0) // 4)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from engramctl.runtime.threads import renew_in_children
 from engramctl.runtime.untraced import untraced
 from engramctl.storage.io.gather_at_once import MOST_ROWS
-from engramctl.storage.io.take_rows import compile_take_rows
 from engramctl.storage.reading.source import Source
 from engramctl.storage.record_log.self_filled import SelfFilled
 from engramctl.storage.requests.checked_ids import RowIds, checked_request, plain_ids
+from engramctl.storage.requests.distinct_ids import compile_counts
 from engramctl.storage.requests.gives_slots import GivesSlots
 from engramctl.storage.requests.keeps_rows import KeepsRows
 from engramctl.storage.requests.output import output, output_width
@@ -64,7 +64,7 @@ class Store(NearRows, GivesSlots, KeepsRows, ABC):
         self.reopen: Callable[[], Any] | None = None  # set by who opened it by path
         bounded = budget_bytes if self.whole == "ssd" else None
         self._most_copied = max(256, (bounded - cache_bytes) >> 15) if bounded else None
-        compile_take_rows()
+        compile_counts(copied=self._most_copied is None)
         with torch.inference_mode(False):  # its tensors are written to in any mode
             self.load(budget_bytes)
         renew_in_children(self)

@@ -254,3 +254,11 @@ def test_rows_of_a_gpu_are_its_bytes_and_the_rest_the_slower_tiers() -> None:
     assert (both["gpu"], both["host"], both["row_cache"]) == (750, 250, None)
     three = case(f"gpu:1MiB,{MIXED}", gpu=20.0, host=15.0, ssd=5.0).bytes_per_token
     assert (three["gpu"], three["row_cache"], three["host"]) == (500, 375, None)
+
+
+def test_a_budget_that_the_system_does_not_give_ends_its_tier_alone(shards: Path) -> None:
+    document = measured(shards, tiers=("host", MIXED), budget_bytes=1 << 60)
+    found = {(case["tier"], case["status"]) for case in document["cases"]}
+    assert found == {("host", "ok"), (MIXED, "skipped")}
+    reasons = {case["reason"] for case in document["cases"] if case["tier"] == MIXED}
+    assert all("gives no memory" in reason for reason in reasons)

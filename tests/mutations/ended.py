@@ -25,12 +25,12 @@ MUTATIONS = (
     Mutation(
         "kernels-compiled-after-the-files-are-open",
         "storage/tiers/store.py",
-        "        compile_take_rows()\n"
+        "        compile_counts(copied=self._most_copied is None)\n"
         "        with torch.inference_mode(False):  # its tensors are written to in any mode\n"
         "            self.load(budget_bytes)\n",
         "        with torch.inference_mode(False):\n"
         "            self.load(budget_bytes)\n"
-        "        compile_take_rows()\n",
+        "        compile_counts(copied=self._most_copied is None)\n",
         (ENDS + "::test_kernels_that_cannot_be_compiled_let_go_of_all",),
     ),
     Mutation(

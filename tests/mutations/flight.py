@@ -180,8 +180,8 @@ MUTATIONS = (
     ),
     Mutation(
         "long-gathers-checked-in-their-first-part", "storage/requests/checked_ids.py",
-        "            return flat, distinct, start - 1 - found",
-        "            return flat, distinct, -1",
+        "count_distinct(flat, np.empty(",
+        "count_distinct(flat[:most_copied], np.empty(",
         ("tests/storage/requests/test_checked_ids.py",),
     ),
 )  # fmt: skip

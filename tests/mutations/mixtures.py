@@ -4,6 +4,8 @@ from tests.mutations import Mutation
 
 BENCH = "tests/bench/test_mixtures.py"
 SWEEP = "tests/sweep/test_mixtures.py"
+TIERS = "tests/storage/tiers/test_mixture.py"
+DISTINCT = "tests/storage/requests/test_distinct_ids.py"
 
 MUTATIONS = (
     Mutation(
@@ -93,5 +95,47 @@ MUTATIONS = (
         "bash-is-offered-what-stands-before-the-colon", "engramctl/completion/shells.py",
         'beginning.rfind(":") + 1 if parted else 0', "0",
         ("tests/completion/test_shells.py::test_bash_reads_words",),
+    ),
+    Mutation(
+        "a-long-request-is-counted-part-by-part", "storage/requests/checked_ids.py",
+        "distinct = count_distinct(flat, np.empty(size, np.int64), num_rows)",
+        "distinct = sum(count_distinct(flat[k : k + most_copied], np.empty(size, np.int64), "
+        "num_rows) for k in range(0, len(flat), most_copied))",
+        (TIERS + "::test_what_was_never_in_the_cache_is_no_hit_of_it",),
+    ),
+    Mutation(
+        "ids-of-every-pass-are-all", "storage/requests/distinct_ids.py",
+        "_HALF != np.uint64(number):", "_HALF == parts:",
+        (DISTINCT,),
+    ),
+    Mutation(
+        "a-range-of-bits-begins-too-early", "storage/requests/distinct_ids.py",
+        "if 0 <= at < bits:", "if 0 <= at <= bits - 2:",
+        (DISTINCT,),
+    ),
+    Mutation(
+        "a-full-table-of-hashes-is-a-count", "storage/requests/distinct_ids.py",
+        "        if distinct >= 0:\n", "        if distinct:\n",
+        (DISTINCT,),
+    ),
+    Mutation(
+        "a-cache-larger-than-the-table-is-reserved", "storage/cache/row_cache.py",
+        "if self.capacity == min(total, MOST_SLOTS):", "if self.capacity > total:",
+        ("tests/storage/cache/test_row_cache.py::test_no_more_is_reserved_than_all_rows_need",),
+    ),
+    Mutation(
+        "memory-that-is-not-given-ends-the-bench", "storage/memory/slab.py",
+        "except (OSError, OverflowError, ValueError) as error:", "except KeyError as error:",
+        (BENCH + "::test_a_budget_that_the_system_does_not_give_ends_its_tier_alone",),
+    ),
+    Mutation(
+        "files-stay-open-where-memory-is-not-given", "storage/direct/direct_rows.py",
+        "            self._page_reads.chosen.close()\n            raise\n", "            raise\n",
+        (TIERS + "::test_a_budget_that_the_system_does_not_give_leaves_no_file_open",),
+    ),
+    Mutation(
+        "a-mixture-keeps-rows-that-nobody-named", "storage/tiers/door.py",
+        "    if tiers.caches and not named:\n", "    if False:\n",
+        (TIERS + "::test_a_mixture_keeps_what_its_name_says_and_no_more",),
     ),
 )  # fmt: skip

@@ -26,7 +26,9 @@ from engramctl.storage.cache.slots import Slots, key_words, slots_bytes
 from engramctl.storage.direct.direct_rows import DirectRows
 from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.storage.tiers.door import shared_budget
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.tier_list import read_tiers
 from tests.storage.tables import make_plan, write
 
 ROWS = {1: 3000, 4: 900}
@@ -142,6 +144,11 @@ def test_the_bound_is_kept_at_every_moment(table: TableFiles) -> None:
     assert cache.rows == cache.capacity
 
 
+def pages_of_all(table: TableFiles) -> int:
+    """Return the bytes of pages in which all rows are kept."""
+    return -(-slots_bytes(sum(ROWS.values()), 1, table.record.record_bytes) // PAGE) * PAGE
+
+
 @pytest.mark.parametrize("cache_bytes", [3 * PAGE, 60_000, 1 << 20])
 def test_rows_are_the_same_with_and_without(table: TableFiles, cache_bytes: int) -> None:
     rng = np.random.default_rng(1)
@@ -158,7 +165,7 @@ def test_rows_are_the_same_with_and_without(table: TableFiles, cache_bytes: int)
         stats, before = store.stats(), bare.stats()
         assert stats.cache_hits + stats.cache_misses == stats.rows_asked == before.rows_asked
         assert 0 < stats.cache_rows == cache_of(store).rows
-        assert stats.cache_bytes == cache_bytes // PAGE * PAGE
+        assert stats.cache_bytes == min(cache_bytes // PAGE * PAGE, pages_of_all(table))
         assert stats.device_reads < before.device_reads
         assert (before.cache_hits, before.cache_misses, before.cache_bytes) == (0, 0, 0)
 
@@ -302,11 +309,21 @@ def test_a_child_begins_with_a_cache_of_its_own(table: TableFiles) -> None:
 
 def test_what_of_a_budget_is_the_caches(table: TableFiles, tmp_path: Path) -> None:
     for budget, cache in ((1 << 20, 0), (64 << 20, 0), (80 << 20, 16 << 20), (1 << 30, 3 << 28)):
-        with open_store(table, "ssd", budget) as store:
-            assert store.stats().cache_bytes == cache
-    with open_store(table, "ssd", cache_bytes=1 << 20) as store:
-        assert (store.mode, store.stats().cache_bytes) == ("direct", 1 << 20)
+        assert shared_budget(read_tiers("ssd"), budget, None, 500) == (budget, cache)
+    with open_store(table, "ssd", cache_bytes=1 << 17) as store:
+        assert (store.mode, store.stats().cache_bytes) == ("direct", 1 << 17)
     with pytest.raises(ConfigError, match="the row cache is too small"):
         open_store(table, "ssd", 1 << 20, cache_bytes=100)
     with pytest.raises(ConfigError, match="the host tier has no row cache"):
         open_store(table, "host", cache_bytes=1 << 20)
+
+
+def test_no_more_is_reserved_than_all_rows_need(table: TableFiles) -> None:
+    """However much is asked for: more than any system gives."""
+    needed = pages_of_all(table)
+    for size in (needed + PAGE, 1 << 55):
+        with open_store(table, "ssd", cache_bytes=size) as store:
+            assert store.stats().cache_bytes == needed
+            for _ in range(2):
+                store.gather(1, np.arange(ROWS[1]))
+            assert (store.stats().cache_hits, store.stats().cache_rows) == (ROWS[1], ROWS[1])

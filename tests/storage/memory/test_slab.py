@@ -1,8 +1,10 @@
 """Pages taken and given back in runs: no page is two callers', and none is lost."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engramctl.errors import StorageError
 from engramctl.storage.memory.slab import PAGE, Slab
 
 PAGES = 24
@@ -37,3 +39,10 @@ def test_a_run_is_memory_at_the_address_that_is_told() -> None:
     assert first is not None
     assert slab.bytes(first, 3).ctypes.data == slab.at(first) == slab.address + first * PAGE
     assert len(slab.words(first, 3)) == 3 * PAGE // 8
+
+
+@pytest.mark.parametrize("pages", [1 << 49, 1 << 60])
+def test_memory_that_the_system_does_not_give_is_an_error_in_words(pages: int) -> None:
+    with pytest.raises(StorageError, match="gives no memory for rows from disk") as told:
+        Slab(pages)
+    assert told.value.facts["asked for"] == f"{pages * PAGE:,} bytes"

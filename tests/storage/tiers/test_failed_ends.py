@@ -94,7 +94,7 @@ def test_kernels_that_cannot_be_compiled_let_go_of_all(
         with pytest.raises(KeyboardInterrupt):
             opening()
     with monkeypatch.context() as failing:
-        taking = "engramctl.storage.tiers.store.compile_take_rows"
+        taking = "engramctl.storage.tiers.store.compile_counts"
         failing.setattr(taking, raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             opening()

@@ -19,7 +19,7 @@ from tests.storage.tables import make_plan, write
 
 IDS = np.arange(300)
 SLABS = ["direct.direct_rows", "cache.row_cache"]
-ERRORS = [OSError(12, "Cannot allocate memory"), MemoryError("Cannot allocate memory")]
+ERRORS = [StorageError("Cannot allocate memory"), MemoryError("Cannot allocate memory")]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def poor(monkeypatch: pytest.MonkeyPatch, where: str, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("where", SLABS)
-@pytest.mark.parametrize("error", ERRORS, ids=["os", "numpy"])
+@pytest.mark.parametrize("error", ERRORS, ids=["slab", "numpy"])
 def test_every_call_says_that_the_child_has_no_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
 ) -> None:

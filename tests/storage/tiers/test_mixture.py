@@ -1,5 +1,6 @@
 """A mixture against a plain model of its cache: the same rows of the same tiers, within bounds."""
 
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,9 @@ from engramctl.caches.reference import S3FifoReference
 from engramctl.errors import ConfigError, StorageError, TierUnavailable
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.table import TableFiles, open_table
+from engramctl.storage.tiers.door import shared_budget
 from engramctl.storage.tiers.ssd import SsdStore
+from engramctl.storage.tiers.tier_list import read_tiers
 from tests.storage.tables import make_plan, write
 
 ROWS = {1: 3000, 4: 900}
@@ -141,6 +144,32 @@ def test_a_long_request_is_split_as_well(table: TableFiles) -> None:
         assert served["ssd"] >= ROWS[1]
 
 
+@pytest.mark.parametrize("ask", ["gather", "prefetch"])
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_what_was_never_in_the_cache_is_no_hit_of_it(
+    table: TableFiles, ask: str, kind: type
+) -> None:
+    """However long the request is: neither budget has room for a copy of its ids."""
+    random = np.random.default_rng(2)
+    asked: list[np.ndarray] = [
+        random.permutation(np.repeat(np.arange(first, first + 900), 6)).astype(kind)
+        for first in (0, 900)
+    ]
+    whole = 3 << 19  # room for all rows
+    with (
+        open_store(table.path, f"host:{whole},ssd", whole + (8 << 20), torch.float32) as store,
+        open_store(table.path, "ssd", 8 << 20, torch.float32, cache_bytes=0) as plain,
+    ):
+        for ids in asked:
+            for one in (store, plain):
+                out = one.gather(1, ids) if ask == "gather" else one.prefetch({1: ids}).wait(1)
+                assert torch.equal(out, rows_of(store, 1, ids))
+        assert store.stats().rows_by_tier == {"host": 0, "ssd": 1800}
+        assert store.stats().rows_unique == plain.stats().rows_unique == 1800
+        store.gather(1, asked[0])
+        assert store.stats().rows_by_tier == {"host": 900, "ssd": 1800}
+
+
 def test_a_mixture_says_its_name_and_is_opened_again_by_it(table: TableFiles) -> None:
     with opened(table, 64 << 10) as store:
         assert store.tier == "host:64KiB,ssd"
@@ -178,3 +207,20 @@ def test_a_mixture_with_a_tier_that_is_missing_says_which(
     for tier in ("gpu:1GiB,ssd", "gpu:1GiB,host:1GiB,ssd", "gpu:1GiB,host"):
         with pytest.raises(TierUnavailable, match="there is no gpu tier here"):
             open_store(table.path, tier)
+
+
+def test_a_mixture_keeps_what_its_name_says_and_no_more() -> None:
+    gpu, both = read_tiers("gpu:1MiB,ssd"), read_tiers("gpu:1MiB,host:2MiB,ssd")
+    for cache_bytes in (None, 0):
+        assert shared_budget(gpu, 1 << 30, cache_bytes, 500) == (1 << 30, 0)
+    assert shared_budget(gpu, None, None, 500) == (None, 0)
+    assert shared_budget(both, 1 << 30, None, 500) == (1 << 30, 2 << 20)
+    with pytest.raises(ConfigError, match="has no row cache in host memory"):
+        shared_budget(gpu, 1 << 30, 1 << 20, 500)
+
+
+def test_a_budget_that_the_system_does_not_give_leaves_no_file_open(table: TableFiles) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(StorageError, match="gives no memory for rows from disk"):
+        open_store(table.path, "ssd", 1 << 60, cache_bytes=0)
+    assert len(os.listdir("/proc/self/fd")) == before
