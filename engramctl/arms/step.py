@@ -90,12 +90,12 @@ class StepArm(Arm):
     def lead(self) -> int:
         """Ask for the rows where that comes before the step, then end the step before it."""
         asks = self._issue == "before" and self.subject is not None
+        began = time.perf_counter_ns()
         if asks:
             self._early = self._asked()
-        asked = time.perf_counter_ns()
         if self._tail:
             self.end_last_step()
-        return time.perf_counter_ns() - asked if asks else 0
+        return time.perf_counter_ns() - began if asks else 0
 
     def end_last_step(self) -> None:
         """Make the output projection of the step before: what a caller has left to do there."""

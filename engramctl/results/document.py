@@ -126,7 +126,7 @@ class Case:
         copy_samples_ns: samples of the arm's second copy, round by round; one arm a loop has one.
         fetch_samples_ns: of a step, what its fetch took without a model, round by round.
         stall_ns: median time a step waited for rows; None where no store is read.
-        lead_ns: median time from asking to the step's beginning; None but for the issue `before`.
+        lead_ns: median time of asking and until the step begins; None but for the issue `before`.
         layers: of each layer of the table, see `engramctl.results.overlap.layer_times`; None where
             no store is read.
         hidden: see `engramctl.results.overlap.hidden_share`.

@@ -134,6 +134,15 @@ def test_the_issue_point_decides_what_is_waited_for(
     assert layer["p50_ns"] > start["p50_ns"] > before["p50_ns"]
 
 
+def test_the_lead_has_the_asking_in_it(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StepArm, "end_last_step", lambda _: None)
+    document = measured(
+        shards, monkeypatch, lambda one: SleepingStore(one, in_prefetch_s=0.05),
+        issues=("before",), cases=("step",),
+    )  # fmt: skip
+    assert step(document, "ssd", issue="before")["lead_ns"] > 50e6
+
+
 class OtherThreads(SleepingStore):
     """An arm that takes more of the machine than the others."""
 

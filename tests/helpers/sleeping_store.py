@@ -19,16 +19,25 @@ class SleepingStore:
         slept_ns: by layer, what every `wait` slept.
     """
 
-    def __init__(self, store: Store, *, in_wait_s: float = 0.0, on_the_way_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        in_wait_s: float = 0.0,
+        on_the_way_s: float = 0.0,
+        in_prefetch_s: float = 0.0,
+    ) -> None:
         """Wrap a store.
 
         Args:
             store: that has the rows.
             in_wait_s: sleep of every `wait`: a read that begins when it is waited for.
             on_the_way_s: from `prefetch` until all rows are there: a read in the background.
+            in_prefetch_s: sleep of every `prefetch`: asking that takes long.
         """
         self._store = store
         self.in_wait_s, self.on_the_way_s = in_wait_s, on_the_way_s
+        self._in_prefetch_s = in_prefetch_s
         self.slept_ns: dict[int, list[int]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -41,6 +50,7 @@ class SleepingStore:
         self._store.close()
 
     def prefetch(self, requests: Mapping[int, Any], keys: Any = None) -> "_Ticket":
+        time.sleep(self._in_prefetch_s)
         return _Ticket(self, self._store.prefetch(requests, keys))
 
 

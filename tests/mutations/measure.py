@@ -143,4 +143,11 @@ MUTATIONS = (
         "    if False:",
         ("tests/traffic/test_trace.py::test_a_trace_without_a_token_is_refused",),
     ),
+    Mutation(
+        "a-lead-begins-when-the-rows-are-asked-for", "engramctl/arms/step.py",
+        "            self._early = self._asked()\n        if self._tail:",
+        "            self._early = self._asked()\n        began = time.perf_counter_ns()\n"
+        "        if self._tail:",
+        ("tests/bench/test_measurement.py::test_the_lead_has_the_asking_in_it",),
+    ),
 )  # fmt: skip
