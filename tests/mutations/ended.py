@@ -88,7 +88,7 @@ MUTATIONS = (
     Mutation(
         "child-without-memory-has-its-parents",
         "storage/direct/direct_rows.py",
-        "        except (OSError, MemoryError) as error:",
+        "        except (StorageError, MemoryError) as error:",
         "        except ZeroDivisionError as error:",
         (POOR + "::test_every_call_says_that_the_child_has_no_memory",),
     ),

@@ -28,8 +28,8 @@ MUTATIONS = (
     Mutation(
         "a-row-is-mixed-once",
         "storage/io/take_rows.py",
-        "mixed = (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN",
-        "mixed = mixed * np.uint64(1)",
+        "return (mixed ^ (mixed >> _HALF)) * _SPREAD_AGAIN",
+        "return mixed * np.uint64(1)",
         ("tests/storage/io/test_take_rows.py::test_rows_at_even_steps_are_found_in_a_few_probes",),
     ),
     Mutation(

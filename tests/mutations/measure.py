@@ -40,8 +40,8 @@ MUTATIONS = (
     Mutation(
         "copy-reads-the-same-rows",
         "engramctl/bench/loop_arms.py",
-        "read += [more() if number else windows] * len(group)",
-        "read += [windows] * len(group)",
+        "read += [windows(number)] * len(group)",
+        "read += [windows(0)] * len(group)",
         (f"{_FAIR}::test_the_second_copy_reads_other_rows",),
     ),
     Mutation(

@@ -129,11 +129,6 @@ MUTATIONS = (
         (BENCH + "::test_a_budget_that_the_system_does_not_give_ends_its_tier_alone",),
     ),
     Mutation(
-        "files-stay-open-where-memory-is-not-given", "storage/direct/direct_rows.py",
-        "            self._page_reads.chosen.close()\n            raise\n", "            raise\n",
-        (TIERS + "::test_a_budget_that_the_system_does_not_give_leaves_no_file_open",),
-    ),
-    Mutation(
         "a-mixture-keeps-rows-that-nobody-named", "storage/tiers/door.py",
         "    if tiers.caches and not named:\n", "    if False:\n",
         (TIERS + "::test_a_mixture_keeps_what_its_name_says_and_no_more",),

@@ -140,7 +140,7 @@ def test_kernels_are_compiled_when_a_store_is_opened(
         taken.append(str(ids.dtype))
         return take_rows(ids, rows, num_rows)
 
-    monkeypatch.setattr("engramctl.storage.io.take_rows.take_rows", noted)
+    monkeypatch.setattr("engramctl.storage.requests.distinct_ids.take_rows", noted)
     monkeypatch.setattr(
         "engramctl.storage.io.gather.gather_rows", lambda ids, *_: gathered.append(len(ids))
     )
