@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: install test demo gpu check lint types wheel clean
 
@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test: install
-	@echo "the tests take about 17 minutes on 2 idle cores; make test JOBS=6 where there are more"
+	@echo "the tests take about 20 minutes on 2 idle cores; make test JOBS=4 where there are more"
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: install

@@ -90,7 +90,7 @@ def test_a_store_that_sleeps_when_it_is_waited_for_is_an_exposed_stall_of_that_s
     assert case["exposed_ns"] == sum(one["exposed_ns"] for one in case["layers"])
     assert case["p50_ns"] - step(document, "ready")["p50_ns"] > case["exposed_ns"] / 2
     assert step(document, "host")["exposed_ns"] is None  # it is what the others are held against
-    assert case["hidden"]["percent"] < 30
+    assert case["hidden"]["percent"] < 60  # of a difference between two arms, beside other work
 
 
 def test_reads_that_end_before_their_layer_are_no_stall_and_hidden(
