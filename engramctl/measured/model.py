@@ -104,12 +104,12 @@ def refuse_too_large(
     )
     rows = sum(table.num_rows(layer) for layer in table.layers)
     tables = rows * table.record.record_bytes
+    measured = (len(options.tiers) + 1) * len(options.issues)  # the resident one among them
     load = Load(
         options.batch,
         options.tokens,
         cached=options.longest,
-        states=(len(options.tiers) + 1) * len(options.issues)
-        + 3,  # resident; none, ready, the copy
+        states=measured + 3,  # none, ready, the copy
         tables=tables if tables <= free else 0,
     )
     refuse_above(

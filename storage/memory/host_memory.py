@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
 from engramctl.memory import text_or_empty
+from engramctl.storage.memory.reserved import reserved
 
 PAGE = mmap.PAGESIZE
 HUGE_PAGE = 2 << 20  # where a huge page has another size, fewer bytes may lie in some
 _HUGEPAGE, _COLLAPSE = 14, 25
-_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _ENABLED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SMAPS = Path("/proc/self/smaps")
 
@@ -49,14 +48,8 @@ class HostMemory:
         # A page in front that has no advice keeps the kernel from joining this mapping to another
         # one: what it says of huge pages is of this one alone.
         step = HUGE_PAGE if whole >= HUGE_PAGE else PAGE
-        try:
-            self._map = mmap.mmap(-1, step + PAGE + whole, _PRIVATE)
-        except (OSError, OverflowError, ValueError) as error:
-            raise StorageError(
-                "the system gives no memory for the table",
-                facts={"asked for": f"{whole:,} bytes", "reason": error},
-                hint="use --tier ssd, or a table with fewer slots",
-            ) from error
+        hint = "use --tier ssd, or a table with fewer slots"
+        self._map = reserved(whole, "the table", hint, ahead=step + PAGE)
         everything = np.frombuffer(self._map, np.uint8)
         self._start = PAGE + -(everything.ctypes.data + PAGE) % step
         self.array: NDArray[np.uint8] = everything[self._start : self._start + num_bytes]

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.errors import StorageError
 from engramctl.runtime.threads import renew_in_children
+from engramctl.storage.memory.reserved import reserved
 
 PAGE = mmap.PAGESIZE
 _DONTFORK = 10
@@ -74,15 +74,8 @@ class Slab(Runs):
             StorageError: the system does not give so many.
         """
         super().__init__(num_pages)
-        size = num_pages * PAGE
-        try:
-            self._map = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        except (OSError, OverflowError, ValueError) as error:
-            raise StorageError(
-                "the system gives no memory for rows from disk",
-                facts={"asked for": f"{size:,} bytes", "reason": error},
-                hint="give a smaller budget or row cache",
-            ) from error
+        hint = "give a smaller budget or row cache"
+        self._map = reserved(num_pages * PAGE, "rows from disk", hint)
         self._map.madvise(_DONTFORK)
         self.memory: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
         self.address: int = self.memory.ctypes.data

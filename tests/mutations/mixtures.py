@@ -124,7 +124,7 @@ MUTATIONS = (
         ("tests/storage/cache/test_row_cache.py::test_no_more_is_reserved_than_all_rows_need",),
     ),
     Mutation(
-        "memory-that-is-not-given-ends-the-bench", "storage/memory/slab.py",
+        "memory-that-is-not-given-ends-the-bench", "storage/memory/reserved.py",
         "except (OSError, OverflowError, ValueError) as error:", "except KeyError as error:",
         (BENCH + "::test_a_budget_that_the_system_does_not_give_ends_its_tier_alone",),
     ),

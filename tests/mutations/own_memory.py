@@ -10,7 +10,7 @@ LIFE = "tests/storage/tiers/test_lifecycle.py"
 MUTATIONS = (
     Mutation(
         "table-shared-with-children",
-        "storage/memory/host_memory.py",
+        "storage/memory/reserved.py",
         "_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS",
         "_PRIVATE = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS",
         (f"{MEMORY}::test_a_forked_child_reads_the_parents_bytes_and_writes_its_own",),
