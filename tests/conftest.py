@@ -4,15 +4,17 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import settings
 
 from engramctl.cli import run
+from engramctl.storage.io.gather_threads import chosen_gather_threads, set_gather_threads
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,7 +25,6 @@ settings.load_profile("engramctl")
 
 def pytest_report_header() -> str:
     import numba
-    import torch
 
     return f"numba {numba.__version__}, torch {torch.__version__}, golden {golden_folder()}"
 
@@ -46,6 +47,26 @@ class CliResult:
     @property
     def json(self) -> Any:
         return json.loads(self.stdout)
+
+
+@pytest.fixture(scope="session")
+def _counts_at_first() -> tuple[int, int | None]:
+    return _counts_of_threads()
+
+
+@pytest.fixture(autouse=True)
+def _counts_of_threads_are_set_back(_counts_at_first: tuple[int, int | None]) -> Iterator[None]:
+    """What a process has once is as it was after every test: others may run next, in any order."""
+    yield
+    left = _counts_of_threads()
+    if left != _counts_at_first:
+        torch.set_num_threads(_counts_at_first[0])
+        set_gather_threads(_counts_at_first[1])
+    assert left == _counts_at_first
+
+
+def _counts_of_threads() -> tuple[int, int | None]:
+    return torch.get_num_threads(), chosen_gather_threads()
 
 
 RunCli = Callable[..., CliResult]
