@@ -154,7 +154,6 @@ class _Run:
         if not options.sweep and any(loop.case != "gather" for loop in loops):
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
             self._parts.refuse_too_large(options)
-        self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
         measured = {tier for loop in loops for tier in self._tiers(loop)}
         for tier in stateless(options) if options.named else ():
             if tier not in measured:
@@ -162,11 +161,13 @@ class _Run:
                     f"{tier} is not measured: its rows are in memory, and --cache {options.cache} "
                     "is a state of rows on disk"
                 )
-        self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._token_ids = TokenIds(chosen, scheme, options)
         if warning := other_rows(chosen.name, scheme.canonical):
             self.book.warn(warning)
+        # The last, for this process is changed: a run that is refused leaves it as it was.
+        self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
+        self._ground = Ground(self._parts.device, self._threads)
 
     def __enter__(self) -> "_Run":
         return self

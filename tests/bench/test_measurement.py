@@ -86,7 +86,7 @@ def test_a_store_that_sleeps_when_it_is_waited_for_is_an_exposed_stall_of_that_s
     for one in case["layers"]:
         slept = statistics.median(store.slept_ns[one["layer"]])
         assert slept >= 60e6
-        assert one["exposed_ns"] == pytest.approx(slept, rel=0.1)
+        assert one["exposed_ns"] == pytest.approx(slept, rel=0.3)  # beside other work
     assert case["exposed_ns"] == sum(one["exposed_ns"] for one in case["layers"])
     assert case["p50_ns"] - step(document, "ready")["p50_ns"] > case["exposed_ns"] / 2
     assert step(document, "host")["exposed_ns"] is None  # it is what the others are held against
