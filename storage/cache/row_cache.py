@@ -63,14 +63,16 @@ class RowCache:
         bases: layer -> what makes row ids keys, when it is added.
         arrays: `words` and `state` of `Slots`.
         memory: the words as bytes.
+        num_bytes: of memory, all of it.
     """
 
-    def __init__(self, source: Source, num_bytes: int) -> None:
+    def __init__(self, source: Source, num_bytes: int, before: "RowCache | None" = None) -> None:
         """Reserve the memory; nothing is taken from the system before a row comes.
 
         Args:
             source: whose rows; a cache is for one.
             num_bytes: bound of everything; no more is reserved than all rows need.
+            before: whose counts go on; a forked child has no memory of it.
 
         Raises:
             ValueError: it is too small for a row.
@@ -86,26 +88,32 @@ class RowCache:
         pages = num_bytes // PAGE
         if self.capacity == min(total, MOST_SLOTS):
             pages = pages_for(slots_bytes(self.capacity, key_words(total), record.record_bytes))
-        self._slab = Slab(pages)
-        self._slab.prefer_huge_pages()
+        slab = Slab(pages)
+        slab.prefer_huge_pages()
+        self._slab: Slab | None = slab
+        self.num_bytes = slab.memory.nbytes
         self.sharing = SharedLock()
         self.lock = self.sharing.quick
-        self.hits = self.chance_hits = self.misses = self.rows_missed = 0
-        self._slots = Slots.empty(
-            self.capacity, key_words(total), self.record_bytes, self._slab.memory
-        )
-        self.arrays = self._slots.words, self._slots.state
-        self.memory = self._slots.words.view(np.uint8)
+        self.hits = 0 if before is None else before.hits
+        self.chance_hits = 0 if before is None else before.chance_hits
+        self.misses = 0 if before is None else before.misses
+        self.rows_missed = 0 if before is None else before.rows_missed
+        self._use(Slots.empty(self.capacity, key_words(total), self.record_bytes, slab.memory))
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of memory, all of it."""
-        return self._slab.memory.nbytes
+    def _use(self, slots: Slots) -> None:
+        self._slots = slots
+        self.arrays = slots.words, slots.state
+        self.memory = slots.words.view(np.uint8)
 
     @property
     def rows(self) -> int:
         """Rows held now."""
         return self._slots.rows
+
+    def close(self) -> None:
+        """Give the memory back, once nobody uses it: no row is held, and what was counted stays."""
+        self._use(Slots.empty(1))
+        self._slab, self.num_bytes = None, 0
 
     def clear(self) -> None:
         """Hold no row."""

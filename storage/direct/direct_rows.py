@@ -43,13 +43,16 @@ class DirectRows:
     """The rows of a source, read with O_DIRECT where the file system lets us.
 
     Attributes:
+        maps: layer -> where rows lie in files.
         records: of n-grams; None: there are none.
         cache: rows kept; None: there is no room for any.
         slab: all memory of rows on their way.
+        pieces: reads what does not fit there at a time.
         over: why no row is read any more; None: they are.
     """
 
     over: str | None = None
+    cache: RowCache | None = None
 
     def __init__(
         self,
@@ -79,8 +82,9 @@ class DirectRows:
         self.records = records
         self._offers: Offers | None = None
         budget = Budget(budget_bytes - cache_bytes, cache_bytes)
-        files = () if records is None else records.files
-        self._page_reads = PageReads(source, engine, {"pread": budget.threads}, files)
+        threads, others = {"pread": budget.threads}, records.files if records is not None else ()
+        self._page_reads = PageReads(source, engine, threads, others)
+        self.maps: Mapping[int, RowMap] = self._page_reads.maps
         self._most_ngrams, self._most_ahead = budget.most_ngrams, budget.most_ahead
         try:
             own = self.chosen.engine.memory_bytes(self._most_ahead + 2)
@@ -105,16 +109,17 @@ class DirectRows:
                 self._begin()
         except (StorageError, MemoryError) as error:
             self.over = f"this forked child has no memory for the store's budget: {error}"
-            self.cache: RowCache | None = None
-            del self.slab, self._begins, self._pieces, self._hands, self._ahead  # not mapped here
+            self.cache = None
+            self._forget()  # it is not mapped here
 
     def _begin(self) -> None:
         self.slab = Slab(self._num_pages)
         at_work = max(self._num_pages // 2, least_pages(self._page_reads.most))
-        self.cache = RowCache(self._source, self._cache_bytes) if self._cache_bytes else None
+        if self._cache_bytes:
+            self.cache = RowCache(self._source, self._cache_bytes, self.cache)
         self._begins = Begins(self._page_reads, self.cache)
-        self._pieces = SortedPieces(self._page_reads, self.slab, at_work, self.cache)
-        self._hands = HandOver(self._page_reads, self._pieces, self.cache)
+        self.pieces = SortedPieces(self._page_reads, self.slab, at_work, self.cache)
+        self._hands = HandOver(self._page_reads, self.pieces, self.cache)
         self._ahead = Ahead(self.slab, self._most_ahead)
 
     @property
@@ -123,19 +128,9 @@ class DirectRows:
         return self._page_reads.chosen
 
     @property
-    def maps(self) -> Mapping[int, RowMap]:
-        """Layer -> where rows lie in files."""
-        return self._page_reads.maps
-
-    @property
-    def half_pages(self) -> int:
-        """Pages of each half of the working memory."""
-        return self._pieces.half_pages
-
-    @property
     def pages_ahead(self) -> int:
         """Pages for what is read ahead, when nothing is."""
-        return self._num_pages - self._pieces.num_pages
+        return self._num_pages - self.pieces.num_pages
 
     @property
     def reads(self) -> int:
@@ -264,7 +259,7 @@ class DirectRows:
         """Write rows to `out`, as `finish`, for somebody who keeps them: the cache has no part."""
         if self.over is not None:
             raise StorageError(self.over)
-        self._pieces.read(layer, row_ids, out, kept=False)
+        self.pieces.read(layer, row_ids, out, kept=False)
 
     def warm(self, rows: RowIds, out: "torch.Tensor") -> None:
         """Fill the row cache with rows, while it has room.
@@ -274,7 +269,7 @@ class DirectRows:
             out: room for some rows, on the CPU, of any dtype that rows are read as.
         """
         if self.cache is not None:
-            warm(self.cache, self._pieces, rows, out)
+            warm(self.cache, self.pieces, rows, out)
 
     def compile(self, out: "torch.Tensor") -> None:
         """Compile every kernel now: not in a step, nor while another thread forks.
@@ -283,7 +278,7 @@ class DirectRows:
             out: no rows, on the CPU, of any dtype that rows are read as.
         """
         self._page_reads.compile(self.slab, out)
-        self._pieces.compile()
+        self.pieces.compile()
         self._begins.compile(self.slab)
         if self.records is not None:
             compile_recorded(self.records, self.slab.memory)
@@ -293,5 +288,13 @@ class DirectRows:
                 compile_hits(self.cache, row_map, out)
 
     def close(self) -> None:
-        """Wait for reads under way and close the files."""
+        """Wait for reads under way, close the files and give the memory back."""
         self.chosen.close()
+        self.over = self.over or "the store is closed"  # children need no memory either
+        if self.cache is not None:
+            self.cache.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        for name in ("slab", "_begins", "pieces", "_hands", "_ahead"):
+            vars(self).pop(name, None)

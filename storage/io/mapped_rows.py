@@ -170,7 +170,7 @@ class MappedRows:
                 layer.drop()
             return
         keys = [self.layers[layer].forget(ids) for layer, ids in rows.items()]
-        plan = PagePlan.of_pages(np.concatenate(keys))
+        plan = PagePlan.of_pages(np.concatenate([np.empty(0, np.int64), *keys]))
         drop_ranges(self.chosen.files.descriptors, plan.batch(0, self.chosen.files.sizes).ranges_R5)
 
     def close(self) -> None:

@@ -43,15 +43,17 @@ def indexed(device: torch.device | str) -> torch.device:
     """Return a device as the tensors on it name it: `cuda` is the current one, with its index.
 
     Raises:
-        ConfigError: torch knows no such device.
+        ConfigError: neither the CPU nor a CUDA device.
         TierUnavailable: a CUDA device this machine lacks.
     """
     try:
         where = torch.device(device)
     except RuntimeError as error:
-        raise ConfigError(f"unknown device '{device}'", hint="name cpu, cuda or cuda:N") from error
-    if where.type != "cuda":
+        raise _unknown(device) from error
+    if where.type == "cpu":
         return where
+    if where.type != "cuda":
+        raise _unknown(device)  # addresses of its memory would go to kernels of the CPU
     missing = cuda_missing()
     if missing:
         raise TierUnavailable(f"there is no device {where} here: {missing}")
@@ -61,6 +63,10 @@ def indexed(device: torch.device | str) -> torch.device:
             f"there is no device {where} here", facts={"CUDA devices": torch.cuda.device_count()}
         )
     return torch.device("cuda", index)
+
+
+def _unknown(device: torch.device | str) -> ConfigError:
+    return ConfigError(f"unknown device '{device}'", hint="name cpu, cuda or cuda:N")
 
 
 def open_store(

@@ -203,6 +203,7 @@ class PinnedHostStore(GpuStore):
         """Let go of what `load` got hold of, as far as it came."""
         for name in ("_records", "_maps"):
             getattr(self, name, {}).clear()
+        vars(self).pop("_identity", None)
         staging = getattr(self, "staging", None)
         try:
             if staging is not None:

@@ -190,22 +190,25 @@ class SsdStore(Store):
         else:
             super().bring(layer, row_ids, out)
 
-    def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
-        """Fill the row cache; see `KeepsRows.warm`."""
-        with self.usage.call():
-            if isinstance(self.read, DirectRows):
-                checked = {one: self.checked(one, ids).row_ids for one, ids in rows.items()}
-                self.read.warm(checked, torch.empty((_WARMED, self.width), dtype=self.dtype))
+    @property
+    def cache_capacity(self) -> int:
+        """Rows that the row cache holds; 0: there is none."""
+        cache = self.read.cache if isinstance(self.read, DirectRows) else None
+        return 0 if cache is None else cache.capacity
 
-    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+    def warm_rows(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        """Fill the row cache; see `KeepsRows.warm`."""
+        if isinstance(self.read, DirectRows):
+            self.read.warm(rows, torch.empty((_WARMED, self.width), dtype=self.dtype))
+
+    def drop_rows(self, rows: Mapping[int, NDArray[np.int64]] | None) -> None:
         """Make rows cold; see `KeepsRows.drop`."""
-        with self.usage.call():
-            if isinstance(self.read, MappedRows):
-                self.read.drop(rows)
-            elif self.read.cache is not None and rows is not None:
-                self.read.cache.drop(rows)
-            elif self.read.cache is not None:
-                self.read.cache.clear()
+        if isinstance(self.read, MappedRows):
+            self.read.drop(rows)
+        elif self.read.cache is not None and rows is not None:
+            self.read.cache.drop(rows)
+        elif self.read.cache is not None:
+            self.read.cache.clear()
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """Ask the kernel which pages of these rows are in memory; None when direct."""

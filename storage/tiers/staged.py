@@ -233,13 +233,15 @@ class StagedStore(Store):
         """Return fixed outputs, and memory of the host that a graph reads."""
         return StagedSlot(self, shapes, closed)
 
-    def warm(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
+    @property
+    def cache_capacity(self) -> int:
+        """Rows that the row caches hold, the device's and what is below."""
+        return self.below.cache_capacity + (0 if self.cache is None else self.cache.capacity)
+
+    def warm_rows(self, rows: Mapping[int, NDArray[np.int64]]) -> None:
         """Fill the row caches, the device's first; see `KeepsRows.warm`."""
-        with self.usage.call():
-            rest = {layer: self.checked(layer, ids).row_ids for layer, ids in rows.items()}
-            if self.cache is not None:
-                rest = self.cache.warm(rest, self._brought)
-            self.below.warm(rest)
+        rest = rows if self.cache is None else self.cache.warm(rows, self._brought)
+        self.below.warm(rest)
 
     def _brought(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[torch.Tensor, Any]:
         """Return records of rows that nobody asked for, and behind which event they are there."""
@@ -247,13 +249,12 @@ class StagedStore(Store):
         self.below.bring(layer, row_ids, room.records)
         return self._copied(room), room.read
 
-    def drop(self, rows: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+    def drop_rows(self, rows: Mapping[int, NDArray[np.int64]] | None) -> None:
         """Make rows cold; see `KeepsRows.drop`."""
-        with self.usage.call():
-            self.settle()
-            if self.cache is not None:
-                self.cache.drop(rows)
-            self.below.drop(rows)
+        self.settle()
+        if self.cache is not None:
+            self.cache.drop(rows)
+        self.below.drop(rows)
 
     def resident(self, layer: int, row_ids: NDArray[np.int64]) -> tuple[int, int] | None:
         """As of the tiers below."""

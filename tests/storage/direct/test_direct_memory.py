@@ -102,7 +102,7 @@ def test_heads_dealt_to_files_find_room(tmp_path: Path) -> None:
     ids = np.arange(0, 5003, 10)  # a page each
     out = torch.full((len(ids), 96), 777.0)
     read = DirectRows(open_table(subject.path), 30 * PAGE + (400 << 10))
-    assert read.half_pages < 50
+    assert read.pieces.half_pages < 50
     read.finish(3, ids, read.start({}), out)
     assert torch.equal(out, torch.from_numpy(subject.values[3][ids]))
     read.close()
