@@ -1,53 +1,22 @@
-"""An arm that reads whole sequences of mixed lengths, a wave at a time.
-
-The paper's offload test does not say how its sequences were batched. Here a wave of them starts
-together: what even the shortest has is read at once, then every sequence goes on a token at a time
-until it ends, the batch shrinking as they do. Every wave has the same lengths, spread evenly over
-the range, so that all samples are of as many tokens.
-
-Shapes: B sequences of a wave, T tokens of the longest, C tokens before a window.
-"""
+"""An arm that reads whole sequences of mixed lengths, a wave at a time."""
 
 from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground, synchronise
 from engramctl.arms.model_input import model_tokens
 from engramctl.arms.subject import Subject
 from engramctl.arms.waits import Waits
+from engramctl.arms.wave import Wave
 from engramctl.arms.window import Window
 from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.model.decoder import Decoder, RowSource
 from engramctl.model.graphed import why_not
 
 Outputs = Mapping[int, torch.Tensor]
-
-
-def spread_lengths(count: int, shortest: int, longest: int) -> NDArray[np.int64]:
-    """Return the lengths of a wave, the longest first: spread evenly from shortest to longest.
-
-    Example:
-        >>> spread_lengths(3, 100, 1024).tolist(), spread_lengths(1, 100, 1024).tolist()
-        ([870, 562, 254], [562])
-    """
-    places = (np.arange(count)[::-1] + 0.5) / count
-    return np.rint(shortest + (longest - shortest) * places).astype(np.int64)
-
-
-def num_calls(count: int, shortest: int, longest: int) -> int:
-    """Return how often the model is called for a wave: once for what all have, then a step each.
-
-    Example:
-        >>> num_calls(3, 100, 1024), num_calls(1, 100, 1024)
-        (617, 1)
-    """
-    lengths = spread_lengths(count, shortest, longest)
-    return 1 + int(lengths[0] - lengths[-1])
 
 
 class SequencesArm(Arm):
@@ -79,45 +48,35 @@ class SequencesArm(Arm):
 
         Of steps with as many sequences the outputs are the same tensors.
         """
-        self._window = window
-        batch, most = window.token_ids_BT.shape
-        self._lengths = spread_lengths(batch, *self._range)
-        self._common = int(self._lengths[-1])
+        self._wave = wave = Wave(window, *self._range)
+        batch = len(wave.lengths)
         self._model_ids = model_tokens(self._model, window)
         if not self._filled:
-            self._state = self._model.new_state(batch, most)
+            self._state = self._model.new_state(batch, wave.most)
             self._filled = True
         self._state.position = 0
         for history in self._state.conv.values():
             history.zero_()
         self.rows = 0
         if self.subject is not None:
-            self.subject.prepare(self._ids_at(0, most, batch))
+            every = wave.all_ids(self.subject)
+            self.subject.prepare(every)
             self._out = {
-                active: self.subject.outputs(self._ids_at(self._common, self._common + 1, active))
-                for active in {self._active(at) for at in self._steps}
+                active: self.subject.outputs(self._ids_at(wave.common, wave.common + 1, active))
+                for active in {wave.active(at) for at in wave.steps}
             }
-            self._first = self.subject.outputs(self._ids_at(0, self._common, batch))
-            per_token = sum(out[0].shape[-2] for out in self._first.values())
-            self.rows = per_token * int(self._lengths.sum())
-
-    @property
-    def _steps(self) -> range:
-        """Positions that are decoded; those before are one prefill."""
-        return range(self._common, int(self._lengths[0]))
-
-    def _active(self, position: int) -> int:
-        """Return how many sequences have a token at a position; they stand first."""
-        return int((self._lengths > position).sum())
+            self._first = self.subject.outputs(self._ids_at(0, wave.common, batch))
+            self.rows = sum(ids.size for ids in every.values())
 
     def run(self, waits: Waits) -> None:
         """Read the wave to its last token."""
-        batch = len(self._lengths)
+        wave = self._wave
+        batch = len(wave.lengths)
         ids = self._model_ids
-        rows, mask_BT = self._rows(waits, 0, self._common, batch, None)
-        self._model.prefill(ids[:, : self._common], self._state, rows, mask_BT)
-        for position in self._steps:
-            active = self._active(position)
+        rows, mask_BT = self._rows(waits, 0, wave.common, batch, None)
+        self._model.prefill(ids[:, : wave.common], self._state, rows, mask_BT)
+        for position in wave.steps:
+            active = wave.active(position)
             state = self._state.first(active)
             rows, mask_BT = self._rows(waits, position, position + 1, active, self._out)
             mask_B = None if mask_BT is None else mask_BT[:, 0]
@@ -149,12 +108,8 @@ class SequencesArm(Arm):
         return waited, ids.mask_BT
 
     def _ids_at(self, start: int, end: int, active: int) -> RowsToRead:
-        """Hash the tokens of some positions of the first `active` sequences."""
         assert self.subject is not None
-        window = self._window
-        before = window.history_BC.shape[1]
-        line = np.concatenate([window.history_BC[:active], window.token_ids_BT[:active, :end]], 1)
-        return self.subject.row_ids(line[:, start + before :], line[:, start : start + before])
+        return self._wave.ids(self.subject, start, end, active)
 
     def settle(self) -> None:
         """Compare the rows of the first call and of the last."""

@@ -8,7 +8,7 @@ _RECIPES = "tests/sweep/test_recipes.py::"
 MUTATIONS = (
     Mutation(
         "wave-hashes-without-what-came-before",
-        "engramctl/arms/sequences.py",
+        "engramctl/arms/wave.py",
         "line[:, start : start + before])",
         "window.history_BC[:active])",
         (_WAVE,),
@@ -36,9 +36,9 @@ MUTATIONS = (
     ),
     Mutation(
         "wave-forgets-tokens-of-the-longest",
-        "engramctl/arms/sequences.py",
-        "return range(self._common, int(self._lengths[0]))",
-        "return range(self._common, int(self._lengths[0]) - 1)",
+        "engramctl/arms/wave.py",
+        "return range(self.common, int(self.lengths[0]))",
+        "return range(self.common, int(self.lengths[0]) - 1)",
         (_WAVE,),
     ),
     Mutation(
