@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engramctl.arms.arm import Arm
+from engramctl.arms.followers import FollowArm, FollowWaveArm
 from engramctl.arms.ground import Ground
 from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
 from engramctl.arms.rounds import interleave
@@ -37,12 +38,15 @@ class LoopArms:
         fetches: by tier, the fetch of a step without its model.
         copied: which of `timed` has a second copy.
         copy: the second copy.
+        followers: in the state TRAFFIC, arms that ask the other stores for what the copy reads:
+            else its own would have seen more tokens than they.
     """
 
     timed: dict[Place, Arm]
     fetches: dict[str, Arm] = field(default_factory=dict)
     copied: Place | None = None
     copy: Arm | None = None
+    followers: list[Arm] = field(default_factory=list)
 
     def by_windows(self, *, apart: bool) -> list[list[Arm]]:
         """Return all arms, those together that read the same windows.
@@ -60,7 +64,7 @@ class LoopArms:
                 turns[arm.subject] = turn + 1
                 timed += [[]] if turn == len(timed) else []
                 timed[turn].append(arm)
-        copies = [] if self.copy is None else [self.copy]
+        copies = [] if self.copy is None else [self.copy, *self.followers]
         others = list(self.fetches.values()), copies
         return [*timed, *(group for group in others if group)]
 
@@ -155,7 +159,17 @@ def make_arms(
     if loop.case == "step" and not whole:
         arms.fetches = {tier: FetchArm(tier, one, ground) for tier, one in subjects.items()}
     arms.copied = copied_place(arms.timed)
-    arms.copy = None if arms.copied is None else made(arms.copied)
+    if arms.copied is None:
+        return arms
+    arms.copy = made(arms.copied)
+    copied, issue = arms.copied
+    for tier, one in subjects.items():
+        if tier != copied and one.cache == TRAFFIC:
+            arms.followers.append(
+                FollowWaveArm(tier, one, ground, options.lengths)
+                if whole
+                else FollowArm(tier, one, ground, issue)
+            )
     return arms
 
 

@@ -23,7 +23,6 @@ from engramctl.traffic.trace import Trace
 
 PIECE = 64  # tokens of a request that n-gram records serve
 READ_AGAIN = "its token ids were read before"
-_LISTS = ("fetch_samples_ns", "copy_samples_ns")  # of a case: its loop read windows for them
 
 
 class TokenIds:
@@ -75,9 +74,10 @@ class TokenIds:
         apart = loop.cache == TRAFFIC
         tiers = Counter(case.tier for case in cases)
         readers = [set(tiers)] * (max(tiers.values()) if apart else 1)  # see `by_windows`
-        for name in _LISTS:
-            having = {case.tier for case in cases if getattr(case, name)}
-            readers += [having] if having else []
+        fetched = {case.tier for case in cases if case.fetch_samples_ns}
+        readers += [fetched] if fetched else []
+        if any(case.copy_samples_ns for case in cases):  # of one; the others followed
+            readers.append({case.tier for case in cases if case.samples_ns})
         for some in readers:
             windows = self.windows(loop)
             for tier in some.intersection(self._before) if apart else ():

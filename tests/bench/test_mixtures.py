@@ -179,7 +179,7 @@ def test_a_run_that_goes_on_gives_each_store_what_its_own_arms_had_read(
     options = BenchOptions(
         **WORDS | {"tiers": (MIXED, LARGER), "cache": "traffic", "trace": text(tmp_path)}
     )
-    honest, left = Arm.sample, [3 * 7 + 4]  # in the second loop
+    honest, left = Arm.sample, [4 * 7 + 4]  # in the second loop
 
     def sample(self: Arm, window: Window, *, keep: bool) -> None:
         left[0] -= 1

@@ -48,8 +48,9 @@ MUTATIONS = (
         (BENCH + "::test_after_traffic_every_store_has_seen_the_same_tokens",),
     ),
     Mutation(
-        "a-copy-s-windows-are-owed-to-every-store", "engramctl/bench/token_ids.py",
-        "readers += [having] if having else []", "readers += [set(tiers)] if having else []",
+        "a-copy-s-windows-are-owed-to-its-own-store-alone", "engramctl/bench/token_ids.py",
+        "readers.append({case.tier for case in cases if case.samples_ns})",
+        "readers.append({case.tier for case in cases if case.copy_samples_ns})",
         (BENCH + "::test_a_run_that_goes_on_gives_each_store_what_its_own_arms_had_read",),
     ),
     Mutation(
