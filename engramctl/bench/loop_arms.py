@@ -19,6 +19,7 @@ from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.window import Window
 from engramctl.measured.model import Models
+from engramctl.ranks.measured import LISTS
 from engramctl.results.document import NONE, READY
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.tier_list import TIERS, whole_tier
@@ -102,6 +103,19 @@ def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Pl
     if loop.phase == SEQUENCES or loop.case == RANKS:
         issues = (USUAL_ISSUE,)
     return [(tier, issue) for tier in tiers for issue in issues]
+
+
+def num_lists(loop: Loop) -> int:
+    """Return how many lists of windows a loop takes of the trace, whatever becomes of its tiers.
+
+    As many as groups of `LoopArms.by_windows`, where all its tiers can be measured: so what later
+    loops read hangs on no machine, nor on where an earlier run ended.
+    """
+    if loop.case == RANKS:
+        return LISTS
+    timed = len(places(loop.options, loop, ("",))) if loop.cache == TRAFFIC else 1
+    fetches = loop.case == "step" and loop.phase != SEQUENCES
+    return timed + fetches + 1
 
 
 def copied_place(arms: Mapping[Place, Arm]) -> Place | None:

@@ -27,8 +27,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a-loop-that-begins-again-reads-on", "engramctl/bench/run.py",
-        "windows = cache(lambda number: self._windows(loop))",
-        "windows = partial(lambda number: self._windows(loop))",
+        "subjects, skipped, lists.__getitem__, loop,",
+        "subjects, skipped, lambda number: self._token_ids.lists(loop)[number], loop,",
         (BENCH + "::test_a_loop_that_begins_again_reads_the_windows_it_has",),
     ),
     Mutation(
