@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from engramctl.arms.arm import SERVED
+from engramctl.arms.sequences import num_calls, spread_lengths
 from engramctl.arms.subject import Subject
-from engramctl.arms.wave import num_calls, spread_lengths
 from engramctl.bench.compared import OTHER_THREADS, compare, threads_of
 from engramctl.bench.loop_arms import LoopArms, Place, places
 from engramctl.bench.saved_reads import give_saved

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engramctl.arms.arm import Arm
-from engramctl.arms.followers import FollowArm, FollowWaveArm
 from engramctl.arms.ground import Ground
-from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
+from engramctl.arms.lookups import FetchArm, FollowArm, GatherArm, LookupArm
 from engramctl.arms.rounds import interleave
-from engramctl.arms.sequences import SequencesArm
+from engramctl.arms.sequences import FollowWaveArm, SequencesArm
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.window import Window

@@ -104,7 +104,7 @@ def run_bench(
             book.go_on_from(earlier, run.document())
             if all(map(book.is_taken_over, loops)):
                 return earlier.document
-        run.open_filled()
+        run.make_ready([loop for loop in loops if not book.is_taken_over(loop)])
         try:
             for loop in loops:
                 run.do(loop, progress)
@@ -153,7 +153,6 @@ class _Run:
         if not options.sweep and any(loop.case != "gather" for loop in loops):
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
             self._parts.refuse_too_large(options)
-        self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
         measured = {tier for loop in loops for tier in self._tiers(loop)}
         for tier in stateless(options) if options.named else ():
             if tier not in measured:
@@ -161,11 +160,12 @@ class _Run:
                     f"{tier} is not measured: its rows are in memory, and --cache {options.cache} "
                     "is a state of rows on disk"
                 )
-        self._ground = Ground(self._parts.device, self._threads)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._token_ids = TokenIds(chosen, scheme, options)
         if warning := other_rows(chosen.name, scheme.canonical):
             self.book.warn(warning)
+        self._threads = self._parts.enter(fixed_threads(options.threads, options.store_threads))
+        self._ground = Ground(self._parts.device, self._threads)
 
     def __enter__(self) -> "_Run":
         return self
@@ -198,8 +198,18 @@ class _Run:
             "cases": cases,
         }
 
-    def open_filled(self) -> None:
-        """Open the dictionary that traffic fills, if there is one; raises as `open_store`."""
+    def make_ready(self, loops: list[Loop]) -> None:
+        """Refuse what memory has no room for, then open the dictionary that traffic fills, if any.
+
+        Args:
+            loops: that are to be measured.
+
+        Raises:
+            StorageError: the rows of their tiers do not fit in memory together.
+            EngramError: as `open_store`.
+        """
+        tiers = dict.fromkeys(tier for loop in loops for tier in self._tiers(loop))
+        self._parts.refuse_rows(tier for tier in tiers if tier not in self._missing)
         self._parts.open_filled()
 
     def do(self, loop: Loop, progress: Progress) -> None:

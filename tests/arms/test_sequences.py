@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from engramctl.arms.ground import Ground
-from engramctl.arms.sequences import SequencesArm
+from engramctl.arms.sequences import SequencesArm, num_calls, spread_lengths
 from engramctl.arms.subject import Subject
-from engramctl.arms.wave import num_calls, spread_lengths
 from engramctl.arms.window import Window
 from engramctl.measured.folder import scheme_of
 from engramctl.measured.model import make_models

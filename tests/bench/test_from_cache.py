@@ -39,7 +39,7 @@ def test_a_row_cache_and_a_mixture_of_its_size_say_the_same_share(
     assert hits > 1.1 * (1 - missed / ours["unique_rows"])  # repeated rows are found more often
     [row] = result_tables(alone)[0].rows
     [other] = result_tables(mixed)[0].rows
-    assert other["from cache"].split(" ssd ")[0] == f"host {row['from cache']}"
+    assert str(other["from cache"]).split(" ssd ")[0] == f"host {row['from cache']}"
 
 
 def test_a_result_that_counted_repeated_rows_alone_shows_no_share(

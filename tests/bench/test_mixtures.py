@@ -256,7 +256,10 @@ def test_rows_of_a_gpu_are_its_bytes_and_the_rest_the_slower_tiers() -> None:
     assert (three["gpu"], three["row_cache"], three["host"]) == (500, 375, None)
 
 
-def test_a_budget_that_the_system_does_not_give_ends_its_tier_alone(shards: Path) -> None:
+def test_a_budget_that_the_system_does_not_give_ends_its_tier_alone(
+    shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engramctl.measured.model.available_bytes", lambda: 1 << 62)
     document = measured(shards, tiers=("host", MIXED), budget_bytes=1 << 60)
     found = {(case["tier"], case["status"]) for case in document["cases"]}
     assert found == {("host", "ok"), (MIXED, "skipped")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engramctl.arms.wave import spread_lengths
+from engramctl.arms.sequences import spread_lengths
 from engramctl.bench.run import run_bench
 from engramctl.measured.folder import scheme_of
 from engramctl.storage.cache.row_cache import cache_capacity

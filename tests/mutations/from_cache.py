@@ -34,7 +34,7 @@ MUTATIONS = (
         (FOLLOWED,),
     ),
     Mutation(
-        "who-follows-asks-for-all-layers-at-once", "engramctl/arms/followers.py",
+        "who-follows-asks-for-all-layers-at-once", "engramctl/arms/lookups.py",
         'self._layer_by_layer = issue == "layer"', "self._layer_by_layer = False",
         (FOLLOWED,),
     ),

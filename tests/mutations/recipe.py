@@ -8,7 +8,7 @@ _RECIPES = "tests/sweep/test_recipes.py::"
 MUTATIONS = (
     Mutation(
         "wave-hashes-without-what-came-before",
-        "engramctl/arms/wave.py",
+        "engramctl/arms/sequences.py",
         "line[:, start : start + before])",
         "window.history_BC[:active])",
         (_WAVE,),
@@ -36,7 +36,7 @@ MUTATIONS = (
     ),
     Mutation(
         "wave-forgets-tokens-of-the-longest",
-        "engramctl/arms/wave.py",
+        "engramctl/arms/sequences.py",
         "return range(self.common, int(self.lengths[0]))",
         "return range(self.common, int(self.lengths[0]) - 1)",
         (_WAVE,),

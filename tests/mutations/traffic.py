@@ -16,7 +16,7 @@ MUTATIONS = (
         (BENCH + "::test_a_whole_wave_is_warm_and_not_its_beginning_alone",),
     ),
     Mutation(
-        "rows-of-padding-must-be-warm", "engramctl/arms/wave.py",
+        "rows-of-padding-must-be-warm", "engramctl/arms/sequences.py",
         "np.arange(self.most) < self.lengths[:, None]",
         "np.arange(self.most) < self.most + 0 * self.lengths[:, None]",
         ("tests/bench/test_waves.py::test_a_wave_is_warm_without_the_rows_of_its_padding",),
