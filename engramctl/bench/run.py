@@ -39,7 +39,8 @@ from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.door import tier_missing
-from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops, stateless
+from engramctl.sweep.left_out import tiers_left_out
+from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
@@ -154,12 +155,8 @@ class _Run:
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
             self._parts.refuse_too_large(options)
         measured = {tier for loop in loops for tier in self._tiers(loop)}
-        for tier in stateless(options) if options.named else ():
-            if tier not in measured:
-                self.book.warn(
-                    f"{tier} is not measured: its rows are in memory, and --cache {options.cache} "
-                    "is a state of rows on disk"
-                )
+        for told in tiers_left_out(options, measured):
+            self.book.warn(told)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._token_ids = TokenIds(chosen, scheme, options)
         if warning := other_rows(chosen.name, scheme.canonical):

@@ -33,7 +33,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-tier-without-the-state-is-left-out-silently", "engramctl/bench/run.py",
-        "for tier in stateless(options) if options.named else ():", "for tier in ():",
+        "for told in tiers_left_out(options, measured):", "for told in ():",
         (BENCH + "::test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline",),
     ),
     Mutation(
