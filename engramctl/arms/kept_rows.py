@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engramctl.results.states import too_many_rows
 from engramctl.storage import Store
 from engramctl.storage.cache.all_hits import has_all
 from engramctl.storage.cache.row_cache import RowCache
@@ -93,7 +94,4 @@ def bring(store: Store, kept: Kept, rows: Rows) -> str | None:
                 ticket.wait(layer)
         if kept.has(distinct):
             return None
-    return (
-        f"the row cache does not keep the rows of a sample: {number:,} of them, and it holds "
-        f"{kept.capacity:,} rows"
-    )
+    return too_many_rows(number, kept.capacity)

@@ -55,6 +55,34 @@ class FetchArm(GatherArm):
         self._fetch(self.subject.row_ids(self._window.token_ids_BT, self._window.history_BC), waits)
 
 
+class FollowArm(GatherArm):
+    """Gives a store what the arm of another one asks for, so that both have seen the same tokens.
+
+    It asks as a gather, a lookup or a step does: for all layers at once, or layer by layer. Its
+    times are nobody's.
+    """
+
+    def __init__(self, tier: str, subject: Subject, ground: Ground, issue: str | None) -> None:
+        """`issue` says when the step that is followed asks; None: it is no step."""
+        super().__init__(tier, subject, ground)
+        self._layer_by_layer = issue == "layer"
+
+    def prepare(self, window: Window) -> None:
+        """As for a gather; keep the window, of which a layer is hashed again."""
+        super().prepare(window)
+        self._window = window
+
+    def run(self, waits: Waits) -> None:
+        """Gather every layer."""
+        if not self._layer_by_layer:
+            super().run(waits)
+            return
+        for layer, out in self._out.items():
+            window = self._window
+            ids = self.subject.row_ids(window.token_ids_BT, window.history_BC, layer)
+            self.subject.store.prefetch(ids, ids.ngram_keys).wait(layer, out)
+
+
 class LookupArm(Arm):
     """The gated lookup: hash, gather and dequantise, gate, write into the branches."""
 

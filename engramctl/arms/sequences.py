@@ -8,8 +8,9 @@ the range, so that all samples are of as many tokens.
 Shapes: B sequences of a wave, T tokens of the longest, C tokens before a window.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,51 @@ def num_calls(count: int, shortest: int, longest: int) -> int:
     return 1 + int(lengths[0] - lengths[-1])
 
 
+class Wave:
+    """The sequences of a window, each cut to its own length, the longest first.
+
+    Attributes:
+        lengths: int64 (B,), descending.
+        common: tokens that every one of them has, read in one call.
+        most: tokens of the window, as many as the longest may have.
+    """
+
+    def __init__(self, window: Window, shortest: int, longest: int) -> None:
+        """Take the tokens; lengths are spread over the range."""
+        self._window = window
+        batch, self.most = window.token_ids_BT.shape
+        self.lengths = spread_lengths(batch, shortest, longest)
+        self.common = int(self.lengths[-1])
+
+    @property
+    def steps(self) -> range:
+        """Positions that are decoded; those before are one prefill."""
+        return range(self.common, int(self.lengths[0]))
+
+    def active(self, position: int) -> int:
+        """Return how many sequences have a token at a position; they stand first."""
+        return int((self.lengths > position).sum())
+
+    def calls(self) -> Iterator[tuple[int, int, int]]:
+        """Yield the calls of a model: the first position, the one after the last, sequences."""
+        yield 0, self.common, len(self.lengths)
+        for position in self.steps:
+            yield position, position + 1, self.active(position)
+
+    def ids(self, subject: Subject, start: int, end: int, active: int) -> RowsToRead:
+        """Hash the tokens of some positions of the first `active` sequences."""
+        window = self._window
+        before = window.history_BC.shape[1]
+        line = np.concatenate([window.history_BC[:active], window.token_ids_BT[:active, :end]], 1)
+        return subject.row_ids(line[:, start + before :], line[:, start : start + before])
+
+    def all_ids(self, subject: Subject) -> dict[int, NDArray[np.integer[Any]]]:
+        """Return layer -> the rows of every token that is read, (tokens, H); of no padding."""
+        has_token_BT = np.arange(self.most) < self.lengths[:, None]
+        ids = self.ids(subject, 0, self.most, len(self.lengths))
+        return {layer: ids_BTH[has_token_BT] for layer, ids_BTH in ids.items()}
+
+
 class SequencesArm(Arm):
     """A sample is a wave: one prefill of the common part, then decode steps to the last token.
 
@@ -79,45 +125,35 @@ class SequencesArm(Arm):
 
         Of steps with as many sequences the outputs are the same tensors.
         """
-        self._window = window
-        batch, most = window.token_ids_BT.shape
-        self._lengths = spread_lengths(batch, *self._range)
-        self._common = int(self._lengths[-1])
+        self._wave = wave = Wave(window, *self._range)
+        batch = len(wave.lengths)
         self._model_ids = model_tokens(self._model, window)
         if not self._filled:
-            self._state = self._model.new_state(batch, most)
+            self._state = self._model.new_state(batch, wave.most)
             self._filled = True
         self._state.position = 0
         for history in self._state.conv.values():
             history.zero_()
         self.rows = 0
         if self.subject is not None:
-            self.subject.prepare(self._ids_at(0, most, batch))
+            every = wave.all_ids(self.subject)
+            self.subject.prepare(every)
             self._out = {
-                active: self.subject.outputs(self._ids_at(self._common, self._common + 1, active))
-                for active in {self._active(at) for at in self._steps}
+                active: self.subject.outputs(self._ids_at(wave.common, wave.common + 1, active))
+                for active in {wave.active(at) for at in wave.steps}
             }
-            self._first = self.subject.outputs(self._ids_at(0, self._common, batch))
-            per_token = sum(out[0].shape[-2] for out in self._first.values())
-            self.rows = per_token * int(self._lengths.sum())
-
-    @property
-    def _steps(self) -> range:
-        """Positions that are decoded; those before are one prefill."""
-        return range(self._common, int(self._lengths[0]))
-
-    def _active(self, position: int) -> int:
-        """Return how many sequences have a token at a position; they stand first."""
-        return int((self._lengths > position).sum())
+            self._first = self.subject.outputs(self._ids_at(0, wave.common, batch))
+            self.rows = sum(ids.size for ids in every.values())
 
     def run(self, waits: Waits) -> None:
         """Read the wave to its last token."""
-        batch = len(self._lengths)
+        wave = self._wave
+        batch = len(wave.lengths)
         ids = self._model_ids
-        rows, mask_BT = self._rows(waits, 0, self._common, batch, None)
-        self._model.prefill(ids[:, : self._common], self._state, rows, mask_BT)
-        for position in self._steps:
-            active = self._active(position)
+        rows, mask_BT = self._rows(waits, 0, wave.common, batch, None)
+        self._model.prefill(ids[:, : wave.common], self._state, rows, mask_BT)
+        for position in wave.steps:
+            active = wave.active(position)
             state = self._state.first(active)
             rows, mask_BT = self._rows(waits, position, position + 1, active, self._out)
             mask_B = None if mask_BT is None else mask_BT[:, 0]
@@ -149,12 +185,8 @@ class SequencesArm(Arm):
         return waited, ids.mask_BT
 
     def _ids_at(self, start: int, end: int, active: int) -> RowsToRead:
-        """Hash the tokens of some positions of the first `active` sequences."""
         assert self.subject is not None
-        window = self._window
-        before = window.history_BC.shape[1]
-        line = np.concatenate([window.history_BC[:active], window.token_ids_BT[:active, :end]], 1)
-        return self.subject.row_ids(line[:, start + before :], line[:, start : start + before])
+        return self._wave.ids(self.subject, start, end, active)
 
     def settle(self) -> None:
         """Compare the rows of the first call and of the last."""
@@ -163,3 +195,33 @@ class SequencesArm(Arm):
             self.subject.check(self._first_ids, self._first)
             if self._ids is not self._first_ids:
                 self.subject.check(self._ids, self._last)
+
+
+class FollowWaveArm(Arm):
+    """Gives a store what a `SequencesArm` asks another one for, call by call; as `FollowArm`."""
+
+    subject: Subject
+
+    def __init__(
+        self, tier: str, subject: Subject, ground: Ground, lengths: tuple[int, int]
+    ) -> None:
+        """`lengths` are those of the shortest and the longest sequence."""
+        super().__init__(tier, subject, ground)
+        self._range = lengths
+
+    def prepare(self, window: Window) -> None:
+        """Take the wave."""
+        self._wave = Wave(window, *self._range)
+
+    def run(self, waits: Waits) -> None:
+        """Gather what every call of the wave reads."""
+        for call in self._wave.calls():
+            ids = self._wave.ids(self.subject, *call)
+            ticket = self.subject.store.prefetch(ids, ids.ngram_keys)
+            self._ids, self._out = ids, self.subject.outputs(ids)
+            for layer, out in self._out.items():
+                ticket.wait(layer, out)
+
+    def settle(self) -> None:
+        """Compare the rows of the last call."""
+        self.subject.check(self._ids, self._out)

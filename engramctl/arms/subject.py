@@ -22,7 +22,7 @@ from engramctl.errors import StorageError
 from engramctl.fusion.rows_to_read import RowsToRead, rows_to_read
 from engramctl.hashing import Lookup
 from engramctl.machine.residency import cannot_be_known, mapped_by, not_slower_when_dropped
-from engramctl.results.states import TRAFFIC
+from engramctl.results.states import NONE_IS_WARM, NOTHING_KEPT, TRAFFIC
 from engramctl.storage import Store, open_store
 from engramctl.storage.reading.source import Source, read_values
 from engramctl.storage.tiers.ssd import SsdStore
@@ -101,13 +101,10 @@ class Subject:
         if self._disk is None:
             return
         if cache == "warm" and store.mode == "direct" and self._rows_kept is None:
-            raise Unmeasurable(
-                "with a budget every row is read past the page cache: none is warm; with "
-                "--row-cache some are"
-            )
+            raise Unmeasurable(NONE_IS_WARM)
         if cache == TRAFFIC:
             if self._rows_kept is None and not store.uses_keys:
-                raise Unmeasurable("nothing is kept of the rows that were read before")
+                raise Unmeasurable(NOTHING_KEPT)
             return
         if cache == "cold":
             store.drop()  # all of it once, then of each sample its own pages

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from engramctl.arms.arm import Arm
 from engramctl.arms.ground import Ground
-from engramctl.arms.lookups import FetchArm, GatherArm, LookupArm
+from engramctl.arms.lookups import FetchArm, FollowArm, GatherArm, LookupArm
 from engramctl.arms.rounds import interleave
-from engramctl.arms.sequences import SequencesArm
+from engramctl.arms.sequences import FollowWaveArm, SequencesArm
 from engramctl.arms.step import ReadyArm, StepArm
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.arms.window import Window
 from engramctl.measured.model import Models
+from engramctl.ranks.measured import LISTS
 from engramctl.results.document import NONE, READY
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.tier_list import TIERS, whole_tier
@@ -37,12 +38,15 @@ class LoopArms:
         fetches: by tier, the fetch of a step without its model.
         copied: which of `timed` has a second copy.
         copy: the second copy.
+        followers: in the state TRAFFIC, arms that ask the other stores for what the copy reads:
+            else its own would have seen more tokens than they.
     """
 
     timed: dict[Place, Arm]
     fetches: dict[str, Arm] = field(default_factory=dict)
     copied: Place | None = None
     copy: Arm | None = None
+    followers: list[Arm] = field(default_factory=list)
 
     def by_windows(self, *, apart: bool) -> list[list[Arm]]:
         """Return all arms, those together that read the same windows.
@@ -60,7 +64,7 @@ class LoopArms:
                 turns[arm.subject] = turn + 1
                 timed += [[]] if turn == len(timed) else []
                 timed[turn].append(arm)
-        copies = [] if self.copy is None else [self.copy]
+        copies = [] if self.copy is None else [self.copy, *self.followers]
         others = list(self.fetches.values()), copies
         return [*timed, *(group for group in others if group)]
 
@@ -98,6 +102,19 @@ def places(options: BenchOptions, loop: Loop, tiers: tuple[str, ...]) -> list[Pl
     if loop.phase == SEQUENCES or loop.case == RANKS:
         issues = (USUAL_ISSUE,)
     return [(tier, issue) for tier in tiers for issue in issues]
+
+
+def num_lists(loop: Loop) -> int:
+    """Return how many lists of windows a loop takes of the trace, whatever becomes of its tiers.
+
+    As many as groups of `LoopArms.by_windows`, where all its tiers can be measured: so what later
+    loops read hangs on no machine, nor on where an earlier run ended.
+    """
+    if loop.case == RANKS:
+        return LISTS
+    timed = len(places(loop.options, loop, ("",))) if loop.cache == TRAFFIC else 1
+    fetches = loop.case == "step" and loop.phase != SEQUENCES
+    return timed + fetches + 1
 
 
 def copied_place(arms: Mapping[Place, Arm]) -> Place | None:
@@ -155,7 +172,17 @@ def make_arms(
     if loop.case == "step" and not whole:
         arms.fetches = {tier: FetchArm(tier, one, ground) for tier, one in subjects.items()}
     arms.copied = copied_place(arms.timed)
-    arms.copy = None if arms.copied is None else made(arms.copied)
+    if arms.copied is None:
+        return arms
+    arms.copy = made(arms.copied)
+    copied, issue = arms.copied
+    for tier, one in subjects.items():
+        if tier != copied and one.cache == TRAFFIC:
+            arms.followers.append(
+                FollowWaveArm(tier, one, ground, options.lengths)
+                if whole
+                else FollowArm(tier, one, ground, issue)
+            )
     return arms
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,13 @@ from engramctl.machine.environment import capture
 from engramctl.measured.folder import folder_facts, scheme_of
 from engramctl.measured.model import memory_facts, wanted_memory
 from engramctl.measured.opened import OpenedParts, accesses_of
-from engramctl.ranks.measured import LISTS
 from engramctl.ranks.peers import AllRefuse, Peers
 from engramctl.results.document import SCHEMA, Case, utc_now
 from engramctl.results.earlier import Earlier
 from engramctl.results.states import TRAFFIC
 from engramctl.storage.tiers.door import tier_missing
-from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops, stateless
+from engramctl.sweep.left_out import tiers_left_out
+from engramctl.sweep.loops import WARM_UP, Loop, num_rounds, plan_loops
 from engramctl.sweep.options import BenchOptions
 from engramctl.tables.opened_rows import Opened, open_rows
 from engramctl.terminal.command_line import typed_words
@@ -105,7 +105,7 @@ def run_bench(
             book.go_on_from(earlier, run.document())
             if all(map(book.is_taken_over, loops)):
                 return earlier.document
-        run.open_filled()
+        run.make_ready([loop for loop in loops if not book.is_taken_over(loop)])
         try:
             for loop in loops:
                 run.do(loop, progress)
@@ -155,12 +155,8 @@ class _Run:
             self._memory = wanted_memory(options, scheme)  # refused before anything is measured
             self._parts.refuse_too_large(options)
         measured = {tier for loop in loops for tier in self._tiers(loop)}
-        for tier in stateless(options) if options.named else ():
-            if tier not in measured:
-                self.book.warn(
-                    f"{tier} is not measured: its rows are in memory, and --cache {options.cache} "
-                    "is a state of rows on disk"
-                )
+        for told in tiers_left_out(options, measured):
+            self.book.warn(told)
         self._ceilings = Ceilings(largest_file(path), self._parts.device)
         self._token_ids = TokenIds(chosen, scheme, options)
         if warning := other_rows(chosen.name, scheme.canonical):
@@ -200,8 +196,18 @@ class _Run:
             "cases": cases,
         }
 
-    def open_filled(self) -> None:
-        """Open the dictionary that traffic fills, if there is one; raises as `open_store`."""
+    def make_ready(self, loops: list[Loop]) -> None:
+        """Refuse what memory has no room for, then open the dictionary that traffic fills, if any.
+
+        Args:
+            loops: that are to be measured.
+
+        Raises:
+            StorageError: the rows of their tiers do not fit in memory together.
+            EngramError: as `open_store`.
+        """
+        tiers = dict.fromkeys(tier for loop in loops for tier in self._tiers(loop))
+        self._parts.refuse_rows(tier for tier in tiers if tier not in self._missing)
         self._parts.open_filled()
 
     def do(self, loop: Loop, progress: Progress) -> None:
@@ -213,11 +219,12 @@ class _Run:
             left -= rounds
             progress(rounds)
 
+        lists = self._token_ids.lists(loop)
         if self.book.is_taken_over(loop):
-            self._token_ids.pass_over(loop, self.book.take_over(loop))
+            self._token_ids.owe(loop, self.book.take_over(loop), lists)
         else:
             try:
-                self._measure(loop, advance, progress)
+                self._measure(loop, lists, advance, progress)
             except AllRefuse as refused:
                 self.book.fail(loop, refused.error)
             except (EngramError, MemoryError, RuntimeError) as error:
@@ -227,17 +234,21 @@ class _Run:
         if left:
             progress(left)
 
-    def _measure(self, loop: Loop, progress: Progress, before: Progress) -> None:
-        """Measure one loop; `before` is told of what is looked up before it, `progress` of rounds.
+    def _measure(
+        self, loop: Loop, lists: list[list[Window]], progress: Progress, before: Progress
+    ) -> None:
+        """Measure one loop; every tier gets a case, measured or not.
 
-        Every tier gets a case, measured or not.
+        Args:
+            loop: to be measured.
+            lists: of its windows, see `TokenIds.lists`.
+            progress: told of rounds.
+            before: told of what is looked up before them.
         """
         if self._ranked is not None:
-            read = [self._windows(loop) for _ in range(LISTS)]
             parts, ground, missing = self._parts, self._ground, self._missing
-            self._finish(
-                loop, self._ranked.cases(loop, parts, ground, missing, read, progress), read[0]
-            )
+            cases = self._ranked.cases(loop, parts, ground, missing, lists, progress)
+            self._finish(loop, cases, lists[0])
             return
         subjects: dict[str, Subject] = {}
         skipped: dict[str, str] = dict(self._missing)
@@ -251,12 +262,11 @@ class _Run:
         for tier in subjects if loop.cache == TRAFFIC else ():
             self._token_ids.look_up_before(tier, subjects[tier], before)
         models = partial(self._parts.models, loop.options)
-        windows = cache(lambda number: self._windows(loop))
         tiers, resident = self._tiers(loop), self._parts.resident_tier
         cases_of = partial(loop_cases, loop.options, loop, tiers, resident, skipped)
         arms = sampled_arms(
             partial(make_arms, loop.options, loop, subjects, self._ground, models, resident),
-            subjects, skipped, windows, loop, progress,
+            subjects, skipped, lists.__getitem__, loop, progress,
             cut=lambda arms: self.book.interrupt(loop, interrupted_cases(cases_of(arms))),
         )  # fmt: skip
         cases = cases_of(arms)
@@ -267,10 +277,12 @@ class _Run:
                 if case.samples_ns:
                     arm = arms.timed[case.tier, case.issue]
                     give_floor(case, loop.options, loop, models(), arm, self._ceilings)
-        self._finish(loop, cases, windows(0))
+        self._finish(loop, cases, lists[0])
 
     def _finish(self, loop: Loop, cases: list[Case], windows: list[Window]) -> None:
         """Say what is odd about the cases of a loop, and keep them."""
+        if self._token_ids.wrapped:
+            self.book.warn("the trace is shorter than the run and was read more than once")
         for case in (one for one in cases if one.samples_ns):
             case.traffic = traffic_of(windows[WARM_UP:])
             case.flags += self._token_ids.flags(loop)
@@ -283,9 +295,3 @@ class _Run:
     def _tiers(self, loop: Loop) -> tuple[str, ...]:
         baseline = (self._parts.resident_tier,) if loop.case == "step" else ()
         return tuple(dict.fromkeys((*loop.tiers, *baseline)))
-
-    def _windows(self, loop: Loop) -> list[Window]:
-        windows = self._token_ids.windows(loop)
-        if self._token_ids.wrapped:
-            self.book.warn("the trace is shorter than the run and was read more than once")
-        return windows

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engramctl.arms.subject import Subject
 from engramctl.arms.window import Window
+from engramctl.bench.loop_arms import num_lists
 from engramctl.fusion.rows_to_read import RowsToRead
 from engramctl.hashing import Lookup
 from engramctl.results.document import Case
@@ -23,7 +24,6 @@ from engramctl.traffic.trace import Trace
 
 PIECE = 64  # tokens of a request that n-gram records serve
 READ_AGAIN = "its token ids were read before"
-_LISTS = ("fetch_samples_ns", "copy_samples_ns")  # of a case: its loop read windows for them
 
 
 class TokenIds:
@@ -50,37 +50,40 @@ class TokenIds:
         """Whether the trace was shorter than the run."""
         return self._trace.wrapped
 
-    def windows(self, loop: Loop) -> list[Window]:
-        """Return the next windows of a loop, one a round."""
+    def lists(self, loop: Loop) -> list[list[Window]]:
+        """Return the next `num_lists` lists of windows, of each one a round.
+
+        To be asked for once for every loop of a run, in order: also where none of it is measured.
+        """
         options = loop.options
         tokens = {"decode": 1, "prefill": options.tokens, SEQUENCES: options.lengths[1]}
-        return self._trace.windows(
-            num_rounds(loop), options.batch, tokens[loop.phase], self._context
-        )
+        size = num_rounds(loop), options.batch, tokens[loop.phase], self._context
+        return [self._trace.windows(*size) for _ in range(num_lists(loop))]
 
     def flags(self, loop: Loop) -> list[str]:
         """Return why cases of a loop that was measured cannot be compared."""
         return [READ_AGAIN] if loop.cache == TRAFFIC and self.wrapped else []
 
-    def pass_over(self, loop: Loop, cases: Sequence[Case]) -> None:
-        """Leave out what a loop of an earlier run has read, so that the next reads what follows.
+    def owe(self, loop: Loop, cases: Sequence[Case], lists: Sequence[Sequence[Window]]) -> None:
+        """Have stores look up what arms of an earlier run have read, before their next sample.
 
-        In the state TRAFFIC its windows are looked up before the next sample, as they were then: in
-        the stores whose arms read them.
+        In the state TRAFFIC alone: in the others nothing is left of it.
 
         Args:
             loop: that is not measured.
             cases: of that run.
+            lists: of the loop.
         """
-        apart = loop.cache == TRAFFIC
+        if loop.cache != TRAFFIC:
+            return
         tiers = Counter(case.tier for case in cases)
-        readers = [set(tiers)] * (max(tiers.values()) if apart else 1)  # see `by_windows`
-        for name in _LISTS:
-            having = {case.tier for case in cases if getattr(case, name)}
-            readers += [having] if having else []
-        for some in readers:
-            windows = self.windows(loop)
-            for tier in some.intersection(self._before) if apart else ():
+        readers = [set(tiers)] * max(tiers.values())  # see `by_windows`
+        fetched = {case.tier for case in cases if case.fetch_samples_ns}
+        readers += [fetched] if fetched else []
+        if any(case.copy_samples_ns for case in cases):  # of one; the others followed
+            readers.append({case.tier for case in cases if case.samples_ns})
+        for some, windows in zip(readers, lists, strict=False):
+            for tier in some.intersection(self._before):
                 self._before[tier] += windows
 
     def look_up_before(self, tier: str, subject: Subject, progress: Callable[[int], None]) -> None:

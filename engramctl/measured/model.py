@@ -7,12 +7,14 @@ import torch
 
 from engramctl.hashing import Lookup
 from engramctl.layers.config import DecoderConfig, MemoryConfig
+from engramctl.measured.row_memory import cache_bytes
 from engramctl.memory import available_bytes
 from engramctl.model.decoder import Decoder
 from engramctl.model.fit import Load, refuse_above
 from engramctl.model.memory_of import memory_of
 from engramctl.model.settings import read_settings, shape_of
 from engramctl.storage.reading.source import Source
+from engramctl.storage.tiers.door import tier_missing
 from engramctl.sweep.options import BenchOptions
 
 
@@ -85,23 +87,36 @@ def cut_model(options: BenchOptions, scheme: Lookup) -> str | None:
     return words
 
 
+def free_bytes(device: torch.device, ranks: int | None) -> int:
+    """Return the bytes of a device's memory that can be had: of the host's, a rank's share."""
+    if device.type == "cpu":
+        return available_bytes() // (ranks or 1)
+    return torch.cuda.mem_get_info(device)[0]
+
+
 def refuse_too_large(
-    options: BenchOptions, scheme: Lookup, table: Source, device: torch.device
+    options: BenchOptions, scheme: Lookup, table: Source, device: torch.device, free: int
 ) -> None:
     """Refuse models that do not fit in memory; nothing is allocated before.
 
     The weights that both models have count once; every arm of a loop has its own cache. Tables
-    count where they lie in the memory that the model is in; one that would not fit even alone is
-    left to its tier, which is then skipped.
+    and row caches count where they lie in the memory that the model is in; one that would not fit
+    even alone is left to its tier, which is then skipped.
+
+    Args:
+        options: of one point.
+        scheme: of the table.
+        table: that is measured.
+        device: of the models.
+        free: bytes of its memory before the run took any.
 
     Raises:
         StorageError: with the arithmetic, and what would fit.
         ConfigError: no such model can be made.
     """
-    on_cpu = device.type == "cpu"
-    free = (
-        available_bytes() // (options.ranks or 1) if on_cpu else torch.cuda.mem_get_info(device)[0]
-    )
+    place = "host" if device.type == "cpu" else "gpu"
+    here = [tier for tier in options.tiers if tier_missing(tier) is None]
+    caches = [cache_bytes(options, tier, table)[place] for tier in here]
     rows = sum(table.num_rows(layer) for layer in table.layers)
     tables = rows * table.record.record_bytes
     measured = (len(options.tiers) + 1) * len(options.issues)  # the resident one among them
@@ -111,6 +126,7 @@ def refuse_too_large(
         cached=options.longest,
         states=measured + 3,  # none, ready, the copy
         tables=tables if tables <= free else 0,
+        row_caches=sum(one for one in caches if one <= free),
     )
     refuse_above(
         free, options.preset, options.dtype_on(device.type), load,

@@ -1,6 +1,6 @@
 """What a run holds open: a store for each tier, and the models of one point at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,9 +17,11 @@ from engramctl.measured.model import (
     Models,
     compute_dtype,
     cut_model,
+    free_bytes,
     make_models,
     refuse_too_large,
 )
+from engramctl.measured.row_memory import refuse_alone, refuse_rows
 from engramctl.storage import Store
 from engramctl.storage.reading.source import Source
 from engramctl.storage.tiers.door import indexed
@@ -71,6 +73,9 @@ class OpenedParts:
         self._table = table
         self._scheme = scheme
         self._options = options
+        self._free = free_bytes(self.device, options.ranks)  # before the run takes any
+        host = torch.device("cpu")
+        self._host_free = free_bytes(host, options.ranks) if self.device != host else self._free
         self._warn = warn
         self._accesses = accesses
         self._filled = self_filled(options, scheme)
@@ -97,6 +102,7 @@ class OpenedParts:
     def store(self, tier: str) -> Store:
         """Return the store of a tier, open until the run ends."""
         if tier not in self._stores:
+            refuse_alone(self._options, tier, self._table.rows, self._host_free)
             words = self._options.reading(tier)
             words["dtype"] = compute_dtype(self._options, self.device)
             if on_disk(tier):
@@ -140,9 +146,13 @@ class OpenedParts:
             **fill_facts(self._filled, self._entries_before),
         }
 
+    def refuse_rows(self, tiers: Iterable[str]) -> None:
+        """Refuse tiers whose rows do not fit in memory together, as `refuse_rows`."""
+        refuse_rows(self._options, tiers, self._table.rows, self._host_free)
+
     def refuse_too_large(self, options: BenchOptions) -> None:
         """Refuse the models of a point that do not fit in memory, as `refuse_too_large`."""
-        refuse_too_large(options, self._scheme, self._table.rows, self.device)
+        refuse_too_large(options, self._scheme, self._table.rows, self.device, self._free)
 
     def models(self, options: BenchOptions) -> Models:
         """Return the models of a point; those of another are let go before these are drawn."""

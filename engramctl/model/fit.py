@@ -25,6 +25,7 @@ class Load:
         cached: tokens of a sequence that its state holds.
         states: that are there at a time.
         tables: bytes of tables in the same memory.
+        row_caches: bytes of row caches there, and of rows on their way.
     """
 
     batch: int
@@ -32,10 +33,11 @@ class Load:
     cached: int
     states: int = 1
     tables: int = 0
+    row_caches: int = 0
 
 
 def needed_bytes(shape: DecoderConfig, dtype: str, load: Load) -> dict[str, int]:
-    """Return the bytes of a model by what takes them: weights, cache, streams, tables.
+    """Return the bytes of a model by what takes them: weights, cache, streams, tables, ..
 
     Streams are all that one layer has under way, about: branches, heads, hidden values.
 
@@ -51,6 +53,7 @@ def needed_bytes(shape: DecoderConfig, dtype: str, load: Load) -> dict[str, int]
         "cache": cached * math.prod(shape.cache_shape) * value_bytes,
         "streams": load.batch * load.tokens * _passing_values(shape) * value_bytes,
         "tables": load.tables,
+        "row caches": load.row_caches,
     }
 
 

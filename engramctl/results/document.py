@@ -62,8 +62,8 @@ def p99(samples: Sequence[int]) -> int | None:
 
 # Fields of StoreStats: what a sample adds to them, and what they are in the end.
 SAVED = (
-    "cache_hits", "cache_misses", "chance_hits", "dictionary_hits", "log_hits", "record_reads",
-    "log_bytes_written",
+    "cache_hits", "cache_misses", "cache_rows_missed", "chance_hits", "dictionary_hits", "log_hits",
+    "record_reads", "log_bytes_written",
 )  # fmt: skip
 KEPT = ("cache_rows", "cache_bytes", "log_entries", "index_bytes")
 # Groups of figures, none of which is known.
@@ -114,10 +114,10 @@ class Case:
         tokens_before: of the state traffic, tokens looked up in the store before the first sample.
         saved: of a store that reads past the page cache, means a sample of what it counts: row ids
             found in its row cache (`cache_hits`), of these rows that another n-gram had brought
-            (`chance_hits`), row ids that were not there (`cache_misses`), n-grams served by a
-            record of the mined dictionary (`dictionary_hits`) or of the self-filled log
-            (`log_hits`), reads of such records (`record_reads`), bytes written to the log
-            (`log_bytes_written`).
+            (`chance_hits`), row ids that were not there (`cache_misses`), distinct rows of these
+            (`cache_rows_missed`, of `unique_rows`), n-grams served by a record of the mined
+            dictionary (`dictionary_hits`) or of the self-filled log (`log_hits`), reads of such
+            records (`record_reads`), bytes written to the log (`log_bytes_written`).
         kept: what that store has in memory when the loop ends: `cache_rows`, `cache_bytes` of its
             row cache, `log_entries` n-grams that its log knows, `index_bytes` of what finds
             n-grams' records.

@@ -7,8 +7,8 @@ from engramctl.shown.figures import percent
 from engramctl.storage.tiers.tier_list import TIERS, is_mixture
 
 MEMORY_LEGEND = {
-    "from cache": "of the row ids that a sample asked for, those found in the row cache; of a "
-    "mixture, which share of the distinct rows each tier served",
+    "from cache": "of the distinct rows of a sample, the share found in the row cache; of a "
+    "mixture, the share that each tier served",
     "from records": "n-grams of a sample whose rows one read of a record brought",
     "logged/token": "bytes written to the dictionary that traffic fills, a token of the samples",
     "tokens before": "that the store had looked up before the first sample",
@@ -16,16 +16,17 @@ MEMORY_LEGEND = {
 
 
 def from_cache(row: Mapping[str, Any]) -> str | None:
-    """Show the share of row ids that the row cache had; None where there is none.
+    """Show the share of a sample's distinct rows that the row cache had; None where there is none.
 
-    Of a mixture each tier says its share of the distinct rows.
+    Of a mixture each tier says its share. Results from before that do not tell how many distinct
+    rows a row cache lacked show none of it: what they have counts repeated rows again.
 
     Args:
         row: that `case_rows` made.
 
     Example:
-        >>> row = {"saved_cache_hits": 36.0, "saved_cache_misses": 12.0, "kept_cache_bytes": 4096}
-        >>> row["tier"] = "ssd"
+        >>> row = {"tier": "ssd", "kept_cache_bytes": 4096}
+        >>> row |= {"unique_rows": 48.0, "saved_cache_rows_missed": 12.0}
         >>> from_cache(row), from_cache(row | {"kept_cache_bytes": 0})
         ('75 %', None)
         >>> served = {"rows_by_tier_gpu": None, "rows_by_tier_host": 93.0, "rows_by_tier_ssd": 7.0}
@@ -34,10 +35,10 @@ def from_cache(row: Mapping[str, Any]) -> str | None:
     """
     if is_mixture(row["tier"]):
         return _from_tiers(row)
-    hits, misses = row["saved_cache_hits"], row["saved_cache_misses"]
-    if not row["kept_cache_bytes"] or hits is None or misses is None or not hits + misses:
+    distinct, missed = row["unique_rows"], row["saved_cache_rows_missed"]
+    if not row["kept_cache_bytes"] or not distinct or missed is None:
         return None
-    return f"{100 * hits / (hits + misses):.0f} %"
+    return percent(100 * (1 - min(1.0, missed / distinct)))
 
 
 def _from_tiers(row: Mapping[str, Any]) -> str | None:

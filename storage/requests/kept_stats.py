@@ -10,7 +10,7 @@ def give_kept(stats: StoreStats, read: DirectRows, served: Served | None) -> Non
     cache = read.cache
     if cache is not None:
         stats.cache_hits, stats.cache_misses = cache.hits, cache.misses
-        stats.chance_hits = cache.chance_hits
+        stats.cache_rows_missed, stats.chance_hits = cache.rows_missed, cache.chance_hits
         stats.cache_rows, stats.cache_bytes = cache.rows, cache.num_bytes
     stats.record_reads = read.record_reads
     if served is None:

@@ -24,6 +24,8 @@ class StoreStats:
         device_bytes: bytes of those pages.
         cache_hits: row ids found in the row cache, repeated ones included.
         cache_misses: row ids that were not.
+        cache_rows_missed: distinct ones of these, request by request and layer by layer: as
+            `rows_by_tier` counts them.
         chance_hits: of the hits, rows that another n-gram had brought: heads share rows. Told where
             `prefetch` is given n-gram keys.
         cache_rows: rows in it now.
@@ -54,6 +56,7 @@ class StoreStats:
     device_bytes: int = 0
     cache_hits: int = 0
     cache_misses: int = 0
+    cache_rows_missed: int = 0
     chance_hits: int = 0
     cache_rows: int = 0
     cache_bytes: int = 0

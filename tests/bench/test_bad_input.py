@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from engramctl.arms.threads import threads_now
+from engramctl.bench.run import run_bench
+from engramctl.errors import CorpusError
+from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli
+from tests.helpers.corpora import write_ids
 from tests.helpers.small_table import small_table
 
 
@@ -58,3 +63,18 @@ def test_an_edited_scheme_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     result = run_cli("bench", table.path, "--tier", "host")
     assert result.exit_code == 1
     assert "multipliers[1] does not follow" in result.stderr
+
+
+def test_a_run_that_is_refused_leaves_the_threads_as_they_were(
+    shards: Path, tmp_path: Path
+) -> None:
+    before = threads_now()
+    options = BenchOptions(
+        tiers=("ssd",), cases=("gather",), cache="traffic", row_cache_bytes=1 << 20, after=60,
+        trace=str(write_ids(tmp_path / "trace.parquet", [list(range(60))])),
+        threads=before.model + 1,
+    )  # fmt: skip
+    with pytest.raises(CorpusError, match="too short to be read before") as told:
+        run_bench(shards, options, lambda _: None)
+    assert threads_now() == before
+    assert told.value.facts  # until here it keeps what the run had

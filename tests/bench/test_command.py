@@ -8,10 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from engramctl.errors import CorpusError
-from engramctl.storage.io.gather_threads import chosen_gather_threads
 from engramctl.sweep.loops import plan_loops
 from engramctl.sweep.options import BenchOptions
 from tests.conftest import RunCli
@@ -100,15 +98,3 @@ def test_a_trace_of_real_tokens_is_read_from_parquet(
     pq.write_table(pa.table({"input_ids": [[1, 2, 10**6] * 40]}), corpus)
     assert run_cli(*arguments, "--trace", corpus).exit_code == CorpusError.exit_code
     assert run_cli(*arguments, "--trace", tmp_path / "none.parquet").exit_code == 1
-
-
-def test_a_run_that_is_refused_leaves_the_threads_of_this_process_as_they_were(
-    shards: Path, run_cli: RunCli, tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus.parquet"
-    pq.write_table(pa.table({"input_ids": [[1, 2, 10**6] * 40]}), corpus)
-    before = torch.get_num_threads(), chosen_gather_threads()
-    words = ("bench", shards, "--tier", "host", "--case", "gather", *SMALL, "--trace", corpus)
-    refused = run_cli(*words, "--threads", before[0] + 1, "--store-threads", 3)
-    assert refused.exit_code == CorpusError.exit_code
-    assert (torch.get_num_threads(), chosen_gather_threads()) == before

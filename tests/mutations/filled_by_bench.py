@@ -35,7 +35,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-dictionary-that-is-in-use-skips-cases", "engramctl/bench/run.py",
-        "        run.open_filled()\n", "",
+        "        self._parts.open_filled()\n", "",
         (BENCH + "::test_what_cannot_be_filled_is_refused_before_anything_is_measured",),
     ),
 )  # fmt: skip

@@ -16,10 +16,44 @@ MUTATIONS = (
     ),
     Mutation(
         "resumed-reads-the-first-windows-again",
-        "engramctl/bench/token_ids.py",
-        "readers += [having] if having else []",
-        "pass",
+        "engramctl/bench/run.py",
+        "        lists = self._token_ids.lists(loop)\n        if self.book.is_taken_over(loop):\n",
+        "        taken = self.book.is_taken_over(loop)\n"
+        "        lists = [] if taken else self._token_ids.lists(loop)\n"
+        "        if taken:\n",
         (f"{_RESUMED}::test_it_reads_the_windows_that_a_whole_run_reads",),
+    ),
+    Mutation(
+        "windows-hang-on-how-many-tiers-were-measured",
+        "engramctl/bench/token_ids.py",
+        "        readers = [set(tiers)] * max(tiers.values())",
+        "        self.lists(loop)\n        readers = [set(tiers)] * max(tiers.values())",
+        (
+            "tests/bench/test_row_cache.py::test_a_run_that_goes_on_looks_up_what_the_earlier_one_had",
+        ),
+    ),
+    Mutation(
+        "a-loop-none-of-whose-tiers-was-measured-took-one-list",
+        "engramctl/bench/run.py",
+        "            self._token_ids.owe(loop, self.book.take_over(loop), lists)\n",
+        "            taken = self.book.take_over(loop)\n"
+        "            self._token_ids.owe(loop, taken, lists)\n"
+        "            if not any(case.samples_ns for case in taken):\n"
+        "                self._token_ids.lists(loop)\n",
+        (
+            "tests/bench/test_same_windows.py::"
+            "test_a_resumed_run_reads_on_behind_a_loop_that_no_tier_could_be_measured_in",
+        ),
+    ),
+    Mutation(
+        "traffic-has-one-list-for-all-issue-points",
+        "engramctl/bench/loop_arms.py",
+        'timed = len(places(loop.options, loop, ("",))) if loop.cache == TRAFFIC else 1',
+        "timed = 1",
+        (
+            "tests/bench/test_same_windows.py::"
+            "test_a_loop_has_a_list_of_windows_for_each_group_of_arms",
+        ),
     ),
     Mutation(
         "other-rows-taken-for-the-same",

@@ -27,13 +27,13 @@ MUTATIONS = (
     ),
     Mutation(
         "a-loop-that-begins-again-reads-on", "engramctl/bench/run.py",
-        "windows = cache(lambda number: self._windows(loop))",
-        "windows = partial(lambda number: self._windows(loop))",
+        "subjects, skipped, lists.__getitem__, loop,",
+        "subjects, skipped, lambda number: self._token_ids.lists(loop)[number], loop,",
         (BENCH + "::test_a_loop_that_begins_again_reads_the_windows_it_has",),
     ),
     Mutation(
         "a-tier-without-the-state-is-left-out-silently", "engramctl/bench/run.py",
-        "for tier in stateless(options) if options.named else ():", "for tier in ():",
+        "for told in tiers_left_out(options, measured):", "for told in ():",
         (BENCH + "::test_a_tier_without_the_state_is_told_of_unless_it_is_a_baseline",),
     ),
     Mutation(
@@ -48,8 +48,9 @@ MUTATIONS = (
         (BENCH + "::test_after_traffic_every_store_has_seen_the_same_tokens",),
     ),
     Mutation(
-        "a-copy-s-windows-are-owed-to-every-store", "engramctl/bench/token_ids.py",
-        "readers += [having] if having else []", "readers += [set(tiers)] if having else []",
+        "a-copy-s-windows-are-owed-to-its-own-store-alone", "engramctl/bench/token_ids.py",
+        "readers.append({case.tier for case in cases if case.samples_ns})",
+        "readers.append({case.tier for case in cases if case.copy_samples_ns})",
         (BENCH + "::test_a_run_that_goes_on_gives_each_store_what_its_own_arms_had_read",),
     ),
     Mutation(

@@ -80,15 +80,4 @@ MUTATIONS = (
         "        pass",
         ("tests/arms/test_threads.py::test_both_counts_are_fixed_and_set_back",),
     ),
-    Mutation(
-        "a-refused-run-keeps-its-threads",
-        "engramctl/bench/run.py",
-        "        self._token_ids = TokenIds(",
-        "        self._parts.enter(fixed_threads(options.threads, options.store_threads))\n"
-        "        self._token_ids = TokenIds(",
-        (
-            "tests/bench/test_command.py"
-            "::test_a_run_that_is_refused_leaves_the_threads_of_this_process_as_they_were",
-        ),
-    ),
 )

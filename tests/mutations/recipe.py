@@ -37,8 +37,8 @@ MUTATIONS = (
     Mutation(
         "wave-forgets-tokens-of-the-longest",
         "engramctl/arms/sequences.py",
-        "return range(self._common, int(self._lengths[0]))",
-        "return range(self._common, int(self._lengths[0]) - 1)",
+        "return range(self.common, int(self.lengths[0]))",
+        "return range(self.common, int(self.lengths[0]) - 1)",
         (_WAVE,),
     ),
     Mutation(

@@ -12,9 +12,14 @@ MUTATIONS = (
     ),
     Mutation(
         "only-the-beginning-of-a-wave-is-warm", "engramctl/arms/sequences.py",
-        "self.subject.prepare(self._ids_at(0, most, batch))",
-        "self.subject.prepare(self._ids_at(0, self._common, batch))",
+        "self.subject.prepare(every)", "self.subject.prepare(self._ids_at(0, wave.common, batch))",
         (BENCH + "::test_a_whole_wave_is_warm_and_not_its_beginning_alone",),
+    ),
+    Mutation(
+        "rows-of-padding-must-be-warm", "engramctl/arms/sequences.py",
+        "np.arange(self.most) < self.lengths[:, None]",
+        "np.arange(self.most) < self.most + 0 * self.lengths[:, None]",
+        ("tests/bench/test_waves.py::test_a_wave_is_warm_without_the_rows_of_its_padding",),
     ),
     Mutation(
         "two-arms-read-the-same-tokens-of-traffic", "engramctl/bench/loop_arms.py",

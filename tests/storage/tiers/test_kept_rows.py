@@ -1,4 +1,4 @@
-"""What a store keeps of rows is let go of by `close`, counted on in children, and checked ids only."""
+"""What a store keeps of rows: let go of by `close`, counted on in children, of real rows only."""
 
 import weakref
 from collections.abc import Callable, Iterator
