@@ -125,7 +125,9 @@ class Subject:
                 self._unknown = True
                 return unknown
         largest = max(store.read.chosen.files.paths, key=lambda path: path.stat().st_size)
-        return not_slower_when_dropped(largest) if self.cache == "cold" else None
+        if self.cache != "cold":
+            return None
+        return not_slower_when_dropped(largest, past_cache=store.mode == "direct")
 
     def prepare(self, row_ids: RowIds) -> None:
         """Make the next sample's rows cold or warm where they must be; note what is resident.

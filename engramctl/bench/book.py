@@ -58,6 +58,20 @@ class Book:
         """Whether some case has samples."""
         return any(case.samples_ns for case in self.cases)
 
+    def refuse_none(self) -> None:
+        """Raise why the first case could not be measured, when none was.
+
+        Raises:
+            EngramError: none was.
+        """
+        if self.any_measured:
+            return
+        if self.errors:
+            raise self.errors[0]
+        reasons = [str(case.reason) for case in self.cases if case.tier not in self.missing]
+        if reasons:
+            raise EngramError(f"no case could be measured: {reasons[0]}")
+
     def warn(self, text: str) -> None:
         """Keep a sentence, once."""
         self.warnings += [text] if text not in self.warnings else []

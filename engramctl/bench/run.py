@@ -82,7 +82,7 @@ def run_bench(
     Raises:
         ConfigError: no scheme, no such case, or `earlier` is of another table or machine.
         FormatError: neither a table nor a checkpoint. TierUnavailable: no tier asked for is here.
-        EngramError: no loop could be measured: why the first could not.
+        EngramError: no case could be measured: why the first could not.
     """
     missing = {tier: reason for tier in options.tiers if (reason := tier_missing(tier))}
     if options.named and len(missing) == len(options.tiers):
@@ -116,8 +116,7 @@ def run_bench(
             if keep is not None and book.any_measured:
                 keep(run.document())
             raise
-        if book.errors and not book.any_measured:
-            raise book.errors[0]
+        book.refuse_none()
         return run.document()
 
 

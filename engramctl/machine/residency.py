@@ -9,6 +9,7 @@ import mmap
 import os
 import statistics
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -28,27 +29,37 @@ def cannot_be_known(path: Path) -> str | None:
     )
 
 
-def not_slower_when_dropped(path: Path) -> str | None:
+def not_slower_when_dropped(path: Path, *, past_cache: bool = False) -> str | None:
     """Return why a dropped page need not come from a disk; None: it takes several times longer.
 
     Reads pages at random places one at a time, each after it was dropped, and again.
+
+    Args:
+        path: of a file.
+        past_cache: its pages are read past the page cache, where that can be: what this process or
+            another has mapped and touched cannot be dropped, and need not be.
     """
     times_ns: dict[str, list[int]] = {"dropped": [], "cached": []}
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with ExitStack() as stack:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         os.fsync(descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # many pages may be one folio
         pages = os.fstat(descriptor).st_size // PAGE
-        buffer = bytearray(PAGE)
+        buffer = mmap.mmap(-1, PAGE)  # aligned, as reads past the page cache must be
+        readers = {"dropped": descriptor, "cached": descriptor}
+        if past_cache and (past := _past_cache(path, buffer)) is not None:
+            stack.callback(os.close, past)
+            readers["dropped"] = past
         for page in np.random.default_rng().integers(0, max(1, pages), _PAGES).tolist():
             os.posix_fadvise(descriptor, page * PAGE, PAGE, os.POSIX_FADV_DONTNEED)
-            for state in ("dropped", "cached"):
+            if readers["dropped"] != descriptor:
+                os.preadv(descriptor, [buffer], page * PAGE)  # so that the second one is cached
+            for state, reader in readers.items():
                 started = time.perf_counter_ns()
-                os.preadv(descriptor, [buffer], page * PAGE)
+                os.preadv(reader, [buffer], page * PAGE)
                 times_ns[state].append(time.perf_counter_ns() - started)
-    finally:
-        os.close(descriptor)
     dropped, cached = (statistics.median(times_ns[state]) for state in ("dropped", "cached"))
     if dropped >= LEAST_RATIO * cached:
         return None
@@ -56,6 +67,20 @@ def not_slower_when_dropped(path: Path) -> str | None:
         f"a page that was dropped is read in {dropped / 1e3:.3g} us, a cached one in "
         f"{cached / 1e3:.3g} us: something below keeps it in memory"
     )
+
+
+def _past_cache(path: Path, buffer: mmap.mmap) -> int | None:
+    """Open a file to be read past the page cache; None: its file system does not do that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+    except OSError:
+        return None
+    try:
+        os.preadv(descriptor, [buffer], 0)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def mapped_by(path: Path, proc: Path = Path("/proc")) -> list[str]:

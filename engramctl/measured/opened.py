@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from engramctl.arms.kept_rows import kept_rows
 from engramctl.arms.subject import opened_store
 from engramctl.counts.accesses import Accesses
-from engramctl.errors import ConfigError
+from engramctl.counts.warm import warm_with
 from engramctl.hashing import Lookup
 from engramctl.measured.filled import entries_before, fill_facts, self_filled
 from engramctl.measured.model import (
@@ -116,7 +115,7 @@ class OpenedParts:
                 if warning is not None:
                     self._warn(warning)
             if on_disk(tier) and self._accesses is not None:
-                _warm(store, self._accesses)
+                warm_with(store, self._accesses)
         return self._stores[tier]
 
     def open_filled(self) -> None:
@@ -168,16 +167,3 @@ class OpenedParts:
             self._models = make_models(options, self._scheme, self.device)
             self._drawn_for = wanted
         return self._models
-
-
-def _warm(store: Store, accesses: Accesses) -> None:
-    """Fill the row cache of an ssd tier with the rows that are read most.
-
-    Raises:
-        ConfigError: it has none.
-    """
-    kept = kept_rows(store)
-    if kept is None:
-        raise ConfigError("--warm fills a row cache, and this budget leaves room for none",
-                          hint="name its size: --row-cache 1GiB")  # fmt: skip
-    store.warm(accesses.most_read(kept.capacity))

@@ -7,8 +7,8 @@ passing a container's limit ends it without a word.
 from collections.abc import Iterable
 
 from engramctl.errors import StorageError
-from engramctl.storage.cache.row_cache import cache_capacity
-from engramctl.storage.cache.slots import MOST_SLOTS, key_words, slots_bytes
+from engramctl.storage.cache.row_cache import cache_pages
+from engramctl.storage.io.pages import PAGE
 from engramctl.storage.reading.source import Source
 from engramctl.storage.tiers.door import shared_budget
 from engramctl.storage.tiers.tier_list import on_disk, read_tiers
@@ -38,7 +38,7 @@ def cache_bytes(options: BenchOptions, tier: str, table: Source) -> dict[str, in
         words = options.reading(tier)
         budget, cache = shared_budget(tiers, words["budget_bytes"], words["cache_bytes"], record)
         if budget is not None:
-            found["host"] = budget - cache + _row_cache_bytes(cache, record, total)
+            found["host"] = budget - cache + cache_pages(cache, record, total) * PAGE
     return found
 
 
@@ -91,11 +91,3 @@ def refuse_alone(options: BenchOptions, tier: str, table: Source, free_bytes: in
 
 def _num_rows(table: Source) -> int:
     return sum(table.num_rows(layer) for layer in table.layers)
-
-
-def _row_cache_bytes(num_bytes: int, record_bytes: int, num_rows: int) -> int:
-    """Return what a row cache takes of the bytes it is given: no more than all rows need."""
-    capacity = cache_capacity(num_bytes, record_bytes, num_rows)
-    if capacity < min(num_rows, MOST_SLOTS):
-        return num_bytes
-    return min(num_bytes, slots_bytes(capacity, key_words(num_rows), record_bytes))

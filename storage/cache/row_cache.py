@@ -50,6 +50,20 @@ def cache_capacity(num_bytes: int, record_bytes: int, num_rows: int) -> int:
     )
 
 
+def cache_pages(num_bytes: int, record_bytes: int, num_rows: int) -> int:
+    """Return the pages that a row cache of so many bytes has: no more than all rows need.
+
+    Args:
+        num_bytes: see `cache_capacity`, as the others.
+        record_bytes: of a stored row.
+        num_rows: of all layers together.
+    """
+    capacity = cache_capacity(num_bytes, record_bytes, num_rows)
+    if capacity < min(num_rows, MOST_SLOTS):
+        return num_bytes // PAGE
+    return pages_for(slots_bytes(capacity, key_words(num_rows), record_bytes))
+
+
 class RowCache:
     """A cache of stored rows of all layers; safe from several threads, a block of rows at a time.
 
@@ -85,19 +99,16 @@ class RowCache:
             raise ValueError(f"a row cache of {num_bytes:,} bytes holds no row")
         self.record_bytes = record.record_bytes
         self._sizes = np.array([record.weight_bytes, record.scale_bytes], np.int64)
-        pages = num_bytes // PAGE
-        if self.capacity == min(total, MOST_SLOTS):
-            pages = pages_for(slots_bytes(self.capacity, key_words(total), record.record_bytes))
-        slab = Slab(pages)
+        slab = Slab(cache_pages(num_bytes, record.record_bytes, total))
         slab.prefer_huge_pages()
         self._slab: Slab | None = slab
         self.num_bytes = slab.memory.nbytes
         self.sharing = SharedLock()
         self.lock = self.sharing.quick
-        self.hits = 0 if before is None else before.hits
-        self.chance_hits = 0 if before is None else before.chance_hits
-        self.misses = 0 if before is None else before.misses
-        self.rows_missed = 0 if before is None else before.rows_missed
+        self.hits: int = 0 if before is None else before.hits
+        self.chance_hits: int = 0 if before is None else before.chance_hits
+        self.misses: int = 0 if before is None else before.misses
+        self.rows_missed: int = 0 if before is None else before.rows_missed
         self._use(Slots.empty(self.capacity, key_words(total), self.record_bytes, slab.memory))
 
     def _use(self, slots: Slots) -> None:

@@ -120,7 +120,8 @@ def open_store(
             widened when it is laid out; a scale of a checkpoint
             cannot be (found when it is read: opening for `gpu`, or `host` for a GPU; else in
             `gather`).
-        StorageError: the table exceeds the budget, or cannot be read.
+        StorageError: the table exceeds the budget, or a row cache the memory there is; or the table
+            cannot be read.
     """
     tiers = read_tiers(tier)
     if fill is not None and tiers.cache_bytes("gpu"):

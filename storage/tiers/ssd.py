@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.memory import available_bytes
 from engramctl.runtime.callers import outside
 from engramctl.storage.cache.gathering import TOGETHER
 from engramctl.storage.dictionary.served import Served, served_records
@@ -32,6 +33,7 @@ from engramctl.storage.requests.stats import StoreStats
 from engramctl.storage.requests.ticket import Request
 from engramctl.storage.tiers.by_address import gather_into
 from engramctl.storage.tiers.near_rows import Near
+from engramctl.storage.tiers.said_of_table import refuse_cache_above
 from engramctl.storage.tiers.store import Store
 
 _WARMED = 1024  # rows read together
@@ -60,6 +62,7 @@ class SsdStore(Store):
         self.served: Served | None = None
         if budget_bytes is None:
             return MappedRows(self.table, self.wanted_engine)
+        refuse_cache_above(self.tier, available_bytes(), self.cache_bytes, self.table)
         self.served = served = served_records(self.table, self.fill)
         records, filling = (None, None) if served is None else (served.records, served.filling)
         try:

@@ -5,6 +5,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from engramctl.arms import subject
 from engramctl.arms.subject import Subject, Unmeasurable
 from engramctl.bench.run import run_bench
+from engramctl.errors import EngramError
 from engramctl.machine import ceilings
 from engramctl.measured.folder import scheme_of
 from engramctl.shown.tables import result_tables
@@ -94,13 +96,16 @@ def test_a_page_cache_that_keeps_its_pages_is_not_called_cold(
     )
     for file in shards_on_disk.glob("*.safetensors"):
         file.read_bytes()  # now in the page cache
-    result = run_bench(shards_on_disk, options, lambda _: None)
-    assert result["ceilings"] == {
-        "disk": None, "memory_lines_per_s": None, "flops_per_s": {}, "bytes_per_s": {}
-    }  # fmt: skip
-    for case in result["cases"]:
-        assert case["status"] == "skipped"
-        assert "stay in memory after they were dropped" in case["reason"]
+    kept: list[Any] = []
+    with pytest.raises(EngramError, match=r"no case could be measured.*after they were dropped"):
+        run_bench(shards_on_disk, options, lambda _: None, keep=kept.append)
+    assert not kept
+    both = run_bench(shards_on_disk, replace(options, cache="both"), lambda _: None)
+    for case in both["cases"]:
+        assert case["status"] == ("skipped" if case["cache"] == "cold" else "ok")
+        assert ("stay in memory after they were dropped" in str(case["reason"])) == (
+            case["cache"] == "cold"
+        )
 
 
 def test_pages_that_go_only_with_all_others_are_cold_all_the_same(
@@ -192,7 +197,24 @@ def test_a_state_that_nobody_can_know_is_unproved(
     assert {row["cache"] for row in table.rows} == {"unproved"}
     assert "unproved: nobody knows" in table.caption
     monkeypatch.setattr(subject, "cannot_be_known", lambda path: None)
-    monkeypatch.setattr(subject, "not_slower_when_dropped", lambda path: "a VM has it")
+    monkeypatch.setattr(subject, "not_slower_when_dropped", lambda path, past_cache: "a VM has it")
     states = {case["cache"]: case["state"] for case in run_bench(
         shards_on_disk, options, lambda _: None)["cases"]}  # fmt: skip
     assert states == {"warm": "warm", "cold": "unproved"}
+
+
+def test_the_witness_reads_as_its_tier_does(
+    shards_on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that an ssd store beside it has mapped say nothing of reads past the page cache."""
+    ways: list[bool] = []
+
+    def witness(path: Path, *, past_cache: bool) -> None:
+        ways.append(past_cache)
+
+    monkeypatch.setattr(subject, "not_slower_when_dropped", witness)
+    options = BenchOptions(
+        tiers=("host:1MiB,ssd", "ssd"), cases=("gather",), samples=5, tokens=2, preset="tiny"
+    )
+    run_bench(shards_on_disk, options, lambda _: None)
+    assert ways[:2] == [True, False]

@@ -1,5 +1,7 @@
 """What cannot be proved of a file's pages is said, with its reason."""
 
+import errno
+import fcntl
 import mmap
 import os
 import subprocess
@@ -47,6 +49,51 @@ def test_a_dropped_page_that_takes_longer_is_cold(
     clock = iter(k for read in range(1000) for k in (read * 1000, read * 1000 + (read % 2 or 99)))
     monkeypatch.setattr(time, "perf_counter_ns", lambda: next(clock))
     assert not_slower_when_dropped(file) is None
+
+
+class Mapped:
+    """A system in which all pages are mapped by somebody: reading past the cache alone is slow."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = 0
+        self.read = os.preadv
+        monkeypatch.setattr(os, "preadv", self.preadv)
+        monkeypatch.setattr(time, "perf_counter_ns", lambda: self.now_ns)
+
+    def preadv(self, descriptor: int, buffers: list[mmap.mmap], at: int) -> int:
+        past = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT
+        self.now_ns += 80_000 if past else 1_000
+        return self.read(descriptor, buffers, at)
+
+
+def test_pages_that_somebody_has_mapped_do_not_hide_a_disk_behind_the_cache(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Mapped(monkeypatch)
+    assert "something below" in str(not_slower_when_dropped(file))
+    assert not_slower_when_dropped(file, past_cache=True) is None
+
+
+@pytest.mark.parametrize("refused", ["open", "preadv"])
+def test_without_a_way_past_the_cache_the_other_one_is_tried(
+    file: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    system, honest = Mapped(monkeypatch), os.open
+
+    def opened(path: Path, flags: int) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "no O_DIRECT here")
+        return honest(path, flags)
+
+    def preadv(descriptor: int, buffers: list[mmap.mmap], at: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "larger blocks here")
+        return system.preadv(descriptor, buffers, at)
+
+    monkeypatch.setattr(os, refused, {"open": opened, "preadv": preadv}[refused])
+    before = len(os.listdir("/proc/self/fd"))
+    assert "something below" in str(not_slower_when_dropped(file, past_cache=True))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_processes_that_map_a_file_are_named(file: Path) -> None:

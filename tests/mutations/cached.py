@@ -63,8 +63,8 @@ MUTATIONS = (
     ),
     Mutation(
         "cache-survives-a-fork", "storage/direct/direct_rows.py",
-        "self.cache = RowCache(self._source, self._cache_bytes) if self._cache_bytes else None",
-        "self.cache = getattr(self, \"cache\", None) or RowCache(self._source, self._cache_bytes)",
+        "self.cache = RowCache(self._source, self._cache_bytes, self.cache)",
+        "self.cache = self.cache or RowCache(self._source, self._cache_bytes)",
         (CACHE + "::test_a_child_begins_with_a_cache_of_its_own",),
     ),
     Mutation(

@@ -102,7 +102,7 @@ MUTATIONS = (
     Mutation(
         "child-without-memory-keeps-a-cache",
         "storage/direct/direct_rows.py",
-        "            self.cache: RowCache | None = None\n",
+        "            self.cache = None\n",
         "",
         (POOR + "::test_rows_that_another_tier_asks_for_are_refused_too",),
     ),

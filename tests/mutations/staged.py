@@ -88,8 +88,8 @@ MUTATIONS = (
     ),
     Mutation(
         "rows-for-the-device-fill-the-host-too", "storage/direct/direct_rows.py",
-        "self._pieces.read(layer, row_ids, out, kept=False)",
-        "self._pieces.read(layer, row_ids, out)",
+        "self.pieces.read(layer, row_ids, out, kept=False)",
+        "self.pieces.read(layer, row_ids, out)",
         (STAGED + "::test_the_most_wanted_rows_are_brought_to_the_fastest_tier",),
     ),
     Mutation(

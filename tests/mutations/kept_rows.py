@@ -1,0 +1,100 @@
+"""What a store keeps of rows, and what is refused before it is kept."""
+
+from tests.mutations import Mutation
+
+KEPT = "tests/storage/tiers/test_kept_rows.py"
+COLD = "tests/bench/test_cold.py"
+RESIDENCY = "tests/machine/test_residency.py"
+
+MUTATIONS = (
+    Mutation(
+        "a-closed-store-keeps-its-cache", "storage/direct/direct_rows.py",
+        "            self.cache.close()\n",
+        "            pass\n",
+        (KEPT + "::test_close_gives_the_memory_back_and_what_was_counted_stays",),
+    ),
+    Mutation(
+        "a-closed-store-keeps-memory-on-the-way", "storage/direct/direct_rows.py",
+        "            self.cache.close()\n        self._forget()\n",
+        "            self.cache.close()\n",
+        (KEPT + "::test_close_gives_the_memory_back_and_what_was_counted_stays",),
+    ),
+    Mutation(
+        "a-closed-cache-keeps-its-words", "storage/cache/row_cache.py",
+        "        self._use(Slots.empty(1))\n",
+        "",
+        (KEPT + "::test_close_gives_the_memory_back_and_what_was_counted_stays",),
+    ),
+    Mutation(
+        "a-closed-cache-has-its-bytes", "storage/cache/row_cache.py",
+        "self._slab, self.num_bytes = None, 0",
+        "self._slab = None",
+        (KEPT + "::test_close_gives_the_memory_back_and_what_was_counted_stays",),
+    ),
+    Mutation(
+        "a-child-of-a-closed-store-reserves", "storage/direct/direct_rows.py",
+        "        self.over = self.over or \"the store is closed\"",
+        "        self.over = self.over",
+        (KEPT + "::test_a_child_of_a_closed_store_takes_no_memory",),
+    ),
+    Mutation(
+        "a-child-counts-from-nothing", "storage/cache/row_cache.py",
+        "0 if before is None else before.rows_missed",
+        "0",
+        (KEPT + "::test_a_child_counts_on_where_its_parent_was",),
+    ),
+    Mutation(
+        "a-child-forgets-hits", "storage/cache/row_cache.py",
+        "0 if before is None else before.hits",
+        "0",
+        (KEPT + "::test_a_child_counts_on_where_its_parent_was",),
+    ),
+    Mutation(
+        "dropped-rows-are-not-checked", "storage/requests/keeps_rows.py",
+        "self.drop_rows(None if rows is None else self._checked(rows))",
+        "self.drop_rows(rows)",
+        (KEPT + "::test_rows_that_are_none_are_refused",),
+    ),
+    Mutation(
+        "warmed-rows-are-not-checked", "storage/requests/keeps_rows.py",
+        "self.warm_rows(self._checked(rows))",
+        "self.warm_rows(rows)",
+        (KEPT + "::test_rows_that_are_none_are_refused",),
+    ),
+    Mutation(
+        "no-rows-cannot-be-dropped", "storage/io/mapped_rows.py",
+        "np.concatenate([np.empty(0, np.int64), *keys])",
+        "np.concatenate(keys)",
+        (KEPT + "::test_rows_are_named_as_in_a_gather",),
+    ),
+    Mutation(
+        "any-device-is-the-cpu", "storage/tiers/door.py",
+        "    if where.type == \"cpu\":\n",
+        "    if where.type != \"cuda\":\n",
+        (KEPT + "::test_rows_go_to_the_cpu_or_a_cuda_device",),
+    ),
+    Mutation(
+        "the-witness-reads-mapped-pages", "engramctl/arms/subject.py",
+        "past_cache=store.mode == \"direct\"",
+        "past_cache=False",
+        (COLD + "::test_the_witness_reads_as_its_tier_does",),
+    ),
+    Mutation(
+        "the-witness-never-goes-past-the-cache", "engramctl/machine/residency.py",
+        "            readers[\"dropped\"] = past\n",
+        "",
+        (RESIDENCY + "::test_pages_that_somebody_has_mapped_do_not_hide_a_disk_behind_the_cache",),
+    ),
+    Mutation(
+        "the-witness-needs-a-way-past", "engramctl/machine/residency.py",
+        "    except OSError:\n        os.close(descriptor)\n        return None\n",
+        "    except OSError:\n        return None\n",
+        (RESIDENCY + "::test_without_a_way_past_the_cache_the_other_one_is_tried",),
+    ),
+    Mutation(
+        "nothing-measured-is-a-result", "engramctl/bench/book.py",
+        "        if reasons:\n",
+        "        if not reasons:\n",
+        (COLD + "::test_a_page_cache_that_keeps_its_pages_is_not_called_cold",),
+    ),
+)  # fmt: skip
