@@ -9,8 +9,9 @@ import os
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+from engramctl.runtime.calls import Call, Pool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,15 +73,15 @@ class Workers:
 
     def renew(self) -> None:
         """Forget the threads: in a forked child they are not there."""
-        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix=self._name)
+        self._pool = Pool(self.count, self._name)
 
     def resize(self, count: int) -> None:
         """Have `count` threads from now on; waits for running calls."""
-        self._pool.shutdown(wait=True)
+        self._pool.end(cancel=False)
         self.count = count
         self.renew()
 
-    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Have a thread make a call."""
         return self._pool.submit(call, *args, **kwargs)
 
@@ -111,7 +112,8 @@ class Workers:
             parts = [self.submit(piece, number) for number in range(int(first_here), pieces)]
             if first_here:
                 own.append(work(0))
-            wait(parts)
+            for part in parts:
+                part.wait()
         except BaseException:
             left.append(True)  # first, then who runs is waited for
             _until_over(running)
@@ -120,7 +122,7 @@ class Workers:
 
     def shutdown(self) -> None:
         """Wait for running calls; cancel the others. Later ones are errors."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.end(cancel=True)
 
 
 def _until_over(running: set[int]) -> None:

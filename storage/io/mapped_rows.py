@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.memory import available_bytes
+from engramctl.runtime.calls import Call
 from engramctl.runtime.threads import Workers
 from engramctl.storage.io.bus_errors import catch_if_asked
 from engramctl.storage.io.mapping import MappedFile, MappedLayer
@@ -32,6 +33,7 @@ from engramctl.storage.reading.source import Source
 # A gather slower than this on touched pages means eviction (as oMLX has it).
 EVICTED_NS = 500_000
 EVICTED_ROW_NS = 2_000
+Asked = Call[None] | Future[None] | None  # None: nothing was to be asked for
 _ASKED_AT_ONCE = 64  # ranges, a step's: handing them to a thread takes longer than to ask for them
 
 
@@ -81,7 +83,7 @@ class MappedRows:
         self._asker = Workers("engramctl-willneed", 1)
         self._faults = _major_faults()
 
-    def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Future[None] | None:
+    def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Asked:
         """Ask for every page not touched before, all layers in one batch.
 
         Args:

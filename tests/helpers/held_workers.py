@@ -4,12 +4,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import pytest
 
+from engramctl.runtime.calls import Call
 from engramctl.runtime.threads import Workers
 
 P = ParamSpec("P")
@@ -29,7 +29,7 @@ class HeldWorkers(Workers):
         self.taken, self.go = threading.Event(), threading.Event()
         super().__init__("held", count)
 
-    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         def held() -> R:
             self.taken.set()
             assert self.go.wait(30)
