@@ -112,18 +112,23 @@ class MappedRows:
         self.read_bytes += len(plan.pages_P) * PAGE
         self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
         if ahead and len(batch.ranges_R5) > _ASKED_AT_ONCE:
-            return self._asker.submit(self._ask, batch)
+            return self._asker.submit(self._ask, batch, rows)
         asked: Future[None] = Future()
         try:
-            self._ask(batch)
+            self._ask(batch, rows)
             asked.set_result(None)
         except StorageError as error:  # told to who waits
             asked.set_exception(error)
         return asked
 
-    def _ask(self, batch: Batch) -> None:
-        self.chosen.engine.start(batch).wait()
-        self.chosen.files.check(batch)
+    def _ask(self, batch: Batch, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        try:
+            self.chosen.engine.start(batch).wait()
+            self.chosen.files.check(batch)
+        except BaseException:  # or the next who wants these pages is not told, but killed by them
+            for layer, ids in rows.items():
+                self.layers[layer].unmark(ids)
+            raise
 
     def refuse_broken(self, layer: int) -> None:
         """Raise when what was gathered from a layer until now may be no bytes of its files.

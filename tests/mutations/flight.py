@@ -36,6 +36,13 @@ MUTATIONS = (
         (f"{THREADS}::test_pieces_that_had_not_begun_never_do",),
     ),
     Mutation(
+        "pages-that-failed-count-as-touched",
+        "storage/io/mapped_rows.py",
+        "                self.layers[layer].unmark(ids)\n",
+        "                pass\n",
+        ("tests/storage/io/test_mapped_faults.py",),
+    ),
+    Mutation(
         "the-callers-piece-goes-unasked",
         "engramctl/runtime/threads.py",
         "                own.append(work(0))\n",
