@@ -8,7 +8,6 @@ projection. All tensors are contiguous.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,9 +113,8 @@ def _in_pieces(kernel: Callable[..., None], X_NRD: NDArray[Any], *given: object)
         kernel(*given, 0, tokens)
         return
     edges = [tokens * piece // pieces for piece in range(pieces + 1)]
-    others = [_workers.submit(kernel, *given, first, last) for first, last in pairwise(edges[1:])]
-    try:
-        kernel(*given, 0, edges[1])
-    finally:
-        for other in others:
-            other.result()
+
+    def work(piece: int) -> None:
+        kernel(*given, edges[piece], edges[piece + 1])
+
+    _workers.each(pieces, work, first_here=True)

@@ -6,14 +6,16 @@ of ours are `Workers`, and an object with locks of its own says how it begins ag
 
 import itertools
 import os
+import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+from engramctl.runtime.calls import Call, Pool
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
+_LOOK_S = 1e-3
 
 
 def default_workers() -> int:
@@ -71,22 +73,66 @@ class Workers:
 
     def renew(self) -> None:
         """Forget the threads: in a forked child they are not there."""
-        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix=self._name)
+        self._pool = Pool(self.count, self._name)
 
     def resize(self, count: int) -> None:
         """Have `count` threads from now on; waits for running calls."""
-        self._pool.shutdown(wait=True)
+        self._pool.end(cancel=False)
         self.count = count
         self.renew()
 
-    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def submit(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Have a thread make a call."""
         return self._pool.submit(call, *args, **kwargs)
 
-    def map(self, call: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
-        """Have threads make a call a value; the results come in the order of the values."""
-        return self._pool.map(call, values)
+    def each(self, pieces: int, work: Callable[[int], R], *, first_here: bool = False) -> list[R]:
+        """Have threads do a work piece by piece; no thread is at it when this is over.
+
+        Args:
+            pieces: how many.
+            work: of a piece, by its number.
+            first_here: the calling thread does the first one itself.
+
+        Returns:
+            what it returned, piece by piece; what a piece raised is raised when all are over. So is
+            what interrupts this call: pieces that run are waited for, others do not begin.
+        """
+        running: set[int] = set()
+        left: list[bool] = []
+
+        def piece(number: int) -> R | None:
+            running.add(number)  # first, then it looks whether it may begin: see below
+            try:
+                return None if left else work(number)
+            finally:
+                running.discard(number)
+
+        own: list[R] = []
+        try:
+            parts = [self.submit(piece, number) for number in range(int(first_here), pieces)]
+            if first_here:
+                own.append(work(0))
+            for part in parts:
+                part.wait()
+        except BaseException:
+            left.append(True)  # first, then who runs is waited for
+            _until_over(running)
+            raise
+        return own + [cast(R, part.result()) for part in parts]
 
     def shutdown(self) -> None:
         """Wait for running calls; cancel the others. Later ones are errors."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.end(cancel=True)
+
+
+def _until_over(running: set[int]) -> None:
+    """Wait until no piece runs; what interrupts that is told afterwards."""
+    told: BaseException | None = None
+    while running:
+        try:
+            while running:
+                time.sleep(_LOOK_S)
+        except BaseException as error:
+            told = error
+    if told is not None:
+        raise told

@@ -148,5 +148,5 @@ class LongestMatch:
 
         if pieces == 1:
             return piece(0)
-        found = [bad for bad in WORKERS.map(piece, range(pieces)) if bad >= 0]
+        found = [bad for bad in WORKERS.each(pieces, piece) if bad >= 0]
         return min(found, default=-1)

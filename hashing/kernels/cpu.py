@@ -216,7 +216,7 @@ class CpuWalk:
                 tokens_BT, history_BC, *constants, edges[k], edges[k + 1], out_BTH
             )
 
-        found = [bad for bad in WORKERS.map(piece, range(pieces)) if bad >= 0]
+        found = [bad for bad in WORKERS.each(pieces, piece) if bad >= 0]
         return min(found, default=-1)
 
     def mark(self, ids_BS: NDArray[np.integer[Any]], out_BTH: NDArray[Any]) -> None:

@@ -54,7 +54,11 @@ class Ahead:
             slab, runs, pending = one
             if slab is not self._slab:
                 continue
-            if pending.over():
+            is_read = True
+            try:
+                is_read = not pending.over()
+            finally:  # an interrupt must not lose it
+                if is_read:
+                    self.over.append(one)
+            if not is_read:
                 self.leave(slab, runs)
-            else:
-                self.over.append(one)

@@ -87,9 +87,9 @@ class PageReads:
                 for region in piece:
                     paths.setdefault(region.path, len(paths))
         self.files = {layer: file_numbers(some, paths) for layer, some in regions.items()}
-        self.chosen: Chosen = choose(
-            tuple(paths), engine, direct=True, depths=depths, num_copies=len(records)
-        )
+        self.places = np.arange(MOST_ROWS)
+        self.reads = self.read_bytes = self.depth = self.record_reads = 0
+        self.renew()
         self.records = tuple(records)
         entries = {
             -1 - number: RowMap.of_entries(
@@ -103,11 +103,15 @@ class PageReads:
         self._planned_files = self.files | {
             layer: np.array([[-1 - layer]], np.int64) for layer in entries
         }
-        sizes = self.chosen.files.sizes
-        self.steps = StepPlanner(self._planned, self._planned_files, sizes)
-        self.places = np.arange(MOST_ROWS)
-        self.reads = self.read_bytes = self.depth = self.record_reads = 0
-        self.renew()
+        self.chosen: Chosen = choose(
+            tuple(paths), engine, direct=True, depths=depths, num_copies=len(records)
+        )
+        try:
+            sizes = self.chosen.files.sizes
+            self.steps = StepPlanner(self._planned, self._planned_files, sizes)
+        except BaseException:
+            self.chosen.close()
+            raise
 
     def renew(self) -> None:
         """Begin anew in a forked child."""

@@ -4,17 +4,14 @@ They share the processors with the model's own threads, so there are as many as 
 otherwise: a gather runs while the model waits for its rows.
 """
 
-import time
 from collections.abc import Callable
-from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from engramctl.processors import usable_processors
 from engramctl.runtime.threads import Workers
 
 PIECE_ROWS = 4096  # below this a second thread costs more than it saves
-_LOOK_S = 1e-3
 workers = Workers("engramctl-gather")
 T = TypeVar("T")
 
@@ -74,8 +71,7 @@ def in_pieces(total: int, work: Callable[[int, int], T]) -> list[T]:
         work: of rows [start, stop).
 
     Returns:
-        what it returned, piece by piece; what a piece raised is raised when all are over. So is
-        what interrupts this call: pieces that run are waited for, others do not begin.
+        what it returned, piece by piece; errors and interrupts as in `Workers.each`.
     """
     pieces = -(-total // PIECE_ROWS)
     if pieces > 1:
@@ -83,34 +79,4 @@ def in_pieces(total: int, work: Callable[[int, int], T]) -> list[T]:
     if pieces <= 1:
         return [work(0, total)]
     edges = [total * k // pieces for k in range(pieces + 1)]
-    running: set[int] = set()
-    left: list[bool] = []
-
-    def piece(number: int) -> T | None:
-        running.add(number)  # first, then it looks whether it may begin: see below
-        try:
-            return None if left else work(edges[number], edges[number + 1])
-        finally:
-            running.discard(number)
-
-    try:
-        parts = [workers.submit(piece, number) for number in range(pieces)]
-        wait(parts)
-    except BaseException:
-        left.append(True)  # first, then who runs is waited for
-        _until_over(running)
-        raise
-    return [cast(T, part.result()) for part in parts]
-
-
-def _until_over(running: set[int]) -> None:
-    """Wait until no piece runs; what interrupts that is told afterwards."""
-    told: BaseException | None = None
-    while running:
-        try:
-            while running:
-                time.sleep(_LOOK_S)
-        except BaseException as error:
-            told = error
-    if told is not None:
-        raise told
+    return workers.each(pieces, lambda number: work(edges[number], edges[number + 1]))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
 from engramctl.memory import available_bytes
+from engramctl.runtime.calls import Call
 from engramctl.runtime.threads import Workers
 from engramctl.storage.io.bus_errors import catch_if_asked
 from engramctl.storage.io.mapping import MappedFile, MappedLayer
@@ -32,6 +33,7 @@ from engramctl.storage.reading.source import Source
 # A gather slower than this on touched pages means eviction (as oMLX has it).
 EVICTED_NS = 500_000
 EVICTED_ROW_NS = 2_000
+Asked = Call[None] | Future[None] | None  # None: nothing was to be asked for
 _ASKED_AT_ONCE = 64  # ranges, a step's: handing them to a thread takes longer than to ask for them
 
 
@@ -81,7 +83,7 @@ class MappedRows:
         self._asker = Workers("engramctl-willneed", 1)
         self._faults = _major_faults()
 
-    def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Future[None] | None:
+    def start(self, rows: Mapping[int, NDArray[np.int64]], *, ahead: bool) -> Asked:
         """Ask for every page not touched before, all layers in one batch.
 
         Args:
@@ -110,18 +112,23 @@ class MappedRows:
         self.read_bytes += len(plan.pages_P) * PAGE
         self.depth = max(self.depth, min(len(batch.ranges_R5), self.chosen.engine.depth))
         if ahead and len(batch.ranges_R5) > _ASKED_AT_ONCE:
-            return self._asker.submit(self._ask, batch)
+            return self._asker.submit(self._ask, batch, rows)
         asked: Future[None] = Future()
         try:
-            self._ask(batch)
+            self._ask(batch, rows)
             asked.set_result(None)
         except StorageError as error:  # told to who waits
             asked.set_exception(error)
         return asked
 
-    def _ask(self, batch: Batch) -> None:
-        self.chosen.engine.start(batch).wait()
-        self.chosen.files.check(batch)
+    def _ask(self, batch: Batch, rows: Mapping[int, NDArray[np.int64]]) -> None:
+        try:
+            self.chosen.engine.start(batch).wait()
+            self.chosen.files.check(batch)
+        except BaseException:  # or the next who wants these pages is not told, but killed by them
+            for layer, ids in rows.items():
+                self.layers[layer].unmark(ids)
+            raise
 
     def refuse_broken(self, layer: int) -> None:
         """Raise when what was gathered from a layer until now may be no bytes of its files.

@@ -137,6 +137,10 @@ class MappedLayer:
         """Unmap the layer's pages, and return the keys of these rows' pages, untouched from now."""
         for file in self.files:
             file.mapping.madvise(mmap.MADV_DONTNEED)
+        return self.unmark(row_ids)
+
+    def unmark(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the keys of these rows' pages, which count as untouched from now on."""
         touched = np.zeros_like(self.seen)
         keys = self._collect(row_ids, touched)
         self.seen[touched != 0] = 0

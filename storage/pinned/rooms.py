@@ -96,10 +96,14 @@ class Rooms:
                 run, read = self._leaving.popleft()
             except IndexError:  # another thread sweeps too
                 return
-            if read is None or read.query():
+            is_read = read is not None
+            try:
+                is_read = is_read and not read.query()
+            finally:  # neither an interrupt nor an error of the device must lose it
+                if is_read:
+                    self._leaving.append((run, read))
+            if not is_read:
                 self.runs.give(*run)
-            else:
-                self._leaving.append((run, read))
 
     def release(self) -> None:
         """Unpin the memory; no device may read it any more."""

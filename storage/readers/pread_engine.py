@@ -1,7 +1,7 @@
 """Reads by `pread`, many threads at once: works wherever files do."""
 
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engramctl.errors import StorageError
+from engramctl.runtime.calls import Call
 from engramctl.runtime.kernel_cache import njit
 from engramctl.runtime.threads import Workers
 from engramctl.storage.readers.batch import ADDRESS, FILE, LENGTH, NEEDED, OFFSET, Batch
@@ -60,7 +61,7 @@ def _read(descriptors: NDArray[np.int32], batch: Batch, first: int, step: int) -
 class Reading:
     """A batch that threads read."""
 
-    work: Sequence[Future[None]]
+    work: Sequence[Call[None]]
 
     def wait(self, _: int | None = None) -> None:
         """Return when every thread is done.

@@ -143,6 +143,11 @@ class Ring:
             _inherited.append(self._maps)
         self._maps = []
 
+    def __del__(self) -> None:
+        """End one that nobody ended, as when an interrupt came between borrowing and keeping it."""
+        if hasattr(self, "_fd"):
+            self.close()
+
 
 def _call(what: str, number: int, *arguments: Any) -> int:
     result: int = _libc.syscall(number, *arguments)

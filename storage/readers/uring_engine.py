@@ -3,11 +3,11 @@
 import contextlib
 import os
 import threading
-from concurrent.futures import Future
 
 import numpy as np
 
 from engramctl.errors import StorageError
+from engramctl.runtime.calls import Call
 from engramctl.runtime.threads import Workers, renew_in_children
 from engramctl.storage.readers.batch import Batch, NotBegun
 from engramctl.storage.readers.open_files import OpenFiles
@@ -120,7 +120,7 @@ class UnderWay:
         self._waited_for = False
         self._ring: Ring | None = engine.borrow()
         self._state = np.zeros(NUM_STATE, np.int64)
-        self._feeding: Future[None] | None = None
+        self._feeding: Call[None] | None = None
 
     def submit(self, feeder: Workers) -> None:
         """Submit what fits, or have a thread submit it all."""

@@ -59,7 +59,7 @@ class RecordLog:
             log_format.max_records, num_orders=log_format.num_orders, key_bits=log_format.key_bits
         )
         self._sequences = [0] * log_format.num_segments
-        self._closed = False
+        self._closed = self._appending = False
         self._file = LogFile(path, log_format)
         try:
             self._writer = SegmentWriter(self._file, log_format)
@@ -68,7 +68,7 @@ class RecordLog:
         except BaseException:
             self._file.close()
             raise
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()  # a handler may close it in an append
         renew_in_children(self)
 
     @classmethod
@@ -100,18 +100,14 @@ class RecordLog:
             StorageError: it cannot be opened or made, or another process has it open.
         """
         log_format = LogFormat.planned(
-            table_xxh3_128=table_xxh3_128,
-            record_bytes=record_bytes,
-            num_orders=num_orders,
-            key_bits=key_bits,
-            size_bytes=size_bytes,
-            segment_bytes=segment_bytes,
-        )
+            table_xxh3_128=table_xxh3_128, record_bytes=record_bytes, num_orders=num_orders,
+            key_bits=key_bits, size_bytes=size_bytes, segment_bytes=segment_bytes,
+        )  # fmt: skip
         return cls(Path(path), log_format)
 
     def renew(self) -> None:
         """Give up the file in a forked child: it is the parent's."""
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._index.renew()
         self._closed = True
         self._file.close()
@@ -202,12 +198,12 @@ class RecordLog:
             How many were taken. A disk that is full or fails raises nothing: see `stopped`.
         """
         with self._writing:
-            if self._closed or self.stopped is not None:
+            if self._closed or self._appending or self.stopped is not None:
                 return 0
-            chosen = self._new_ones(order_index, keys)
-            taken = 0
+            self._appending, taken = True, 0
             try:
-                while taken < len(chosen):
+                chosen = self._new_ones(order_index, keys)
+                while taken < len(chosen) and not self._closed:
                     if not self._writer.room:
                         self._next_segment()
                     some = chosen[taken : taken + self._writer.room]
@@ -215,6 +211,10 @@ class RecordLog:
                     taken += len(some)
             except OSError as error:
                 self.stopped = f"cannot write {self.path}: {error.strerror or error}"
+            finally:
+                self._appending = False
+                if self._closed:
+                    self._end()
             return taken
 
     def _new_ones(
@@ -229,10 +229,7 @@ class RecordLog:
         return new[first[first >= 0]]
 
     def _append(
-        self,
-        orders: NDArray[np.integer],
-        keys: NDArray[np.uint64],
-        records: NDArray[np.uint8],
+        self, orders: NDArray[np.integer], keys: NDArray[np.uint64], records: NDArray[np.uint8]
     ) -> None:
         """Write entries for which there is room, and index what is in the file now."""
         before = self._writer.written
@@ -281,15 +278,17 @@ class RecordLog:
         """Write what is left of whole entries and give the file up; once more does nothing."""
         with self._writing:
             closed, self._closed = self._closed, True
-            if closed:
-                return
-            try:
-                if self.stopped is None:
-                    self._writer.flush()
-            except OSError as error:
-                self.stopped = f"cannot write {self.path}: {error.strerror or error}"
-            finally:
-                self._file.close()
+            if not closed and not self._appending:  # or `append`, interrupted here, does it
+                self._end()
+
+    def _end(self) -> None:
+        try:
+            if self.stopped is None:
+                self._writer.flush()
+        except OSError as error:
+            self.stopped = f"cannot write {self.path}: {error.strerror or error}"
+        finally:
+            self._file.close()
 
     def __enter__(self) -> Self:
         """Return itself; leaving closes it."""

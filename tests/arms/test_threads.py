@@ -34,8 +34,8 @@ def test_the_ground_sets_what_a_sample_changed() -> None:
 
 def test_workers_go_on_with_another_count() -> None:
     workers = Workers("resized", 2)
-    assert list(workers.map(np.square, [2, 3])) == [4, 9]
+    assert workers.each(3, np.square) == [0, 1, 4]
     workers.resize(1)
     assert workers.count == 1
-    assert list(workers.map(np.square, [2, 3])) == [4, 9]
+    assert workers.each(3, np.square) == [0, 1, 4]
     workers.shutdown()

@@ -7,7 +7,37 @@ OWNERS = "tests/storage/readers/test_owners.py"
 POOR = "tests/storage/tiers/test_fork_without_memory.py"
 THREADS = "tests/runtime/test_threads.py"
 
+LOST = "tests/storage/direct/test_lost_by_nobody.py"
+
 MUTATIONS = (
+    Mutation(
+        "files-of-an-unplanned-step-stay-open",
+        "storage/direct/page_reads.py",
+        "        except BaseException:\n            self.chosen.close()\n            raise",
+        "        except OSError:\n            raise",
+        (ENDS + "::test_a_step_that_cannot_be_planned_leaves_no_file_open",),
+    ),
+    Mutation(
+        "an-interrupted-sweep-loses-pages",
+        "storage/direct/ahead.py",
+        "            is_read = True\n",
+        "            is_read = False\n",
+        (LOST + "::test_an_interrupted_sweep_keeps_what_it_looked_at",),
+    ),
+    Mutation(
+        "an-event-that-fails-loses-its-room",
+        "storage/pinned/rooms.py",
+        "            finally:  # neither",
+        "            except OSError:  # neither",
+        (LOST + "::test_an_event_that_cannot_be_asked_keeps_its_room",),
+    ),
+    Mutation(
+        "a-ring-nobody-ends-stays-open",
+        "storage/readers/ring.py",
+        '        if hasattr(self, "_fd"):\n',
+        '        if hasattr(self, "fd"):\n',
+        (LOST + "::test_a_ring_that_nobody_ends_ends_with_its_last_holder",),
+    ),
     Mutation(
         "failed-open-keeps-its-files",
         "storage/tiers/ssd.py",

@@ -10,29 +10,58 @@ PROBE = "tests/machine/test_probe.py"
 PLAN = "tests/storage/io/test_page_plan.py"
 DIRECT = "tests/storage/direct/test_direct_rows.py"
 
+WORKERS = "tests/runtime/test_threads.py"
 THREADS = "tests/storage/io/test_gather_threads.py"
 
 MUTATIONS = (
     Mutation(
         "interrupted-gathers-go-on",
-        "storage/io/gather_threads.py",
-        "        _until_over(running)\n",
+        "engramctl/runtime/threads.py",
+        "            _until_over(running)\n",
         "",
         (f"{THREADS}::test_an_interrupted_gather_returns_when_no_thread_writes_any_more",),
     ),
     Mutation(
         "a-second-interrupt-hurries-a-gather",
-        "storage/io/gather_threads.py",
+        "engramctl/runtime/threads.py",
         "            told = error\n",
         "            told = error\n            break\n",
         (f"{THREADS}::test_an_interrupted_gather_returns_when_no_thread_writes_any_more",),
     ),
     Mutation(
         "pieces-of-an-interrupted-gather-begin",
-        "storage/io/gather_threads.py",
+        "engramctl/runtime/threads.py",
         "return None if left else work(",
         "return work(",
         (f"{THREADS}::test_pieces_that_had_not_begun_never_do",),
+    ),
+    Mutation(
+        "pages-that-failed-count-as-touched",
+        "storage/io/mapped_rows.py",
+        "                self.layers[layer].unmark(ids)\n",
+        "                pass\n",
+        ("tests/storage/io/test_mapped_faults.py",),
+    ),
+    Mutation(
+        "the-callers-piece-goes-unasked",
+        "engramctl/runtime/threads.py",
+        "                own.append(work(0))\n",
+        "                own.append(self.submit(work, 0).result())\n",
+        (f"{WORKERS}::test_results_come_piece_by_piece_and_the_first_is_made_here_when_asked",),
+    ),
+    Mutation(
+        "interrupted-hashes-write-on",
+        "hashing/kernels/cpu.py",
+        "WORKERS.each(pieces, piece) ",
+        "[one.result() for one in [WORKERS.submit(piece, k) for k in range(pieces)]] ",
+        ("tests/hashing/kernels/test_interrupted.py",),
+    ),
+    Mutation(
+        "interrupted-matches-write-on",
+        "hashing/dictionary/longest_match.py",
+        "WORKERS.each(pieces, piece) ",
+        "[one.result() for one in [WORKERS.submit(piece, k) for k in range(pieces)]] ",
+        ("tests/hashing/kernels/test_interrupted.py",),
     ),
     Mutation(
         "pages-joined-too-widely", "storage/io/page_plan.py",

@@ -21,6 +21,15 @@ MUTATIONS = (
         (f"{_FUSED}::test_what_is_not_a_number_stays_so_in_bfloat16",),
     ),
     Mutation(
+        "interrupted-operators-write-on",
+        "engramctl/residual/cpu_calls.py",
+        "    _workers.each(pieces, work, first_here=True)\n",
+        "    others = [_workers.submit(work, one) for one in range(1, pieces)]\n"
+        "    work(0)\n"
+        "    [one.result() for one in others]\n",
+        ("tests/residual/test_interrupted.py",),
+    ),
+    Mutation(
         "next-input-misses-the-memory",
         "engramctl/model/decoder.py",
         " and self.layers[index + 1].memory is None",

@@ -9,7 +9,30 @@ _FILLING = "tests/storage/record_log/test_filling.py"
 _IN_ORDER = "test_a_footer_is_written_after_its_data_is_on_the_disk_and_a_header_before_entries_are"
 _INDEX = "tests/storage/record_log/test_live_index.py"
 
+_CLOSES = "tests/storage/record_log/test_log_handlers.py::test_"
+
 MUTATIONS = (
+    Mutation(
+        "a-log-locks-its-handlers-out",
+        "storage/record_log/record_log.py",
+        "        self._writing = threading.RLock()  #",
+        "        self._writing = threading.Lock()  #",
+        (_CLOSES + "a_handler_closes_the_log_in_the_middle_of_what_it_writes",),
+    ),
+    Mutation(
+        "a-log-ends-in-the-middle-of-what-it-writes",
+        "storage/record_log/record_log.py",
+        "            if not closed and not self._appending:",
+        "            if not closed:",
+        (_CLOSES + "a_handler_closes_the_log_in_the_middle_of_what_it_writes",),
+    ),
+    Mutation(
+        "a-log-is-appended-to-within-an-append",
+        "storage/record_log/record_log.py",
+        "if self._closed or self._appending or self.stopped is not None:",
+        "if self._closed or self.stopped is not None:",
+        (_CLOSES + "a_handler_appends_nothing_in_the_middle_of_what_is_appended",),
+    ),
     Mutation(
         "an-older-lifes-entry-is-valid",
         "storage/record_log/log_format.py",
@@ -76,8 +99,8 @@ MUTATIONS = (
     Mutation(
         "after-a-fault-more-is-taken",
         "storage/record_log/record_log.py",
-        "if self._closed or self.stopped is not None:",
-        "if self._closed:",
+        "if self._closed or self._appending or self.stopped is not None:",
+        "if self._closed or self._appending:",
         (f"{_FAULTS}::test_after_a_fault_nothing_is_taken_and_what_is_there_is_served",),
     ),
     Mutation(

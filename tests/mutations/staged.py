@@ -13,8 +13,8 @@ MIXTURE = "tests/storage/tiers/test_mixture.py"
 MUTATIONS = (
     Mutation(
         "memory-is-reused-while-the-device-reads-it", "storage/pinned/rooms.py",
-        "if read is None or read.query():",
-        "if True:",
+        "is_read = is_read and not read.query()",
+        "is_read = False",
         (ROOMS + "::test_what_the_device_still_reads_is_nobody_elses",),
     ),
     Mutation(

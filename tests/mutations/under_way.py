@@ -9,7 +9,65 @@ RING = "storage/readers/uring_engine.py"
 HANDED = "tests/storage/direct/test_interrupted.py"
 PIECES = "storage/direct/sorted_pieces.py"
 
+CALLS = "engramctl/runtime/calls.py"
+POOL = "tests/runtime/test_calls.py"
+
 MUTATIONS = (
+    Mutation(
+        "an-ended-pool-takes-a-call", CALLS,
+        "        if self.over:  # looked",
+        "        if False:  # looked",
+        (POOL + "::test_a_handler_ends_the_threads_in_the_middle_of_asking_them",
+         POOL + "::test_an_end_waits_for_what_runs_and_cancels_the_others_when_asked"),
+    ),
+    Mutation(
+        "a-call-nobody-makes-is-not-over", CALLS,
+        "        for one in tuple(self._open) if cancel else ():",
+        "        for one in ():",
+        (POOL + "::test_an_end_waits_for_what_runs_and_cancels_the_others_when_asked",),
+    ),
+    Mutation(
+        "an-end-takes-every-call-for-over", CALLS,
+        "(self._cancelled and not self._begun)",
+        "self._cancelled",
+        (POOL + "::test_an_end_waits_for_what_runs_and_cancels_the_others_when_asked",),
+    ),
+    Mutation(
+        "one-thread-makes-the-calls-of-three", CALLS,
+        "            if len(self._threads) < self._count and not self.over:",
+        "            if not self._threads and not self.over:",
+        (POOL + "::test_there_is_a_thread_for_every_call_up_to_the_most",),
+    ),
+    Mutation(
+        "idle-threads-are-forgotten", CALLS,
+        "            idle.put(None)\n",
+        "",
+        (POOL + "::test_threads_that_wait_are_asked_again",),
+    ),
+    Mutation(
+        "threads-begin-where-interrupts-come", CALLS,
+        "_thread.start_new_thread(_begin, (thread, loop))",
+        "_begin(thread, loop)",
+        (POOL + "::test_an_interrupt_at_any_step_leaves_threads_that_work",),
+    ),
+    Mutation(
+        "threads-of-nobody-stay", CALLS,
+        "        weakref.finalize(self, self._calls.put, None).atexit = False\n",
+        "",
+        (POOL + "::test_threads_end_with_the_last_who_holds_them",),
+    ),
+    Mutation(
+        "a-process-ends-over-its-calls", CALLS,
+        "atexit.register(_end_all)\n",
+        "",
+        (POOL + "::test_a_process_ends_when_its_calls_are_over",),
+    ),
+    Mutation(
+        "a-thread-that-is-not-given-makes-no-call", CALLS,
+        "        loop.make()\n",
+        "        pass\n",
+        (POOL + "::test_without_another_thread_the_one_that_would_start_it_makes_the_calls",),
+    ),
     Mutation(
         "next-read-waits-for-nothing", PIECES,
         "            self._drain()\n            try:\n",

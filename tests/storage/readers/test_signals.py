@@ -95,9 +95,10 @@ def test_looking_lets_go_of_a_batch_wherever_it_is_interrupted(
 def test_reads_cancelled_by_closing_are_told_and_not_waited_for(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, real = threading.Event(), pread_engine.pread_ranges
+    held, begun, real = threading.Event(), threading.Event(), pread_engine.pread_ranges
 
     def late(*words: Any) -> None:
+        begun.set()
         held.wait()
         real(*words)
 
@@ -108,6 +109,7 @@ def test_reads_cancelled_by_closing_are_told_and_not_waited_for(
         first, second = _target(paths, 6), _target(paths, 6)
         pending = [engine.start(one.batch) for one in (first, second)]
         closing = threading.Thread(target=engine.close)
+        assert begun.wait(HANGS_S)
         closing.start()
         while not pending[1].over():  # cancelled; the first is in its thread's hands
             os.sched_yield()

@@ -152,3 +152,16 @@ def test_rows_without_memory_for_them_leave_no_file_open(
         with pytest.raises(OverflowError):
             MappedRows(table)
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("engine", ["io_uring", "pread"])
+def test_a_step_that_cannot_be_planned_leaves_no_file_open(
+    table: TableFiles, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    before = descriptors()
+    planner = "engramctl.storage.direct.page_reads.StepPlanner"
+    monkeypatch.setattr(planner, raising(MemoryError("full")))
+    with pytest.raises(MemoryError, match="full") as held:
+        DirectRows(table, BUDGET, engine)
+    assert len(os.listdir("/proc/self/fd")) == before
+    del held
