@@ -22,15 +22,10 @@ def warm_from_counts(store: Store, counts: Path | str) -> None:
         FormatError, CorpusError: the folder is not finished, or contradicts itself.
         StorageError: a read failed, or the store is closed.
     """
-    num_rows = {layer: store.num_rows(layer) for layer in store.layers}
-    warm_with(store, Accesses(Path(counts), num_rows))
-
-
-def warm_with(store: Store, accesses: Accesses) -> None:
-    """Do as `warm_from_counts`, of a folder that was opened."""
     if not store.cache_capacity:
         raise ConfigError(
             f"the {store.tier} tier has no row cache to be filled",
             hint="open a mixture, as host:1GiB,ssd; or ssd with a budget that leaves room for one",
         )
-    store.warm(accesses.most_read(store.cache_capacity))
+    num_rows = {layer: store.num_rows(layer) for layer in store.layers}
+    store.warm(Accesses(Path(counts), num_rows).most_read(store.cache_capacity))

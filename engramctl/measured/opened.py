@@ -9,7 +9,7 @@ import torch
 
 from engramctl.arms.subject import opened_store
 from engramctl.counts.accesses import Accesses
-from engramctl.counts.warm import warm_with
+from engramctl.errors import ConfigError
 from engramctl.hashing import Lookup
 from engramctl.measured.filled import entries_before, fill_facts, self_filled
 from engramctl.measured.model import (
@@ -115,7 +115,7 @@ class OpenedParts:
                 if warning is not None:
                     self._warn(warning)
             if on_disk(tier) and self._accesses is not None:
-                warm_with(store, self._accesses)
+                _warm(store, self._accesses)
         return self._stores[tier]
 
     def open_filled(self) -> None:
@@ -167,3 +167,15 @@ class OpenedParts:
             self._models = make_models(options, self._scheme, self.device)
             self._drawn_for = wanted
         return self._models
+
+
+def _warm(store: Store, accesses: Accesses) -> None:
+    """Fill the row cache of an ssd tier with the rows that are read most.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not store.cache_capacity:
+        raise ConfigError("--warm fills a row cache, and this budget leaves room for none",
+                          hint="name its size: --row-cache 1GiB")  # fmt: skip
+    store.warm(accesses.most_read(store.cache_capacity))

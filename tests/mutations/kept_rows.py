@@ -4,6 +4,8 @@ from tests.mutations import Mutation
 
 KEPT = "tests/storage/tiers/test_kept_rows.py"
 COLD = "tests/bench/test_cold.py"
+MEMORY = "tests/storage/tiers/test_cache_memory.py"
+WARM = "tests/counts/test_warm.py"
 RESIDENCY = "tests/machine/test_residency.py"
 
 MUTATIONS = (
@@ -96,5 +98,29 @@ MUTATIONS = (
         "        if reasons:\n",
         "        if not reasons:\n",
         (COLD + "::test_a_page_cache_that_keeps_its_pages_is_not_called_cold",),
+    ),
+    Mutation(
+        "a-row-cache-above-the-memory-is-opened", "storage/tiers/ssd.py",
+        "        refuse_cache_above(self.tier, available_bytes()",
+        "        refuse_cache_above(self.tier, 1 << 60",
+        (MEMORY + "::test_a_row_cache_that_would_not_fit_is_refused_before_it_fills",),
+    ),
+    Mutation(
+        "a-row-cache-is-as-large-as-it-is-named", "storage/tiers/said_of_table.py",
+        "    needed = cache_pages(cache_bytes, table.record.record_bytes, num_rows) * PAGE\n",
+        "    needed = cache_bytes\n",
+        (MEMORY + "::test_no_more_than_all_rows_need_must_fit",),
+    ),
+    Mutation(
+        "counts-fill-what-there-is-not", "engramctl/counts/warm.py",
+        "    if not store.cache_capacity:\n",
+        "    if store.cache_capacity is None:\n",
+        (WARM + "::test_a_tier_without_a_row_cache_is_not_filled",),
+    ),
+    Mutation(
+        "counts-fill-half-a-cache", "engramctl/counts/warm.py",
+        ".most_read(store.cache_capacity)",
+        ".most_read(store.cache_capacity // 2)",
+        (WARM + "::test_the_most_read_rows_are_kept",),
     ),
 )  # fmt: skip

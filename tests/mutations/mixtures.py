@@ -121,7 +121,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-cache-larger-than-the-table-is-reserved", "storage/cache/row_cache.py",
-        "if self.capacity == min(total, MOST_SLOTS):", "if self.capacity > total:",
+        "    if capacity < min(num_rows, MOST_SLOTS):\n", "    if capacity <= num_rows:\n",
         ("tests/storage/cache/test_row_cache.py::test_no_more_is_reserved_than_all_rows_need",),
     ),
     Mutation(

@@ -29,7 +29,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a-cache-larger-than-the-table-is-counted", "engramctl/measured/row_memory.py",
-        "    if capacity < min(num_rows, MOST_SLOTS):\n", "    if True:\n",
+        "cache_pages(cache, record, total) * PAGE", "cache",
         (ROWS + "test_a_row_cache_takes_no_more_than_all_rows_make_it",),
     ),
     Mutation(
