@@ -91,9 +91,33 @@ def checked_request(
         size = min(words_for(len(flat), num_rows), COUNTED_IN * most_copied)
         distinct = count_distinct(flat, np.empty(size, np.int64), num_rows)
     if distinct < 0:
-        bad = -1 - distinct
-        place = tuple(int(i) for i in np.unravel_index(bad, shape))
-        raise ValueError(
-            f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
-        )
+        raise _outside(layer, flat, -1 - distinct, shape, num_rows)
     return Request(rows, shape, distinct, digest)
+
+
+def checked_rows(layer: int, row_ids: RowIds, num_rows: int) -> NDArray[np.int64]:
+    """Return a copy of row ids, int64 (n,), once all were checked; none is counted.
+
+    Args:
+        layer: see `checked_request`, as the others.
+        row_ids: int32 or int64, (n,).
+        num_rows: ids must lie in [0, num_rows).
+
+    Raises:
+        ValueError: see `checked_request`.
+    """
+    flat, shape = plain_ids(row_ids)
+    rows = flat.astype(np.int64)
+    bad = np.flatnonzero((rows < 0) | (rows >= num_rows))
+    if len(bad):
+        raise _outside(layer, rows, int(bad[0]), shape, num_rows)
+    return rows
+
+
+def _outside(
+    layer: int, flat: NDArray[Any], bad: int, shape: tuple[int, ...], num_rows: int
+) -> ValueError:
+    place = tuple(int(i) for i in np.unravel_index(bad, shape))
+    return ValueError(
+        f"row id {flat[bad]} at position {place} is outside [0, {num_rows:,}) of layer {layer}"
+    )

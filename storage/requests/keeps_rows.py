@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engramctl.storage.requests.checked_ids import RowIds, checked_request
+from engramctl.storage.requests.checked_ids import RowIds, checked_rows
 from engramctl.storage.requests.usage import Usage
 
 Rows = Mapping[int, NDArray[np.int64]]
@@ -59,8 +59,7 @@ class KeepsRows:
 
     def _checked(self, rows: Mapping[int, RowIds]) -> dict[int, NDArray[np.int64]]:
         return {
-            layer: checked_request(layer, ids, self.num_rows(layer)).row_ids
-            for layer, ids in rows.items()
+            layer: checked_rows(layer, ids, self.num_rows(layer)) for layer, ids in rows.items()
         }
 
     def warm_rows(self, rows: Rows) -> None:

@@ -6,6 +6,7 @@ KEPT = "tests/storage/tiers/test_kept_rows.py"
 COLD = "tests/bench/test_cold.py"
 MEMORY = "tests/storage/tiers/test_cache_memory.py"
 WARM = "tests/counts/test_warm.py"
+IDS = "tests/storage/requests/test_checked_ids.py"
 RESIDENCY = "tests/machine/test_residency.py"
 
 MUTATIONS = (
@@ -62,6 +63,12 @@ MUTATIONS = (
         "self.warm_rows(self._checked(rows))",
         "self.warm_rows(rows)",
         (KEPT + "::test_rows_that_are_none_are_refused",),
+    ),
+    Mutation(
+        "rows-to-keep-are-the-callers-own", "storage/requests/checked_ids.py",
+        "    rows = flat.astype(np.int64)\n",
+        "    rows = flat.astype(np.int64, copy=False)\n",
+        (IDS + "::test_rows_that_are_not_counted_are_checked_likewise",),
     ),
     Mutation(
         "no-rows-cannot-be-dropped", "storage/io/mapped_rows.py",

@@ -1,12 +1,14 @@
 """Row ids are checked and counted in one way, copied or not."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engramctl.storage.requests.checked_ids import checked_request
+from engramctl.storage.requests.checked_ids import checked_request, checked_rows
 
 
 @given(st.lists(st.integers(-3, 53), max_size=80), st.integers(1, 90), st.booleans())
@@ -27,6 +29,21 @@ def test_ids_that_are_not_copied_are_checked_and_counted_as_all(
         copied = most_copied is None or len(ids) <= most
         assert request.distinct == len(set(ids))
         assert copied != np.shares_memory(request.row_ids, flat) or not ids
+
+
+@given(st.lists(st.integers(-3, 53), max_size=80), st.booleans())
+def test_rows_that_are_not_counted_are_checked_likewise(ids: list[int], narrow: bool) -> None:
+    flat = np.array(ids, np.int32 if narrow else np.int64)
+    try:
+        want = checked_request(7, flat, 50).row_ids.tolist()
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            checked_rows(7, flat, 50)
+        return
+    found = checked_rows(7, flat, 50)
+    assert found.dtype == np.int64
+    assert found.tolist() == want
+    assert not np.shares_memory(found, flat)  # another thread may change the caller's
 
 
 def test_other_types_are_refused() -> None:
