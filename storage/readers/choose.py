@@ -80,8 +80,8 @@ def choose(
         raise unknown("read engine", wanted, ENGINES)
     if direct and wanted == "willneed":
         raise ConfigError(
-            "willneed reads through the page cache, and a budget asks for reads past it",
-            hint="name io_uring or pread, or no budget",
+            "willneed reads through the page cache; with a budget or a row cache rows are read past it",
+            hint="name io_uring or pread; or ssd alone, without a budget",
         )
     files, refused = _open(paths, num_copies, direct=direct)
     missing = [] if refused is None else [f"O_DIRECT: {refused}"]

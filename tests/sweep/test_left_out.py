@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engramctl.bench.run import run_bench
+from engramctl.errors import EngramError
 from engramctl.storage.tiers.door import cuda_missing
 from engramctl.sweep.chosen import chosen_options
 from engramctl.sweep.left_out import KnownTable, why_left_out
@@ -62,9 +63,9 @@ def test_a_row_cache_too_small_for_a_sample_is_told_where_the_table_is_known(
     options = chosen_options(
         tier=[TINY], case=["gather.prefill"], cache="warm", tokens=[60], samples=5
     )
-    [case] = run_bench(shards, options, lambda _: None)["cases"]
-    assert case["status"] == "skipped"
-    assert why.rpartition(" and ")[2] == case["reason"].rpartition(" and ")[2]
+    with pytest.raises(EngramError, match="does not keep the rows") as refused:
+        run_bench(shards, options, lambda _: None)
+    assert why.rpartition(" and ")[2] == refused.value.message.rpartition(" and ")[2]
 
 
 def test_what_holds_not_even_the_rows_of_a_token_is_left_out_for_sure() -> None:
