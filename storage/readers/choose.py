@@ -80,7 +80,7 @@ def choose(
         raise unknown("read engine", wanted, ENGINES)
     if direct and wanted == "willneed":
         raise ConfigError(
-            "willneed reads through the page cache; with a budget or a row cache rows are read past it",
+            "willneed reads through the page cache; with a budget or row cache reads go past it",
             hint="name io_uring or pread; or ssd alone, without a budget",
         )
     files, refused = _open(paths, num_copies, direct=direct)
