@@ -20,13 +20,7 @@ Rows = Mapping[int, NDArray[np.int64]]
 
 
 class Kept(Protocol):
-    """Row caches of a store, together.
-
-    Attributes:
-        capacity: rows they hold.
-    """
-
-    capacity: int
+    """Row caches of a store, together."""
 
     def has(self, rows: Rows) -> bool:
         """Tell whether every row is in one of them; no hit is counted."""
@@ -36,7 +30,7 @@ class _InMemory:
     """A row cache in host memory."""
 
     def __init__(self, cache: RowCache) -> None:
-        self._cache, self.capacity = cache, cache.capacity
+        self._cache = cache
 
     def has(self, rows: Rows) -> bool:
         return has_all(self._cache, rows)
@@ -47,7 +41,6 @@ class _OnDevice:
 
     def __init__(self, cache: DeviceCache, below: Kept | None) -> None:
         self._cache, self._below = cache, below
-        self.capacity = cache.capacity + (0 if below is None else below.capacity)
 
     def has(self, rows: Rows) -> bool:
         with self._cache.index.lock:
@@ -85,7 +78,7 @@ def bring(store: Store, kept: Kept, rows: Rows) -> str | None:
     """
     distinct = {layer: np.unique(ids) for layer, ids in rows.items()}
     number = sum(map(len, distinct.values()))
-    if number <= kept.capacity:
+    if number <= store.cache_capacity:
         for _ in range(_PASSES):
             if kept.has(distinct):
                 return None
@@ -94,4 +87,4 @@ def bring(store: Store, kept: Kept, rows: Rows) -> str | None:
                 ticket.wait(layer)
         if kept.has(distinct):
             return None
-    return too_many_rows(number, kept.capacity)
+    return too_many_rows(number, store.cache_capacity)

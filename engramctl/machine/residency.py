@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engramctl.storage.readers.choose import opened_files
+
 PAGE = mmap.PAGESIZE
 LEAST_RATIO = 3.0  # of a dropped page's time over a cached one's; both are medians
 _PAGES = 24
@@ -48,13 +50,12 @@ def not_slower_when_dropped(path: Path, *, past_cache: bool = False) -> str | No
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # many pages may be one folio
         pages = os.fstat(descriptor).st_size // PAGE
         buffer = mmap.mmap(-1, PAGE)  # aligned, as reads past the page cache must be
-        readers = {"dropped": descriptor, "cached": descriptor}
-        if past_cache and (past := _past_cache(path, buffer)) is not None:
-            stack.callback(os.close, past)
-            readers["dropped"] = past
+        files, _ = opened_files((path,), direct=past_cache)
+        stack.callback(files.close)
+        readers = {"dropped": int(files.descriptors[0]), "cached": descriptor}
         for page in np.random.default_rng().integers(0, max(1, pages), _PAGES).tolist():
             os.posix_fadvise(descriptor, page * PAGE, PAGE, os.POSIX_FADV_DONTNEED)
-            if readers["dropped"] != descriptor:
+            if files.direct:
                 os.preadv(descriptor, [buffer], page * PAGE)  # so that the second one is cached
             for state, reader in readers.items():
                 started = time.perf_counter_ns()
@@ -67,20 +68,6 @@ def not_slower_when_dropped(path: Path, *, past_cache: bool = False) -> str | No
         f"a page that was dropped is read in {dropped / 1e3:.3g} us, a cached one in "
         f"{cached / 1e3:.3g} us: something below keeps it in memory"
     )
-
-
-def _past_cache(path: Path, buffer: mmap.mmap) -> int | None:
-    """Open a file to be read past the page cache; None: its file system does not do that."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
-    except OSError:
-        return None
-    try:
-        os.preadv(descriptor, [buffer], 0)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def mapped_by(path: Path, proc: Path = Path("/proc")) -> list[str]:

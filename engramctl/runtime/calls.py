@@ -17,9 +17,10 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from engramctl.runtime.waiting import Waiting
+
 P = ParamSpec("P")
 R = TypeVar("R")
-LOST_S = 0.05  # after which one who waits looks itself: an interrupt may lose a notice
 _JOIN_S = 1.0  # for a thread whose last call is over
 
 
@@ -32,7 +33,7 @@ class Call(Generic[R]):
         self._begun = self._made = self._cancelled = False
         self._result: R | None = None
         self._error: BaseException | None = None
-        self._waiting: set[SimpleQueue[None]] = set()
+        self._waiting = Waiting()
 
     def make(self) -> None:
         """Make it now, unless it was cancelled; what it raises is told to who asks for `result`."""
@@ -46,13 +47,13 @@ class Call(Generic[R]):
                 self._error = error
             self._work = None
             self._made = True
-        self._tell()
+        self._waiting.tell()
         del self  # of an error's traceback, which would hold it
 
     def cancel(self) -> None:
         """Have it never made, if nobody has begun."""
         self._cancelled = True
-        self._tell()
+        self._waiting.tell()
 
     def done(self) -> bool:
         """Tell whether it is over: made, or cancelled."""
@@ -60,16 +61,7 @@ class Call(Generic[R]):
 
     def wait(self) -> None:
         """Return when it is over."""
-        if self.done():
-            return
-        notice: SimpleQueue[None] = SimpleQueue()
-        self._waiting.add(notice)
-        try:
-            while not self.done():
-                with suppress(Empty):
-                    notice.get(timeout=LOST_S)
-        finally:
-            self._waiting.discard(notice)
+        self._waiting.until(self.done)
 
     def result(self) -> R:
         """Wait, and return what it returned, or raise what it raised.
@@ -95,10 +87,6 @@ class Call(Generic[R]):
         if not self._made:
             raise CancelledError
         return self._error
-
-    def _tell(self) -> None:
-        for notice in tuple(self._waiting):
-            notice.put(None)
 
 
 class Pool:

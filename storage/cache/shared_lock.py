@@ -2,12 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 
-LOST_S = 0.05  # after which one who waits looks itself: an interrupt may lose a notice
-_Turn = SimpleQueue[None]  # given to by whoever lets one who waits go on
+from engramctl.runtime.waiting import Waiting
 
 
 class SharedLock:
@@ -26,8 +25,8 @@ class SharedLock:
         """Nobody is there."""
         self.quick = threading.Lock()
         self._readers: set[object] = set()
-        self._changing: set[_Turn] = set()  # who wait until they may change something
-        self._held_up: set[_Turn] = set()  # readers who let them go first
+        self._changing = Waiting()  # until they may change something
+        self._held_up = Waiting()  # readers who let them go first
 
     @property
     def wanted(self) -> int:
@@ -50,34 +49,20 @@ class SharedLock:
         Args:
             work: does not use this lock; what it raises is raised.
         """
-        if self._done(work):
-            return
-        turn: _Turn = SimpleQueue()
         try:
-            self._changing.add(turn)
-            while not self._done(work):
-                _await(turn)
+            self._changing.until(partial(self._done, work))
         finally:
-            self._changing.discard(turn)
-            _wake(self._held_up)
+            self._held_up.tell()
 
     def enter(self, reader: object) -> None:
         """Count a reader, once nobody wants to change anything."""
-        if self._counted(reader):
-            return
-        turn: _Turn = SimpleQueue()
-        try:
-            self._held_up.add(turn)
-            while not self._counted(reader):
-                _await(turn)
-        finally:
-            self._held_up.discard(turn)
+        self._held_up.until(partial(self._counted, reader))
 
     def leave(self, reader: object) -> None:
         """Count a reader off; one that was not counted is none. Nothing is waited for."""
         self._readers.discard(reader)
         if not self._readers:
-            _wake(self._changing)
+            self._changing.tell()
 
     def _done(self, work: Callable[[], object]) -> bool:
         with self.quick:
@@ -92,16 +77,6 @@ class SharedLock:
                 return False
             self._readers.add(reader)
         return True
-
-
-def _await(turn: _Turn) -> None:
-    with suppress(Empty):
-        turn.get(timeout=LOST_S)
-
-
-def _wake(turns: set[_Turn]) -> None:
-    for turn in tuple(turns):
-        turn.put(None)
 
 
 class _Shared:

@@ -83,7 +83,7 @@ def choose(
             "willneed reads through the page cache; with a budget or row cache reads go past it",
             hint="name io_uring or pread; or ssd alone, without a budget",
         )
-    files, refused = _open(paths, num_copies, direct=direct)
+    files, refused = opened_files(paths, num_copies, direct=direct)
     missing = [] if refused is None else [f"O_DIRECT: {refused}"]
     names = (wanted,) if wanted != "auto" else _order(direct=direct)
     try:
@@ -108,8 +108,16 @@ def _order(*, direct: bool) -> tuple[str, ...]:
     return ("io_uring", "pread") if direct else ("willneed", "io_uring", "pread")
 
 
-def _open(paths: Sequence[Path], num_copies: int, *, direct: bool) -> tuple[OpenFiles, str | None]:
-    """Open the files; as direct ones where a page of each can be read so."""
+def opened_files(
+    paths: Sequence[Path], num_copies: int = 0, *, direct: bool
+) -> tuple[OpenFiles, str | None]:
+    """Open files, as direct ones where a page of each can be read so; and why that cannot be.
+
+    Args:
+        paths: see `OpenFiles`, as the others.
+        num_copies: see `OpenFiles`.
+        direct: wanted.
+    """
     if not direct:
         return OpenFiles(paths, num_copies=num_copies), None
     try:

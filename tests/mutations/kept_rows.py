@@ -90,14 +90,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the-witness-never-goes-past-the-cache", "engramctl/machine/residency.py",
-        "            readers[\"dropped\"] = past\n",
-        "",
+        "opened_files((path,), direct=past_cache)",
+        "opened_files((path,), direct=False)",
         (RESIDENCY + "::test_pages_that_somebody_has_mapped_do_not_hide_a_disk_behind_the_cache",),
     ),
     Mutation(
-        "the-witness-needs-a-way-past", "engramctl/machine/residency.py",
-        "    except OSError:\n        os.close(descriptor)\n        return None\n",
-        "    except OSError:\n        return None\n",
+        "the-witness-keeps-its-files-open", "engramctl/machine/residency.py",
+        "        stack.callback(files.close)\n",
+        "",
         (RESIDENCY + "::test_without_a_way_past_the_cache_the_other_one_is_tried",),
     ),
     Mutation(

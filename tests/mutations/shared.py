@@ -28,14 +28,14 @@ MUTATIONS = (
     ),
     Mutation(
         "nobody-wakes-who-wants-to-change", LOCK,
-        "            _wake(self._changing)\n",
+        "            self._changing.tell()\n",
         "            pass\n",
         SHARED,
     ),
     Mutation(
         "nobody-wakes-readers-held-up", LOCK,
-        "            _wake(self._held_up)\n",
-        "",
+        "            self._held_up.tell()\n",
+        "            pass\n",
         SHARED,
     ),
     Mutation(
@@ -51,10 +51,10 @@ MUTATIONS = (
         INTERRUPTED,
     ),
     Mutation(
-        "an-interrupted-change-stays-wanted", LOCK,
-        "        finally:\n            self._changing.discard(turn)\n",
+        "an-interrupted-change-stays-wanted", "engramctl/runtime/waiting.py",
+        "        finally:\n            self._notices.discard(notice)\n",
         "        except KeyError:\n            raise\n        else:\n"
-        "            self._changing.discard(turn)\n",
+        "            self._notices.discard(notice)\n",
         INTERRUPTED,
     ),
     Mutation(

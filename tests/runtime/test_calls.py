@@ -4,44 +4,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
-from types import FrameType
 
 import pytest
 
 from engramctl.runtime.calls import Pool
 from engramctl.runtime.threads import Workers
 from tests.conftest import ROOT
+from tests.helpers.handlers import handler_after, interrupt
 
 STEPS = 400  # more than two pieces have
-
-
-@contextmanager
-def handler_after(steps: int, handler: Callable[[], None]) -> Iterator[None]:
-    """Call a handler where one may have its turn: calls begin, calls of C are over."""
-
-    def step(frame: FrameType, event: str, _: object) -> None:
-        nonlocal steps
-        file = frame.f_code.co_filename
-        if event in ("call", "c_return") and ("runtime" in file or file.endswith("threading.py")):
-            steps -= 1
-            if steps == -1:
-                sys.setprofile(before)
-                handler()
-
-    before = sys.getprofile()
-    sys.setprofile(step)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
+FILES = ("runtime/calls.py", "runtime/threads.py", "runtime/waiting.py", "test_calls.py",
+         "threading.py")  # fmt: skip
 
 
 def ends_soon(work: Callable[[], object]) -> bool:
@@ -55,7 +32,7 @@ def test_an_interrupt_at_any_step_leaves_threads_that_work() -> None:
     for steps in range(STEPS):
         workers = Workers("interrupted", 2)
         try:
-            with handler_after(steps, interrupt):
+            with handler_after(steps, interrupt, FILES):
                 workers.each(2, int)
         except KeyboardInterrupt:
             assert ends_soon(partial(workers.each, 2, int)), steps
@@ -70,7 +47,8 @@ def test_a_handler_ends_the_threads_in_the_middle_of_asking_them() -> None:
     def asked() -> None:
         for steps in range(STEPS):
             workers = Workers("ended", 2)
-            with suppress(RuntimeError, CancelledError), handler_after(steps, workers.shutdown):
+            ends = handler_after(steps, workers.shutdown, FILES)
+            with suppress(RuntimeError, CancelledError), ends:
                 workers.submit(int).result()
                 break
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from engramctl.storage.cache import shared_lock
+from engramctl.runtime import waiting
 from engramctl.storage.cache.shared_lock import SharedLock
 
 
@@ -48,7 +48,7 @@ def test_readers_are_together_and_who_changes_is_alone() -> None:
 
 
 def test_who_wants_to_change_goes_before_new_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_lock, "LOST_S", 600)  # each is told when it may go on
+    monkeypatch.setattr(waiting, "LOST_S", 600)  # each is told when it may go on
     lock = SharedLock()
     order: list[str] = []
     first = object()

@@ -1,17 +1,16 @@
 """One interrupt, wherever it comes, leaves nobody counted, no lock held, and robs nobody of his."""
 
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 import pytest
 
 from engramctl.storage.cache.shared_lock import SharedLock
+from tests.helpers.handlers import handler_after, interrupt
 
+FILES = ("shared_lock.py", "waiting.py")
 STEPS = 14  # more than one of these calls has until it waits
 
 
@@ -26,26 +25,6 @@ def change(lock: SharedLock) -> None:
 
 def enter(lock: SharedLock) -> None:
     lock.enter(1)
-
-
-@contextmanager
-def interrupt_after(steps: int) -> Iterator[None]:
-    """Interrupt this thread where a handler may have its turn: calls begin, calls of C are over."""
-
-    def step(frame: FrameType, event: str, _: object) -> None:
-        nonlocal steps
-        if event in ("call", "c_return") and frame.f_code.co_filename.endswith("shared_lock.py"):
-            steps -= 1
-            if steps < 0:
-                sys.setprofile(before)
-                raise KeyboardInterrupt
-
-    before = sys.getprofile()
-    sys.setprofile(step)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
 
 
 def nobody_is_left(lock: SharedLock) -> bool:
@@ -63,7 +42,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(use: Callable[[SharedLock], Non
     for steps in range(STEPS):
         lock = SharedLock()
         try:
-            with interrupt_after(steps):
+            with handler_after(steps, interrupt, FILES):
                 use(lock)
         except KeyboardInterrupt:
             assert nobody_is_left(lock), steps
@@ -77,7 +56,7 @@ def test_an_interrupt_while_a_reader_is_waited_for_leaves_nothing() -> None:
     for steps in range(STEPS):
         lock = SharedLock()
         lock.enter(0)
-        with pytest.raises(KeyboardInterrupt), interrupt_after(steps):
+        with pytest.raises(KeyboardInterrupt), handler_after(steps, interrupt, FILES):
             change(lock)
         assert lock.wanted == 0, steps
         lock.leave(0)
